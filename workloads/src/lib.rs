@@ -1,0 +1,1 @@
+//! The transfer paths copytrace measures, one file a strategy, and their consumer.
