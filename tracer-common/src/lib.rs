@@ -15,3 +15,268 @@ pub mod marker {
     /// Second argument: close the window.
     pub const CLOSE: u64 = 2;
 }
+
+/// What a [`Tally`] counts. The comment says what its `bytes` are, and what `kind`, `detail` and
+/// `address` of its [`Key`] say.
+#[repr(u16)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Event {
+    /// A system call. `detail`: its number. Bytes: its positive return values.
+    Syscall = 1,
+    /// A page fault taken in user mode.
+    FaultUser,
+    /// A page fault taken in kernel mode.
+    FaultKernel,
+    /// The scheduler took the CPU away because the task had to wait.
+    SwitchVoluntary,
+    /// The scheduler took the CPU away from a task that could have run on.
+    SwitchInvoluntary,
+    /// A call to a copy routine. `address`: of the call; `kind`: the iterator's `iter_type`, or
+    /// [`NO_ITERATOR`]; `detail`: 1 if the user's memory is a mapping of a file. Bytes: asked for.
+    CopySite,
+    /// A leaf copy routine was entered, seen by a hardware breakpoint. `address`: of the routine;
+    /// `kind` and bytes as for a copy site.
+    Leaf,
+    /// A function returned how many bytes it passed on by reference. `detail`: a [`Function`].
+    Reference,
+    /// Bytes of a socket's packets were copied inside the kernel. `detail`: a [`Function`].
+    PacketCopy,
+    /// Packet bytes were copied to a program, seen by the tracepoint.
+    SkbToUser,
+    /// A read of file content was queued to a block device.
+    DiskRead,
+    /// A read of file system metadata was queued to a block device.
+    DiskMetadata,
+    /// Payload given to a network device for the first time. `detail`: its interface index;
+    /// `kind`: 1 for a device on a bus, 0 for a virtual one.
+    NicPayload,
+    /// Protocol headers given to a network device; as above.
+    NicHeader,
+    /// Payload given to a network device again; as above.
+    NicRetransmit,
+    /// Payload that lay in the packet's linear part when the device got it; as above.
+    NicLinear,
+}
+
+/// The functions with a program of their own, as the `detail` of [`Event::Reference`] and
+/// [`Event::PacketCopy`].
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Function {
+    /// `skb_splice_from_iter`, or its forerunner on kernels before 6.5.
+    SpliceToSocket = 1,
+    /// `skb_copy_bits`.
+    CopyBits,
+    /// `skb_copy_and_csum_bits`.
+    CopyAndChecksumBits,
+}
+
+/// `kind` of a copy whose routine takes no iterator.
+pub const NO_ITERATOR: u8 = 0xff;
+
+/// The traced process paid as a sender.
+pub const ROLE_SENDER: u8 = 1;
+/// The traced process paid as a receiver.
+pub const ROLE_RECEIVER: u8 = 2;
+
+/// What to count for.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// An [`Event`].
+    pub event: u16,
+    /// [`ROLE_SENDER`] or [`ROLE_RECEIVER`].
+    pub role: u8,
+    /// See [`Event`].
+    pub kind: u8,
+    /// See [`Event`].
+    pub detail: u32,
+    /// See [`Event`].
+    pub address: u64,
+}
+
+/// Bytes and events of one [`Key`] on one CPU.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// See [`Event`].
+    pub bytes: u64,
+    /// How many events.
+    pub calls: u64,
+}
+
+/// State of a traced process's window.
+pub mod window {
+    /// Nothing is counted.
+    pub const CLOSED: u32 = 0;
+    /// The opening marker was seen; its return opens the window.
+    pub const ARMED: u32 = 1;
+    /// Everything is counted.
+    pub const OPEN: u32 = 2;
+}
+
+/// A traced process, keyed by its thread group id.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// [`ROLE_SENDER`] or [`ROLE_RECEIVER`].
+    pub role: u8,
+    /// No undefined bytes.
+    pub padding: [u8; 3],
+    /// See [`window`].
+    pub window: u32,
+    /// First address of the file mapping the process made in the window; 0 without one.
+    pub mapping_start: u64,
+    /// The address after it.
+    pub mapping_end: u64,
+}
+
+/// A socket that belongs to a traced process, keyed by the address of its `struct sock`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// [`ROLE_SENDER`] or [`ROLE_RECEIVER`].
+    pub role: u8,
+    /// Whether `next_sequence` is known: no packet was seen before the first.
+    pub sequence_known: u8,
+    /// No undefined bytes.
+    pub padding: [u8; 2],
+    /// TCP sequence number after the last byte given to a device.
+    pub next_sequence: u32,
+}
+
+/// Where a copy routine finds its arguments, keyed by the address of the call, or by the
+/// routine's own for a breakpoint.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Index of the argument that holds the byte count.
+    pub count_argument: u8,
+    /// Index of the argument that points to the iterator, or [`NO_ITERATOR`].
+    pub iterator_argument: u8,
+    /// 1 if the iterator is the source of the copy, 0 if it is the destination.
+    pub from_iterator: u8,
+    /// 1 if the copy belongs to the socket of the packet in the first argument, 0 if to the
+    /// current process.
+    pub by_socket: u8,
+    /// No undefined bytes.
+    pub padding: [u8; 4],
+}
+
+/// What of the running kernel's BTF the programs need: byte offsets of fields, values of
+/// enumerators. A field this kernel does not have is [`ABSENT`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// `task_struct.files`
+    pub task_files: u32,
+    /// `files_struct.fdt`
+    pub files_fdt: u32,
+    /// `fdtable.fd`
+    pub fdtable_fd: u32,
+    /// `file.private_data`
+    pub file_private_data: u32,
+    /// `socket.sk`
+    pub socket_sk: u32,
+    /// `sk_buff.sk`
+    pub skb_sk: u32,
+    /// `sk_buff.len`
+    pub skb_len: u32,
+    /// `sk_buff.data_len`
+    pub skb_data_len: u32,
+    /// `sk_buff.head`
+    pub skb_head: u32,
+    /// `sk_buff.data`
+    pub skb_data: u32,
+    /// `sk_buff.transport_header`
+    pub skb_transport_header: u32,
+    /// `net_device.ifindex`
+    pub netdev_ifindex: u32,
+    /// `net_device.dev.parent`
+    pub netdev_parent: u32,
+    /// `bio.bi_opf`
+    pub bio_opf: u32,
+    /// `bio.bi_iter.bi_size`
+    pub bio_size: u32,
+    /// `bio.bi_flags`
+    pub bio_flags: u32,
+    /// Bit number `BIO_CLONED` in `bi_flags`
+    pub bio_cloned_bit: u32,
+    /// Bit number `__REQ_META` in `bi_opf`
+    pub bio_meta_bit: u32,
+    /// Index of the `bio` among the arguments of `block_bio_queue`
+    pub bio_argument: u32,
+    /// `iov_iter.iter_type`
+    pub iter_type: u32,
+    /// `iov_iter.ubuf`
+    pub iter_ubuf: u32,
+    /// `iov_iter.__iov`, or `iov_iter.iov`
+    pub iter_iov: u32,
+    /// `iov_iter.iov_offset`
+    pub iter_offset: u32,
+    /// Enumerator `ITER_UBUF`
+    pub kind_ubuf: u32,
+    /// Enumerator `ITER_IOVEC`
+    pub kind_iovec: u32,
+    /// Argument of `sched_switch` that holds the state of the task that leaves
+    pub switch_state_argument: u32,
+    /// `task_struct.__state`, or `task_struct.state`, where that argument is [`ABSENT`]
+    pub task_state: u32,
+    /// No undefined bytes.
+    pub padding: u32,
+}
+
+/// A [`Layout`] field this kernel does not have.
+pub const ABSENT: u32 = u32::MAX;
+
+impl Layout {
+    /// A layout of which nothing is known.
+    pub const UNKNOWN: Self = Self {
+        task_files: ABSENT,
+        files_fdt: ABSENT,
+        fdtable_fd: ABSENT,
+        file_private_data: ABSENT,
+        socket_sk: ABSENT,
+        skb_sk: ABSENT,
+        skb_len: ABSENT,
+        skb_data_len: ABSENT,
+        skb_head: ABSENT,
+        skb_data: ABSENT,
+        skb_transport_header: ABSENT,
+        netdev_ifindex: ABSENT,
+        netdev_parent: ABSENT,
+        bio_opf: ABSENT,
+        bio_size: ABSENT,
+        bio_flags: ABSENT,
+        bio_cloned_bit: ABSENT,
+        bio_meta_bit: ABSENT,
+        bio_argument: ABSENT,
+        iter_type: ABSENT,
+        iter_ubuf: ABSENT,
+        iter_iov: ABSENT,
+        iter_offset: ABSENT,
+        kind_ubuf: ABSENT,
+        kind_iovec: ABSENT,
+        switch_state_argument: ABSENT,
+        task_state: ABSENT,
+        padding: 0,
+    };
+}
+
+#[cfg(feature = "user")]
+mod pod {
+    use super::{Key, Layout, Site, Socket, Tally, Task};
+
+    // SAFETY: all are repr(C), Copy, and have no padding that is not a field.
+    unsafe impl aya::Pod for Key {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Tally {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Task {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Socket {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Site {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Layout {}
+}

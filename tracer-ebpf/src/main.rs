@@ -1,9 +1,27 @@
-//! The eBPF programs of copytrace.
+//! The eBPF programs of copytrace: one file a kernel subsystem.
+//!
+//! Everything is counted here, in per-CPU maps. A program that fires for a process or a socket
+//! that is not traced leaves at once.
 #![no_std]
 #![no_main]
+
+mod block;
+mod copy;
+mod count;
+mod fault;
+mod kernel;
+mod netdev;
+mod sched;
+mod socket;
+mod syscall;
 
 #[cfg(not(test))]
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
+
+/// Some helpers are for programs under a GPL-compatible licence only.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

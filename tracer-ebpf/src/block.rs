@@ -1,0 +1,42 @@
+//! Block devices: reads are counted where they are queued, in the context of who asked.
+
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use tracer_common::Event;
+
+use crate::{
+    count::{self, role_in_window},
+    kernel::{layout, read},
+};
+
+const REQ_OP_MASK: u32 = 0xff;
+const REQ_OP_READ: u32 = 0;
+
+/// `block_bio_queue([queue, ]bio)` fires once for every `bio`, before it is split or merged.
+#[raw_tracepoint(tracepoint = "block_bio_queue")]
+pub fn block_bio_queue(ctx: RawTracePointContext) -> i32 {
+    if let Some(role) = role_in_window() {
+        let bio = if layout!(bio_argument) == 0 { ctx.arg(0) } else { ctx.arg(1) };
+        if on_bio(bio, role).is_none() {
+            count::lost();
+        }
+    }
+    0
+}
+
+#[inline(always)]
+fn on_bio(bio: u64, role: u8) -> Option<()> {
+    let flags: u16 = read(bio, layout!(bio_flags))?;
+    // A clone is the same request on its way through a stacked device, such as a volume manager's.
+    if u32::from(flags) >> (layout!(bio_cloned_bit) & 15) & 1 != 0 {
+        return Some(());
+    }
+    let operation: u32 = read(bio, layout!(bio_opf))?;
+    if operation & REQ_OP_MASK != REQ_OP_READ {
+        return Some(());
+    }
+    let metadata = operation >> (layout!(bio_meta_bit) & 31) & 1 != 0;
+    let event = if metadata { Event::DiskMetadata } else { Event::DiskRead };
+    let size: u32 = read(bio, layout!(bio_size))?;
+    count::add(count::key(event, role), u64::from(size));
+    Some(())
+}

@@ -1,0 +1,128 @@
+//! CPU copies, seen at the calls to the kernel's copy routines.
+//!
+//! The routines themselves refuse probes, but the instruction that calls one takes a kprobe, and
+//! there the argument registers hold the byte count and the iterator.
+
+use aya_ebpf::{
+    bindings::{bpf_perf_event_data, pt_regs},
+    macros::{kprobe, map, perf_event},
+    maps::HashMap,
+    programs::{PerfEventContext, ProbeContext},
+};
+use tracer_common::{Event, Key, NO_ITERATOR, Site, Task};
+
+use crate::{
+    count::{self, task_in_window},
+    kernel::{layout, read},
+    socket,
+};
+
+/// Call sites and, under `--verify`, leaf routines, by address. Filled before anything attaches.
+#[map]
+static SITES: HashMap<u64, Site> = HashMap::with_max_entries(4096, 0);
+
+/// At the `call` or tail `jmp` to a copy routine.
+#[kprobe]
+pub fn copy_site(ctx: ProbeContext) -> u32 {
+    // SAFETY: the context is valid while the program runs.
+    let regs = Registers::of(unsafe { &*ctx.regs });
+    // A breakpoint instruction is one byte long, and the kernel reports the address after it,
+    // also where it turned the probe into a jump.
+    copied(&regs, regs.ip - 1, Event::CopySite);
+    0
+}
+
+/// At the first instruction of a copy routine.
+#[perf_event]
+pub fn leaf_breakpoint(ctx: PerfEventContext) -> u32 {
+    let data: *const bpf_perf_event_data = ctx.ctx;
+    // SAFETY: as above; the registers are the first field.
+    let regs = Registers::of(unsafe { &*data.cast::<pt_regs>() });
+    copied(&regs, regs.ip, Event::Leaf);
+    0
+}
+
+/// The argument registers of a call under the x86-64 calling convention.
+struct Registers {
+    ip: u64,
+    arguments: [u64; 4],
+}
+
+impl Registers {
+    #[inline(always)]
+    fn of(regs: &pt_regs) -> Self {
+        Self { ip: regs.rip, arguments: [regs.rdi, regs.rsi, regs.rdx, regs.rcx] }
+    }
+
+    #[inline(always)]
+    fn argument(&self, index: u8) -> u64 {
+        let [first, second, third, fourth] = self.arguments;
+        match index {
+            0 => first,
+            1 => second,
+            2 => third,
+            _ => fourth,
+        }
+    }
+}
+
+#[inline(always)]
+fn copied(regs: &Registers, address: u64, event: Event) {
+    // The cheapest question first: most hits belong to processes that are not traced.
+    let task = task_in_window();
+    // SAFETY: userspace does not change a site while programs are attached.
+    let Some(site) = (unsafe { SITES.get(address) }) else { return };
+    if site.by_socket != 0 {
+        if let Some(socket) = socket::of_packet(regs.argument(0)) {
+            // SAFETY: the map gave the pointer.
+            let mut key = count::key(event, unsafe { (*socket).role });
+            (key.kind, key.address) = (NO_ITERATOR, address);
+            count::add(key, u64::from(regs.argument(site.count_argument) as u32));
+        }
+        return;
+    }
+    let Some(task) = task else { return };
+    let (kind, mapped) = if site.iterator_argument == NO_ITERATOR {
+        (NO_ITERATOR, false)
+    } else {
+        describe(regs.argument(site.iterator_argument), task)
+    };
+    let key = Key {
+        event: event as u16,
+        // SAFETY: the map gave the pointer.
+        role: unsafe { (*task).role },
+        kind,
+        detail: u32::from(mapped && site.from_iterator != 0),
+        address,
+    };
+    count::add(key, regs.argument(site.count_argument));
+}
+
+/// An iterator's kind, and whether it points into the file that the process mapped.
+#[inline(always)]
+fn describe(iterator: u64, task: *mut Task) -> (u8, bool) {
+    let Some(kind) = read::<u8>(iterator, layout!(iter_type)) else {
+        count::lost();
+        return (NO_ITERATOR, false);
+    };
+    // SAFETY: the map gave the pointer.
+    let (start, end) = unsafe { ((*task).mapping_start, (*task).mapping_end) };
+    let mapped = end != 0
+        && user_address(iterator, kind).is_some_and(|address| (start..end).contains(&address));
+    (kind, mapped)
+}
+
+/// The user address an iterator points to now.
+#[inline(always)]
+fn user_address(iterator: u64, kind: u8) -> Option<u64> {
+    let offset: u64 = read(iterator, layout!(iter_offset))?;
+    let base: u64 = if u32::from(kind) == layout!(kind_ubuf) {
+        read(iterator, layout!(iter_ubuf))?
+    } else if u32::from(kind) == layout!(kind_iovec) {
+        // The base address is the first field of an `iovec`.
+        read(read(iterator, layout!(iter_iov))?, 0)?
+    } else {
+        return None;
+    };
+    Some(base + offset)
+}

@@ -1,0 +1,30 @@
+//! Reading the kernel's own structures, by the offsets that userspace took from BTF.
+
+use aya_ebpf::helpers::bpf_probe_read_kernel;
+use tracer_common::Layout;
+
+/// Set by userspace before the programs are loaded.
+#[unsafe(no_mangle)]
+static LAYOUT: Layout = Layout::UNKNOWN;
+
+/// The running kernel's offset or enumerator `field`.
+macro_rules! layout {
+    ($field:ident) => {
+        $crate::kernel::layout_field(|layout| &raw const layout.$field)
+    };
+}
+pub(crate) use layout;
+
+#[inline(always)]
+pub fn layout_field(field: impl Fn(&'static Layout) -> *const u32) -> u32 {
+    // SAFETY: the pointer comes from a reference to a static. The read is volatile because
+    // userspace replaces the value after compilation.
+    unsafe { core::ptr::read_volatile(field(&LAYOUT)) }
+}
+
+/// Reads a `T` at `base + offset` in kernel memory. A bad address reads as nothing, never faults.
+#[inline(always)]
+pub fn read<T: Copy>(base: u64, offset: u32) -> Option<T> {
+    // SAFETY: the helper checks the address.
+    unsafe { bpf_probe_read_kernel((base + u64::from(offset)) as *const T) }.ok()
+}

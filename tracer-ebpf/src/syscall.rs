@@ -1,0 +1,110 @@
+//! System calls, and the marker that opens and closes a window.
+
+use aya_ebpf::{
+    bindings::pt_regs, macros::raw_tracepoint, programs::RawTracePointContext,
+};
+use aya_log_ebpf::debug;
+use tracer_common::{Event, Task, marker, window};
+
+use crate::{
+    count::{self, current_task, task_in_window},
+    kernel::read,
+    socket,
+};
+
+const SYS_MMAP: u32 = 9;
+const SYS_PRCTL: u32 = 157;
+const MAP_ANONYMOUS: u64 = 0x20;
+
+/// Reads a register of the `pt_regs` at `$regs`.
+macro_rules! register {
+    ($regs:expr, $name:ident) => {
+        read::<u64>($regs, core::mem::offset_of!(pt_regs, $name) as u32)
+    };
+}
+
+#[raw_tracepoint(tracepoint = "sys_enter")]
+pub fn sys_enter(ctx: RawTracePointContext) -> i32 {
+    if let Some(task) = current_task() {
+        on_enter(&ctx, task);
+    }
+    0
+}
+
+#[inline(always)]
+fn on_enter(ctx: &RawTracePointContext, task: *mut Task) {
+    let regs: u64 = ctx.arg(0);
+    let number = ctx.arg::<u64>(1) as u32;
+    if number == SYS_PRCTL && register!(regs, rdi) == Some(u64::from(marker::OPTION)) {
+        return on_marker(ctx, task, regs);
+    }
+    // SAFETY: the map gave the pointer.
+    let (state, role) = unsafe { ((*task).window, (*task).role) };
+    if state == window::OPEN {
+        let mut key = count::key(Event::Syscall, role);
+        key.detail = number;
+        count::add(key, 0);
+    }
+}
+
+#[inline(always)]
+fn on_marker(ctx: &RawTracePointContext, task: *mut Task, regs: u64) {
+    let open = register!(regs, rsi) == Some(marker::OPEN);
+    let fd = register!(regs, rdx).unwrap_or(u64::MAX) as i32;
+    // SAFETY: the map gave the pointer.
+    unsafe {
+        (*task).window = if open { window::ARMED } else { window::CLOSED };
+        if open && fd >= 0 && socket::trace(fd as u32, (*task).role).is_none() {
+            count::lost();
+        }
+    }
+    debug!(ctx, "window marker: open {} fd {}", u32::from(open), fd);
+}
+
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
+    if let Some(task) = current_task() {
+        on_exit(&ctx, task);
+    }
+    0
+}
+
+#[inline(always)]
+fn on_exit(ctx: &RawTracePointContext, task: *mut Task) {
+    // SAFETY: the map gave the pointer.
+    if unsafe { (*task).window } == window::ARMED {
+        // SAFETY: as above.
+        unsafe { (*task).window = window::OPEN };
+        return;
+    }
+    if task_in_window().is_none() {
+        return;
+    }
+    let regs: u64 = ctx.arg(0);
+    let returned: i64 = ctx.arg(1);
+    let Some(number) = register!(regs, orig_rax) else { return count::lost() };
+    if number as u32 == SYS_MMAP {
+        on_mapping(task, regs, returned);
+    } else if returned > 0 {
+        // SAFETY: as above.
+        let mut key = count::key(Event::Syscall, unsafe { (*task).role });
+        key.detail = number as u32;
+        count::add_bytes(key, returned as u64);
+    }
+}
+
+/// Remembers where the process mapped a file, to tell copies out of the page cache from copies
+/// out of its own memory.
+#[inline(always)]
+fn on_mapping(task: *mut Task, regs: u64, address: i64) {
+    let failed = (-4095..0).contains(&address);
+    let (Some(length), Some(flags)) = (register!(regs, rsi), register!(regs, r10)) else { return };
+    if failed || flags & MAP_ANONYMOUS != 0 {
+        return;
+    }
+    // SAFETY: the map gave the pointer.
+    unsafe {
+        (*task).mapping_start = address as u64;
+        (*task).mapping_end = address as u64 + length;
+    }
+}
