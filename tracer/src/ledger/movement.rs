@@ -1,0 +1,177 @@
+//! A movement: how many bytes went from where to where, what moved them, and who says so.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where bytes can be.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// A block device.
+    Disk,
+    /// The page cache, also where a program has it mapped.
+    PageCache,
+    /// Memory of a program that is not a mapping of a file.
+    User,
+    /// A socket's send or receive buffer: the pages its `sk_buff`s point to.
+    Socket,
+    /// A pipe's buffers.
+    Pipe,
+    /// Memory of the kernel that is none of the others, such as a linearised packet.
+    Kernel,
+    /// A network device.
+    Nic,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Disk => "disk",
+            Self::PageCache => "page cache",
+            Self::User => "user buffer",
+            Self::Socket => "socket buffer",
+            Self::Pipe => "pipe",
+            Self::Kernel => "kernel buffer",
+            Self::Nic => "NIC",
+        })
+    }
+}
+
+/// What moved the bytes.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mover {
+    /// A device, by direct memory access.
+    Dma,
+    /// The CPU, by a copy.
+    Cpu,
+    /// Nothing: a page changed hands and no byte was copied.
+    Reference,
+}
+
+impl Mover {
+    /// Whether a movement by this mover is a copy.
+    pub fn copies(self) -> bool {
+        matches!(self, Self::Dma | Self::Cpu)
+    }
+}
+
+impl fmt::Display for Mover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Dma => "DMA",
+            Self::Cpu => "CPU",
+            Self::Reference => "reference",
+        })
+    }
+}
+
+/// Who paid for a movement.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// The sending process, or the kernel on behalf of its socket.
+    Sender,
+    /// The receiving process.
+    Receiver,
+}
+
+/// How a number was come by.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Provenance {
+    /// A probe saw the bytes move.
+    Measured,
+    /// Arithmetic on measured numbers, such as the return value of a system call.
+    Derived,
+}
+
+/// Bytes that went from one place to another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Movement {
+    /// Where the bytes were.
+    pub from: Place,
+    /// Where they are now, or also are.
+    pub to: Place,
+    /// What moved them.
+    pub by: Mover,
+    /// Who paid.
+    pub side: Side,
+    /// How the number was come by.
+    pub provenance: Provenance,
+    /// What in the kernel saw it, such as `tcp_sendmsg_locked+0x375 → _copy_from_iter`.
+    pub witness: String,
+    /// Bytes moved.
+    pub bytes: u64,
+    /// How many times the witness fired.
+    pub calls: u64,
+    /// Bytes the hardware breakpoints saw for the same movement, under `--verify`.
+    pub verified_bytes: Option<u64>,
+}
+
+impl Movement {
+    /// How far the probes are from the hardware breakpoints, as a part of what the breakpoints
+    /// saw: negative when the probes saw less.
+    pub fn disagreement(&self) -> Option<f64> {
+        let verified = self.verified_bytes?;
+        Some(if self.bytes == verified {
+            0.0
+        } else {
+            (self.bytes as f64 - verified as f64) / verified as f64
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn copy(bytes: u64, verified_bytes: Option<u64>) -> Movement {
+        Movement {
+            from: Place::PageCache,
+            to: Place::User,
+            by: Mover::Cpu,
+            side: Side::Sender,
+            provenance: Provenance::Measured,
+            witness: "filemap_read+0x1f2 → _copy_to_iter".into(),
+            bytes,
+            calls: 1,
+            verified_bytes,
+        }
+    }
+
+    #[test]
+    fn only_devices_and_the_cpu_copy() {
+        assert!(Mover::Dma.copies());
+        assert!(Mover::Cpu.copies());
+        assert!(!Mover::Reference.copies());
+    }
+
+    #[test]
+    fn disagreement_is_relative_to_the_breakpoints() {
+        assert_eq!(copy(100, None).disagreement(), None);
+        assert_eq!(copy(0, Some(0)).disagreement(), Some(0.0));
+        assert_eq!(copy(100, Some(100)).disagreement(), Some(0.0));
+        assert_eq!(copy(150, Some(200)).disagreement(), Some(-0.25));
+    }
+
+    #[test]
+    fn names_in_json_are_those_of_the_documents() {
+        let json = serde_json::to_value(copy(7, None)).unwrap();
+        assert_eq!(json["from"], "page-cache");
+        assert_eq!(json["to"], "user");
+        assert_eq!(json["by"], "cpu");
+        assert_eq!(json["side"], "sender");
+        assert_eq!(json["provenance"], "measured");
+    }
+}

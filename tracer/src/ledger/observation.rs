@@ -1,0 +1,126 @@
+//! An observation: all that was seen of one strategy, and what follows from it by arithmetic.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Movement, Mover, Side};
+
+/// All that was seen of one strategy inside its window.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// The strategy's name, such as `read-write`.
+    pub strategy: String,
+    /// Payload size of one message, in bytes.
+    pub message_bytes: u64,
+    /// How many messages were sent.
+    pub messages: u64,
+    /// Payload bytes the consumer received and checked.
+    pub payload_bytes: u64,
+    /// System calls the sender made in the window, by name.
+    pub syscalls: BTreeMap<String, u64>,
+    /// Page faults taken in user mode: each is two mode switches.
+    pub page_faults_user: u64,
+    /// Page faults taken in kernel mode, such as inside `write()`: no further mode switch.
+    pub page_faults_kernel: u64,
+    /// Times the scheduler took the CPU from the sender because it had to wait.
+    pub context_switches_voluntary: u64,
+    /// Times the scheduler took the CPU from the sender though it could have run on.
+    pub context_switches_involuntary: u64,
+    /// Every movement of payload bytes, the sender's and the receiver's.
+    pub movements: Vec<Movement>,
+    /// Protocol header bytes handed to the NIC, not counted as payload.
+    pub nic_header_bytes: u64,
+    /// Payload bytes handed to the NIC again, not counted as payload.
+    pub nic_retransmitted_bytes: u64,
+    /// File system metadata read from disk, not counted as payload, in bytes.
+    pub disk_metadata_bytes: u64,
+    /// Events the kernel or the tool lost. Other than 0, every number is a lower bound.
+    pub lost_events: u64,
+}
+
+/// Copies per payload byte.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Copies {
+    /// Copies by the CPU.
+    pub cpu: f64,
+    /// Copies by a device.
+    pub dma: f64,
+    /// Both.
+    pub total: f64,
+}
+
+impl Observation {
+    /// System calls of all names.
+    pub fn syscalls_total(&self) -> u64 {
+        self.syscalls.values().sum()
+    }
+
+    /// Mode switches: into the kernel and back, for each system call and each page fault taken in
+    /// user mode.
+    pub fn mode_switches(&self) -> u64 {
+        2 * (self.syscalls_total() + self.page_faults_user)
+    }
+
+    /// A total of the window, for one message.
+    pub fn per_message(&self, total: u64) -> f64 {
+        ratio(total, self.messages)
+    }
+
+    /// Bytes, for one payload byte.
+    pub fn per_payload_byte(&self, bytes: u64) -> f64 {
+        ratio(bytes, self.payload_bytes)
+    }
+
+    /// The sender's copies per payload byte, with what the kernel did later for its socket.
+    pub fn copies(&self) -> Copies {
+        let cpu = self.bytes_by(Mover::Cpu);
+        let dma = self.bytes_by(Mover::Dma);
+        Copies {
+            cpu: self.per_payload_byte(cpu),
+            dma: self.per_payload_byte(dma),
+            total: self.per_payload_byte(cpu + dma),
+        }
+    }
+
+    /// The sender's bytes moved by one kind of mover.
+    pub fn bytes_by(&self, by: Mover) -> u64 {
+        self.sent().filter(|movement| movement.by == by).map(|movement| movement.bytes).sum()
+    }
+
+    /// The movements the sender paid for.
+    pub fn sent(&self) -> impl Iterator<Item = &Movement> {
+        self.movements.iter().filter(|movement| movement.side == Side::Sender)
+    }
+}
+
+/// `part` of `whole`; nothing of nothing is nothing.
+pub fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_nothing_is_nothing() {
+        assert_eq!(ratio(3, 0), 0.0);
+        assert_eq!(ratio(3, 4), 0.75);
+    }
+
+    #[test]
+    fn faults_in_user_mode_switch_modes_and_faults_in_kernel_mode_do_not() {
+        let mut observation = Observation {
+            messages: 2,
+            syscalls: BTreeMap::from([("read".into(), 2), ("write".into(), 2)]),
+            page_faults_kernel: 7,
+            ..Observation::default()
+        };
+        assert_eq!(observation.syscalls_total(), 4);
+        assert_eq!(observation.per_message(observation.mode_switches()), 4.0);
+        observation.page_faults_user = 3;
+        assert_eq!(observation.per_message(observation.mode_switches()), 7.0);
+    }
+}
