@@ -21,7 +21,8 @@ pub mod marker {
 #[repr(u16)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Event {
-    /// A system call. `detail`: its number. Bytes: its positive return values.
+    /// A system call. `detail`: its number; `kind`: 1 if its second argument points into the
+    /// process's mapping of a file. Bytes: its positive return values.
     Syscall = 1,
     /// A page fault taken in user mode.
     FaultUser,

@@ -4,7 +4,7 @@ use aya_ebpf::{
     bindings::pt_regs, macros::raw_tracepoint, programs::RawTracePointContext,
 };
 use aya_log_ebpf::debug;
-use tracer_common::{Event, Task, marker, window};
+use tracer_common::{Event, Key, Task, marker, window};
 
 use crate::{
     count::{self, current_task, task_in_window},
@@ -39,12 +39,20 @@ fn on_enter(ctx: &RawTracePointContext, task: *mut Task) {
         return on_marker(ctx, task, regs);
     }
     // SAFETY: the map gave the pointer.
-    let (state, role) = unsafe { ((*task).window, (*task).role) };
-    if state == window::OPEN {
-        let mut key = count::key(Event::Syscall, role);
-        key.detail = number;
-        count::add(key, 0);
+    if unsafe { (*task).window } == window::OPEN {
+        count::add(syscall_key(task, regs, number), 0);
     }
+}
+
+/// `kind` is 1 if the second argument, a buffer for `read` and `write`, lies in the file mapping.
+#[inline(always)]
+fn syscall_key(task: *mut Task, regs: u64, number: u32) -> Key {
+    // SAFETY: the map gave the pointer.
+    let (role, start, end) =
+        unsafe { ((*task).role, (*task).mapping_start, (*task).mapping_end) };
+    let mapped = end != 0
+        && register!(regs, rsi).is_some_and(|buffer| (start..end).contains(&buffer));
+    Key { kind: u8::from(mapped), detail: number, ..count::key(Event::Syscall, role) }
 }
 
 #[inline(always)]
@@ -86,10 +94,7 @@ fn on_exit(ctx: &RawTracePointContext, task: *mut Task) {
     if number as u32 == SYS_MMAP {
         on_mapping(task, regs, returned);
     } else if returned > 0 {
-        // SAFETY: as above.
-        let mut key = count::key(Event::Syscall, unsafe { (*task).role });
-        key.detail = number as u32;
-        count::add_bytes(key, returned as u64);
+        count::add_bytes(syscall_key(task, regs, number as u32), returned as u64);
     }
 }
 

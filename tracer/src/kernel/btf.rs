@@ -1,0 +1,331 @@
+//! A reader of the kernel's type information, BTF: field offsets, enumerators, signatures.
+//!
+//! The format is described in the kernel's `Documentation/bpf/btf.rst`. aya has a reader too, but
+//! keeps its lookups to itself.
+
+use std::collections::HashMap;
+
+/// Where the kernel publishes its BTF.
+pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+
+/// Why BTF could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum BtfError {
+    /// The file ended in the middle of a type, or its header is wrong.
+    #[error("not BTF as this program knows it: {0} at byte {1}")]
+    Malformed(&'static str, usize),
+}
+
+const MAGIC: u16 = 0xeb9f;
+
+const KIND_PTR: u32 = 2;
+const KIND_ARRAY: u32 = 3;
+const KIND_STRUCT: u32 = 4;
+const KIND_UNION: u32 = 5;
+const KIND_ENUM: u32 = 6;
+const KIND_TYPEDEF: u32 = 8;
+const KIND_VOLATILE: u32 = 9;
+const KIND_CONST: u32 = 10;
+const KIND_RESTRICT: u32 = 11;
+const KIND_FUNC: u32 = 12;
+const KIND_FUNC_PROTO: u32 = 13;
+const KIND_VAR: u32 = 14;
+const KIND_DATASEC: u32 = 15;
+const KIND_DECL_TAG: u32 = 17;
+const KIND_TYPE_TAG: u32 = 18;
+const KIND_ENUM64: u32 = 19;
+const KIND_INT: u32 = 1;
+
+/// One type: its common header, and where what follows it begins.
+#[derive(Clone, Copy, Debug)]
+struct Type {
+    name: u32,
+    info: u32,
+    /// The size, or the id of the type this one refers to.
+    size_or_type: u32,
+    tail: usize,
+}
+
+impl Type {
+    fn kind(self) -> u32 {
+        (self.info >> 24) & 0x1f
+    }
+
+    fn count(self) -> usize {
+        (self.info & 0xffff) as usize
+    }
+
+    fn bitfields(self) -> bool {
+        self.info >> 31 != 0
+    }
+}
+
+/// The types of one kernel.
+pub struct Btf {
+    data: Vec<u8>,
+    strings: usize,
+    types: Vec<Type>,
+    by_name: HashMap<String, Vec<u32>>,
+}
+
+impl Btf {
+    /// Reads BTF as it lies in [`VMLINUX`].
+    pub fn parse(data: Vec<u8>) -> Result<Self, BtfError> {
+        let u32_at = |at| read_u32(&data, at).ok_or(BtfError::Malformed("truncated header", at));
+        if data.get(..2) != Some(&MAGIC.to_le_bytes()[..]) {
+            return Err(BtfError::Malformed("wrong magic", 0));
+        }
+        let header = u32_at(4)? as usize;
+        let (start, length) = (header + u32_at(8)? as usize, u32_at(12)? as usize);
+        let strings = header + u32_at(16)? as usize;
+        let types = parse_types(&data, start, start + length)?;
+        let mut btf = Self { data, strings, types, by_name: HashMap::new() };
+        btf.index();
+        Ok(btf)
+    }
+
+    fn index(&mut self) {
+        for id in 1..self.types.len() {
+            let name = self.string(self.types[id].name);
+            if !name.is_empty() {
+                let name = name.to_owned();
+                self.by_name.entry(name).or_default().push(id as u32);
+            }
+        }
+    }
+
+    /// Byte offset of a field, named by its path from the struct: `net_device.dev.parent`.
+    /// Members of anonymous structs and unions are found where C finds them.
+    pub fn field(&self, path: &str) -> Option<u32> {
+        let mut names = path.split('.');
+        let mut id = self.named(names.next()?, KIND_STRUCT)?;
+        let mut bits = 0;
+        for name in names {
+            let (offset, member_type) = self.member(self.resolve(id), name)?;
+            bits += offset;
+            id = member_type;
+        }
+        Some(bits / 8)
+    }
+
+    /// The value of an enumerator, whichever enum it stands in.
+    pub fn enumerator(&self, name: &str) -> Option<u32> {
+        self.types.iter().find_map(|ty| {
+            let size = match ty.kind() {
+                KIND_ENUM => 8,
+                KIND_ENUM64 => 12,
+                _ => return None,
+            };
+            (0..ty.count()).map(|index| ty.tail + index * size).find_map(|at| {
+                let matches = self.string(self.u32(at)) == name;
+                matches.then(|| self.u32(at + 4))
+            })
+        })
+    }
+
+    /// How many arguments a function takes.
+    pub fn arguments(&self, function: &str) -> Option<u32> {
+        let id = self.named(function, KIND_FUNC)?;
+        let prototype = self.types.get(self.types[id as usize].size_or_type as usize)?;
+        Some(prototype.count() as u32)
+    }
+
+    /// How many arguments a raw tracepoint passes.
+    pub fn tracepoint_arguments(&self, tracepoint: &str) -> Option<u32> {
+        let id = self.named(&format!("btf_trace_{tracepoint}"), KIND_TYPEDEF)?;
+        let prototype = self.types.get(self.resolve(id) as usize)?;
+        // The first is the tracepoint's private data.
+        (prototype.kind() == KIND_FUNC_PROTO).then(|| (prototype.count() as u32).saturating_sub(1))
+    }
+
+    fn named(&self, name: &str, kind: u32) -> Option<u32> {
+        let ids = self.by_name.get(name)?;
+        ids.iter().copied().find(|&id| self.types[id as usize].kind() == kind)
+    }
+
+    /// Follows typedefs, qualifiers and pointers to what they name.
+    fn resolve(&self, mut id: u32) -> u32 {
+        while let Some(ty) = self.types.get(id as usize) {
+            match ty.kind() {
+                KIND_TYPEDEF | KIND_VOLATILE | KIND_CONST | KIND_RESTRICT | KIND_PTR
+                | KIND_TYPE_TAG => id = ty.size_or_type,
+                _ => break,
+            }
+        }
+        id
+    }
+
+    /// Bit offset and type of a struct's member.
+    fn member(&self, id: u32, wanted: &str) -> Option<(u32, u32)> {
+        let ty = self.types.get(id as usize)?;
+        if !matches!(ty.kind(), KIND_STRUCT | KIND_UNION) {
+            return None;
+        }
+        (0..ty.count()).map(|index| ty.tail + index * 12).find_map(|at| {
+            let (name, member, offset) = (self.u32(at), self.u32(at + 4), self.u32(at + 8));
+            let offset = if ty.bitfields() { offset & 0x00ff_ffff } else { offset };
+            match self.string(name) {
+                found if found == wanted => Some((offset, member)),
+                "" => {
+                    let (inner, found) = self.member(self.resolve(member), wanted)?;
+                    Some((offset + inner, found))
+                }
+                _ => None,
+            }
+        })
+    }
+
+    fn string(&self, offset: u32) -> &str {
+        let bytes = self.data.get(self.strings + offset as usize..).unwrap_or_default();
+        let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(0);
+        str::from_utf8(&bytes[..end]).unwrap_or_default()
+    }
+
+    /// A word that `parse_types` has seen to be there.
+    fn u32(&self, at: usize) -> u32 {
+        read_u32(&self.data, at).unwrap_or(0)
+    }
+}
+
+fn read_u32(data: &[u8], at: usize) -> Option<u32> {
+    let bytes = data.get(at..at.checked_add(4)?)?;
+    Some(u32::from_le_bytes(bytes.try_into().ok()?))
+}
+
+fn parse_types(data: &[u8], start: usize, end: usize) -> Result<Vec<Type>, BtfError> {
+    // Type 0 is void.
+    let mut types = vec![Type { name: 0, info: 0, size_or_type: 0, tail: 0 }];
+    let mut at = start;
+    while at < end {
+        let word = |at| read_u32(data, at).ok_or(BtfError::Malformed("truncated type", at));
+        let ty = Type {
+            name: word(at)?,
+            info: word(at + 4)?,
+            size_or_type: word(at + 8)?,
+            tail: at + 12,
+        };
+        let tail = tail_size(ty).ok_or(BtfError::Malformed("unknown kind of type", at))?;
+        at = ty.tail + tail;
+        if at > end || at > data.len() {
+            return Err(BtfError::Malformed("truncated type", ty.tail));
+        }
+        types.push(ty);
+    }
+    Ok(types)
+}
+
+/// How many bytes follow a type's header.
+fn tail_size(ty: Type) -> Option<usize> {
+    let count = ty.count();
+    Some(match ty.kind() {
+        KIND_INT | KIND_VAR | KIND_DECL_TAG => 4,
+        KIND_ARRAY => 12,
+        KIND_STRUCT | KIND_UNION | KIND_DATASEC | KIND_ENUM64 => 12 * count,
+        KIND_ENUM | KIND_FUNC_PROTO => 8 * count,
+        // Pointers, forward declarations, typedefs, qualifiers, functions, floats, type tags.
+        2 | 7..=12 | 16 | KIND_TYPE_TAG => 0,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Puts together BTF the way the kernel lays it out.
+    #[derive(Default)]
+    struct Builder {
+        types: Vec<u8>,
+        strings: Vec<u8>,
+    }
+
+    impl Builder {
+        fn string(&mut self, text: &str) -> u32 {
+            if self.strings.is_empty() {
+                self.strings.push(0);
+            }
+            if text.is_empty() {
+                return 0;
+            }
+            let at = self.strings.len() as u32;
+            self.strings.extend(text.bytes().chain([0]));
+            at
+        }
+
+        fn ty(&mut self, name: &str, kind: u32, count: u32, size_or_type: u32, tail: &[u32]) {
+            let name = self.string(name);
+            for word in [name, kind << 24 | count, size_or_type].iter().chain(tail) {
+                self.types.extend(word.to_le_bytes());
+            }
+        }
+
+        fn build(self) -> Vec<u8> {
+            let mut data = vec![0x9f, 0xeb, 1, 0];
+            let (types, strings) = (self.types.len() as u32, self.strings.len() as u32);
+            for word in [24, 0, types, types, strings] {
+                data.extend(u32::to_le_bytes(word));
+            }
+            data.extend(self.types);
+            data.extend(self.strings);
+            data
+        }
+    }
+
+    fn sample() -> Vec<u8> {
+        let mut builder = Builder::default();
+        let (a, b, inner, kind) = (
+            builder.string("a"),
+            builder.string("b"),
+            builder.string("inner"),
+            builder.string("ITER_BVEC"),
+        );
+        builder.ty("int", KIND_INT, 0, 4, &[32]); // 1
+        builder.ty("", KIND_UNION, 1, 4, &[b, 1, 0]); // 2
+        builder.ty("outer", KIND_STRUCT, 3, 12, &[a, 1, 0, 0, 2, 32, inner, 4, 64]); // 3
+        builder.ty("inner_t", KIND_TYPEDEF, 0, 5, &[]); // 4
+        builder.ty("inner", KIND_STRUCT, 1, 4, &[a, 1, 16]); // 5
+        builder.ty("iter_type", KIND_ENUM, 1, 4, &[kind, 2]); // 6
+        builder.ty("", KIND_FUNC_PROTO, 2, 1, &[0, 1, 0, 1]); // 7
+        builder.ty("work", KIND_FUNC, 1, 7, &[]); // 8
+        builder.ty("", KIND_PTR, 0, 7, &[]); // 9
+        builder.ty("btf_trace_event", KIND_TYPEDEF, 0, 9, &[]); // 10
+        builder.build()
+    }
+
+    #[test]
+    fn finds_what_c_finds() {
+        let btf = Btf::parse(sample()).unwrap();
+        assert_eq!(btf.field("outer.a"), Some(0));
+        assert_eq!(btf.field("outer.b"), Some(4), "member of an anonymous union");
+        assert_eq!(btf.field("outer.inner.a"), Some(10), "through a typedef");
+        assert_eq!(btf.field("outer.c"), None);
+        assert_eq!(btf.field("nobody.c"), None);
+        assert_eq!(btf.enumerator("ITER_BVEC"), Some(2));
+        assert_eq!(btf.enumerator("ITER_PIPE"), None);
+        assert_eq!(btf.arguments("work"), Some(2));
+        assert_eq!(btf.tracepoint_arguments("event"), Some(1));
+    }
+
+    #[test]
+    fn refuses_what_is_cut_off() {
+        let whole = sample();
+        for length in [0, 1, 4, 23, 30, 60] {
+            assert!(Btf::parse(whole[..length].to_vec()).is_err(), "{length} bytes");
+        }
+        assert!(Btf::parse(b"not at all".to_vec()).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(noise: Vec<u8>, at in 0usize..200) {
+            let mut data = sample();
+            let at = at.min(data.len());
+            data.splice(at.., noise);
+            if let Ok(btf) = Btf::parse(data) {
+                btf.field("outer.inner.a");
+                btf.enumerator("ITER_BVEC");
+                btf.arguments("work");
+            }
+        }
+    }
+}

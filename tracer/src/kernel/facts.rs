@@ -1,0 +1,158 @@
+//! What the catalogue needs to know of a kernel. It can be written to a file and read again, so
+//! that the catalogue is tested against kernels that do not run here.
+
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+use super::{btf, symbols::Symbols, text};
+use crate::witness::{
+    catalogue::{CALLERS, FUNCTIONS, LEAVES, ROUTINES, TRACEPOINTS},
+    layout::{Question, ROWS},
+    sites::FunctionText,
+};
+
+/// Answers to every question of the catalogue, of one kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Facts {
+    /// `uname -r`
+    pub release: String,
+    /// Byte offsets by path, such as `sk_buff.len`.
+    pub fields: BTreeMap<String, u32>,
+    /// Values by name.
+    pub enumerators: BTreeMap<String, u32>,
+    /// Number of arguments by function, of those in BTF.
+    pub functions: BTreeMap<String, u32>,
+    /// Number of arguments by raw tracepoint.
+    pub tracepoints: BTreeMap<String, u32>,
+    /// Addresses of copy routines and probed functions.
+    pub symbols: BTreeMap<String, u64>,
+    /// Machine code of the callers of copy routines.
+    pub texts: Vec<FunctionText>,
+    /// Why there are no call sites: the kernel's text is not to be read, or takes no kprobes.
+    pub text_error: Option<String>,
+}
+
+/// Enumerators of `enum iter_type`, to tell what an iterator iterates over.
+pub const ITERATOR_KINDS: &[&str] = &[
+    "ITER_UBUF",
+    "ITER_IOVEC",
+    "ITER_BVEC",
+    "ITER_KVEC",
+    "ITER_FOLIOQ",
+    "ITER_XARRAY",
+    "ITER_PIPE",
+    "ITER_DISCARD",
+];
+
+/// Why nothing can be known of this kernel.
+#[derive(Debug, thiserror::Error)]
+pub enum FactsError {
+    /// There is no BTF.
+    #[error(
+        "cannot read {path}: {0}; copytrace needs a kernel with CONFIG_DEBUG_INFO_BTF=y, as most \
+         distributions have",
+        path = btf::VMLINUX
+    )]
+    NoBtf(io::Error),
+    /// BTF is of a kind this program does not know.
+    #[error("{path}: {0}", path = btf::VMLINUX)]
+    Btf(#[from] btf::BtfError),
+    /// The symbol table cannot be opened.
+    #[error("cannot read /proc/kallsyms: {0}")]
+    Symbols(io::Error),
+    /// The symbol table shows no addresses.
+    #[error(
+        "/proc/kallsyms shows no addresses: run as root, or see /proc/sys/kernel/kptr_restrict"
+    )]
+    HiddenSymbols,
+}
+
+impl Facts {
+    /// Asks the running kernel.
+    pub fn gather() -> Result<Self, FactsError> {
+        let btf = btf::Btf::parse(fs::read(btf::VMLINUX).map_err(FactsError::NoBtf)?)?;
+        let table = fs::read_to_string("/proc/kallsyms").map_err(FactsError::Symbols)?;
+        let symbols = Symbols::parse(&table);
+        if symbols.is_empty() {
+            return Err(FactsError::HiddenSymbols);
+        }
+        let mut facts = Self {
+            release: rustix::system::uname().release().to_string_lossy().into_owned(),
+            ..Self::default()
+        };
+        facts.ask_types(&btf);
+        facts.ask_symbols(&symbols);
+        match read_texts(&symbols) {
+            Ok(texts) => facts.texts = texts,
+            Err(error) => facts.text_error = Some(error.to_string()),
+        }
+        Ok(facts)
+    }
+
+    /// Gives up on call sites.
+    pub fn without_sites(&mut self, reason: String) {
+        self.texts.clear();
+        self.text_error = Some(reason);
+    }
+
+    fn ask_types(&mut self, btf: &btf::Btf) {
+        for row in ROWS {
+            match row.question {
+                Question::Field(paths) => record(&mut self.fields, paths, |path| btf.field(path)),
+                Question::Enumerator(name) => {
+                    record(&mut self.enumerators, &[name], |name| btf.enumerator(name));
+                }
+                Question::LastArgument(..) => {}
+            }
+        }
+        record(&mut self.enumerators, ITERATOR_KINDS, |name| btf.enumerator(name));
+        for tracepoint in TRACEPOINTS {
+            let names = &[tracepoint.name];
+            record(&mut self.tracepoints, names, |name| btf.tracepoint_arguments(name));
+        }
+        for witness in FUNCTIONS {
+            record(&mut self.functions, witness.candidates, |name| btf.arguments(name));
+        }
+    }
+
+    fn ask_symbols(&mut self, symbols: &Symbols) {
+        let address = |name: &str| symbols.address(name);
+        for routine in ROUTINES {
+            record(&mut self.symbols, &[routine.name], address);
+        }
+        for witness in FUNCTIONS {
+            record(&mut self.symbols, witness.candidates, address);
+        }
+        for (candidates, ..) in LEAVES {
+            record(&mut self.symbols, candidates, address);
+        }
+    }
+}
+
+/// Keeps the answers there are.
+fn record<T>(
+    answers: &mut BTreeMap<String, T>,
+    names: &[&str],
+    ask: impl Fn(&str) -> Option<T>,
+) {
+    for name in names {
+        if let Some(answer) = ask(name) {
+            answers.insert((*name).to_owned(), answer);
+        }
+    }
+}
+
+fn read_texts(symbols: &Symbols) -> Result<Vec<FunctionText>, text::TextError> {
+    let kernel = text::KernelText::open(Path::new(text::KCORE))?;
+    let mut texts = Vec::new();
+    for caller in CALLERS {
+        for symbol in symbols.variants(caller.name) {
+            texts.push(FunctionText {
+                caller: caller.name.to_owned(),
+                code: kernel.read(symbol.address, symbol.size as usize)?,
+                symbol: symbol.name,
+                address: symbol.address,
+            });
+        }
+    }
+    Ok(texts)
+}

@@ -1,0 +1,8 @@
+//! What this kernel is: its types, its symbols, its text.
+
+pub mod btf;
+mod facts;
+pub mod symbols;
+pub mod text;
+
+pub use facts::{Facts, FactsError, ITERATOR_KINDS};

@@ -1,0 +1,115 @@
+//! The kernel's symbol table, `/proc/kallsyms`.
+
+use std::collections::BTreeMap;
+
+/// A function's text: from `address`, `size` bytes long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// Name as the kernel has it, such as `tcp_sendmsg_locked` or `foo.isra.0`.
+    pub name: String,
+    /// First byte.
+    pub address: u64,
+    /// Bytes up to the next symbol.
+    pub size: u64,
+}
+
+/// The text symbols of a kernel and its modules.
+#[derive(Debug, Default)]
+pub struct Symbols {
+    /// By address; two names of one address stand side by side.
+    sorted: Vec<(u64, String)>,
+    by_name: BTreeMap<String, Vec<u64>>,
+}
+
+impl Symbols {
+    /// Reads the text of `/proc/kallsyms`. Lines whose address is hidden (all zeros, as a process
+    /// without privileges sees them) are left out.
+    pub fn parse(text: &str) -> Self {
+        let mut symbols = Self::default();
+        for line in text.lines() {
+            if let Some((address, name)) = parse_line(line) {
+                symbols.sorted.push((address, name.to_owned()));
+                symbols.by_name.entry(name.to_owned()).or_default().push(address);
+            }
+        }
+        symbols.sorted.sort_unstable();
+        symbols
+    }
+
+    /// Whether nothing could be read: no root, or `kptr_restrict`.
+    pub fn is_empty(&self) -> bool {
+        self.sorted.is_empty()
+    }
+
+    /// The address of a symbol; of the first, where static functions share a name.
+    pub fn address(&self, name: &str) -> Option<u64> {
+        self.by_name.get(name)?.first().copied()
+    }
+
+    /// All functions the compiler made of the one called `name` in the source: itself, its
+    /// namesakes, and clones such as `name.isra.0` or `name.part.0`.
+    pub fn variants(&self, name: &str) -> Vec<Symbol> {
+        let clones = format!("{name}.");
+        self.by_name
+            .range(name.to_owned()..)
+            .take_while(|(found, _)| found.starts_with(name))
+            .filter(|(found, _)| *found == name || found.starts_with(&clones))
+            .flat_map(|(found, addresses)| addresses.iter().map(move |&at| (found, at)))
+            .map(|(found, address)| Symbol {
+                name: found.clone(),
+                address,
+                size: self.size_at(address),
+            })
+            .collect()
+    }
+
+    /// Distance to the next symbol at another address.
+    fn size_at(&self, address: u64) -> u64 {
+        let next = self.sorted.partition_point(|(at, _)| *at <= address);
+        self.sorted.get(next).map_or(0, |(at, _)| at - address)
+    }
+}
+
+/// `ffffffff81000000 T _text` or `ffffffffc0000000 t function [module]`.
+fn parse_line(line: &str) -> Option<(u64, &str)> {
+    let mut words = line.split_ascii_whitespace();
+    let address = u64::from_str_radix(words.next()?, 16).ok()?;
+    let kind = words.next()?;
+    let name = words.next()?;
+    (address != 0 && matches!(kind, "t" | "T" | "w" | "W")).then_some((address, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+ffffffff81000100 T filemap_read
+ffffffff81000040 t simple_copy_to_iter
+ffffffff81000040 t an_alias
+ffffffff81000300 t filemap_read.cold
+ffffffff81000200 T filemap_read_folio
+ffffffff82000000 D some_data
+0000000000000000 T hidden
+ffffffffc0000000 t inside\t[module]
+";
+
+    #[test]
+    fn sizes_reach_to_the_next_symbol() {
+        let symbols = Symbols::parse(TEXT);
+        let variants = symbols.variants("filemap_read");
+        let names: Vec<_> = variants.iter().map(|symbol| symbol.name.as_str()).collect();
+        assert_eq!(names, ["filemap_read", "filemap_read.cold"]);
+        assert_eq!(variants[0].size, 0x100);
+        assert_eq!(symbols.variants("simple_copy_to_iter")[0].size, 0xc0);
+    }
+
+    #[test]
+    fn data_and_hidden_symbols_are_left_out() {
+        let symbols = Symbols::parse(TEXT);
+        assert_eq!(symbols.address("some_data"), None);
+        assert_eq!(symbols.address("hidden"), None);
+        assert_eq!(symbols.address("inside"), Some(0xffff_ffff_c000_0000));
+        assert!(Symbols::parse("0000000000000000 T hidden").is_empty());
+    }
+}

@@ -1,0 +1,108 @@
+//! Attaching to the kernel. What is attached belongs to file descriptors of this process, so the
+//! kernel takes it away when the process ends, however it ends.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    sync::Mutex,
+    thread,
+};
+
+use aya_obj::generated::{perf_event_attr, perf_type_id::PERF_TYPE_BREAKPOINT};
+
+/// `PERF_EVENT_IOC_ENABLE` and `PERF_EVENT_IOC_SET_BPF` of `linux/perf_event.h`.
+const IOC_ENABLE: libc::c_ulong = 0x2400;
+const IOC_SET_BPF: libc::c_ulong = 0x4004_2408;
+const HW_BREAKPOINT_X: u32 = 4;
+const FLAG_CLOEXEC: libc::c_ulong = 8;
+
+/// Attaching and detaching wait for the kernel, not for a CPU.
+const THREADS: usize = 8;
+
+/// The dynamic type number of kprobes as perf events.
+pub fn kprobe_pmu() -> io::Result<u32> {
+    let text = std::fs::read_to_string("/sys/bus/event_source/devices/kprobe/type")?;
+    text.trim().parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, text))
+}
+
+/// Attaches a kprobe program at an address inside a function.
+pub fn at_address(program: BorrowedFd<'_>, pmu: u32, address: u64) -> io::Result<OwnedFd> {
+    let mut attr = attributes(pmu);
+    attr.__bindgen_anon_4.kprobe_addr = address;
+    let event = open(&mut attr, 0)?;
+    run(&event, program)?;
+    Ok(event)
+}
+
+/// Attaches a program to an execute hardware breakpoint on one CPU.
+pub fn at_breakpoint(program: BorrowedFd<'_>, address: u64, cpu: u32) -> io::Result<OwnedFd> {
+    let mut attr = attributes(PERF_TYPE_BREAKPOINT as u32);
+    attr.bp_type = HW_BREAKPOINT_X;
+    attr.__bindgen_anon_3.bp_addr = address;
+    attr.__bindgen_anon_4.bp_len = size_of::<libc::c_long>() as u64;
+    attr.__bindgen_anon_1.sample_period = 1;
+    let event = open(&mut attr, cpu as i32)?;
+    run(&event, program)?;
+    Ok(event)
+}
+
+/// Does `work` for every item on a few threads, and gives the results in order.
+pub fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let results = Mutex::new(Vec::with_capacity(items.len()));
+    thread::scope(|scope| {
+        for first in 0..THREADS.min(items.len()) {
+            let (results, work) = (&results, &work);
+            scope.spawn(move || {
+                for index in (first..items.len()).step_by(THREADS) {
+                    let result = work(&items[index]);
+                    results.lock().unwrap_or_else(|error| error.into_inner()).push((index, result));
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(|error| error.into_inner());
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+fn attributes(ty: u32) -> perf_event_attr {
+    // SAFETY: all zeros is the documented default of a perf_event_attr.
+    let mut attr: perf_event_attr = unsafe { std::mem::zeroed() };
+    attr.size = size_of::<perf_event_attr>() as u32;
+    attr.type_ = ty;
+    attr
+}
+
+fn open(attr: &mut perf_event_attr, cpu: i32) -> io::Result<OwnedFd> {
+    // SAFETY: the kernel reads `attr` within its size, and gives a new descriptor.
+    let fd = unsafe {
+        libc::syscall(libc::SYS_perf_event_open, &raw mut *attr, -1, cpu, -1, FLAG_CLOEXEC)
+    };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: nobody else owns the new descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+fn run(event: &OwnedFd, program: BorrowedFd<'_>) -> io::Result<()> {
+    for (request, argument) in [(IOC_SET_BPF, program.as_raw_fd()), (IOC_ENABLE, 0)] {
+        // SAFETY: both requests take an integer.
+        if unsafe { libc::ioctl(event.as_raw_fd(), request, argument) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_parallel;
+
+    #[test]
+    fn results_keep_their_order() {
+        let items: Vec<u32> = (0..100).collect();
+        assert_eq!(in_parallel(&items, |item| item * 2), (0..200).step_by(2).collect::<Vec<_>>());
+        assert!(in_parallel(&[] as &[u32], |item| *item).is_empty());
+    }
+}

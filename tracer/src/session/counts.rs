@@ -1,0 +1,45 @@
+//! What the programs counted, summed over the CPUs.
+
+use tracer_common::{Event, Key, Tally};
+
+/// Every counter of a window.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    entries: Vec<(Key, Tally)>,
+    /// Whether hardware breakpoints counted too.
+    pub verified: bool,
+    /// Events lost since the session began.
+    pub lost: u64,
+}
+
+impl Counts {
+    /// No counters yet.
+    pub fn new(verified: bool) -> Self {
+        Self { verified, ..Self::default() }
+    }
+
+    /// Adds one key with its value on each CPU.
+    pub fn add<'a>(&mut self, key: Key, values: impl Iterator<Item = &'a Tally>) {
+        let total = values.fold(Tally::default(), |total, value| Tally {
+            bytes: total.bytes + value.bytes,
+            calls: total.calls + value.calls,
+        });
+        self.entries.push((key, total));
+    }
+
+    /// The counters of one event and role.
+    pub fn of(&self, event: Event, role: u8) -> impl Iterator<Item = (Key, Tally)> + '_ {
+        self.entries
+            .iter()
+            .copied()
+            .filter(move |(key, _)| key.event == event as u16 && key.role == role)
+    }
+
+    /// Their sum.
+    pub fn total(&self, event: Event, role: u8) -> Tally {
+        self.of(event, role).fold(Tally::default(), |total, (_, tally)| Tally {
+            bytes: total.bytes + tally.bytes,
+            calls: total.calls + tally.calls,
+        })
+    }
+}

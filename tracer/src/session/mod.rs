@@ -1,0 +1,309 @@
+//! A session: the programs in the kernel, the processes they count for, and what they counted.
+
+mod attach;
+mod counts;
+mod misses;
+mod movements;
+pub mod trial;
+
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+};
+
+use aya::{
+    Btf, Ebpf, EbpfLoader,
+    maps::{HashMap, MapData, PerCpuArray, PerCpuHashMap},
+    programs::{FEntry, FExit, KProbe, PerfEvent, Program, ProgramError, RawTracePoint},
+};
+use tracer_common::{Key, NO_ITERATOR, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, window};
+
+pub use counts::Counts;
+pub use movements::{Payload, observe};
+
+use crate::{
+    ledger::Side,
+    witness::{Plan, Probe, Tier, sites::CallSite},
+};
+
+/// The eBPF programs, built by `build.rs`.
+static PROGRAMS: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf"));
+
+/// Why a session could not be started or read.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The kernel refused the maps.
+    #[error("cannot create the eBPF maps: {0}; copytrace needs root, or CAP_BPF and CAP_PERFMON")]
+    Load(#[from] aya::EbpfError),
+    /// The kernel refused a program.
+    #[error("cannot load the eBPF program {program}: {error}")]
+    Program {
+        /// Its name.
+        program: String,
+        /// What the kernel said.
+        error: String,
+    },
+    /// The kernel refused to attach a program.
+    #[error("cannot attach to {target}: {error}")]
+    Attach {
+        /// Function, tracepoint or address.
+        target: String,
+        /// What the kernel said.
+        error: String,
+    },
+    /// A map could not be read or written.
+    #[error("cannot use the eBPF map {map}: {error}")]
+    Map {
+        /// Its name.
+        map: &'static str,
+        /// What the kernel said.
+        error: String,
+    },
+}
+
+/// Programs attached to the kernel. Dropping it detaches them all.
+pub struct Session {
+    ebpf: Ebpf,
+    plan: Plan,
+    /// Kprobes at call sites, and hardware breakpoints.
+    events: Vec<OwnedFd>,
+    verify: bool,
+}
+
+impl Session {
+    /// Loads the programs a plan names and attaches them; with `verify`, hardware breakpoints too.
+    pub fn start(plan: Plan, verify: bool) -> Result<Self, SessionError> {
+        let ebpf = EbpfLoader::new()
+            .override_global("LAYOUT", &plan.layout, true)
+            .load(PROGRAMS)?;
+        let mut session = Self { ebpf, plan, events: Vec::new(), verify };
+        session.tell_sites()?;
+        session.attach_sites()?;
+        session.attach_functions()?;
+        if verify {
+            session.attach_breakpoints()?;
+        }
+        session.attach_tracepoints()?;
+        Ok(session)
+    }
+
+    /// What is attached.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The object, for the programs' own diagnostics.
+    pub fn ebpf(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+
+    /// Starts to count for a process. A sender's window opens at its marker, a receiver's at once.
+    pub fn trace(&mut self, pid: u32, side: Side) -> Result<(), SessionError> {
+        let (role, window) = match side {
+            Side::Sender => (ROLE_SENDER, window::CLOSED),
+            Side::Receiver => (ROLE_RECEIVER, window::OPEN),
+        };
+        let task = Task { role, padding: [0; 3], window, mapping_start: 0, mapping_end: 0 };
+        self.map::<HashMap<_, u32, Task>>("TASKS")?
+            .insert(pid, task, 0)
+            .map_err(|error| map_error("TASKS", error))
+    }
+
+    /// Takes what was counted since the last time, and stops counting for every process.
+    pub fn collect(&mut self) -> Result<Counts, SessionError> {
+        self.clear::<u32, Task>("TASKS")?;
+        self.clear::<u64, Socket>("SOCKETS")?;
+        let mut counts = Counts::new(self.verify);
+        let mut map = self.map::<PerCpuHashMap<_, Key, Tally>>("COUNTS")?;
+        let keys: Vec<Key> = map.keys().flatten().collect();
+        for key in keys {
+            let values = map.get(&key, 0).map_err(|error| map_error("COUNTS", error))?;
+            counts.add(key, values.iter());
+            map.remove(&key).map_err(|error| map_error("COUNTS", error))?;
+        }
+        counts.lost = self.lost()?;
+        Ok(counts)
+    }
+
+    /// Events lost since the session began.
+    fn lost(&mut self) -> Result<u64, SessionError> {
+        let lost = self.map::<PerCpuArray<_, u64>>("LOST")?;
+        let lost = lost.get(&0, 0).map_err(|error| map_error("LOST", error))?;
+        let programs = self.ebpf.programs().filter_map(|(_, program)| program.fd().ok());
+        let missed: u64 = programs.filter_map(|fd| misses::of_program(fd.as_fd())).sum();
+        Ok(lost.iter().sum::<u64>() + missed)
+    }
+
+    fn clear<K: aya::Pod, V: aya::Pod>(&mut self, name: &'static str) -> Result<(), SessionError> {
+        let mut map = self.map::<HashMap<_, K, V>>(name)?;
+        let keys: Vec<K> = map.keys().flatten().collect();
+        for key in keys {
+            map.remove(&key).map_err(|error| map_error(name, error))?;
+        }
+        Ok(())
+    }
+
+    fn map<'a, M>(&'a mut self, name: &'static str) -> Result<M, SessionError>
+    where
+        M: TryFrom<&'a mut aya::maps::Map, Error = aya::maps::MapError>,
+    {
+        let map = self.ebpf.map_mut(name).ok_or_else(|| map_error(name, "not in the object"))?;
+        M::try_from(map).map_err(|error| map_error(name, error))
+    }
+
+    fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, SessionError>
+    where
+        &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
+    {
+        let missing =
+            || SessionError::Program { program: name.to_owned(), error: "not in the object".into() };
+        let program = ebpf.program_mut(name).ok_or_else(missing)?;
+        program.try_into().map_err(|error| program_error(name, &error))
+    }
+
+    /// Fills the map by which a program knows where it is, before any program runs.
+    fn tell_sites(&mut self) -> Result<(), SessionError> {
+        let sites = self.plan.sites.iter().map(|site| (site.address, site_of(site)));
+        let leaves = self.plan.leaves.iter().map(|leaf| (leaf.address, leaf.site));
+        let all: Vec<(u64, Site)> = sites.chain(leaves).collect();
+        let mut map = self.map::<HashMap<&mut MapData, u64, Site>>("SITES")?;
+        for (address, site) in all {
+            map.insert(address, site, 0).map_err(|error| map_error("SITES", error))?;
+        }
+        Ok(())
+    }
+
+    fn attach_sites(&mut self) -> Result<(), SessionError> {
+        if self.plan.sites.is_empty() {
+            return Ok(());
+        }
+        let failed = |site: &CallSite, error: io::Error| SessionError::Attach {
+            target: site.label(),
+            error: error.to_string(),
+        };
+        let pmu = attach::kprobe_pmu().map_err(|error| failed(&self.plan.sites[0], error))?;
+        let program: &mut KProbe = Self::program(&mut self.ebpf, "copy_site")?;
+        program.load().map_err(|error| program_error("copy_site", &error))?;
+        let fd = program.fd().map_err(|error| program_error("copy_site", &error))?.as_fd();
+        let events = attach::in_parallel(&self.plan.sites, |site| {
+            attach::at_address(fd, pmu, site.address).map_err(|error| failed(site, error))
+        });
+        for event in events {
+            self.events.push(event?);
+        }
+        Ok(())
+    }
+
+    fn attach_functions(&mut self) -> Result<(), SessionError> {
+        let btf = (self.plan.tier == Tier::Fentry && !self.plan.probes.is_empty())
+            .then(Btf::from_sys_fs)
+            .transpose()
+            .map_err(|error| SessionError::Load(error.into()))?;
+        for probe in &self.plan.probes {
+            attach_function(&mut self.ebpf, probe, btf.as_ref()).map_err(|error| {
+                SessionError::Attach { target: probe.symbol.to_owned(), error: chain(&error) }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn attach_breakpoints(&mut self) -> Result<(), SessionError> {
+        let name = "leaf_breakpoint";
+        let program: &mut PerfEvent = Self::program(&mut self.ebpf, name)?;
+        program.load().map_err(|error| program_error(name, &error))?;
+        let fd = program.fd().map_err(|error| program_error(name, &error))?.as_fd();
+        let cpus = aya::util::online_cpus().map_err(|(what, error)| SessionError::Attach {
+            target: what.to_owned(),
+            error: error.to_string(),
+        })?;
+        for leaf in &self.plan.leaves {
+            for &cpu in &cpus {
+                let event = attach::at_breakpoint(fd, leaf.address, cpu).map_err(|error| {
+                    SessionError::Attach {
+                        target: format!("a hardware breakpoint on {} (CPU {cpu})", leaf.symbol),
+                        error: format!("{error}; --verify needs four free breakpoints a CPU"),
+                    }
+                })?;
+                self.events.push(event);
+            }
+        }
+        Ok(())
+    }
+
+    /// Last, so that a window never opens before everything else is attached.
+    fn attach_tracepoints(&mut self) -> Result<(), SessionError> {
+        for witness in &self.plan.tracepoints {
+            let program: &mut RawTracePoint = Self::program(&mut self.ebpf, witness.name)?;
+            program.load().map_err(|error| program_error(witness.name, &error))?;
+            program.attach(witness.name).map_err(|error| SessionError::Attach {
+                target: format!("tracepoint {}", witness.name),
+                error: chain(&error),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // The kernel waits for its readers at each detaching, so do it side by side.
+        let events: Vec<_> =
+            self.events.drain(..).map(|event| std::sync::Mutex::new(Some(event))).collect();
+        attach::in_parallel(&events, |event| {
+            drop(event.lock().unwrap_or_else(|error| error.into_inner()).take());
+        });
+    }
+}
+
+fn attach_function(ebpf: &mut Ebpf, probe: &Probe, btf: Option<&Btf>) -> Result<(), ProgramError> {
+    let program = ebpf.program_mut(probe.program).ok_or(ProgramError::NotLoaded)?;
+    match (program, btf) {
+        (Program::KProbe(program), _) => {
+            program.load()?;
+            program.attach(probe.symbol, 0)?;
+        }
+        (Program::FEntry(program), Some(btf)) => load_fentry(program, probe.symbol, btf)?,
+        (Program::FExit(program), Some(btf)) => load_fexit(program, probe.symbol, btf)?,
+        _ => return Err(ProgramError::UnexpectedProgramType),
+    }
+    Ok(())
+}
+
+fn load_fentry(program: &mut FEntry, symbol: &str, btf: &Btf) -> Result<(), ProgramError> {
+    program.load(symbol, btf)?;
+    program.attach().map(drop)
+}
+
+fn load_fexit(program: &mut FExit, symbol: &str, btf: &Btf) -> Result<(), ProgramError> {
+    program.load(symbol, btf)?;
+    program.attach().map(drop)
+}
+
+fn site_of(site: &CallSite) -> Site {
+    let routine = site.routine;
+    debug_assert_ne!(routine.iterator, NO_ITERATOR, "copies by packet are function probes");
+    crate::witness::site(routine.count, routine.iterator, routine.from_iterator)
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn program_error(program: &str, error: &ProgramError) -> SessionError {
+    SessionError::Program { program: program.to_owned(), error: chain(error) }
+}
+
+fn map_error(map: &'static str, error: impl ToString) -> SessionError {
+    SessionError::Map { map, error: error.to_string() }
+}

@@ -1,0 +1,283 @@
+//! From counters to the ledger: what each of them proves about where bytes went.
+
+use std::collections::BTreeMap;
+
+use tracer_common::{Event, Function, Key, NO_ITERATOR, ROLE_RECEIVER, ROLE_SENDER, Tally};
+
+use super::Counts;
+use crate::{
+    ledger::{Movement, Mover, Observation, Place, Provenance, Side, merge},
+    witness::{
+        Plan,
+        catalogue::{CALLERS, FUNCTIONS},
+        sites::CallSite,
+    },
+};
+
+/// What was sent, as the consumer confirmed it.
+#[derive(Clone, Debug)]
+pub struct Payload {
+    /// The strategy's name.
+    pub strategy: String,
+    /// Payload size of one message, in bytes.
+    pub message_bytes: u64,
+    /// How many messages.
+    pub messages: u64,
+    /// Payload bytes of all of them.
+    pub bytes: u64,
+}
+
+/// Makes the ledger of one window.
+pub fn observe(payload: Payload, counts: &Counts, plan: &Plan) -> Observation {
+    let sender = |event| counts.total(event, ROLE_SENDER);
+    Observation {
+        strategy: payload.strategy,
+        message_bytes: payload.message_bytes,
+        messages: payload.messages,
+        payload_bytes: payload.bytes,
+        syscalls: syscalls(counts),
+        page_faults_user: sender(Event::FaultUser).calls,
+        page_faults_kernel: sender(Event::FaultKernel).calls,
+        context_switches_voluntary: sender(Event::SwitchVoluntary).calls,
+        context_switches_involuntary: sender(Event::SwitchInvoluntary).calls,
+        movements: merge(&movements(counts, plan)),
+        nic_header_bytes: on_bus(counts, Event::NicHeader).bytes,
+        nic_retransmitted_bytes: sender(Event::NicRetransmit).bytes,
+        disk_metadata_bytes: sender(Event::DiskMetadata).bytes,
+        lost_events: counts.lost,
+    }
+}
+
+fn syscalls(counts: &Counts) -> BTreeMap<String, u64> {
+    let mut calls = BTreeMap::new();
+    for (key, tally) in counts.of(Event::Syscall, ROLE_SENDER) {
+        *calls.entry(syscall_name(key.detail)).or_default() += tally.calls;
+    }
+    calls
+}
+
+fn syscall_name(number: u32) -> String {
+    syscalls::Sysno::new(number as usize)
+        .map_or_else(|| format!("syscall_{number}"), |call| call.name().to_owned())
+}
+
+fn movements(counts: &Counts, plan: &Plan) -> Vec<Movement> {
+    let mut movements = Vec::new();
+    for side in [Side::Sender, Side::Receiver] {
+        movements.extend(devices(counts, side));
+        movements.extend(packet_copies(counts, side, plan));
+        movements.extend(references(counts, side, plan));
+        movements.extend(site_copies(counts, side, plan));
+        if plan.sites.is_empty() {
+            movements.extend(derived_copies(counts, side, plan));
+        }
+        if plan.probes.is_empty() {
+            movements.extend(linearised(counts, side));
+            movements.extend(derived_references(counts, side));
+        }
+    }
+    movements.retain(|movement| movement.bytes > 0);
+    movements
+}
+
+fn role(side: Side) -> u8 {
+    match side {
+        Side::Sender => ROLE_SENDER,
+        Side::Receiver => ROLE_RECEIVER,
+    }
+}
+
+type Way = (Place, Place, Mover);
+
+const TO_NIC: Way = (Place::Socket, Place::Nic, Mover::Dma);
+const FROM_DISK: Way = (Place::Disk, Place::PageCache, Mover::Dma);
+const LINEARISED: Way = (Place::Socket, Place::Kernel, Mover::Cpu);
+const RECEIVED: Way = (Place::Socket, Place::User, Mover::Cpu);
+
+fn measured((from, to, by): Way, side: Side, witness: impl Into<String>, tally: Tally) -> Movement {
+    Movement {
+        from,
+        to,
+        by,
+        side,
+        provenance: Provenance::Measured,
+        witness: witness.into(),
+        bytes: tally.bytes,
+        calls: tally.calls,
+        verified_bytes: None,
+    }
+}
+
+fn derived(way: Way, side: Side, witness: impl Into<String>, tally: Tally) -> Movement {
+    Movement { provenance: Provenance::Derived, ..measured(way, side, witness, tally) }
+}
+
+/// A sum over packets given to devices on a bus; a virtual device moves nothing by DMA.
+fn on_bus(counts: &Counts, event: Event) -> Tally {
+    sum(counts.of(event, ROLE_SENDER).filter(|(key, _)| key.kind == 1))
+}
+
+fn sum(entries: impl Iterator<Item = (Key, Tally)>) -> Tally {
+    entries.fold(Tally::default(), |total, (_, tally)| Tally {
+        bytes: total.bytes + tally.bytes,
+        calls: total.calls + tally.calls,
+    })
+}
+
+fn devices(counts: &Counts, side: Side) -> Vec<Movement> {
+    let disk = counts.total(Event::DiskRead, role(side));
+    let nic = match side {
+        Side::Sender => on_bus(counts, Event::NicPayload),
+        Side::Receiver => Tally::default(),
+    };
+    vec![
+        measured(FROM_DISK, side, "block:block_bio_queue", disk),
+        measured(TO_NIC, side, "net:net_dev_start_xmit", nic),
+        measured(RECEIVED, side, "skb:skb_copy_datagram_iovec", counts.total(Event::SkbToUser, role(side))),
+    ]
+}
+
+/// Events counted under a function with a program of its own.
+fn of_function(counts: &Counts, event: Event, side: Side, function: Function) -> Tally {
+    sum(counts.of(event, role(side)).filter(|(key, _)| key.detail == function as u32))
+}
+
+fn packet_copies(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
+    let copies = FUNCTIONS.iter().filter(|witness| witness.movement.2 == Mover::Cpu);
+    copies
+        .map(|witness| Movement {
+            verified_bytes: witness.leaf.and_then(|(leaf, _)| {
+                Some(leaf_bytes(counts, side, leaf_address(plan, leaf)?, NO_ITERATOR, 0))
+            }).filter(|_| counts.verified),
+            ..measured(
+                witness.movement,
+                side,
+                symbol_of(plan, witness.function),
+                of_function(counts, Event::PacketCopy, side, witness.function),
+            )
+        })
+        .collect()
+}
+
+fn references(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
+    let references = FUNCTIONS.iter().filter(|witness| witness.movement.2 == Mover::Reference);
+    references
+        .map(|witness| {
+            let tally = of_function(counts, Event::Reference, side, witness.function);
+            measured(witness.movement, side, symbol_of(plan, witness.function), tally)
+        })
+        .collect()
+}
+
+/// The symbol this kernel has for a function of the catalogue.
+fn symbol_of(plan: &Plan, function: Function) -> &'static str {
+    let probe = plan.probes.iter().find(|probe| probe.witness.function == function);
+    probe.map_or("", |probe| probe.symbol)
+}
+
+fn leaf_address(plan: &Plan, symbol: &str) -> Option<u64> {
+    plan.leaves.iter().find(|leaf| leaf.symbol == symbol).map(|leaf| leaf.address)
+}
+
+fn leaf_bytes(counts: &Counts, side: Side, address: u64, kind: u8, detail: u32) -> u64 {
+    let same = |key: &Key| (key.address, key.kind, key.detail) == (address, kind, detail);
+    sum(counts.of(Event::Leaf, role(side)).filter(|(key, _)| same(key))).bytes
+}
+
+fn site_copies(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
+    let hits: Vec<(&CallSite, Key, Tally)> = counts
+        .of(Event::CopySite, role(side))
+        .filter_map(|(key, tally)| {
+            let site = plan.sites.iter().find(|site| site.address == key.address)?;
+            Some((site, key, tally))
+        })
+        .collect();
+    let mut movements = Vec::new();
+    for &(site, key, tally) in &hits {
+        let Some(way) = way_of(site, key, plan) else { continue };
+        let verified_bytes = verified(counts, side, plan, &hits, (site, key, tally));
+        movements.push(Movement { verified_bytes, ..measured(way, side, site.label(), tally) });
+    }
+    movements
+}
+
+/// What the breakpoints saw of one site's copies: all that its leaf routine copied for the same
+/// kind of iterator, less what other sites gave to the same routine.
+fn verified(
+    counts: &Counts,
+    side: Side,
+    plan: &Plan,
+    hits: &[(&CallSite, Key, Tally)],
+    (site, key, _): (&CallSite, Key, Tally),
+) -> Option<u64> {
+    let leaf = site.routine.leaf.filter(|_| counts.verified)?;
+    let seen = leaf_bytes(counts, side, leaf_address(plan, leaf)?, key.kind, key.detail);
+    let others = hits.iter().filter(|(other, other_key, _)| {
+        other.address != site.address
+            && other.routine.leaf == Some(leaf)
+            && (other_key.kind, other_key.detail) == (key.kind, key.detail)
+    });
+    Some(seen.saturating_sub(others.map(|(.., tally)| tally.bytes).sum()))
+}
+
+/// Which way a call site's bytes went, by the caller and by what the iterator iterates over.
+fn way_of(site: &CallSite, key: Key, plan: &Plan) -> Option<Way> {
+    let place = CALLERS.iter().find(|caller| caller.name == site.caller)?.place;
+    let kind = plan.iterator_kinds.get(&key.kind).copied();
+    let (other, by) = match kind {
+        Some("ITER_DISCARD") => return None,
+        // Up to 6.4 the routine puts a reference to the page into the pipe.
+        Some("ITER_PIPE") => (Place::Pipe, Mover::Reference),
+        Some("ITER_UBUF" | "ITER_IOVEC") if key.detail == 1 => (Place::PageCache, Mover::Cpu),
+        Some("ITER_UBUF" | "ITER_IOVEC") => (Place::User, Mover::Cpu),
+        _ => (Place::Kernel, Mover::Cpu),
+    };
+    Some(if site.routine.from_iterator { (other, place, by) } else { (place, other, by) })
+}
+
+/// System calls that say in their return value how many bytes moved, where no function probe
+/// sees the copy: (number, way, and the same out of the mapping of a file).
+const BYTES_RETURNED: &[(syscalls::Sysno, Way, Way)] = {
+    use syscalls::Sysno;
+    const READ: Way = (Place::PageCache, Place::User, Mover::Cpu);
+    const WRITE: Way = (Place::User, Place::Socket, Mover::Cpu);
+    const WRITE_MAPPED: Way = (Place::PageCache, Place::Socket, Mover::Cpu);
+    &[(Sysno::read, READ, READ), (Sysno::write, WRITE, WRITE_MAPPED)]
+};
+
+/// Only the sender's: what its system calls read and write is known, a file and a socket.
+fn derived_copies(counts: &Counts, side: Side, _plan: &Plan) -> Vec<Movement> {
+    if side == Side::Receiver {
+        return Vec::new();
+    }
+    let of_call = |call: syscalls::Sysno, mapped: u8| {
+        sum(counts
+            .of(Event::Syscall, ROLE_SENDER)
+            .filter(move |(key, _)| key.detail == call as u32 && key.kind == mapped))
+    };
+    BYTES_RETURNED
+        .iter()
+        .flat_map(|&(call, way, mapped_way)| {
+            let witness = format!("return value of {}()", call.name());
+            [(way, 0), (mapped_way, 1)]
+                .map(|(way, mapped)| derived(way, side, witness.clone(), of_call(call, mapped)))
+        })
+        .collect()
+}
+
+fn derived_references(counts: &Counts, side: Side) -> Option<Movement> {
+    let call = syscalls::Sysno::sendfile;
+    let sent = sum(counts
+        .of(Event::Syscall, role(side))
+        .filter(|(key, _)| key.detail == call as u32));
+    let way = (Place::PageCache, Place::Socket, Mover::Reference);
+    (side == Side::Sender).then(|| derived(way, side, "return value of sendfile()", sent))
+}
+
+/// TCP keeps payload in pages, so payload in the linear part of a packet that reached a device
+/// was copied there.
+fn linearised(counts: &Counts, side: Side) -> Option<Movement> {
+    let linear = counts.total(Event::NicLinear, role(side));
+    let witness = "net:net_dev_start_xmit, payload in the linear part";
+    (side == Side::Sender).then(|| derived(LINEARISED, side, witness, linear))
+}

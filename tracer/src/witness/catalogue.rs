@@ -1,0 +1,191 @@
+//! The catalogue of witnesses: what in the kernel sees bytes move. It is data; adding a kernel
+//! version is adding a row or a candidate.
+
+use tracer_common::{Function, NO_ITERATOR};
+
+use crate::ledger::{Mover, Place};
+
+/// A routine that copies bytes by the CPU. None of them can be probed at its entry on stock
+/// kernels (`lib/` is built without ftrace sites), so they are seen where they are called.
+#[derive(Debug)]
+pub struct Routine {
+    /// Symbol.
+    pub name: &'static str,
+    /// Index of the argument that holds the byte count.
+    pub count: u8,
+    /// Index of the argument that points to the iterator, or [`NO_ITERATOR`].
+    pub iterator: u8,
+    /// Whether the iterator is the source (`from_iter`) or the destination (`to_iter`).
+    pub from_iterator: bool,
+    /// The routine inside it that `--verify` puts a breakpoint on.
+    pub leaf: Option<&'static str>,
+}
+
+const fn to_iter(name: &'static str, count: u8, iterator: u8) -> Routine {
+    Routine { name, count, iterator, from_iterator: false, leaf: Some("_copy_to_iter") }
+}
+
+const fn from_iter(
+    name: &'static str,
+    count: u8,
+    iterator: u8,
+    leaf: Option<&'static str>,
+) -> Routine {
+    Routine { name, count, iterator, from_iterator: true, leaf }
+}
+
+/// `lib/iov_iter.c`, and `net/core/skbuff.c` for the checksumming ones from 6.9 on.
+pub const ROUTINES: &[Routine] = &[
+    // (addr, bytes, iter)
+    to_iter("_copy_to_iter", 1, 2),
+    Routine { leaf: None, ..to_iter("_copy_mc_to_iter", 1, 2) },
+    // (page, offset, bytes, iter)
+    to_iter("copy_page_to_iter", 2, 3),
+    to_iter("copy_page_to_iter_nofault", 2, 3),
+    // (addr, bytes, state, iter)
+    Routine { leaf: None, ..to_iter("csum_and_copy_to_iter", 1, 3) },
+    Routine { leaf: None, ..to_iter("hash_and_copy_to_iter", 1, 3) },
+    // (addr, bytes, iter)
+    from_iter("_copy_from_iter", 1, 2, Some("_copy_from_iter")),
+    from_iter("_copy_from_iter_nocache", 1, 2, None),
+    from_iter("_copy_from_iter_flushcache", 1, 2, None),
+    from_iter("_copy_from_iter_full", 1, 2, None),
+    from_iter("_copy_from_iter_full_nocache", 1, 2, None),
+    // (addr, bytes, csum, iter)
+    from_iter("csum_and_copy_from_iter", 1, 3, None),
+    from_iter("csum_and_copy_from_iter_full", 1, 3, None),
+    // (page, offset, bytes, iter)
+    from_iter("copy_page_from_iter", 2, 3, Some("_copy_from_iter")),
+    from_iter("copy_page_from_iter_atomic", 2, 3, Some("copy_page_from_iter_atomic")),
+    // (folio, offset, bytes, iter), from 6.14 on
+    from_iter("copy_folio_from_iter_atomic", 2, 3, Some("copy_folio_from_iter_atomic")),
+    // (page, iter, offset, bytes), up to 5.13
+    from_iter("iov_iter_copy_from_user_atomic", 3, 1, None),
+];
+
+/// A function whose text is searched for calls to the routines.
+#[derive(Debug)]
+pub struct Caller {
+    /// Name in the source; clones the compiler made of it are searched too.
+    pub name: &'static str,
+    /// What lies at the kernel's end of its copies.
+    pub place: Place,
+}
+
+const fn caller(name: &'static str, place: Place) -> Caller {
+    Caller { name, place }
+}
+
+/// The traceable functions that copy to or from user memory on the way of a file or a socket.
+pub const CALLERS: &[Caller] = &[
+    caller("filemap_read", Place::PageCache),
+    caller("generic_file_buffered_read", Place::PageCache),
+    caller("shmem_file_read_iter", Place::PageCache),
+    caller("generic_perform_write", Place::PageCache),
+    caller("iomap_file_buffered_write", Place::PageCache),
+    caller("iomap_write_iter", Place::PageCache),
+    caller("tcp_sendmsg_locked", Place::Socket),
+    caller("skb_do_copy_data_nocache", Place::Socket),
+    caller("simple_copy_to_iter", Place::Socket),
+    caller("__skb_datagram_iter", Place::Socket),
+    caller("tcp_recvmsg_locked", Place::Socket),
+    caller("udp_recvmsg", Place::Socket),
+    caller("udpv6_recvmsg", Place::Socket),
+    caller("skb_copy_datagram_from_iter", Place::Socket),
+    caller("ip_generic_getfrag", Place::Socket),
+    caller("sk_msg_memcopy_from_iter", Place::Socket),
+    caller("pipe_write", Place::Pipe),
+    caller("anon_pipe_write", Place::Pipe),
+    caller("pipe_read", Place::Pipe),
+    caller("anon_pipe_read", Place::Pipe),
+];
+
+/// A function with a program of its own, entered by fentry or kprobe as the tier has it.
+#[derive(Debug)]
+pub struct FunctionWitness {
+    /// What its events are counted under.
+    pub function: Function,
+    /// Symbols that do this, newest first; the first one this kernel has is taken.
+    pub candidates: &'static [&'static str],
+    /// Programs: for the kprobe tier and for the fentry tier.
+    pub programs: [&'static str; 2],
+    /// The movement it proves.
+    pub movement: (Place, Place, Mover),
+    /// Where `--verify` puts a breakpoint that sees the same bytes: (routine, count argument).
+    pub leaf: Option<(&'static str, u8)>,
+}
+
+/// Functions outside `lib/`, which take a probe at their entry or return.
+pub const FUNCTIONS: &[FunctionWitness] = &[
+    FunctionWitness {
+        function: Function::SpliceToSocket,
+        // From 6.5 on; before that the TCP stack's own.
+        candidates: &["skb_splice_from_iter", "do_tcp_sendpages"],
+        programs: ["kprobe_splice_to_socket", "fentry_splice_to_socket"],
+        movement: (Place::PageCache, Place::Socket, Mover::Reference),
+        leaf: None,
+    },
+    FunctionWitness {
+        function: Function::CopyBits,
+        candidates: &["skb_copy_bits"],
+        programs: ["kprobe_copy_bits", "fentry_copy_bits"],
+        movement: (Place::Socket, Place::Kernel, Mover::Cpu),
+        leaf: Some(("skb_copy_bits", 3)),
+    },
+    FunctionWitness {
+        function: Function::CopyAndChecksumBits,
+        candidates: &["skb_copy_and_csum_bits"],
+        programs: ["kprobe_copy_and_checksum_bits", "fentry_copy_and_checksum_bits"],
+        movement: (Place::Socket, Place::Kernel, Mover::Cpu),
+        leaf: None,
+    },
+];
+
+/// A raw tracepoint.
+#[derive(Debug)]
+pub struct TracepointWitness {
+    /// Name of the tracepoint; the program's name is the same.
+    pub name: &'static str,
+    /// What it sees, in a few words.
+    pub sees: &'static str,
+    /// Needed in every tier, or only to stand in for a better witness.
+    pub need: Need,
+}
+
+/// Whether a witness can be done without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Without it nothing can be measured.
+    Always,
+    /// Only where the receiver's call sites are not seen.
+    WithoutCallSites,
+}
+
+/// Tracepoints, the same in every tier.
+pub const TRACEPOINTS: &[TracepointWitness] = &[
+    tracepoint("sys_enter", "system calls, and the window's marker"),
+    tracepoint("sys_exit", "what system calls return"),
+    tracepoint("page_fault_user", "page faults in user mode"),
+    tracepoint("page_fault_kernel", "page faults in kernel mode"),
+    tracepoint("sched_switch", "context switches"),
+    tracepoint("block_bio_queue", "disk → page cache, by DMA"),
+    tracepoint("net_dev_start_xmit", "socket → NIC, by DMA"),
+    TracepointWitness {
+        name: "skb_copy_datagram_iovec",
+        sees: "socket → user, by CPU, of the receiver",
+        need: Need::WithoutCallSites,
+    },
+];
+
+const fn tracepoint(name: &'static str, sees: &'static str) -> TracepointWitness {
+    TracepointWitness { name, sees, need: Need::Always }
+}
+
+/// The routines `--verify` puts hardware breakpoints on: an x86 CPU has four.
+/// (symbol candidates, count argument, iterator argument, from the iterator)
+pub const LEAVES: &[(&[&str], u8, u8, bool)] = &[
+    (&["_copy_to_iter"], 1, 2, false),
+    (&["_copy_from_iter"], 1, 2, true),
+    (&["copy_folio_from_iter_atomic", "copy_page_from_iter_atomic"], 2, 3, true),
+    (&["skb_copy_bits"], 3, NO_ITERATOR, false),
+];

@@ -1,0 +1,222 @@
+//! The catalogue resolved against one kernel: what a session will attach.
+
+use std::{collections::BTreeMap, fmt};
+
+use tracer_common::{Layout, NO_ITERATOR, Site};
+
+use super::{
+    catalogue::{
+        CALLERS, FUNCTIONS, FunctionWitness, LEAVES, Need, ROUTINES, Routine, TRACEPOINTS,
+        TracepointWitness,
+    },
+    layout::{self, UnknownLayout},
+    sites::{self, CallSite},
+};
+use crate::kernel::{Facts, ITERATOR_KINDS};
+
+/// How functions of the kernel are entered, best first.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tier {
+    /// By fentry and fexit.
+    Fentry,
+    /// By kprobes and kretprobes.
+    Kprobe,
+    /// Not at all: tracepoints only, and CPU copies derived.
+    Tracepoint,
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Fentry => "fentry",
+            Self::Kprobe => "kprobe",
+            Self::Tracepoint => "tracepoint",
+        })
+    }
+}
+
+/// A function to probe, and the program for it.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// The catalogue's row.
+    pub witness: &'static FunctionWitness,
+    /// The symbol this kernel has.
+    pub symbol: &'static str,
+    /// The eBPF program of the tier.
+    pub program: &'static str,
+}
+
+/// A routine for a hardware breakpoint.
+#[derive(Clone, Debug)]
+pub struct Leaf {
+    /// Its name.
+    pub symbol: &'static str,
+    /// Its first instruction.
+    pub address: u64,
+    /// Where it finds its arguments.
+    pub site: Site,
+}
+
+/// A witness this kernel does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Which.
+    pub witness: String,
+    /// Why not, and what follows.
+    pub reason: String,
+}
+
+/// What a session will attach.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How functions are entered.
+    pub tier: Tier,
+    /// Offsets and enumerators for the programs.
+    pub layout: Layout,
+    /// Raw tracepoints.
+    pub tracepoints: Vec<&'static TracepointWitness>,
+    /// Functions.
+    pub probes: Vec<Probe>,
+    /// Calls to copy routines. Empty: copies are derived.
+    pub sites: Vec<CallSite>,
+    /// Routines for hardware breakpoints, under `--verify`.
+    pub leaves: Vec<Leaf>,
+    /// Names of `enum iter_type` by value.
+    pub iterator_kinds: BTreeMap<u8, &'static str>,
+    /// What this kernel does not have.
+    pub missing: Vec<Missing>,
+}
+
+/// Why nothing can be measured on this kernel.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// Fields the programs cannot do without.
+    #[error("{0}; copytrace is tested on Linux 6.1 and newer")]
+    Layout(#[from] UnknownLayout),
+    /// A tracepoint nothing can stand in for.
+    #[error("this kernel has no tracepoint {0} ({1})")]
+    Tracepoint(&'static str, &'static str),
+}
+
+impl Plan {
+    /// Resolves the catalogue for `tier` against what is known of a kernel.
+    pub fn resolve(facts: &Facts, tier: Tier) -> Result<Self, PlanError> {
+        let mut plan = Self {
+            tier,
+            layout: layout::resolve(facts)?,
+            tracepoints: Vec::new(),
+            probes: Vec::new(),
+            sites: Vec::new(),
+            leaves: leaves(facts),
+            iterator_kinds: iterator_kinds(facts),
+            missing: Vec::new(),
+        };
+        if tier != Tier::Tracepoint {
+            plan.resolve_functions(facts);
+            plan.resolve_sites(facts);
+        }
+        plan.resolve_tracepoints(facts)?;
+        Ok(plan)
+    }
+
+    fn resolve_functions(&mut self, facts: &Facts) {
+        for witness in FUNCTIONS {
+            let known = |name: &&&str| {
+                facts.symbols.contains_key(**name)
+                    && (self.tier == Tier::Kprobe || facts.functions.contains_key(**name))
+            };
+            match witness.candidates.iter().find(known) {
+                Some(symbol) => self.probes.push(Probe {
+                    witness,
+                    symbol,
+                    program: witness.programs[usize::from(self.tier == Tier::Fentry)],
+                }),
+                None => self.missing.push(Missing {
+                    witness: witness.candidates.join(" or "),
+                    reason: "this kernel has no such function".to_owned(),
+                }),
+            }
+        }
+    }
+
+    fn resolve_sites(&mut self, facts: &Facts) {
+        if let Some(error) = &facts.text_error {
+            self.missing.push(Missing {
+                witness: "call sites of the copy routines".to_owned(),
+                reason: format!("{error}; CPU copies are derived"),
+            });
+            return;
+        }
+        let routines: BTreeMap<u64, &'static Routine> = ROUTINES
+            .iter()
+            .filter_map(|routine| Some((*facts.symbols.get(routine.name)?, routine)))
+            .collect();
+        self.sites = facts.texts.iter().flat_map(|text| sites::find(text, &routines)).collect();
+        let searched = |name| facts.texts.iter().any(|text| text.caller == name);
+        let found = |name| self.sites.iter().any(|site| site.caller == name);
+        self.missing.extend(CALLERS.iter().filter(|caller| !found(caller.name)).map(|caller| {
+            Missing {
+                witness: caller.name.to_owned(),
+                reason: match searched(caller.name) {
+                    true => "it calls no copy routine on this kernel",
+                    false => "this kernel has no such function",
+                }
+                .to_owned(),
+            }
+        }));
+    }
+
+    fn resolve_tracepoints(&mut self, facts: &Facts) -> Result<(), PlanError> {
+        for witness in TRACEPOINTS {
+            if witness.need == Need::WithoutCallSites && !self.sites.is_empty() {
+                continue;
+            }
+            if facts.tracepoints.contains_key(witness.name) {
+                self.tracepoints.push(witness);
+            } else if witness.need == Need::Always {
+                return Err(PlanError::Tracepoint(witness.name, witness.sees));
+            } else {
+                self.missing.push(Missing {
+                    witness: witness.name.to_owned(),
+                    reason: "this kernel has no such tracepoint".to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn leaves(facts: &Facts) -> Vec<Leaf> {
+    LEAVES
+        .iter()
+        .filter_map(|(candidates, count, iterator, from_iterator)| {
+            let (symbol, address) = candidates
+                .iter()
+                .find_map(|name| Some((*name, *facts.symbols.get(*name)?)))?;
+            let site = site(*count, *iterator, *from_iterator);
+            Some(Leaf { symbol, address, site })
+        })
+        .collect()
+}
+
+/// How the programs are told of a place where bytes are copied. What takes no iterator takes a
+/// packet first, and belongs to the packet's socket.
+pub(crate) fn site(count: u8, iterator: u8, from_iterator: bool) -> Site {
+    Site {
+        count_argument: count,
+        iterator_argument: iterator,
+        from_iterator: u8::from(from_iterator),
+        by_socket: u8::from(iterator == NO_ITERATOR),
+        padding: [0; 4],
+    }
+}
+
+fn iterator_kinds(facts: &Facts) -> BTreeMap<u8, &'static str> {
+    ITERATOR_KINDS
+        .iter()
+        .filter_map(|name| Some((*facts.enumerators.get(*name)? as u8, *name)))
+        .collect()
+}
