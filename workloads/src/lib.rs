@@ -1,1 +1,31 @@
 //! The transfer paths copytrace measures, one file a strategy, and their consumer.
+//!
+//! Three processes play: the *driver* in the measuring command ([`driver`]), and two children of
+//! it, both the same program run again with a hidden verb ([`child`]): the *sender*, which is what
+//! is measured, and the *consumer*, which receives every byte and answers with count and hash.
+
+pub mod cache;
+pub mod child;
+pub mod cli;
+pub mod consumer;
+pub mod disk;
+pub mod driver;
+mod error;
+mod page;
+pub mod payload;
+mod pinned;
+mod process;
+pub mod protocol;
+pub mod sender;
+pub mod size;
+pub mod strategy;
+mod tally;
+mod usage;
+mod window;
+
+pub use cache::Cache;
+pub use disk::Disk;
+pub use error::{Error, Result};
+pub use payload::{Payload, Shape};
+pub use protocol::Outcome;
+pub use strategy::{STRATEGIES, Strategy};

@@ -1,0 +1,60 @@
+//! The hidden verbs by which a program runs itself again as sender or consumer.
+//!
+//! A command flattens [`Child`] into its verbs, and the [`crate::driver`] finds them there.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use serde::Serialize;
+
+use crate::{
+    Error, Result,
+    consumer::{self, ConsumerArgs},
+    protocol::{ConsumerEvent, SenderEvent},
+    sender::{self, SenderArgs},
+};
+
+pub(crate) const SENDER_VERB: &str = "run-sender";
+pub(crate) const CONSUMER_VERB: &str = "run-consumer";
+
+/// What a child does.
+///
+/// It speaks JSON on standard output. It should run on the main thread, before any other is
+/// started: a thread of its own would be measured with the sender.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Child {
+    /// Send a payload, for the demo
+    #[command(name = SENDER_VERB, hide = true)]
+    Sender(SenderArgs),
+    /// Receive, for the demo
+    #[command(name = CONSUMER_VERB, hide = true)]
+    Consumer(ConsumerArgs),
+}
+
+impl Child {
+    /// Runs it; an error goes to the driver as an event.
+    pub fn run(self) -> ExitCode {
+        match self {
+            Self::Sender(args) => finish(sender::run(&args), |what| SenderEvent::Error { what }),
+            Self::Consumer(args) => {
+                finish(consumer::run(&args), |what| ConsumerEvent::Error { what })
+            }
+        }
+    }
+}
+
+fn finish<E: Serialize>(result: Result<()>, event: impl FnOnce(String) -> E) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    // There is nobody else to tell if that fails too.
+    let _ = say(&event(error.to_string()));
+    ExitCode::FAILURE
+}
+
+/// Says an event on standard output, in one line.
+pub(crate) fn say(event: &impl Serialize) -> Result<()> {
+    let mut line = serde_json::to_vec(event).map_err(Error::os("write an event as JSON"))?;
+    line.push(b'\n');
+    io::stdout().write_all(&line).map_err(Error::os("tell the driver"))
+}

@@ -1,0 +1,115 @@
+//! The command `workloads`: the strategies without any tracing.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    net::SocketAddr,
+    os::fd::{AsFd, AsRawFd},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    Cache, Error, Outcome, Payload, STRATEGIES, Shape,
+    child::Child,
+    consumer,
+    consumer::ListenArgs,
+    sender::{self, Request},
+    size, strategy,
+};
+
+/// Send a file of random content to a consumer, in the ways copytrace measures
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Receive what a sender sends, and answer with count and hash
+    Consume(ListenArgs),
+    /// List the strategies
+    List,
+    /// Send, without tracing, and print a JSON document on the transfer
+    Send(SendArgs),
+    #[command(flatten)]
+    Child(Child),
+}
+
+#[derive(Debug, Args)]
+struct SendArgs {
+    /// Way to send: see `workloads list`
+    #[arg(long, value_name = "NAME")]
+    strategy: String,
+    /// Address of the consumer
+    #[arg(long, value_name = "ADDR:PORT")]
+    to: SocketAddr,
+    /// How many messages
+    #[arg(long, default_value_t = 256)]
+    messages: u64,
+    /// Size of one message
+    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = size::parse)]
+    message_size: u64,
+    /// Whether the payload is in the page cache before
+    #[arg(long, value_enum, default_value_t = Cache::Cold)]
+    cache: Cache,
+    /// Directory for the payload, on the disk to read from
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+}
+
+/// Runs the command line.
+pub fn run(cli: Cli) -> ExitCode {
+    let done = match cli.verb {
+        Verb::Consume(args) => consumer::consume(&args).map_err(Into::into),
+        Verb::List => list(),
+        Verb::Send(args) => send(&args),
+        Verb::Child(child) => return child.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn list() -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    for strategy in STRATEGIES {
+        writeln!(out, "{:<12} {}", strategy.name(), strategy.summary())?;
+    }
+    Ok(())
+}
+
+fn send(args: &SendArgs) -> anyhow::Result<()> {
+    let strategy = strategy::find(&args.strategy)?;
+    let shape = Shape::new(args.messages, args.message_size)?;
+    let payload = Payload::create(&args.dir, shape, rand::random())?;
+    let path = format!("/proc/self/fd/{}", payload.as_fd().as_raw_fd());
+    let file =
+        File::open(&path).map_err(Error::os_advice(format!("open {path}"), "mount /proc"))?;
+    let hash = payload.hash();
+    let request = Request { strategy, shape, file, hash, to: args.to, cache: args.cache };
+    let outcome = sender::send(&request, |_| Ok(true))?.context("the transfer was not started")?;
+    report(&outcome, &payload)
+}
+
+fn report(outcome: &Outcome, payload: &Payload) -> anyhow::Result<()> {
+    let seconds = outcome.elapsed_ns as f64 / 1e9;
+    let rate = (outcome.bytes as f64 / seconds) as u64;
+    eprintln!(
+        "{} in {seconds:.6} s, {} a second, from {}",
+        size::display(outcome.bytes),
+        size::display(rate),
+        payload.disk(),
+    );
+    writeln!(io::stdout(), "{}", serde_json::to_string_pretty(outcome)?)?;
+    Ok(())
+}

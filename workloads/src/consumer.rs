@@ -1,0 +1,199 @@
+//! The consumer: receives until the sender shuts its side, and answers with count and hash.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+    ptr, thread,
+    time::Duration,
+};
+
+use rustix::{
+    io::Errno,
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+};
+
+use crate::{Error, Result, process, protocol::Answer, protocol::ConsumerEvent};
+
+/// Bytes read at a time.
+const BUFFER: usize = 256 << 10;
+
+/// Where a consumer listens.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ListenArgs {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:0")]
+    pub listen: SocketAddr,
+    /// Network namespace to listen in, such as /run/netns/copytrace
+    #[arg(long, value_name = "PATH")]
+    pub netns: Option<PathBuf>,
+}
+
+/// Arguments of the consumer as a child of [`crate::driver::Consumer`].
+#[derive(Clone, Debug, clap::Args)]
+pub struct ConsumerArgs {
+    #[command(flatten)]
+    pub(crate) listen: ListenArgs,
+    /// Process id of the driver
+    #[arg(long)]
+    pub(crate) parent: u32,
+}
+
+/// Runs as a child: says where it listens in JSON, and serves until the parent ends it.
+pub fn run(args: &ConsumerArgs) -> Result<()> {
+    process::ignore_signals();
+    process::die_with_parent(args.parent)?;
+    let (listener, addr) = listen(&args.listen)?;
+    crate::child::say(&ConsumerEvent::Listening { addr, pid: std::process::id() })?;
+    serve(&listener, |_, _| ())
+}
+
+/// Runs for a person: says where it listens and what it received, and serves until Ctrl-C.
+pub fn consume(args: &ListenArgs) -> Result<()> {
+    let (listener, addr) = listen(args)?;
+    writeln!(io::stdout(), "listening on {addr}").map_err(Error::os("write to standard output"))?;
+    serve(&listener, |peer, answer| {
+        eprintln!("{peer}: {} bytes, blake3 {}", answer.bytes, answer.hash);
+    })
+}
+
+/// Answers the listener and the address to reach it by.
+fn listen(args: &ListenArgs) -> Result<(TcpListener, SocketAddr)> {
+    if let Some(path) = &args.netns {
+        enter_namespace(path)?;
+    }
+    let listener = TcpListener::bind(args.listen).map_err(Error::os_advice(
+        format!("listen on {}", args.listen),
+        "choose an address of this machine and a free port with --listen",
+    ))?;
+    let mut addr = listener.local_addr().map_err(Error::os("ask for the listener's address"))?;
+    if args.netns.is_some() && addr.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
+        addr.set_ip(outside_address()?.ok_or(Error::NoAddress)?.into());
+    }
+    Ok((listener, addr))
+}
+
+fn enter_namespace(path: &Path) -> Result<()> {
+    let file = File::open(path).map_err(|cause| match cause.kind() {
+        io::ErrorKind::NotFound => {
+            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+            Error::NoNamespace { path: path.to_owned(), name: name.into_owned() }
+        }
+        _ => Error::os(format!("open {}", path.display()))(cause),
+    })?;
+    move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).map_err(
+        Error::os_advice(
+            format!("enter the network namespace {}", path.display()),
+            "run it as root, and give --netns a network namespace",
+        ),
+    )
+}
+
+/// The first IPv4 address of this network namespace that is not loopback.
+fn outside_address() -> Result<Option<Ipv4Addr>> {
+    let mut list = ptr::null_mut();
+    // SAFETY: on success `list` is a linked list that `freeifaddrs` ends, and it is not used
+    // after; an address of family `AF_INET` is a `sockaddr_in`.
+    unsafe {
+        if libc::getifaddrs(&mut list) != 0 {
+            let cause = io::Error::last_os_error();
+            return Err(Error::os("list the network addresses")(cause));
+        }
+        let mut found = None;
+        let mut entry = list;
+        while let (Some(interface), None) = (entry.as_ref(), found) {
+            found = interface
+                .ifa_addr
+                .as_ref()
+                .filter(|addr| i32::from(addr.sa_family) == libc::AF_INET)
+                .map(|addr| {
+                    let addr = ptr::from_ref(addr).cast::<libc::sockaddr_in>().read_unaligned();
+                    Ipv4Addr::from(u32::from_be(addr.sin_addr.s_addr))
+                })
+                .filter(|addr| !addr.is_loopback());
+            entry = interface.ifa_next;
+        }
+        libc::freeifaddrs(list);
+        Ok(found)
+    }
+}
+
+/// Serves each connection in a thread of its own, for ever.
+fn serve(listener: &TcpListener, report: fn(SocketAddr, Answer)) -> Result<()> {
+    loop {
+        match listener.accept() {
+            Ok((stream, peer)) => {
+                thread::spawn(move || match answer(&stream) {
+                    Ok(answer) => report(peer, answer),
+                    Err(error) => eprintln!("{peer}: the connection broke: {error}"),
+                });
+            }
+            Err(error) => {
+                eprintln!("cannot accept a connection: {error}");
+                // Out of descriptors, as a rule: some will be free soon.
+                thread::sleep(Duration::from_millis(100));
+            }
+        }
+    }
+}
+
+/// Receives everything, and answers.
+fn answer(mut stream: &TcpStream) -> io::Result<Answer> {
+    let mut buffer = vec![1; BUFFER];
+    let mut hasher = blake3::Hasher::new();
+    loop {
+        match rustix::io::read(stream, &mut buffer[..]) {
+            Ok(0) => break,
+            Ok(read) => hasher.update(&buffer[..read]),
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        };
+    }
+    let answer = Answer { bytes: hasher.count(), hash: hasher.finalize() };
+    stream.write_all(&answer.encode())?;
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read, net::Shutdown};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Sends the parts over a real connection and answers what came back.
+    fn consumed(parts: &[Vec<u8>]) -> Answer {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let consumer = thread::spawn(move || answer(&listener.accept().unwrap().0).unwrap());
+        let mut stream = TcpStream::connect(addr).unwrap();
+        for part in parts {
+            stream.write_all(part).unwrap();
+        }
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut wire = [0; Answer::LENGTH];
+        stream.read_exact(&mut wire).unwrap();
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0, "nothing follows the answer");
+        assert_eq!(consumer.join().unwrap(), Answer::decode(&wire));
+        Answer::decode(&wire)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn whatever_is_sent_is_counted_and_hashed(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..5000), 0..8)) {
+            let whole = parts.concat();
+            let expected = Answer { bytes: whole.len() as u64, hash: blake3::hash(&whole) };
+            prop_assert_eq!(consumed(&parts), expected);
+        }
+    }
+
+    #[test]
+    fn a_missing_namespace_says_how_to_make_one() {
+        let error = enter_namespace(Path::new("/run/netns/nowhere")).unwrap_err().to_string();
+        assert!(error.contains("ip netns add nowhere"), "{error}");
+    }
+}

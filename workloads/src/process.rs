@@ -1,0 +1,28 @@
+//! How a child behaves towards its parent and the terminal.
+
+use std::process::exit;
+
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+
+use crate::{Error, Result};
+
+/// Has the kernel kill this process when the thread that started it ends; ends at once when that
+/// happened before.
+pub fn die_with_parent(parent: u32) -> Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(Error::os("ask to end with the parent process"))?;
+    let actual = getppid().map_or(0, Pid::as_raw_pid);
+    if i64::from(actual) != i64::from(parent) {
+        exit(1);
+    }
+    Ok(())
+}
+
+/// Ctrl-C goes to every process of the terminal's group: the parent decides what it means. And a
+/// consumer that goes away is an error of the call, not the end of the process.
+pub fn ignore_signals() {
+    for signal in [libc::SIGINT, libc::SIGPIPE] {
+        // SAFETY: ignoring a signal installs no handler.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}

@@ -1,0 +1,97 @@
+//! Sizes as people write them: `4096`, `64KiB`, `1MiB`, `10MB`.
+
+/// Units by name, in lower case.
+const UNITS: [(&str, u64); 10] = [
+    ("", 1),
+    ("b", 1),
+    ("kib", 1 << 10),
+    ("mib", 1 << 20),
+    ("gib", 1 << 30),
+    ("tib", 1 << 40),
+    ("kb", 1_000),
+    ("mb", 1_000_000),
+    ("gb", 1_000_000_000),
+    ("tb", 1_000_000_000_000),
+];
+
+/// Binary units for display, the largest first.
+const BINARY: [(u64, &str); 4] =
+    [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+
+/// Why a text is not a size.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not a size: write a whole number of bytes such as 4096, or with a unit such as 64KiB, 1MiB, 10MB"
+)]
+pub struct NotASize;
+
+/// Reads a size: a whole number of bytes, or of a unit. Fit for clap's `value_parser`.
+pub fn parse(text: &str) -> Result<u64, NotASize> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| NotASize)?;
+    let unit = unit.trim_start().to_ascii_lowercase();
+    let (_, bytes) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(NotASize)?;
+    number.checked_mul(*bytes).ok_or(NotASize)
+}
+
+/// Writes a size so that people read it: `64 KiB`, `1.5 MiB`, `100 bytes`.
+pub fn display(bytes: u64) -> String {
+    match BINARY.iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) if bytes.is_multiple_of(*unit) => format!("{} {name}", bytes / unit),
+        Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / *unit as f64),
+        None => format!("{bytes} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn units_are_understood() {
+        assert_eq!(parse("4096"), Ok(4096));
+        assert_eq!(parse("64KiB"), Ok(65536));
+        assert_eq!(parse("64 kib"), Ok(65536));
+        assert_eq!(parse("1MiB"), Ok(1 << 20));
+        assert_eq!(parse("10MB"), Ok(10_000_000));
+        assert_eq!(parse("0"), Ok(0));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in
+            ["", "KiB", "-1", "1.5MiB", "64 K", "64KiB x", "99999999999TiB", "18446744073709551616"]
+        {
+            assert_eq!(parse(text), Err(NotASize), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_shown_in_binary_units() {
+        assert_eq!(display(100), "100 bytes");
+        assert_eq!(display(65536), "64 KiB");
+        assert_eq!(display(3 << 19), "1.5 MiB");
+    }
+
+    proptest! {
+        #[test]
+        fn every_number_of_bytes_is_read_back(bytes: u64) {
+            prop_assert_eq!(parse(&bytes.to_string()), Ok(bytes));
+        }
+
+        #[test]
+        fn whole_units_survive_both_ways(number in 1_u64..1024, unit in 0_usize..4) {
+            let bytes = number * BINARY[unit].0;
+            prop_assert_eq!(parse(&display(bytes)), Ok(bytes));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text: String) {
+            let _ = parse(&text);
+        }
+    }
+}

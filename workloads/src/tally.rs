@@ -1,0 +1,51 @@
+//! What a strategy counts of its own calls, without making one of its own.
+
+use std::collections::BTreeMap;
+
+/// How many different system calls one strategy may make in its window.
+const NAMES: usize = 8;
+
+/// Counts of one transfer. Nothing here allocates: it is used inside the window.
+#[derive(Debug, Default)]
+pub struct Tally {
+    calls: [(&'static str, u64); NAMES],
+    /// Bytes handed to the socket.
+    pub sent: u64,
+    /// Calls that read less than was asked.
+    pub partial_reads: u64,
+    /// Calls that sent less than was asked.
+    pub partial_writes: u64,
+    /// Calls that a signal interrupted.
+    pub interrupted: u64,
+}
+
+impl Tally {
+    /// Counts one system call by name.
+    pub fn call(&mut self, name: &'static str) {
+        let slot = self.calls.iter_mut().find(|(used, _)| used.is_empty() || *used == name);
+        let (used, count) = slot.expect("a strategy makes at most eight different system calls");
+        *used = name;
+        *count += 1;
+    }
+
+    /// The calls by name.
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        let made = self.calls.iter().filter(|(name, _)| !name.is_empty());
+        made.map(|(name, count)| ((*name).to_owned(), *count)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_counted_by_name() {
+        let mut tally = Tally::default();
+        for name in ["mmap", "write", "write"] {
+            tally.call(name);
+        }
+        let expected = BTreeMap::from([("mmap".to_owned(), 1), ("write".to_owned(), 2)]);
+        assert_eq!(tally.calls(), expected);
+    }
+}

@@ -1,0 +1,45 @@
+//! What the kernel accounts to this process, probes or not: a check on what the probes count.
+
+use std::mem::MaybeUninit;
+
+/// Faults and switches until now, or the difference of two moments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Page faults without I/O.
+    pub minor_faults: u64,
+    /// Page faults with I/O.
+    pub major_faults: u64,
+    /// Context switches because the process had to wait.
+    pub voluntary_switches: u64,
+    /// Context switches though it could have run on.
+    pub involuntary_switches: u64,
+}
+
+impl Usage {
+    /// Until now.
+    pub fn now() -> Self {
+        let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+        // SAFETY: the pointer is to a whole `rusage`; an `rusage` of zeros is valid should the
+        // call fail, which it cannot with these arguments.
+        let usage = unsafe {
+            libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
+            usage.assume_init()
+        };
+        Self {
+            minor_faults: usage.ru_minflt as u64,
+            major_faults: usage.ru_majflt as u64,
+            voluntary_switches: usage.ru_nvcsw as u64,
+            involuntary_switches: usage.ru_nivcsw as u64,
+        }
+    }
+
+    /// Since an earlier moment.
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            minor_faults: self.minor_faults - earlier.minor_faults,
+            major_faults: self.major_faults - earlier.major_faults,
+            voluntary_switches: self.voluntary_switches - earlier.voluntary_switches,
+            involuntary_switches: self.involuntary_switches - earlier.involuntary_switches,
+        }
+    }
+}
