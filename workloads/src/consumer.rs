@@ -47,6 +47,7 @@ pub fn run(args: &ConsumerArgs) -> Result<()> {
     process::die_with_parent(args.parent)?;
     let (listener, addr) = listen(&args.listen)?;
     crate::child::say(&ConsumerEvent::Listening { addr, pid: std::process::id() })?;
+    // The sender knows of a broken connection too, and it is the one to say so.
     serve(&listener, |_, _| ())
 }
 
@@ -54,8 +55,9 @@ pub fn run(args: &ConsumerArgs) -> Result<()> {
 pub fn consume(args: &ListenArgs) -> Result<()> {
     let (listener, addr) = listen(args)?;
     writeln!(io::stdout(), "listening on {addr}").map_err(Error::os("write to standard output"))?;
-    serve(&listener, |peer, answer| {
-        eprintln!("{peer}: {} bytes, blake3 {}", answer.bytes, answer.hash);
+    serve(&listener, |peer, received| match received {
+        Ok(answer) => note(format!("{peer}: {} bytes, blake3 {}", answer.bytes, answer.hash)),
+        Err(error) => note(format!("{peer}: the connection broke: {error}")),
     })
 }
 
@@ -121,22 +123,26 @@ fn outside_address() -> Result<Option<Ipv4Addr>> {
 }
 
 /// Serves each connection in a thread of its own, for ever.
-fn serve(listener: &TcpListener, report: fn(SocketAddr, Answer)) -> Result<()> {
+fn serve(listener: &TcpListener, report: fn(SocketAddr, io::Result<Answer>)) -> Result<()> {
     loop {
         match listener.accept() {
             Ok((stream, peer)) => {
-                thread::spawn(move || match answer(&stream) {
-                    Ok(answer) => report(peer, answer),
-                    Err(error) => eprintln!("{peer}: the connection broke: {error}"),
-                });
+                thread::spawn(move || report(peer, answer(&stream)));
             }
             Err(error) => {
-                eprintln!("cannot accept a connection: {error}");
+                note(format!("cannot accept a connection: {error}"));
                 // Out of descriptors, as a rule: some will be free soon.
                 thread::sleep(Duration::from_millis(100));
             }
         }
     }
+}
+
+/// Says a line on standard error, in one piece: connections end at the same time.
+fn note(mut line: String) {
+    line.push('\n');
+    // There is nobody else to tell.
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Receives everything, and answers.

@@ -1,0 +1,276 @@
+//! Driver, sender and consumer together, as real processes, over loopback.
+#![allow(clippy::unwrap_used, reason = "a test may end in a panic, also in its helpers")]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use workloads::{
+    Cache, Error, Outcome, Payload, Result, STRATEGIES, Shape,
+    driver::{Consumer, Network, Sender, SenderSpec},
+    protocol::{Answer, ConsumerEvent},
+};
+
+const MESSAGES: u64 = 40;
+const MESSAGE_BYTES: u64 = 64 << 10;
+
+fn exe() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_workloads"))
+}
+
+fn payload_of(messages: u64, message_bytes: u64) -> Payload {
+    let shape = Shape::new(messages, message_bytes).unwrap();
+    // Beside the program, which is more likely to be on a disk than /tmp.
+    Payload::create(exe().parent().unwrap(), shape, 7).unwrap()
+}
+
+fn payload() -> Payload {
+    payload_of(MESSAGES, MESSAGE_BYTES)
+}
+
+async fn sender(strategy: &str, payload: &Payload, to: SocketAddr, cache: Cache) -> Result<Sender> {
+    Sender::prepare(exe(), &SenderSpec { strategy, payload, to, cache }).await
+}
+
+async fn loopback() -> Consumer {
+    Consumer::start(exe(), &Network::Loopback).await.unwrap()
+}
+
+/// A consumer of the test's own: what it does with its one connection.
+fn fake_consumer(serve: impl FnOnce(TcpStream) + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    thread::spawn(move || serve(listener.accept().unwrap().0));
+    addr
+}
+
+/// A consumer whose answer is about something else than it received.
+fn lying_consumer(change: fn(&mut Vec<u8>)) -> SocketAddr {
+    fake_consumer(move |mut stream| {
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).unwrap();
+        change(&mut received);
+        let answer = Answer { bytes: received.len() as u64, hash: blake3::hash(&received) };
+        stream.write_all(&answer.encode()).unwrap();
+    })
+}
+
+async fn fails_with(to: SocketAddr) -> String {
+    let payload = payload();
+    let sender = sender("sendfile", &payload, to, Cache::Warm).await.unwrap();
+    sender.go().await.unwrap_err().to_string()
+}
+
+fn is_running(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    !(state.is_empty() || state.starts_with('Z'))
+}
+
+fn wait_for_end(pid: u32) {
+    let limit = Instant::now() + Duration::from_secs(10);
+    while is_running(pid) {
+        assert!(Instant::now() < limit, "process {pid} still runs");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn signal(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(pid as i32).unwrap(), signal).unwrap();
+}
+
+fn calls(outcome: &Outcome) -> Vec<(&str, u64)> {
+    outcome.calls.iter().map(|(name, count)| (name.as_str(), *count)).collect()
+}
+
+#[tokio::test]
+async fn every_strategy_delivers_every_byte() {
+    let (consumer, payload) = (loopback().await, payload());
+    for strategy in STRATEGIES {
+        for cache in [Cache::Cold, Cache::Warm] {
+            let sender = sender(strategy.name(), &payload, consumer.addr(), cache).await.unwrap();
+            assert_eq!(sender.peer_addr(), consumer.addr());
+            let outcome = sender.go().await.unwrap();
+            assert_eq!(outcome.strategy, strategy.name());
+            assert_eq!(outcome.bytes, MESSAGES * MESSAGE_BYTES);
+            assert_eq!(outcome.hash, payload.hash().to_string());
+            assert!(outcome.elapsed_ns > 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_message_costs_the_calls_it_should_and_no_fault_of_the_programs_own() {
+    let (consumer, payload) = (loopback().await, payload());
+    let expected: [(&str, &[(&str, u64)], bool); 3] = [
+        ("read-write", &[("read", MESSAGES), ("write", MESSAGES)], false),
+        ("mmap-write", &[("mmap", 1), ("write", MESSAGES)], true),
+        ("sendfile", &[("sendfile", MESSAGES)], false),
+    ];
+    for (strategy, expected_calls, maps) in expected {
+        let sender = sender(strategy, &payload, consumer.addr(), Cache::Warm).await.unwrap();
+        let outcome = sender.go().await.unwrap();
+        assert_eq!(calls(&outcome), expected_calls, "{strategy}");
+        assert_eq!(outcome.minor_faults + outcome.major_faults > 0, maps, "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn messages_of_any_size_are_sent() {
+    let consumer = loopback().await;
+    for (messages, bytes) in [(1, 1), (1, 65536), (1000, 7), (3, 4097), (2, 5_000_000)] {
+        let payload = payload_of(messages, bytes);
+        for strategy in STRATEGIES {
+            let sender =
+                sender(strategy.name(), &payload, consumer.addr(), Cache::Cold).await.unwrap();
+            assert_eq!(sender.go().await.unwrap().bytes, messages * bytes);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_cache_is_in_the_state_asked_for() {
+    let (consumer, payload) = (loopback().await, payload());
+    let warm = sender("sendfile", &payload, consumer.addr(), Cache::Warm).await.unwrap();
+    assert_eq!(warm.cached_bytes(), payload.shape().bytes());
+    let cold = sender("sendfile", &payload, consumer.addr(), Cache::Cold).await.unwrap();
+    if payload.disk().device.is_some() {
+        assert_eq!(cold.cached_bytes(), 0);
+        assert_eq!(cold.go().await.unwrap().cached_bytes, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_changed_byte_is_a_failure() {
+    let error = fails_with(lying_consumer(|received| received[1000] ^= 1)).await;
+    assert!(error.contains("other bytes than were sent"), "{error}");
+}
+
+#[tokio::test]
+async fn a_lost_byte_is_a_failure() {
+    let error = fails_with(lying_consumer(|received| received.truncate(received.len() - 1))).await;
+    assert!(error.contains("received 2621439 bytes of 2621440"), "{error}");
+}
+
+#[tokio::test]
+async fn a_consumer_that_closes_in_the_middle_is_named() {
+    for strategy in STRATEGIES {
+        let addr = fake_consumer(|mut stream| stream.read_exact(&mut [0; 1000]).unwrap());
+        let payload = payload_of(200, MESSAGE_BYTES);
+        let sender = sender(strategy.name(), &payload, addr, Cache::Warm).await.unwrap();
+        let error = sender.go().await.unwrap_err().to_string();
+        assert!(error.contains("closed the connection after"), "{error}");
+        assert!(error.contains("of 13107200 bytes"), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_consumer_that_ends_without_an_answer_is_named() {
+    let error = fails_with(fake_consumer(|mut stream| {
+        std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
+        stream.shutdown(Shutdown::Both).unwrap();
+    }));
+    let error = error.await;
+    assert!(error.contains("closed the connection after 2621440 of 2621440"), "{error}");
+}
+
+#[tokio::test]
+async fn a_consumer_that_was_killed_is_named() {
+    let (consumer, payload) = (loopback().await, payload());
+    let sender = sender("read-write", &payload, consumer.addr(), Cache::Warm).await.unwrap();
+    signal(consumer.pid(), Signal::KILL);
+    wait_for_end(consumer.pid());
+    let error = sender.go().await.unwrap_err().to_string();
+    assert!(error.contains("closed the connection after"), "{error}");
+}
+
+#[tokio::test]
+async fn an_unreachable_consumer_says_how_to_start_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    drop(listener);
+    let error = sender("sendfile", &payload(), addr, Cache::Warm).await.unwrap_err().to_string();
+    assert!(error.contains(&addr.to_string()), "{error}");
+    assert!(error.contains("Connection refused"), "{error}");
+    assert!(error.contains("workloads consume"), "{error}");
+}
+
+#[tokio::test]
+async fn an_unknown_strategy_names_the_known_ones() {
+    let consumer = loopback().await;
+    let error = sender("teleport", &payload(), consumer.addr(), Cache::Warm).await.unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("teleport") && error.contains("read-write, mmap-write"), "{error}");
+}
+
+#[tokio::test]
+async fn a_missing_namespace_is_an_error_of_the_consumer() {
+    let network = Network::Namespace("/run/netns/copytrace-nowhere".into());
+    let error = Consumer::start(exe(), &network).await.unwrap_err().to_string();
+    assert!(error.contains("ip netns add copytrace-nowhere"), "{error}");
+}
+
+#[tokio::test]
+async fn a_program_without_the_verbs_is_an_error_and_no_wait() {
+    let error = Consumer::start(Path::new("/bin/true"), &Network::Loopback).await.unwrap_err();
+    assert!(matches!(error, Error::ChildEnded { who: "consumer", .. }), "{error}");
+    let error = Consumer::start(Path::new("/bin/echo"), &Network::Loopback).await.unwrap_err();
+    assert!(matches!(error, Error::ChildGibberish { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_sender_that_was_killed_is_an_error_and_no_wait() {
+    let (consumer, payload) = (loopback().await, payload());
+    let sender = sender("sendfile", &payload, consumer.addr(), Cache::Warm).await.unwrap();
+    signal(sender.pid(), Signal::KILL);
+    let error = sender.go().await.unwrap_err();
+    assert!(matches!(error, Error::ChildEnded { who: "sender", .. }), "{error}");
+}
+
+#[tokio::test]
+async fn children_leave_ctrl_c_to_the_driver_and_end_with_their_handles() {
+    let (consumer, payload) = (loopback().await, payload());
+    let first = sender("sendfile", &payload, consumer.addr(), Cache::Warm).await.unwrap();
+    let second = sender("sendfile", &payload, consumer.addr(), Cache::Warm).await.unwrap();
+    for pid in [consumer.pid(), first.pid(), second.pid()] {
+        signal(pid, Signal::INT);
+    }
+    first.go().await.unwrap();
+    let pids = [consumer.pid(), second.pid()];
+    drop((second, consumer));
+    pids.into_iter().for_each(wait_for_end);
+}
+
+#[test]
+fn children_end_with_their_parent() {
+    let script = r#""$0" run-consumer --listen 127.0.0.1:0 --parent $$ & wait"#;
+    let mut shell = Command::new("/bin/sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_workloads")])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let ConsumerEvent::Listening { pid, .. } = serde_json::from_str(&line).unwrap() else {
+        panic!("{line}")
+    };
+    assert!(is_running(pid));
+    shell.kill().unwrap();
+    shell.wait().unwrap();
+    wait_for_end(pid);
+}
+
+#[test]
+fn a_child_of_somebody_else_ends_at_once() {
+    let arguments = ["run-consumer", "--listen", "127.0.0.1:0", "--parent", "1"];
+    let output = Command::new(exe()).args(arguments).output().unwrap();
+    assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+}
