@@ -1,0 +1,50 @@
+//! One thing noticed while comparing, and what a list of them amounts to.
+
+use super::Verdict;
+
+/// How much a finding weighs against the documents' number; the heaviest one decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Weight {
+    /// Worth saying, and changes nothing.
+    Remark,
+    /// Moves the number, for a known reason.
+    Explained,
+    /// Moves the number, and nothing known says why.
+    Unexplained,
+    /// Bytes must have moved where no witness saw them.
+    Blind,
+}
+
+/// One thing noticed while comparing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) weight: Weight,
+    pub(super) reason: String,
+}
+
+impl Finding {
+    pub(super) fn new(weight: Weight, reason: impl Into<String>) -> Self {
+        Self { weight, reason: reason.into() }
+    }
+}
+
+/// The verdict that the findings amount to: without any, the claim is confirmed.
+pub(super) fn verdict(findings: &[Finding]) -> Verdict {
+    match findings.iter().map(|finding| finding.weight).max() {
+        None | Some(Weight::Remark) => Verdict::Confirmed,
+        Some(Weight::Explained) => Verdict::Refined,
+        Some(Weight::Unexplained) => Verdict::Refuted,
+        Some(Weight::Blind) => Verdict::NotMeasurable,
+    }
+}
+
+/// The reasons, each once, in the order they were found.
+pub(super) fn reasons(findings: Vec<Finding>) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for finding in findings {
+        if !reasons.contains(&finding.reason) {
+            reasons.push(finding.reason);
+        }
+    }
+    reasons
+}
