@@ -1,2 +1,75 @@
-//! The project’s own tool.
-fn main() {}
+//! The project’s own tool, run as `cargo xtask`: set-up, build, run, test, guests.
+
+mod accelerator;
+mod cache;
+mod command;
+mod cpio;
+mod guest;
+mod initramfs;
+mod kernel_image;
+mod modules;
+mod packages;
+mod qemu;
+mod say;
+mod setup;
+mod signals;
+mod terminal;
+mod vm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// copytrace's own tool: set-up, build, run, test, guests.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Find or install everything the other verbs need; safe to repeat
+    Setup(setup::Arguments),
+    /// Run a command of this machine in a guest with another kernel; without one, a shell
+    Vm(vm::Arguments),
+    /// The guest's side of `vm`
+    #[command(hide = true)]
+    GuestAgent,
+}
+
+/// A kernel that guests can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KernelVersion {
+    /// Debian 12's own
+    #[value(name = "6.1")]
+    V6_1,
+    /// Debian 13's, also offered by Debian 12
+    #[value(name = "6.12")]
+    V6_12,
+}
+
+impl std::fmt::Display for KernelVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::V6_1 => "6.1",
+            Self::V6_12 => "6.12",
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().verb {
+        Verb::Setup(arguments) => setup::main(&arguments).map(|()| 0),
+        Verb::Vm(arguments) => vm::main(arguments),
+        Verb::GuestAgent => guest::agent::main().map(|()| 0),
+    };
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! A command in a guest: the protocol, and its two ends.
+
+pub mod agent;
+pub mod client;
+pub mod protocol;

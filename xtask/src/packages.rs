@@ -1,0 +1,172 @@
+//! Packages of a Debian-like distribution: found, fetched, unpacked aside or installed.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::cache::{Cache, publish};
+use crate::command;
+use crate::say::{Step, note};
+
+/// apt, with the sources this machine is configured with.
+pub struct Apt(());
+
+impl Apt {
+    /// apt, if this distribution has it and its lists are there.
+    pub fn ready() -> Result<Self> {
+        if command::find("apt-get").is_none() || command::find("dpkg").is_none() {
+            bail!("this distribution has no apt");
+        }
+        let apt = Self(());
+        if !has_lists() {
+            apt.update()?;
+        }
+        Ok(apt)
+    }
+
+    /// Fetches the package lists.
+    pub fn update(&self) -> Result<()> {
+        let step = Step::start("fetching the package lists (apt-get update)");
+        command::run(as_root("apt-get").args(["update", "--quiet"]))
+            .context("the package lists could not be fetched; check the network and apt’s sources")?;
+        step.done();
+        Ok(())
+    }
+
+    /// Whether there is a package of that name.
+    pub fn offers(&self, package: &str) -> bool {
+        let policy = command::stdout(Command::new("apt-cache").args(["policy", package]));
+        policy.is_ok_and(|text| {
+            text.lines()
+                .filter_map(|line| line.trim().strip_prefix("Candidate:"))
+                .any(|candidate| candidate.trim() != "(none)")
+        })
+    }
+
+    /// The names of all packages that a regular expression matches.
+    pub fn matching(&self, pattern: &str) -> Result<Vec<String>> {
+        let text =
+            command::stdout(Command::new("apt-cache").args(["search", "--names-only", pattern]))?;
+        Ok(text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
+    }
+
+    /// The package and whatever it depends on that is not installed.
+    pub fn with_dependencies(&self, package: &str) -> Result<Vec<String>> {
+        let plan = command::stdout(Command::new("apt-get").env("LC_ALL", "C").args([
+            "install",
+            "--simulate",
+            "--no-install-recommends",
+            package,
+        ]))?;
+        let mut names = to_be_installed(&plan);
+        if names.is_empty() {
+            names.push(package.to_owned());
+        }
+        Ok(names)
+    }
+
+    /// Fetches packages and unpacks them into a folder, without installing them.
+    pub fn unpack(&self, packages: &[String], cache: &Cache, place: &Path) -> Result<()> {
+        let scratch = cache.scratch()?;
+        let downloads = scratch.path().join("downloads");
+        std::fs::create_dir_all(&downloads)?;
+        if let Err(first) = self.download(packages, &downloads) {
+            note(&format!("a download failed, perhaps because the lists are old: {first:#}"));
+            self.update()?;
+            self.download(packages, &downloads)?;
+        }
+        let root = scratch.path().join("root");
+        std::fs::create_dir_all(&root)?;
+        for package in std::fs::read_dir(&downloads)? {
+            command::run(Command::new("dpkg").arg("-x").arg(package?.path()).arg(&root))?;
+        }
+        publish(&root, place)
+    }
+
+    fn download(&self, packages: &[String], folder: &Path) -> Result<()> {
+        command::run(
+            Command::new("apt-get")
+                .args(["download", "--quiet"])
+                .args(packages)
+                .current_dir(folder),
+        )
+        .map(drop)
+    }
+
+    /// Installs packages on this machine.
+    pub fn install(&self, packages: &[&str]) -> Result<()> {
+        let step = Step::start(format!("installing {} with apt", packages.join(", ")));
+        let install = || {
+            let mut command = as_root("apt-get");
+            command.env("DEBIAN_FRONTEND", "noninteractive");
+            command.args(["install", "-y", "--quiet", "--no-install-recommends"]).args(packages);
+            command::run(&mut command)
+        };
+        if install().is_err() {
+            self.update()?;
+            install()?;
+        }
+        step.done();
+        Ok(())
+    }
+}
+
+/// A command with the rights to change this machine: through sudo, said aloud, if need be.
+pub fn as_root(program: &str) -> Command {
+    if rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    note(&format!("`{program}` needs root: running it through sudo"));
+    let mut command = Command::new("sudo");
+    command.arg(program);
+    command
+}
+
+/// The newest of several kernel packages: by the numbers in their names.
+pub fn newest(packages: impl IntoIterator<Item = String>) -> Option<String> {
+    packages.into_iter().max_by_key(|name| numbers(name))
+}
+
+fn numbers(name: &str) -> Vec<u64> {
+    name.split(|character: char| !character.is_ascii_digit())
+        .filter_map(|digits| digits.parse().ok())
+        .collect()
+}
+
+fn has_lists() -> bool {
+    let lists = PathBuf::from("/var/lib/apt/lists");
+    std::fs::read_dir(lists).is_ok_and(|entries| {
+        entries.flatten().any(|entry| entry.file_name().to_string_lossy().contains("_Packages"))
+    })
+}
+
+/// apt's simulation has a line `Inst NAME (VERSION …)` for each package.
+fn to_be_installed(plan: &str) -> Vec<String> {
+    plan.lines()
+        .filter_map(|line| line.strip_prefix("Inst "))
+        .filter_map(|rest| rest.split(' ').next())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_kernel_is_found_by_number_not_by_letter() {
+        let names = ["linux-image-6.12.9+deb12-amd64", "linux-image-6.12.113+deb12-amd64"];
+        let newest = newest(names.map(str::to_owned));
+        assert_eq!(newest.as_deref(), Some("linux-image-6.12.113+deb12-amd64"));
+        let names = ["linux-image-6.1.0-9-amd64", "linux-image-6.1.0-56-amd64"];
+        let newest = super::newest(names.map(str::to_owned));
+        assert_eq!(newest.as_deref(), Some("linux-image-6.1.0-56-amd64"));
+    }
+
+    #[test]
+    fn only_new_packages_are_fetched() {
+        let plan = "Remv old [1]\nInst libfdt1 (1.6 Debian [amd64])\nInst qemu (7)\nConf qemu (7)";
+        assert_eq!(to_be_installed(plan), ["libfdt1", "qemu"]);
+    }
+}

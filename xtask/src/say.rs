@@ -1,0 +1,56 @@
+//! What the tool tells its user, always on stderr: stdout belongs to the command it runs.
+
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// One line of information.
+pub fn note(message: &str) {
+    eprintln!("xtask: {message}");
+}
+
+/// A step that takes a while: a spinner on a terminal, two plain lines elsewhere.
+pub struct Step {
+    what: String,
+    since: Instant,
+    spinner: Option<ProgressBar>,
+}
+
+impl Step {
+    /// Says what begins.
+    pub fn start(what: impl Into<String>) -> Self {
+        let what = what.into();
+        let spinner = std::io::stderr().is_terminal().then(|| spinner(&what));
+        if spinner.is_none() {
+            note(&format!("{what} …"));
+        }
+        Self { what, since: Instant::now(), spinner }
+    }
+
+    /// Says that it worked, and how long it took.
+    pub fn done(self) {
+        let seconds = self.since.elapsed().as_secs_f64();
+        if let Some(spinner) = &self.spinner {
+            spinner.finish_and_clear();
+        }
+        note(&format!("{}: done in {seconds:.1} s", self.what));
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        if let Some(spinner) = &self.spinner {
+            spinner.finish_and_clear();
+        }
+    }
+}
+
+fn spinner(what: &str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(what.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}

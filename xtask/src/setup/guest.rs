@@ -1,0 +1,159 @@
+//! What guests need: QEMU, busybox, kernels, a disk.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::Consent;
+use crate::KernelVersion;
+use crate::cache::{Cache, publish};
+use crate::packages::{Apt, newest};
+use crate::qemu::Qemu;
+use crate::say::Step;
+use crate::{command, kernel_image};
+
+/// The size of the guest's disk; what is not written takes no room.
+const DISK_BYTES: u64 = 2 << 30;
+
+/// The programs that guests are made of.
+pub struct Tools {
+    /// The emulator.
+    pub qemu: Qemu,
+    /// The shell of the first root, linked statically.
+    pub busybox: PathBuf,
+    /// An empty ext4 file system.
+    pub disk: PathBuf,
+}
+
+/// A kernel for guests.
+pub struct Kernel {
+    /// As `uname -r` has it.
+    pub release: String,
+    /// The plain kernel.
+    pub image: PathBuf,
+    /// The tree of its modules.
+    pub modules: PathBuf,
+    /// Where decompressed modules are kept.
+    pub plain_modules: PathBuf,
+}
+
+/// Finds or fetches the programs.
+pub fn tools(cache: &Cache, consent: Consent) -> Result<Tools> {
+    Ok(Tools {
+        qemu: qemu(cache, consent)?,
+        busybox: packaged(cache, consent, "busybox-static", "bin/busybox")?,
+        disk: disk(cache, consent)?,
+    })
+}
+
+fn qemu(cache: &Cache, consent: Consent) -> Result<Qemu> {
+    const PROGRAM: &str = "qemu-system-x86_64";
+    if let Some(program) = command::find(PROGRAM) {
+        return Ok(Qemu { program, unpacked: None });
+    }
+    let root = cache.packages("qemu");
+    let qemu = Qemu { program: root.join("usr/bin").join(PROGRAM), unpacked: Some(root.clone()) };
+    if !command::is_executable(&qemu.program) {
+        consent.ask("QEMU")?;
+        fetch(cache, "qemu-system-x86", &root)
+            .context("QEMU is missing; install qemu-system-x86_64 so that it is on PATH")?;
+        qemu.version().context("the unpacked QEMU does not run; install qemu-system-x86_64")?;
+    }
+    Ok(qemu)
+}
+
+/// A program of a package that is unpacked into the cache.
+fn packaged(cache: &Cache, consent: Consent, package: &str, program: &str) -> Result<PathBuf> {
+    let root = cache.packages(package);
+    let file = root.join(program);
+    if !command::is_executable(&file) {
+        consent.ask(package)?;
+        let step = Step::start(format!("fetching {package}"));
+        Apt::ready()
+            .and_then(|apt| apt.unpack(&[package.to_owned()], cache, &root))
+            .with_context(|| format!("the package {package} is needed for guests"))?;
+        step.done();
+    }
+    Ok(file)
+}
+
+fn fetch(cache: &Cache, package: &str, place: &Path) -> Result<()> {
+    let step = Step::start(format!("fetching {package} and what it depends on"));
+    let apt = Apt::ready()?;
+    apt.unpack(&apt.with_dependencies(package)?, cache, place)?;
+    step.done();
+    Ok(())
+}
+
+fn disk(cache: &Cache, consent: Consent) -> Result<PathBuf> {
+    let disk = cache.disk();
+    if !disk.exists() {
+        consent.ask("the guest’s disk")?;
+        let scratch = cache.scratch()?;
+        let unfinished = scratch.path().join("disk");
+        std::fs::File::create(&unfinished)?.set_len(DISK_BYTES)?;
+        let program = command::find("mkfs.ext4").context("mkfs.ext4 is missing: install e2fsprogs")?;
+        command::run(Command::new(program).args(["-q", "-F", "-E"]).arg("lazy_itable_init=0,lazy_journal_init=0,nodiscard").arg(&unfinished))?;
+        publish(&unfinished, &disk)?;
+    }
+    Ok(disk)
+}
+
+/// Finds or fetches a kernel.
+pub fn kernel(cache: &Cache, version: KernelVersion, consent: Consent) -> Result<Kernel> {
+    let place = cache.kernel(version);
+    if !place.exists() {
+        consent.ask(&format!("the guest’s kernel {version}"))?;
+        let step = Step::start(format!("fetching the kernel {version} for guests"));
+        fetch_kernel(cache, version, &place)
+            .with_context(|| format!("there is no kernel {version} for guests"))?;
+        step.done();
+    }
+    let release = std::fs::read_to_string(place.join("release"))
+        .with_context(|| format!("cannot read {}", place.display()))?;
+    Ok(Kernel {
+        image: place.join("vmlinux"),
+        modules: place.join("modules"),
+        plain_modules: place.join("plain-modules"),
+        release,
+    })
+}
+
+fn fetch_kernel(cache: &Cache, version: KernelVersion, place: &Path) -> Result<()> {
+    let apt = Apt::ready()?;
+    let package = kernel_package(&apt, version)?;
+    let scratch = cache.scratch()?;
+    let unpacked = scratch.path().join("unpacked");
+    apt.unpack(std::slice::from_ref(&package), cache, &unpacked)?;
+    let release = package.trim_start_matches("linux-image-");
+    let image = unpacked.join("boot").join(format!("vmlinuz-{release}"));
+    let image =
+        std::fs::read(&image).with_context(|| format!("{package} has no {}", image.display()))?;
+    let result = scratch.path().join("result");
+    std::fs::create_dir(&result)?;
+    std::fs::write(result.join("vmlinux"), kernel_image::extract(&image)?)?;
+    std::fs::rename(modules_of(&unpacked, release)?, result.join("modules"))?;
+    std::fs::write(result.join("release"), release)?;
+    publish(&result, place)
+}
+
+fn kernel_package(apt: &Apt, version: KernelVersion) -> Result<String> {
+    let pattern = format!(r"^linux-image-{}\.[0-9][^/]*-amd64$", version.to_string().replace('.', r"\."));
+    let is_plain = |name: &String| !["cloud", "rt-", "dbg"].iter().any(|part| name.contains(part));
+    match newest(apt.matching(&pattern)?.into_iter().filter(is_plain)) {
+        Some(package) => Ok(package),
+        None => bail!(
+            "apt offers no package linux-image-{version}.*-amd64 here; Debian 12 offers both 6.1 \
+             and 6.12, Debian 13 only 6.12: choose with --kernel"
+        ),
+    }
+}
+
+fn modules_of(unpacked: &Path, release: &str) -> Result<PathBuf> {
+    ["lib/modules", "usr/lib/modules"]
+        .map(|folder| unpacked.join(folder).join(release))
+        .into_iter()
+        .find(|folder| folder.is_dir())
+        .with_context(|| format!("the package of {release} has no modules"))
+}

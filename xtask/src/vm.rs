@@ -1,0 +1,173 @@
+//! `cargo xtask vm`: a command of this machine on another kernel.
+
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::ValueEnum;
+
+use crate::cache::Cache;
+use crate::guest::client::{Input, Output, Session};
+use crate::guest::protocol::{Request, Size};
+use crate::modules::Modules;
+use crate::qemu::Machine;
+use crate::say::note;
+use crate::setup::{self, Consent};
+use crate::{KernelVersion, accelerator, initramfs, signals, terminal};
+
+/// `cargo xtask vm`
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The guest's kernel
+    #[arg(long, value_enum, default_value_t = KernelVersion::V6_12)]
+    kernel: KernelVersion,
+    /// The model of the guest's two NICs
+    #[arg(long, value_enum, default_value_t = Nic::E1000e)]
+    nic: Nic,
+    /// A kernel module to load besides those that every guest needs; repeatable
+    #[arg(long = "module", value_name = "NAME")]
+    modules: Vec<String>,
+    /// Install nothing: what is missing is an error
+    #[arg(long)]
+    no_setup: bool,
+    /// Switch the guest off after so many seconds
+    #[arg(long, value_name = "SECS")]
+    timeout: Option<u64>,
+    /// Say nothing but errors
+    #[arg(long, short)]
+    quiet: bool,
+    /// Run the command on a terminal, as a shell is
+    #[arg(long, short)]
+    tty: bool,
+    /// The command and its arguments; without one, a shell
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+/// A NIC with scatter-gather, checksum offload and TSO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Nic {
+    /// Intel's, as QEMU emulates it
+    E1000e,
+    /// VMware's, as QEMU emulates it
+    Vmxnet3,
+}
+
+impl Nic {
+    /// Both QEMU and the kernel call it that.
+    fn name(self) -> &'static str {
+        match self {
+            Self::E1000e => "e1000e",
+            Self::Vmxnet3 => "vmxnet3",
+        }
+    }
+}
+
+/// A command to run in a guest of its own.
+pub struct Job {
+    /// The guest's kernel.
+    pub kernel: KernelVersion,
+    /// Its NICs.
+    pub nic: Nic,
+    /// Modules besides those every guest needs.
+    pub modules: Vec<String>,
+    /// The program and its arguments.
+    pub command: Vec<OsString>,
+    /// Environment variables besides this process's.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Its terminal, if it has one.
+    pub terminal: Option<Size>,
+    /// Its input.
+    pub input: Input,
+    /// Its output.
+    pub output: Output,
+    /// How long it may take.
+    pub timeout: Option<Duration>,
+    /// Say nothing but errors.
+    pub quiet: bool,
+}
+
+/// Runs `cargo xtask vm`.
+pub fn main(arguments: Arguments) -> Result<u8> {
+    let shell = arguments.command.is_empty();
+    let on_terminal = (shell || arguments.tty) && std::io::stdin().is_terminal();
+    let command = if shell { vec![login_shell()] } else { arguments.command };
+    let job = Job {
+        kernel: arguments.kernel,
+        nic: arguments.nic,
+        modules: arguments.modules,
+        command,
+        environment: Vec::new(),
+        terminal: on_terminal.then(|| terminal::size().unwrap_or(Size { rows: 24, columns: 80 })),
+        input: Input::Inherited,
+        output: Output::Inherited,
+        timeout: arguments.timeout.map(Duration::from_secs),
+        quiet: arguments.quiet,
+    };
+    run(job, Consent::unless(arguments.no_setup))
+}
+
+/// Boots a guest, runs the job in it, and returns its exit status.
+pub fn run(job: Job, consent: Consent) -> Result<u8> {
+    let cache = Cache::locate()?;
+    let tools = setup::guest::tools(&cache, consent)?;
+    let kernel = setup::guest::kernel(&cache, job.kernel, consent)?;
+    let modules = Modules::open(&kernel.modules, kernel.plain_modules)?;
+    let mut wanted = vec![job.nic.name()];
+    wanted.extend(job.modules.iter().map(String::as_str));
+    let archive = initramfs::build(&tools.busybox, &modules, &wanted)?;
+    let accelerator = accelerator::choose(&cache, &tools.qemu, &kernel.image, &archive)?;
+
+    let mut machine = Machine::new(&tools.qemu, accelerator, &kernel.image, &archive)?;
+    machine.append(&format!("AGENT=\"{}\"", agent()?.display()));
+    let control = machine.port("control", 1)?;
+    let input_port = machine.port("input", 2)?;
+    machine.disk(&tools.disk);
+    machine.share_root();
+    machine.nic_pair(job.nic.name());
+    if !job.quiet {
+        note(&format!("guest: Linux {}, {accelerator}, {}", kernel.release, job.nic.name()));
+    }
+
+    let request = Request::new(&job.command, environment(job.environment)?, job.terminal)?;
+    signals::hold();
+    let _raw = match job.terminal {
+        Some(_) => Some(terminal::Raw::enter().context("cannot lend this terminal to the guest")?),
+        None => None,
+    };
+    let machine = machine.start()?;
+    let Job { input, output, timeout, .. } = job;
+    Session { machine, control, input_port, request, input, output, timeout }.run()
+}
+
+/// This very program, which the guest finds where this machine has it.
+fn agent() -> Result<PathBuf> {
+    std::env::current_exe().context("cannot find this program’s own file")
+}
+
+fn login_shell() -> OsString {
+    std::env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into())
+}
+
+/// This process's environment, with the built programs first on PATH.
+fn environment(more: Vec<(OsString, OsString)>) -> Result<Vec<(OsString, OsString)>> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(release_folder())
+        .chain(std::env::split_paths(&path))
+        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    let path = std::env::join_paths(folders).context("PATH cannot be extended")?;
+    let mut all: Vec<_> = std::env::vars_os().filter(|(name, _)| name != "PATH").collect();
+    all.push(("PATH".into(), path));
+    all.extend(more);
+    Ok(all)
+}
+
+/// Where cargo puts the release build.
+fn release_folder() -> PathBuf {
+    let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| PathBuf::from(workspace).join("target"), PathBuf::from)
+        .join("release")
+}
