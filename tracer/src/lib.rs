@@ -4,5 +4,6 @@
 pub mod claims;
 pub mod kernel;
 pub mod ledger;
+pub mod report;
 pub mod session;
 pub mod witness;

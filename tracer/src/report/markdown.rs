@@ -1,0 +1,81 @@
+//! A table for a document, in GitHub's flavour of Markdown.
+
+use std::io;
+
+use super::{Report, StrategyRow, notes::notes, story, verification, words};
+use crate::claims::Quantity;
+
+pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    for warning in words::lost(report.lost_events).iter().chain(&report.warnings) {
+        writeln!(out, "> **Warning:** {warning}\n")?;
+    }
+    table(report, out)?;
+    writeln!(
+        out,
+        "\n{}. Calls, switches and faults are per message, copies per payload byte; page faults \
+         are those in user mode + those in kernel mode.\n",
+        capitalised(words::LEGEND)
+    )?;
+    for note in notes(report) {
+        writeln!(out, "- {} {}", words::mark(note.verdict), note.text())?;
+    }
+    for skipped in report.skipped() {
+        writeln!(out, "- {} was skipped: {}", skipped.name, skipped.skipped)?;
+    }
+    writeln!(out)?;
+    for (name, value) in words::setting(&report.environment, &report.payload) {
+        writeln!(out, "- {name}: {value}")?;
+    }
+    for measured in report.measured() {
+        writeln!(out, "\n**{}**: {}", measured.name, story::tell(measured))?;
+    }
+    verified(report, out)
+}
+
+fn table(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    write!(out, "| strategy |")?;
+    for quantity in Quantity::ALL {
+        write!(out, " {quantity} |")?;
+    }
+    writeln!(out, " page faults | context switches |")?;
+    writeln!(out, "|---|{}---:|---:|", "---:|".repeat(Quantity::ALL.len()))?;
+    for row in &report.strategies {
+        writeln!(out, "| {} |", cells(row).join(" | "))?;
+    }
+    Ok(())
+}
+
+fn cells(row: &StrategyRow) -> Vec<String> {
+    match row {
+        StrategyRow::Measured(measured) => {
+            let compared = measured.quantities.iter().map(words::comparison);
+            let mut cells = vec![measured.name.clone()];
+            cells.extend(compared);
+            cells.extend([words::faults(measured), words::switches(measured)]);
+            cells
+        }
+        StrategyRow::Skipped(skipped) => {
+            let mut cells = vec![skipped.name.clone()];
+            cells.extend(std::iter::repeat_n("–".to_owned(), Quantity::ALL.len() + 2));
+            cells
+        }
+    }
+}
+
+fn verified(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    let checks = verification::checks(report);
+    if checks.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n| {} |", verification::HEADINGS.join(" | "))?;
+    writeln!(out, "|---|---|---:|---:|---:|")?;
+    for check in checks {
+        writeln!(out, "| {} |", check.join(" | "))?;
+    }
+    Ok(())
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}

@@ -1,0 +1,196 @@
+//! Numbers and names as the formats for people write them.
+
+use super::{Environment, Measured, MovementRow, Payload};
+use crate::{
+    claims::{Judgement, Quantity, Verdict},
+    ledger::{Mover, Provenance},
+};
+
+/// How many witnesses of one movement are named before the rest is only counted.
+const NAMED_WITNESSES: usize = 2;
+
+/// The sign of a verdict.
+pub(super) fn mark(verdict: Verdict) -> char {
+    match verdict {
+        Verdict::Confirmed => '✔',
+        Verdict::Refined => '≈',
+        Verdict::Refuted => '✘',
+        Verdict::NotMeasurable => '?',
+    }
+}
+
+/// What the signs of a table mean.
+pub(super) const LEGEND: &str = "the documents' number → the measured one: ✔ confirmed, \
+     ≈ refined, ✘ refuted, ? not measurable, ~ derived";
+
+/// The documents' number and the measured one: `2 → 2.00 ✔`.
+pub(super) fn comparison(judgement: &Judgement) -> String {
+    let mut words = Vec::new();
+    if let Some(documented) = judgement.documented {
+        words.push(format!("{documented} →"));
+    }
+    words.extend(judgement.measured.map(|number| measured(judgement, number)));
+    words.extend(judgement.verdict.map(|verdict| mark(verdict).to_string()));
+    words.join(" ")
+}
+
+fn measured(judgement: &Judgement, number: f64) -> String {
+    let derived = if judgement.provenance == Provenance::Derived { "~" } else { "" };
+    let number = if judgement.quantity.is_copies() { copies(number) } else { count(number) };
+    format!("{derived}{number}")
+}
+
+/// Copies per payload byte.
+pub(super) fn copies(number: f64) -> String {
+    format!("{number:.2}")
+}
+
+/// A count a message: exact when it is whole.
+pub(super) fn count(number: f64) -> String {
+    if number.fract() == 0.0 { format!("{number}") } else { format!("{number:.3}") }
+}
+
+/// A count a message that is not compared with anything.
+pub(super) fn rough(number: f64) -> String {
+    if number.fract() == 0.0 { format!("{number}") } else { format!("{number:.2}") }
+}
+
+/// Page faults a message, in user mode and in kernel mode.
+pub(super) fn faults(measured: &Measured) -> String {
+    let faults = &measured.per_message;
+    format!("{} + {}", rough(faults.page_faults_user), rough(faults.page_faults_kernel))
+}
+
+/// Context switches a message.
+pub(super) fn switches(measured: &Measured) -> String {
+    rough(measured.per_message.context_switches())
+}
+
+/// A size, in the largest unit that leaves a short number.
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let power = (bytes.ilog2() / 10).min(UNITS.len() as u32);
+    let (unit, number) = (UNITS[power as usize - 1], bytes as f64 / 1024_f64.powi(power as i32));
+    if number.fract() == 0.0 { format!("{number} {unit}") } else { format!("{number:.1} {unit}") }
+}
+
+/// A number with its thousands apart.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(' ');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// `disk → page cache`
+pub(super) fn way(movement: &MovementRow) -> String {
+    format!("{} → {}", movement.from, movement.to)
+}
+
+/// `disk → page cache 1.00 by DMA (block_rq_complete)`
+pub(super) fn movement(movement: &MovementRow) -> String {
+    let by = match movement.by {
+        Mover::Dma => "by DMA",
+        Mover::Cpu => "by CPU",
+        Mover::Reference => "by reference",
+    };
+    let derived = if movement.provenance == Provenance::Derived { "derived from " } else { "" };
+    let (way, copies) = (way(movement), copies(movement.per_payload_byte));
+    format!("{way} {copies} {by} ({derived}{})", witnesses(&movement.witness))
+}
+
+/// The functions of a movement's call sites, and the names of other witnesses.
+fn witnesses(witness: &str) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for site in witness.split(", ") {
+        let name = site.split_once("+0x").map_or(site, |(function, _)| function);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let more = names.len().saturating_sub(NAMED_WITNESSES);
+    names.truncate(NAMED_WITNESSES);
+    let named = names.join(", ");
+    if more == 0 { named } else { format!("{named} and {more} more") }
+}
+
+/// `256 messages of 64 KiB`
+pub(super) fn payload(payload: &Payload) -> String {
+    let Payload { messages, message_bytes } = *payload;
+    let noun = if messages == 1 { "message" } else { "messages" };
+    format!("{messages} {noun} of {}", size(message_bytes))
+}
+
+/// The environment and the payload, as names and values.
+pub(super) fn setting(environment: &Environment, sent: &Payload) -> [(&'static str, String); 5] {
+    let gather = if environment.scatter_gather { "on" } else { "off" };
+    [
+        ("Kernel", format!("{}, {}", environment.kernel, environment.where_)),
+        ("Tier", environment.tier.to_string()),
+        ("NIC", format!("{}, scatter-gather {gather}", environment.nic)),
+        ("Disk", format!("{}, page cache {}", environment.disk, environment.cache.name())),
+        ("Payload", payload(sent)),
+    ]
+}
+
+/// `system calls`, `CPU copies and all copies`
+pub(super) fn quantities(quantities: &[Quantity]) -> String {
+    joined(quantities.iter().map(ToString::to_string).collect())
+}
+
+/// `a`, `a and b`, `a, b and c`
+pub(super) fn joined(mut names: Vec<String>) -> String {
+    let last = names.pop().unwrap_or_default();
+    if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) }
+}
+
+/// The warning that comes before everything else.
+pub(super) fn lost(events: u64) -> Option<String> {
+    let noun = if events == 1 { "EVENT WAS" } else { "EVENTS WERE" };
+    (events > 0).then(|| format!("{events} {noun} LOST: every number here is a lower bound."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short() {
+        let sizes = [0, 1000, 65536, 100_000, 16 << 20, 3 << 40].map(size);
+        assert_eq!(sizes, ["0 B", "1000 B", "64 KiB", "97.7 KiB", "16 MiB", "3 TiB"]);
+    }
+
+    #[test]
+    fn thousands_are_apart() {
+        assert_eq!([0, 999, 1000, 16_777_216].map(grouped), ["0", "999", "1 000", "16 777 216"]);
+    }
+
+    #[test]
+    fn witnesses_are_named_once_and_few() {
+        let sites = "tcp_sendmsg_locked+0x375 → _copy_from_iter, tcp_sendmsg_locked+0x9 → memcpy";
+        assert_eq!(witnesses(sites), "tcp_sendmsg_locked");
+        assert_eq!(witnesses("block_rq_complete"), "block_rq_complete");
+        assert_eq!(witnesses("a+0x1 → x, b+0x2 → x, c+0x3 → x"), "a, b and 1 more");
+    }
+
+    #[test]
+    fn counts_are_exact_when_they_are_whole() {
+        assert_eq!([2.0, 1.0 + 1.0 / 256.0, 1.0002].map(count), ["2", "1.004", "1.000"]);
+    }
+
+    #[test]
+    fn names_are_joined() {
+        let names = |list: &[&str]| joined(list.iter().map(ToString::to_string).collect());
+        assert_eq!(names(&[]), "");
+        assert_eq!(names(&["a"]), "a");
+        assert_eq!(names(&["a", "b", "c"]), "a, b and c");
+    }
+}
