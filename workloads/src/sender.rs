@@ -19,8 +19,9 @@ use crate::{
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a transfer may stand still.
-const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one call may wait for the consumer. A stalled transfer can take a few of them to notice,
+/// as long as each still got some bytes into a buffer.
+const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Arguments of the sender as a child of [`crate::driver::Sender`].
 #[derive(Clone, Debug, clap::Args)]
