@@ -1,2 +1,7 @@
 //! The command `copytrace`.
-fn main() {}
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

@@ -8,7 +8,7 @@ pub struct Counts {
     entries: Vec<(Key, Tally)>,
     /// Whether hardware breakpoints counted too.
     pub verified: bool,
-    /// Events lost since the session began.
+    /// Events lost in this window.
     pub lost: u64,
 }
 

@@ -2,6 +2,7 @@
 
 mod attach;
 mod counts;
+mod diagnostics;
 mod misses;
 mod movements;
 pub mod trial;
@@ -19,7 +20,7 @@ use aya::{
 use tracer_common::{Key, NO_ITERATOR, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, window};
 
 pub use counts::Counts;
-pub use movements::{Payload, observe};
+pub use movements::{Payload, observe, unexplained};
 
 use crate::{
     ledger::Side,
@@ -69,6 +70,8 @@ pub struct Session {
     /// Kprobes at call sites, and hardware breakpoints.
     events: Vec<OwnedFd>,
     verify: bool,
+    /// Lost events that were reported already.
+    lost: u64,
 }
 
 impl Session {
@@ -77,7 +80,7 @@ impl Session {
         let ebpf = EbpfLoader::new()
             .override_global("LAYOUT", &plan.layout, true)
             .load(PROGRAMS)?;
-        let mut session = Self { ebpf, plan, events: Vec::new(), verify };
+        let mut session = Self { ebpf, plan, events: Vec::new(), verify, lost: 0 };
         session.tell_sites()?;
         session.attach_sites()?;
         session.attach_functions()?;
@@ -93,9 +96,9 @@ impl Session {
         &self.plan
     }
 
-    /// The object, for the programs' own diagnostics.
-    pub fn ebpf(&mut self) -> &mut Ebpf {
-        &mut self.ebpf
+    /// Passes on what the programs say of themselves to the log. Needs a tokio runtime.
+    pub fn log(&mut self) -> Result<(), SessionError> {
+        diagnostics::forward(&mut self.ebpf)
     }
 
     /// Starts to count for a process. A sender's window opens at its marker, a receiver's at once.
@@ -122,7 +125,9 @@ impl Session {
             counts.add(key, values.iter());
             map.remove(&key).map_err(|error| map_error("COUNTS", error))?;
         }
-        counts.lost = self.lost()?;
+        let lost = self.lost()?;
+        counts.lost = lost - self.lost;
+        self.lost = lost;
         Ok(counts)
     }
 

@@ -8,7 +8,7 @@ use super::Counts;
 use crate::{
     ledger::{Movement, Mover, Observation, Place, Provenance, Side, merge},
     witness::{
-        Plan,
+        Leaf, Plan,
         catalogue::{CALLERS, FUNCTIONS},
         sites::CallSite,
     },
@@ -218,6 +218,40 @@ fn verified(
             && (other_key.kind, other_key.detail) == (key.kind, key.detail)
     });
     Some(seen.saturating_sub(others.map(|(.., tally)| tally.bytes).sum()))
+}
+
+/// What the breakpoints saw and no call site explains, in words: a path the catalogue lacks.
+pub fn unexplained(counts: &Counts, plan: &Plan) -> Vec<String> {
+    let explained = |leaf: &Leaf, key: &Key| -> u64 {
+        let of_leaf = plan.sites.iter().filter(|site| site.routine.leaf == Some(leaf.symbol));
+        let sites: Vec<u64> = of_leaf.map(|site| site.address).collect();
+        let at_sites = counts.of(Event::CopySite, key.role).filter(|(site, _)| {
+            sites.contains(&site.address) && (site.kind, site.detail) == (key.kind, key.detail)
+        });
+        let packets = counts.of(Event::PacketCopy, key.role).filter(|(packet, _)| {
+            FUNCTIONS.iter().any(|witness| {
+                witness.function as u32 == packet.detail
+                    && witness.leaf.is_some_and(|(symbol, _)| symbol == leaf.symbol)
+            })
+        });
+        sum(at_sites).bytes + sum(packets).bytes
+    };
+    let mut caveats = Vec::new();
+    for role in [ROLE_SENDER, ROLE_RECEIVER] {
+        for (key, tally) in counts.of(Event::Leaf, role) {
+            let Some(leaf) = plan.leaves.iter().find(|leaf| leaf.address == key.address) else {
+                continue;
+            };
+            let missing = tally.bytes.saturating_sub(explained(leaf, &key));
+            if missing > 0 {
+                caveats.push(format!(
+                    "{missing} bytes went through {} from a place that no witness covers",
+                    leaf.symbol
+                ));
+            }
+        }
+    }
+    caveats
 }
 
 /// Which way a call site's bytes went, by the caller and by what the iterator iterates over.

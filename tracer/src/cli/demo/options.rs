@@ -1,0 +1,101 @@
+//! Arguments of `copytrace demo`.
+
+use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+
+use tracer::report::Format;
+use workloads::Cache;
+
+use crate::cli::kernel::TierChoice;
+
+/// Arguments of `copytrace demo`.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Which strategy to run; may be repeated [default: all]
+    #[arg(short, long = "strategy", value_name = "NAME")]
+    pub strategies: Vec<String>,
+    /// Print the strategies, each with a line of explanation, and exit
+    #[arg(long)]
+    pub list: bool,
+    /// How many messages to send
+    #[arg(short = 'n', long, default_value_t = 256)]
+    pub messages: u64,
+    /// Payload size of one message, such as 4096, 64KiB or 1MiB
+    #[arg(short = 'z', long, default_value = "64KiB", value_parser = workloads::size::parse)]
+    pub message_size: u64,
+    /// Whether the payload is in the page cache before the transfer
+    #[arg(long, value_enum, default_value = "cold")]
+    pub cache: Cache,
+    /// Where the consumer is: `nic` (in the network namespace `copytrace`, reached through a
+    /// network card), `loopback`, or the ADDR:PORT of a `workloads consume` [default: nic where
+    /// there is that namespace, else loopback]
+    #[arg(long, value_name = "nic|loopback|ADDR:PORT")]
+    pub to: Option<Target>,
+    /// Turn the network card's scatter-gather off for the run, and on again after it
+    #[arg(long, value_enum, default_value = "keep")]
+    pub nic_sg: ScatterGather,
+    /// How to enter the kernel's functions
+    #[arg(long, value_enum, default_value = "auto")]
+    pub tier: TierChoice,
+    /// Check every CPU copy against hardware breakpoints on the copy routines
+    #[arg(long)]
+    pub verify: bool,
+    /// Directory for the payload file, on the disk to measure
+    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
+    pub dir: PathBuf,
+    /// Form of the result
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub format: Format,
+    /// Write the result to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Where the consumer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// In the network namespace that a NIC leads to.
+    Nic,
+    /// On this machine.
+    Loopback,
+    /// Started by somebody else.
+    Remote(SocketAddr),
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "nic" => Ok(Self::Nic),
+            "loopback" => Ok(Self::Loopback),
+            _ => text.parse().map(Self::Remote).map_err(|_| {
+                "give nic, loopback, or the address and port of a consumer, such as \
+                 192.0.2.7:9000 or [2001:db8::7]:9000"
+                    .to_owned()
+            }),
+        }
+    }
+}
+
+/// What to do with the NIC's scatter-gather.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ScatterGather {
+    /// Leave it as it is
+    Keep,
+    /// Off for the run
+    Off,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_a_word_or_an_address() {
+        assert_eq!("nic".parse(), Ok(Target::Nic));
+        assert_eq!("loopback".parse(), Ok(Target::Loopback));
+        let address = ([192, 0, 2, 7], 9000).into();
+        assert_eq!("192.0.2.7:9000".parse(), Ok(Target::Remote(address)));
+        assert!("192.0.2.7".parse::<Target>().is_err());
+    }
+}

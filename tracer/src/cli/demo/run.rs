@@ -1,0 +1,179 @@
+//! The run: a session, a payload, a consumer, and one sender after the other.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use tracer::{
+    ledger::{Observation, Side},
+    report::{Environment, Outcome, Payload, Report, Where},
+    session::{self, Session},
+};
+use workloads::{
+    Cache, STRATEGIES, Shape, Strategy,
+    driver::{Consumer, Network, Sender, SenderSpec},
+};
+
+use super::{
+    nic::{Guard, Nic},
+    options::{Options, ScatterGather, Target},
+    progress::Progress,
+};
+use crate::cli::kernel::Kernel;
+
+/// The network namespace a NIC of this machine leads to, as `ip netns add copytrace` makes it.
+const NAMESPACE: &str = "/run/netns/copytrace";
+
+/// The running program, which has the sender and the consumer among its verbs.
+const SELF: &str = "/proc/self/exe";
+
+/// Measures every strategy the user chose.
+pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report> {
+    let progress = Progress::start();
+    let strategies = chosen(&options.strategies)?;
+    let shape = Shape::new(options.messages, options.message_size)?;
+    let target = target(options.to)?;
+
+    progress.say("examining the kernel");
+    let kernel = Kernel::examine()?;
+    if options.verify && let Err(reason) = &kernel.trial.breakpoint {
+        bail!("this kernel refuses hardware breakpoints ({reason}): run without --verify");
+    }
+    let plan = kernel.plan(options.tier)?;
+
+    progress.say("starting the consumer");
+    let consumer = consumer(target).await?;
+    let to = match (&consumer, target) {
+        (Some(consumer), _) => consumer.addr(),
+        (None, Target::Remote(address)) => address,
+        (None, _) => bail!("no consumer was started"),
+    };
+    let nic = Nic::towards(to)?;
+    let _guard = scatter_gather(options.nic_sg, &nic)?;
+
+    progress.say("writing the payload");
+    let payload = workloads::Payload::create(&options.dir, shape, rand::random())?;
+
+    progress.say("attaching to the kernel");
+    let mut session = Session::start(plan, options.verify)?;
+    if verbose {
+        session.log()?;
+    }
+
+    let mut outcomes = Vec::new();
+    let mut warnings = Vec::new();
+    for strategy in strategies {
+        progress.say(format!("measuring {}", strategy.name()));
+        let spec =
+            SenderSpec { strategy: strategy.name(), payload: &payload, to, cache: options.cache };
+        let run = Run { session: &mut session, consumer: consumer.as_ref(), spec };
+        let (observation, caveats) =
+            run.measure().await.with_context(|| strategy.name().to_owned())?;
+        outcomes.push(Outcome::from(observation));
+        warnings.extend(caveats);
+    }
+    let environment = Environment {
+        kernel: kernel.facts.release.clone(),
+        where_: location(),
+        tier: session.plan().tier,
+        scatter_gather: nic.scatter_gather().unwrap_or(true),
+        nic: nic.label(),
+        cache: options.cache,
+        disk: payload.disk().to_string(),
+    };
+    let sent = Payload { message_bytes: shape.message_bytes(), messages: shape.messages() };
+    let mut report = Report::new(environment, sent, &outcomes);
+    report.warnings.extend(warnings);
+    Ok(report)
+}
+
+fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static dyn Strategy>> {
+    if names.is_empty() {
+        return Ok(STRATEGIES.to_vec());
+    }
+    names.iter().map(|name| Ok(workloads::strategy::find(name)?)).collect()
+}
+
+fn target(wanted: Option<Target>) -> anyhow::Result<Target> {
+    let exists = Path::new(NAMESPACE).exists();
+    match wanted {
+        Some(Target::Nic) => {
+            ensure!(
+                exists,
+                "there is no network namespace {NAMESPACE} with a consumer's network card; use \
+                 `--to loopback`, or `cargo xtask run --on vm`, whose guest has one"
+            );
+            Ok(Target::Nic)
+        }
+        Some(target) => Ok(target),
+        None if exists => Ok(Target::Nic),
+        None => {
+            log::warn!(
+                "no network card leads to a consumer (no {NAMESPACE}): sending over loopback, \
+                 where no NIC copies"
+            );
+            Ok(Target::Loopback)
+        }
+    }
+}
+
+async fn consumer(target: Target) -> anyhow::Result<Option<Consumer>> {
+    let network = match target {
+        Target::Nic => Network::Namespace(PathBuf::from(NAMESPACE)),
+        Target::Loopback => Network::Loopback,
+        Target::Remote(_) => return Ok(None),
+    };
+    Ok(Some(Consumer::start(Path::new(SELF), &network).await?))
+}
+
+fn scatter_gather(wanted: ScatterGather, nic: &Nic) -> anyhow::Result<Option<Guard>> {
+    match wanted {
+        ScatterGather::Keep => Ok(None),
+        ScatterGather::Off => nic.without_scatter_gather(),
+    }
+}
+
+/// The guest's set-up says that it is one.
+fn location() -> Where {
+    match std::env::var("COPYTRACE_WHERE").as_deref() {
+        Ok("vm") => Where::Vm,
+        _ => Where::Host,
+    }
+}
+
+/// One strategy's run.
+struct Run<'a> {
+    session: &'a mut Session,
+    consumer: Option<&'a Consumer>,
+    spec: SenderSpec<'a>,
+}
+
+impl Run<'_> {
+    async fn measure(self) -> anyhow::Result<(Observation, Vec<String>)> {
+        let sender = Sender::prepare(Path::new(SELF), &self.spec).await?;
+        let mut caveats = Vec::new();
+        let bytes = self.spec.payload.shape().bytes();
+        if self.spec.cache == Cache::Cold && sender.cached_bytes() > 0 {
+            caveats.push(format!(
+                "{}: {} of {bytes} payload bytes stayed in the page cache: {} does not drop them",
+                self.spec.strategy,
+                sender.cached_bytes(),
+                self.spec.payload.disk(),
+            ));
+        }
+        self.session.trace(sender.pid(), Side::Sender)?;
+        if let Some(consumer) = self.consumer {
+            self.session.trace(consumer.pid(), Side::Receiver)?;
+        }
+        let outcome = sender.go().await?;
+        let counts = self.session.collect()?;
+        let payload = session::Payload {
+            strategy: outcome.strategy,
+            message_bytes: outcome.message_bytes,
+            messages: outcome.messages,
+            bytes: outcome.bytes,
+        };
+        let observation = session::observe(payload, &counts, self.session.plan());
+        caveats.extend(session::unexplained(&counts, self.session.plan()));
+        Ok((observation, caveats))
+    }
+}

@@ -1,0 +1,152 @@
+//! `copytrace doctor`: what this kernel offers, and the resolved catalogue.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use tracer::{
+    kernel::Facts,
+    witness::{Plan, sites::CallSite},
+};
+
+use super::kernel::{Kernel, TierChoice};
+
+/// Arguments of `copytrace doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Print every call to a copy routine that was found, with its address
+    #[arg(long)]
+    sites: bool,
+    /// Only answer by the exit status whether this kernel takes function probes
+    #[arg(long, conflicts_with = "sites")]
+    function_probes: bool,
+    /// Show the catalogue as this tier resolves it
+    #[arg(long, value_enum, default_value = "auto")]
+    tier: TierChoice,
+    /// Write what is known of this kernel to a file, for a bug report or a test
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+}
+
+/// Exit status 0: `copytrace demo` can run. With `--function-probes`: the kernel takes them.
+pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let kernel = Kernel::examine()?;
+    if let Some(path) = &options.record {
+        record(&kernel.facts, path)?;
+    }
+    if options.function_probes {
+        return Ok(function_probes(&kernel));
+    }
+    let plan = kernel.plan(options.tier)?;
+    let mut out = io::stdout().lock();
+    if options.sites {
+        plan.sites.iter().try_for_each(|site| write_site(&mut out, site))?;
+    } else {
+        write_kernel(&mut out, &kernel)?;
+        write_plan(&mut out, &plan)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn function_probes(kernel: &Kernel) -> ExitCode {
+    match (&kernel.trial.fentry, &kernel.trial.kprobe) {
+        (Err(fentry), Err(kprobe)) => {
+            eprintln!("no function probes: kprobe: {kprobe}; fentry: {fentry}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn record(facts: &Facts, path: &Path) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(facts)?;
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn write_site(out: &mut impl Write, site: &CallSite) -> io::Result<()> {
+    let how = if site.tail { "jmp" } else { "call" };
+    writeln!(out, "{:#018x} {how:4} {}", site.address, site.label())
+}
+
+fn write_kernel(out: &mut impl Write, kernel: &Kernel) -> io::Result<()> {
+    let trial = &kernel.trial;
+    let text = match &kernel.facts.text_error {
+        None => Ok(()),
+        Some(error) => Err(error.clone()),
+    };
+    writeln!(out, "Kernel {}", kernel.facts.release)?;
+    for (name, result) in [
+        ("BTF", &Ok(())),
+        ("raw tracepoints", &Ok(())),
+        ("fentry", &trial.fentry),
+        ("kprobes", &trial.kprobe),
+        ("kernel text", &text),
+        ("hardware breakpoints", &trial.breakpoint),
+    ] {
+        match result {
+            Ok(()) => writeln!(out, "  ✔ {name}")?,
+            Err(reason) => writeln!(out, "  ✘ {name}: {reason}")?,
+        }
+    }
+    writeln!(out, "  lockdown: {}", lockdown())?;
+    writeln!(out, "  capabilities: {}", capabilities())
+}
+
+/// The chosen mode of `/sys/kernel/security/lockdown`, which looks like `[none] integrity`.
+fn lockdown() -> String {
+    let text = fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+    let chosen = text.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
+    chosen.map_or_else(|| "not offered by this kernel".to_owned(), |(mode, _)| mode.to_owned())
+}
+
+/// Capabilities that matter for probes, by their bit in `CapEff`.
+const CAPABILITIES: &[(&str, u32)] = &[
+    ("CAP_BPF", 39),
+    ("CAP_PERFMON", 38),
+    ("CAP_SYS_ADMIN", 21),
+    ("CAP_NET_ADMIN", 12),
+    ("CAP_SYSLOG", 34),
+    ("CAP_SYS_RAWIO", 17),
+    ("CAP_IPC_LOCK", 14),
+];
+
+fn capabilities() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
+    let (have, lack): (Vec<_>, Vec<_>) =
+        CAPABILITIES.iter().partition(|(_, bit)| effective >> bit & 1 != 0);
+    let names = |list: Vec<&(&str, u32)>| {
+        list.into_iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
+    };
+    match lack.is_empty() {
+        true => names(have),
+        false => format!("{} (without {})", names(have), names(lack)),
+    }
+}
+
+fn write_plan(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
+    writeln!(out, "\nTier: {}", plan.tier)?;
+    writeln!(out, "\nWitnesses")?;
+    for tracepoint in &plan.tracepoints {
+        writeln!(out, "  ✔ tracepoint {:24} {}", tracepoint.name, tracepoint.sees)?;
+    }
+    for probe in &plan.probes {
+        let (from, to, by) = probe.witness.movement;
+        writeln!(out, "  ✔ {:10} {:24} {from} → {to}, {by}", plan.tier, probe.symbol)?;
+    }
+    for site in &plan.sites {
+        writeln!(out, "  ✔ call site  {}", site.label())?;
+    }
+    for leaf in &plan.leaves {
+        writeln!(out, "  · breakpoint {:24} under --verify", leaf.symbol)?;
+    }
+    for missing in &plan.missing {
+        writeln!(out, "  – {}: {}", missing.witness, missing.reason)?;
+    }
+    Ok(())
+}

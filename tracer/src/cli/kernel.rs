@@ -1,0 +1,80 @@
+//! The running kernel as the verbs see it: what is known of it, what it lets us attach, and the
+//! tier that follows.
+
+use anyhow::{Context, bail};
+use tracer::{
+    kernel::Facts,
+    session::trial::Trial,
+    witness::{Plan, Tier},
+};
+
+/// Which tier the user asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum TierChoice {
+    /// The best this kernel offers
+    Auto,
+    /// Functions by fentry and fexit, copies at the call sites of the copy routines
+    Fentry,
+    /// Functions by kprobes, copies at the same call sites
+    Kprobe,
+    /// Tracepoints only: CPU copies are derived
+    Tracepoint,
+}
+
+/// What is known of the running kernel.
+pub struct Kernel {
+    /// Answers to the catalogue's questions.
+    pub facts: Facts,
+    /// What can be attached.
+    pub trial: Trial,
+}
+
+impl Kernel {
+    /// Asks the running kernel.
+    pub fn examine() -> anyhow::Result<Self> {
+        if !rustix::process::geteuid().is_root() {
+            bail!(
+                "not run as root: the kernel lets only root (or CAP_BPF with CAP_PERFMON) attach \
+                 probes; run it with sudo"
+            );
+        }
+        let mut facts = Facts::gather().context("cannot find out what this kernel offers")?;
+        let address = facts.symbols.get("skb_copy_bits").copied();
+        let trial = Trial::run(address).context("cannot use eBPF on this kernel")?;
+        if let Err(reason) = &trial.kprobe {
+            facts.without_sites(format!("kprobes: {reason}"));
+        }
+        Ok(Self { facts, trial })
+    }
+
+    /// The best tier this kernel offers.
+    pub fn best_tier(&self) -> Tier {
+        match (&self.trial.fentry, &self.trial.kprobe) {
+            (Ok(()), _) => Tier::Fentry,
+            (Err(_), Ok(())) => Tier::Kprobe,
+            (Err(_), Err(_)) => Tier::Tracepoint,
+        }
+    }
+
+    /// The plan for the tier the user chose.
+    pub fn plan(&self, choice: TierChoice) -> anyhow::Result<Plan> {
+        let tier = match choice {
+            TierChoice::Auto => self.best_tier(),
+            TierChoice::Fentry => self.require(Tier::Fentry, &self.trial.fentry)?,
+            TierChoice::Kprobe => self.require(Tier::Kprobe, &self.trial.kprobe)?,
+            TierChoice::Tracepoint => Tier::Tracepoint,
+        };
+        Ok(Plan::resolve(&self.facts, tier)?)
+    }
+
+    fn require(&self, tier: Tier, trial: &Result<(), String>) -> anyhow::Result<Tier> {
+        match trial {
+            Ok(()) => Ok(tier),
+            Err(reason) => bail!(
+                "this kernel refuses the {tier} tier ({reason}); `--tier auto` takes {}, and \
+                 `cargo xtask run --on vm` measures in a guest",
+                self.best_tier()
+            ),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The command `copytrace`: one file a verb.
+
+mod demo;
+mod doctor;
+mod kernel;
+mod schema;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Shows, measured in the kernel, how often a program's data is really copied on its way from
+/// disk to network, and how often the CPU switches between user and kernel mode for it.
+#[derive(Debug, Parser)]
+#[command(name = "copytrace", version, max_term_width = 100)]
+struct Cli {
+    /// Say on stderr what the eBPF programs see and what is attached; twice for more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the documents' strategies and measure what one message costs
+    Demo(Box<demo::Options>),
+    /// Say what this kernel offers, which tier follows, and which witnesses were found
+    Doctor(doctor::Options),
+    /// Print the JSON Schema of the documents that `--format json` prints
+    Schema,
+    /// The two ends of `demo`'s transfer
+    #[command(flatten)]
+    Child(workloads::child::Child),
+    /// Turns a device's scatter-gather on again when its standard input ends
+    #[command(name = demo::nic::GUARD_VERB, hide = true)]
+    Guard(demo::nic::GuardArgs),
+}
+
+/// Runs the command that the arguments name.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(cli.verbose);
+    let result = match cli.verb {
+        Verb::Demo(options) => demo::run(*options, cli.verbose > 0),
+        Verb::Doctor(options) => doctor::run(&options),
+        Verb::Schema => schema::run(),
+        Verb::Child(child) => return child.run(),
+        Verb::Guard(args) => demo::nic::guard(&args).map(|()| ExitCode::SUCCESS),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("copytrace: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => log::LevelFilter::Warn,
+        1 => log::LevelFilter::Info,
+        _ => log::LevelFilter::Debug,
+    };
+    env_logger::Builder::new().filter_level(level).format_timestamp(None).init();
+}
