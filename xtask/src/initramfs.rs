@@ -9,9 +9,17 @@ use crate::modules::Modules;
 
 const INIT: &str = include_str!("guest-init.sh");
 
-/// What every guest needs, whatever its NIC: a disk, and this machine's files.
-const ALWAYS: [&str; 6] =
-    ["virtio_blk", "crc32c_generic", "ext4", "9pnet_virtio", "9p", "overlay"];
+/// What every guest needs, whatever its NIC: a disk, ports, and this machine's files.
+const ALWAYS: [&str; 8] = [
+    "virtio_pci",
+    "virtio_console",
+    "virtio_blk",
+    "crc32c_generic",
+    "ext4",
+    "9pnet_virtio",
+    "9p",
+    "overlay",
+];
 
 /// The busybox programs that the script uses.
 const APPLETS: [&str; 17] = [
