@@ -38,8 +38,12 @@ pub(super) fn verdict(findings: &[Finding]) -> Verdict {
     }
 }
 
-/// The reasons, each once, in the order they were found.
-pub(super) fn reasons(findings: Vec<Finding>) -> Vec<String> {
+/// The reasons, each once, in the order they were found. Without a number there is nothing to
+/// explain but its absence.
+pub(super) fn reasons(mut findings: Vec<Finding>) -> Vec<String> {
+    if verdict(&findings) == Verdict::NotMeasurable {
+        findings.retain(|finding| finding.weight == Weight::Blind);
+    }
     let mut reasons = Vec::new();
     for finding in findings {
         if !reasons.contains(&finding.reason) {

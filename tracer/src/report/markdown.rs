@@ -14,7 +14,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         out,
         "\n{}. Calls, switches and faults are per message, copies per payload byte; page faults \
          are those in user mode + those in kernel mode.\n",
-        capitalised(words::LEGEND)
+        words::LEGEND
     )?;
     for note in notes(report) {
         writeln!(out, "- {} {}", words::mark(note.verdict), note.text())?;
@@ -22,10 +22,9 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     for skipped in report.skipped() {
         writeln!(out, "- {} was skipped: {}", skipped.name, skipped.skipped)?;
     }
-    writeln!(out)?;
-    for (name, value) in words::setting(&report.environment, &report.payload) {
-        writeln!(out, "- {name}: {value}")?;
-    }
+    let setting = words::setting(&report.environment, &report.payload);
+    let setting = setting.map(|(name, value)| format!("**{name}** {value}"));
+    writeln!(out, "\n{}", setting.join(" · "))?;
     for measured in report.measured() {
         writeln!(out, "\n**{}**: {}", measured.name, story::tell(measured))?;
     }
@@ -73,9 +72,4 @@ fn verified(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
         writeln!(out, "| {} |", check.join(" | "))?;
     }
     Ok(())
-}
-
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

@@ -2,9 +2,7 @@
 
 use std::io;
 
-use comfy_table::{
-    Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY,
-};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
 
 use super::{
     Report, StrategyRow, Style,
@@ -26,14 +24,17 @@ const HEADINGS: [&str; Quantity::ALL.len() + 3] = [
     "context\nswitches",
 ];
 
+/// A rule under the headings, and no other line: in the order of [`comfy_table::presets`].
+const RULE: &str = "     ─             ";
+
 const WARNING: &str = " WARNING  ";
 
-const UNITS: &str = "calls, switches and faults a message, copies a payload byte; \
-     page faults: in user mode + in kernel mode";
+const UNITS: &str =
+    "Calls, switches and faults a message, copies a payload byte; faults: user + kernel mode";
 
 pub(super) fn write(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
     warnings(report, style, out)?;
-    writeln!(out, "{}", trimmed(&strategies(report, style)))?;
+    writeln!(out, "{}\n", trimmed(&strategies(report, style)))?;
     for line in [words::LEGEND, UNITS] {
         paragraph(out, style, Lead::plain(" "), line, |text| style.dim(text))?;
     }
@@ -44,9 +45,13 @@ pub(super) fn write(report: &Report, style: &Style, out: &mut dyn io::Write) -> 
 }
 
 fn warnings(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
-    for warning in words::lost(report.lost_events).iter().chain(&report.warnings) {
+    let lost = words::lost(report.lost_events);
+    for warning in lost.iter().chain(&report.warnings) {
         let lead = Lead { painted: style.alarm(WARNING), plain: WARNING };
         paragraph(out, style, lead, warning, |text| style.alarm(text))?;
+    }
+    if lost.is_some() || !report.warnings.is_empty() {
+        writeln!(out)?;
     }
     Ok(())
 }
@@ -67,7 +72,7 @@ fn strategies(report: &Report, style: &Style) -> Table {
 fn empty(style: &Style) -> Table {
     let mut table = Table::new();
     table
-        .load_preset(UTF8_HORIZONTAL_ONLY)
+        .load_preset(RULE)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(style.width);
     if style.color {
@@ -116,8 +121,11 @@ fn color(verdict: Verdict) -> Color {
 }
 
 fn notes_below(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
-    writeln!(out)?;
-    for note in notes(report) {
+    let notes = notes(report);
+    if !notes.is_empty() || report.skipped().next().is_some() {
+        writeln!(out)?;
+    }
+    for note in notes {
         let mark = format!(" {} ", words::mark(note.verdict));
         let lead = Lead { painted: style.verdict(note.verdict, &mark), plain: &mark };
         paragraph(out, style, lead, &note.text(), str::to_owned)?;

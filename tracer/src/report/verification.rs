@@ -1,10 +1,11 @@
 //! What hardware breakpoints saw beside what the probes saw, under `--verify`.
 
 use super::{MovementRow, Report, words};
+use crate::ledger::Side;
 
 /// The headings of [`checks`].
 pub(super) const HEADINGS: [&str; 5] =
-    ["strategy", "movement by CPU", "bytes by probes", "by breakpoints", "difference"];
+    ["strategy", "copy by the CPU", "probes, bytes", "breakpoints, bytes", "difference"];
 
 /// One row for each verified movement.
 pub(super) fn checks(report: &Report) -> Vec<[String; HEADINGS.len()]> {
@@ -20,11 +21,18 @@ fn check(strategy: &str, movement: &MovementRow) -> Option<[String; HEADINGS.len
     let verified = movement.verified_bytes?;
     Some([
         strategy.to_owned(),
-        words::way(movement),
+        way(movement),
         words::grouped(movement.bytes),
         words::grouped(verified),
         difference(movement),
     ])
+}
+
+fn way(movement: &MovementRow) -> String {
+    match movement.side {
+        Side::Sender => words::way(movement),
+        Side::Receiver => format!("{} (receiver)", words::way(movement)),
+    }
 }
 
 fn difference(movement: &MovementRow) -> String {

@@ -20,8 +20,8 @@ pub(super) fn mark(verdict: Verdict) -> char {
 }
 
 /// What the signs of a table mean.
-pub(super) const LEGEND: &str = "the documents' number → the measured one: ✔ confirmed, \
-     ≈ refined, ✘ refuted, ? not measurable, ~ derived";
+pub(super) const LEGEND: &str =
+    "Documents → measured: ✔ confirmed, ≈ refined, ✘ refuted, ? not measurable, ~ derived";
 
 /// The documents' number and the measured one: `2 → 2.00 ✔`.
 pub(super) fn comparison(judgement: &Judgement) -> String {
