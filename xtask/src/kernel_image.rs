@@ -18,7 +18,8 @@ const FORMATS: [(&[u8], &str); 3] =
 
 /// Takes the plain kernel out of an image.
 pub fn extract(image: &[u8]) -> Result<Vec<u8>> {
-    let payload = payload(image).context("the kernel image has no payload where the boot protocol says")?;
+    let payload =
+        payload(image).context("the kernel image has no payload where the boot protocol says")?;
     let Some((_, program)) = FORMATS.iter().find(|(magic, _)| payload.starts_with(magic)) else {
         bail!("the kernel image is compressed in an unknown way ({:02x?})", &payload[..4]);
     };

@@ -1,6 +1,7 @@
 //! The project’s own tool, run as `cargo xtask`: set-up, build, run, test, guests.
 
 mod accelerator;
+mod build_step;
 mod cache;
 mod command;
 mod cpio;
@@ -10,6 +11,7 @@ mod kernel_image;
 mod modules;
 mod packages;
 mod qemu;
+mod run;
 mod say;
 mod setup;
 mod signals;
@@ -32,6 +34,10 @@ struct Arguments {
 enum Verb {
     /// Find or install everything the other verbs need; safe to repeat
     Setup(setup::Arguments),
+    /// Build the programs, with the eBPF programs inside
+    Build(build_step::Arguments),
+    /// Measure: `copytrace demo`, here or in a guest
+    Run(run::Arguments),
     /// Run a command of this machine in a guest with another kernel; without one, a shell
     Vm(vm::Arguments),
     /// The guest's side of `vm`
@@ -60,8 +66,11 @@ impl std::fmt::Display for KernelVersion {
 }
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().verb {
+    let words = run::own_flags_first(std::env::args_os().collect());
+    let result = match Arguments::parse_from(words).verb {
         Verb::Setup(arguments) => setup::main(&arguments).map(|()| 0),
+        Verb::Build(arguments) => build_step::main(&arguments).map(|()| 0),
+        Verb::Run(arguments) => run::main(arguments),
         Verb::Vm(arguments) => vm::main(arguments),
         Verb::GuestAgent => guest::agent::main().map(|()| 0),
     };

@@ -1,5 +1,6 @@
 //! Packages of a Debian-like distribution: found, fetched, unpacked aside or installed.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,8 +29,9 @@ impl Apt {
     /// Fetches the package lists.
     pub fn update(&self) -> Result<()> {
         let step = Step::start("fetching the package lists (apt-get update)");
-        command::run(as_root("apt-get").args(["update", "--quiet"]))
-            .context("the package lists could not be fetched; check the network and apt’s sources")?;
+        command::run(as_root("apt-get").args(["update", "--quiet"])).context(
+            "the package lists could not be fetched; check the network and apt’s sources",
+        )?;
         step.done();
         Ok(())
     }
@@ -113,11 +115,12 @@ impl Apt {
 }
 
 /// A command with the rights to change this machine: through sudo, said aloud, if need be.
-pub fn as_root(program: &str) -> Command {
+pub fn as_root(program: impl AsRef<OsStr>) -> Command {
+    let program = program.as_ref();
     if rustix::process::geteuid().is_root() {
         return Command::new(program);
     }
-    note(&format!("`{program}` needs root: running it through sudo"));
+    note(&format!("`{}` needs root: running it through sudo", program.display()));
     let mut command = Command::new("sudo");
     command.arg(program);
     command

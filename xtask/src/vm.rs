@@ -15,7 +15,7 @@ use crate::modules::Modules;
 use crate::qemu::Machine;
 use crate::say::note;
 use crate::setup::{self, Consent};
-use crate::{KernelVersion, accelerator, initramfs, signals, terminal};
+use crate::{KernelVersion, accelerator, build_step, initramfs, signals, terminal};
 
 /// `cargo xtask vm`
 #[derive(clap::Args)]
@@ -32,6 +32,9 @@ pub struct Arguments {
     /// Install nothing: what is missing is an error
     #[arg(long)]
     no_setup: bool,
+    /// Do not build first: the guest has the programs as they are
+    #[arg(long)]
+    no_build: bool,
     /// Switch the guest off after so many seconds
     #[arg(long, value_name = "SECS")]
     timeout: Option<u64>,
@@ -106,7 +109,12 @@ pub fn main(arguments: Arguments) -> Result<u8> {
         timeout: arguments.timeout.map(Duration::from_secs),
         quiet: arguments.quiet,
     };
-    run(job, Consent::unless(arguments.no_setup))
+    let consent = Consent::unless(arguments.no_setup);
+    if !arguments.no_build {
+        build_step::build(&build_step::Environment::prepare(consent)?)
+            .context("the guest’s programs; --no-build leaves them as they are")?;
+    }
+    run(job, consent)
 }
 
 /// Boots a guest, runs the job in it, and returns its exit status.
@@ -154,7 +162,7 @@ fn login_shell() -> OsString {
 /// This process's environment, with the built programs first on PATH.
 fn environment(more: Vec<(OsString, OsString)>) -> Result<Vec<(OsString, OsString)>> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::iter::once(release_folder())
+    let folders = std::iter::once(build_step::release_folder())
         .chain(std::env::split_paths(&path))
         .chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
     let path = std::env::join_paths(folders).context("PATH cannot be extended")?;
@@ -162,12 +170,4 @@ fn environment(more: Vec<(OsString, OsString)>) -> Result<Vec<(OsString, OsStrin
     all.push(("PATH".into(), path));
     all.extend(more);
     Ok(all)
-}
-
-/// Where cargo puts the release build.
-fn release_folder() -> PathBuf {
-    let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| PathBuf::from(workspace).join("target"), PathBuf::from)
-        .join("release")
 }

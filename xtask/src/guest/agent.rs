@@ -5,8 +5,8 @@ use std::io::{self, Read, Write as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -83,11 +83,7 @@ fn start(request: &Request) -> Result<Running> {
     let words = request.command();
     let (program, arguments) = words.split_first().context("there is no command")?;
     let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(request.environment())
-        .current_dir(request.folder());
+    command.args(arguments).env_clear().envs(request.environment()).current_dir(request.folder());
     let spawned = match request.terminal {
         Some(size) => start_on_terminal(&mut command, size),
         None => start_on_pipes(&mut command),

@@ -93,8 +93,14 @@ fn disk(cache: &Cache, consent: Consent) -> Result<PathBuf> {
         let scratch = cache.scratch()?;
         let unfinished = scratch.path().join("disk");
         std::fs::File::create(&unfinished)?.set_len(DISK_BYTES)?;
-        let program = command::find("mkfs.ext4").context("mkfs.ext4 is missing: install e2fsprogs")?;
-        command::run(Command::new(program).args(["-q", "-F", "-E"]).arg("lazy_itable_init=0,lazy_journal_init=0,nodiscard").arg(&unfinished))?;
+        let program =
+            command::find("mkfs.ext4").context("mkfs.ext4 is missing: install e2fsprogs")?;
+        command::run(
+            Command::new(program)
+                .args(["-q", "-F", "-E"])
+                .arg("lazy_itable_init=0,lazy_journal_init=0,nodiscard")
+                .arg(&unfinished),
+        )?;
         publish(&unfinished, &disk)?;
     }
     Ok(disk)
@@ -139,7 +145,8 @@ fn fetch_kernel(cache: &Cache, version: KernelVersion, place: &Path) -> Result<(
 }
 
 fn kernel_package(apt: &Apt, version: KernelVersion) -> Result<String> {
-    let pattern = format!(r"^linux-image-{}\.[0-9][^/]*-amd64$", version.to_string().replace('.', r"\."));
+    let pattern =
+        format!(r"^linux-image-{}\.[0-9][^/]*-amd64$", version.to_string().replace('.', r"\."));
     let is_plain = |name: &String| !["cloud", "rt-", "dbg"].iter().any(|part| name.contains(part));
     match newest(apt.matching(&pattern)?.into_iter().filter(is_plain)) {
         Some(package) => Ok(package),

@@ -1,6 +1,8 @@
 //! Everything the other verbs need: found, or else fetched and built.
 
 pub mod guest;
+pub mod linker;
+pub mod toolchain;
 
 use anyhow::{Result, bail};
 
@@ -30,7 +32,9 @@ impl Consent {
     /// Fails if installing is forbidden.
     pub fn ask(self, what: &str) -> Result<()> {
         if self == Self::Withheld {
-            bail!("{what} is missing, and --no-setup forbids installing it: run `cargo xtask setup`");
+            bail!(
+                "{what} is missing, and --no-setup forbids installing it: run `cargo xtask setup`"
+            );
         }
         Ok(())
     }
@@ -39,7 +43,13 @@ impl Consent {
 /// Sets up everything.
 pub fn main(_: &Arguments) -> Result<()> {
     let cache = Cache::locate()?;
-    guest::tools(&cache, Consent::Given)?;
+    note(&format!("everything fetched is kept in {}", cache.root().display()));
+    let toolchain = toolchain::resolve(Consent::Given)?;
+    note(&format!("toolchain for BPF: {}", toolchain.name()));
+    let linker = linker::resolve(&cache, &toolchain, Consent::Given)?;
+    note(&format!("bpf-linker: in {}", linker.display()));
+    let tools = guest::tools(&cache, Consent::Given)?;
+    note(&format!("QEMU: {}", tools.qemu.program.display()));
     for version in [KernelVersion::V6_1, KernelVersion::V6_12] {
         let kernel = guest::kernel(&cache, version, Consent::Given)?;
         note(&format!("kernel {version}: {}", kernel.release));

@@ -1,0 +1,133 @@
+//! `cargo xtask build`: the programs, with the eBPF programs inside.
+
+use std::io::{BufRead as _, BufReader, IsTerminal as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::cache::Cache;
+use crate::setup::{Consent, linker, toolchain};
+
+/// `cargo xtask build`
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Install nothing: what is missing is an error
+    #[arg(long)]
+    no_setup: bool,
+}
+
+/// Builds everything.
+pub fn main(arguments: &Arguments) -> Result<()> {
+    build(&Environment::prepare(Consent::unless(arguments.no_setup))?)
+}
+
+/// What cargo needs in its environment to build the eBPF programs.
+pub struct Environment {
+    toolchain: String,
+    path: std::ffi::OsString,
+}
+
+impl Environment {
+    /// Finds or installs what it takes.
+    pub fn prepare(consent: Consent) -> Result<Self> {
+        let cache = Cache::locate()?;
+        let toolchain = toolchain::resolve(consent)?;
+        let linker = linker::resolve(&cache, &toolchain, consent)?;
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths([linker].into_iter().chain(std::env::split_paths(&path)))
+            .context("PATH cannot be extended")?;
+        Ok(Self { toolchain: toolchain.name().to_owned(), path })
+    }
+
+    /// A cargo command in the workspace.
+    pub fn cargo(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command
+            .args(arguments)
+            .current_dir(workspace())
+            .env("PATH", &self.path)
+            .env(toolchain::VARIABLE, &self.toolchain);
+        // A relative one is meant from where the user is.
+        if let Some(target) = std::env::var_os("CARGO_TARGET_DIR") {
+            command.env("CARGO_TARGET_DIR", std::path::absolute(target).unwrap_or_default());
+        }
+        command
+    }
+}
+
+/// Builds the release programs.
+pub fn build(environment: &Environment) -> Result<()> {
+    let mut cargo =
+        environment.cargo(&["build", "--release", "-p", "tracer", "-p", "workloads", "--bins"]);
+    let color = if std::io::stderr().is_terminal() { "always" } else { "never" };
+    cargo.args(["--color", color]).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut child = cargo.stderr(Stdio::piped()).spawn().context("cannot start cargo")?;
+    if let Some(stderr) = child.stderr.take() {
+        for line in BufReader::new(stderr).lines() {
+            let line = line?;
+            if !is_noise(&line) {
+                eprintln!("{line}");
+            }
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("`cargo build` failed ({status}); what it said is above");
+    }
+    Ok(())
+}
+
+/// Where the release programs are.
+pub fn release_folder() -> PathBuf {
+    let set = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = set.unwrap_or_else(|| workspace().join("target"));
+    std::path::absolute(target).unwrap_or_default().join("release")
+}
+
+/// The folder of the workspace.
+pub fn workspace() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+/// The eBPF build's progress reaches cargo as warnings of a build script.
+fn is_noise(line: &str) -> bool {
+    const PROGRESS: [&str; 6] =
+        ["Compiling ", "Finished ", "Fresh ", "Downloaded ", "Downloading ", "Locking "];
+    let plain = without_color(line);
+    let message = plain
+        .strip_prefix("warning: tracer@")
+        .and_then(|rest| rest.split_once(": "))
+        .map(|(_, message)| message.trim_start());
+    message.is_some_and(|message| {
+        message.is_empty() || PROGRESS.iter().any(|word| message.starts_with(word))
+    })
+}
+
+fn without_color(line: &str) -> String {
+    let mut plain = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("\x1b[") {
+        plain.push_str(before);
+        rest = after.split_once('m').map_or("", |(_, after)| after);
+    }
+    plain.push_str(rest);
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_sub_build_is_silenced() {
+        assert!(is_noise("warning: tracer@0.1.0:    Compiling core v0.0.0 (/x)"));
+        assert!(is_noise(
+            "\x1b[1m\x1b[33mwarning\x1b[0m\x1b[1m:\x1b[0m tracer@0.1.0:     Finished `release`"
+        ));
+        assert!(!is_noise("warning: tracer@0.1.0: error: linking failed"));
+        assert!(!is_noise("warning: unused variable: `x`"));
+        assert!(!is_noise("   Compiling tracer v0.1.0"));
+    }
+}
