@@ -1,11 +1,13 @@
 //! The running kernel as the verbs see it: what is known of it, what it lets us attach, and the
 //! tier that follows.
 
+use std::time::Instant;
+
 use anyhow::{Context, bail};
 use tracer::{
     kernel::Facts,
     session::trial::Trial,
-    witness::{Plan, Tier},
+    witness::{Plan, Tier, layout},
 };
 
 /// Which tier the user asked for.
@@ -38,9 +40,12 @@ impl Kernel {
                  probes; run it with sudo"
             );
         }
+        let start = Instant::now();
         let mut facts = Facts::gather().context("cannot find out what this kernel offers")?;
+        log::info!("read types, symbols and text of the kernel in {:?}", start.elapsed());
         let address = facts.symbols.get("skb_copy_bits").copied();
-        let trial = Trial::run(address).context("cannot use eBPF on this kernel")?;
+        let layout = layout::resolve(&facts).context("this kernel is too old or too new")?;
+        let trial = Trial::run(&layout, address).context("cannot use eBPF on this kernel")?;
         if let Err(reason) = &trial.kprobe {
             facts.without_sites(format!("kprobes: {reason}"));
         }
@@ -64,7 +69,10 @@ impl Kernel {
             TierChoice::Kprobe => self.require(Tier::Kprobe, &self.trial.kprobe)?,
             TierChoice::Tracepoint => Tier::Tracepoint,
         };
-        Ok(Plan::resolve(&self.facts, tier)?)
+        let start = Instant::now();
+        let plan = Plan::resolve(&self.facts, tier)?;
+        log::info!("resolved the catalogue in {:?}", start.elapsed());
+        Ok(plan)
     }
 
     fn require(&self, tier: Tier, trial: &Result<(), String>) -> anyhow::Result<Tier> {

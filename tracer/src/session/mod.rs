@@ -10,6 +10,7 @@ pub mod trial;
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
+    time::Instant,
 };
 
 use aya::{
@@ -80,6 +81,7 @@ impl Session {
         let ebpf = EbpfLoader::new()
             .override_global("LAYOUT", &plan.layout, true)
             .load(PROGRAMS)?;
+        let start = Instant::now();
         let mut session = Self { ebpf, plan, events: Vec::new(), verify, lost: 0 };
         session.tell_sites()?;
         session.attach_sites()?;
@@ -88,6 +90,13 @@ impl Session {
             session.attach_breakpoints()?;
         }
         session.attach_tracepoints()?;
+        log::info!(
+            "attached {} call sites, {} functions and {} tracepoints in {:?}",
+            session.plan.sites.len(),
+            session.plan.probes.len(),
+            session.plan.tracepoints.len(),
+            start.elapsed()
+        );
         Ok(session)
     }
 

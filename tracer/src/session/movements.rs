@@ -195,7 +195,9 @@ fn site_copies(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
     let mut movements = Vec::new();
     for &(site, key, tally) in &hits {
         let Some(way) = way_of(site, key, plan) else { continue };
-        let verified_bytes = verified(counts, side, plan, &hits, (site, key, tally));
+        let verified_bytes = (way.2 == Mover::Cpu)
+            .then(|| verified(counts, side, plan, &hits, (site, key, tally)))
+            .flatten();
         movements.push(Movement { verified_bytes, ..measured(way, side, site.label(), tally) });
     }
     movements

@@ -7,6 +7,8 @@ use aya::{
     programs::{FEntry, KProbe, PerfEvent},
 };
 
+use tracer_common::Layout;
+
 use super::{PROGRAMS, Session, SessionError, attach, chain};
 
 /// A function every kernel with a network has, and an address to break at.
@@ -25,8 +27,9 @@ pub struct Trial {
 
 impl Trial {
     /// Tries all of them. `address` is that of a kernel function for the breakpoint.
-    pub fn run(address: Option<u64>) -> Result<Self, SessionError> {
-        let mut ebpf = EbpfLoader::new().load(PROGRAMS)?;
+    pub fn run(layout: &Layout, address: Option<u64>) -> Result<Self, SessionError> {
+        let mut ebpf =
+            EbpfLoader::new().override_global("LAYOUT", layout, true).load(PROGRAMS)?;
         Ok(Self {
             kprobe: kprobe(&mut ebpf),
             fentry: fentry(&mut ebpf),

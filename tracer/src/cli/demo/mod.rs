@@ -77,9 +77,11 @@ fn print(report: &Report, format: Format, output: Option<File>) -> anyhow::Resul
         Some(file) => Box::new(file),
         None => Box::new(io::stdout().lock()),
     };
-    report::write(format, report, &style, &mut out)
-        .and_then(|()| Ok(out.flush()?))
-        .context("cannot write the result")
+    match report::write(format, report, &style, &mut out).and_then(|()| out.flush()) {
+        // Whoever read the result, such as `head`, has seen enough of it.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write the result"),
+    }
 }
 
 /// As <https://no-color.org> and <https://bixense.com/clicolors> have it.
