@@ -1,0 +1,157 @@
+//! The catalogue resolved against kernels recorded with `copytrace doctor --record`.
+//!
+//! What must come out was written down from the kernels' sources and from disassembling them by
+//! other means, not taken from what this program printed.
+
+use std::{collections::BTreeMap, path::Path};
+
+use tracer::{
+    kernel::Facts,
+    witness::{Plan, PlanError, Tier},
+};
+use tracer_common::ABSENT;
+
+fn recorded(kernel: &str) -> Facts {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernels");
+    let text = std::fs::read_to_string(folder.join(format!("{kernel}.json"))).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn debian(kernel: &str, tier: Tier) -> Plan {
+    Plan::resolve(&recorded(kernel), tier).unwrap()
+}
+
+/// How many calls to which routine each function makes.
+fn calls(plan: &Plan) -> BTreeMap<(&str, &str), usize> {
+    let mut calls = BTreeMap::new();
+    for site in &plan.sites {
+        *calls.entry((site.caller.as_str(), site.routine.name)).or_default() += 1;
+    }
+    calls
+}
+
+/// The same in both kernels' sources.
+const CALLS: &[(&str, &str, usize)] = &[
+    ("filemap_read", "copy_page_to_iter", 1),
+    ("shmem_file_read_iter", "copy_page_to_iter", 2),
+    ("generic_perform_write", "copy_page_from_iter_atomic", 1),
+    ("tcp_sendmsg_locked", "_copy_from_iter", 1),
+    ("tcp_sendmsg_locked", "_copy_from_iter_nocache", 1),
+    ("simple_copy_to_iter", "_copy_to_iter", 1),
+    ("skb_copy_datagram_from_iter", "_copy_from_iter", 1),
+    ("skb_copy_datagram_from_iter", "copy_page_from_iter", 1),
+    ("pipe_write", "copy_page_from_iter", 2),
+    ("pipe_read", "copy_page_to_iter", 1),
+    ("tcp_recvmsg_locked", "_copy_to_iter", 1),
+    ("udp_recvmsg", "_copy_to_iter", 1),
+];
+
+#[test]
+fn every_copy_on_the_way_of_a_file_or_a_socket_has_its_call_site() {
+    for kernel in ["debian-6.1", "debian-6.12"] {
+        for tier in [Tier::Kprobe, Tier::Fentry] {
+            let plan = debian(kernel, tier);
+            let calls = calls(&plan);
+            for (caller, routine, count) in CALLS {
+                let found = calls.get(&(*caller, *routine)).copied().unwrap_or(0);
+                assert_eq!(found, *count, "{kernel}, {tier}: {caller} → {routine}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_offsets_are_those_of_the_disassembly() {
+    let plan = debian("debian-6.12", Tier::Kprobe);
+    let labels: Vec<String> = plan.sites.iter().map(|site| site.label()).collect();
+    for label in [
+        "tcp_sendmsg_locked+0x375 → _copy_from_iter",
+        "generic_perform_write+0x14e → copy_page_from_iter_atomic",
+    ] {
+        assert!(labels.iter().any(|found| found == label), "no {label} in {labels:#?}");
+    }
+}
+
+#[test]
+fn a_call_at_the_end_of_a_function_is_a_jump() {
+    for kernel in ["debian-6.1", "debian-6.12"] {
+        let plan = debian(kernel, Tier::Fentry);
+        let tails: Vec<_> = plan.sites.iter().filter(|site| site.tail).collect();
+        assert!(tails.iter().any(|site| site.caller == "simple_copy_to_iter"), "{kernel}");
+    }
+}
+
+#[test]
+fn each_kernel_passes_pages_to_a_socket_by_its_own_function() {
+    for (kernel, symbol) in
+        [("debian-6.1", "do_tcp_sendpages"), ("debian-6.12", "skb_splice_from_iter")]
+    {
+        let symbols: Vec<_> =
+            debian(kernel, Tier::Fentry).probes.iter().map(|probe| probe.symbol).collect();
+        assert_eq!(symbols, [symbol, "skb_copy_bits", "skb_copy_and_csum_bits"], "{kernel}");
+    }
+}
+
+#[test]
+fn the_kinds_of_iterators_were_renumbered() {
+    let kinds = |kernel| debian(kernel, Tier::Kprobe).iterator_kinds;
+    let old = kinds("debian-6.1");
+    assert_eq!((old[&0], old[&3], old[&6]), ("ITER_IOVEC", "ITER_PIPE", "ITER_UBUF"));
+    let new = kinds("debian-6.12");
+    assert_eq!((new[&0], new[&1], new[&2]), ("ITER_UBUF", "ITER_IOVEC", "ITER_BVEC"));
+    assert!(!new.values().any(|kind| *kind == "ITER_PIPE"), "gone since 6.5");
+}
+
+#[test]
+fn both_tiers_count_at_the_same_places() {
+    for kernel in ["debian-6.1", "debian-6.12"] {
+        let places = |tier| -> Vec<u64> {
+            debian(kernel, tier).sites.iter().map(|site| site.address).collect()
+        };
+        assert_eq!(places(Tier::Kprobe), places(Tier::Fentry), "{kernel}");
+    }
+}
+
+#[test]
+fn without_function_probes_tracepoints_stand_in() {
+    let plan = debian("no-kprobes-6.18", Tier::Tracepoint);
+    assert!(plan.sites.is_empty() && plan.probes.is_empty());
+    assert!(plan.tracepoints.iter().any(|witness| witness.name == "skb_copy_datagram_iovec"));
+    let better = debian("debian-6.12", Tier::Kprobe);
+    assert!(
+        better.tracepoints.iter().all(|witness| witness.name != "skb_copy_datagram_iovec"),
+        "it would count the receiver's copies twice"
+    );
+}
+
+#[test]
+fn text_that_cannot_be_read_is_said_and_nothing_is_pretended() {
+    let mut facts = recorded("debian-6.12");
+    facts.without_sites("lockdown".to_owned());
+    let plan = Plan::resolve(&facts, Tier::Kprobe).unwrap();
+    assert!(plan.sites.is_empty());
+    let missing = plan.missing.iter().find(|missing| missing.reason.contains("lockdown")).unwrap();
+    assert!(missing.reason.contains("derived"), "{}", missing.reason);
+}
+
+#[test]
+fn what_a_kernel_lacks_is_named() {
+    let mut facts = recorded("debian-6.12");
+    facts.fields.remove("sk_buff.len");
+    let error = Plan::resolve(&facts, Tier::Kprobe).unwrap_err().to_string();
+    assert!(error.contains("sk_buff.len"), "{error}");
+
+    let mut facts = recorded("debian-6.12");
+    facts.tracepoints.remove("net_dev_start_xmit");
+    let error = Plan::resolve(&facts, Tier::Kprobe).unwrap_err();
+    assert!(matches!(error, PlanError::Tracepoint("net_dev_start_xmit", _)), "{error}");
+}
+
+#[test]
+fn what_can_be_done_without_is_absent() {
+    let mut facts = recorded("debian-6.1");
+    facts.fields.remove("iov_iter.ubuf");
+    facts.tracepoints.insert("sched_switch".to_owned(), 3);
+    let layout = Plan::resolve(&facts, Tier::Kprobe).unwrap().layout;
+    assert_eq!((layout.iter_ubuf, layout.switch_state_argument), (ABSENT, ABSENT));
+}
