@@ -4,9 +4,7 @@
 use aya_ebpf::{
     helpers::bpf_get_current_task,
     macros::{fentry, fexit, kprobe, kretprobe, raw_tracepoint},
-    programs::{
-        FEntryContext, FExitContext, ProbeContext, RawTracePointContext, RetProbeContext,
-    },
+    programs::{FEntryContext, FExitContext, ProbeContext, RawTracePointContext, RetProbeContext},
 };
 use tracer_common::{Event, Function, Socket};
 
@@ -52,7 +50,9 @@ fn packet_copied(skb: u64, length: i32, function: Function) -> u32 {
 /// A function that passed on `returned` bytes by reference in the current process's context.
 #[inline(always)]
 fn referenced(returned: i32, function: Function) -> u32 {
-    if let Some(role) = role_in_window() && returned > 0 {
+    if let Some(role) = role_in_window()
+        && returned > 0
+    {
         let mut key = count::key(Event::Reference, role);
         key.detail = function as u32;
         count::add(key, returned as u64);

@@ -1,8 +1,6 @@
 //! System calls, and the marker that opens and closes a window.
 
-use aya_ebpf::{
-    bindings::pt_regs, macros::raw_tracepoint, programs::RawTracePointContext,
-};
+use aya_ebpf::{bindings::pt_regs, macros::raw_tracepoint, programs::RawTracePointContext};
 use aya_log_ebpf::debug;
 use tracer_common::{Event, Key, Task, marker, window};
 
@@ -48,10 +46,9 @@ fn on_enter(ctx: &RawTracePointContext, task: *mut Task) {
 #[inline(always)]
 fn syscall_key(task: *mut Task, regs: u64, number: u32) -> Key {
     // SAFETY: the map gave the pointer.
-    let (role, start, end) =
-        unsafe { ((*task).role, (*task).mapping_start, (*task).mapping_end) };
-    let mapped = end != 0
-        && register!(regs, rsi).is_some_and(|buffer| (start..end).contains(&buffer));
+    let (role, start, end) = unsafe { ((*task).role, (*task).mapping_start, (*task).mapping_end) };
+    let mapped =
+        end != 0 && register!(regs, rsi).is_some_and(|buffer| (start..end).contains(&buffer));
     Key { kind: u8::from(mapped), detail: number, ..count::key(Event::Syscall, role) }
 }
 

@@ -129,11 +129,7 @@ impl Facts {
 }
 
 /// Keeps the answers there are.
-fn record<T>(
-    answers: &mut BTreeMap<String, T>,
-    names: &[&str],
-    ask: impl Fn(&str) -> Option<T>,
-) {
+fn record<T>(answers: &mut BTreeMap<String, T>, names: &[&str], ask: impl Fn(&str) -> Option<T>) {
     for name in names {
         if let Some(answer) = ask(name) {
             answers.insert((*name).to_owned(), answer);

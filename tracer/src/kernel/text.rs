@@ -56,7 +56,9 @@ impl KernelText {
         let segment = self
             .segments
             .iter()
-            .find(|segment| address.checked_sub(segment.address).is_some_and(|at| at < segment.size))
+            .find(|segment| {
+                address.checked_sub(segment.address).is_some_and(|at| at < segment.size)
+            })
             .ok_or(TextError::Unmapped(address))?;
         let mut bytes = vec![0; size];
         self.file

@@ -8,10 +8,8 @@ use super::SessionError;
 
 /// Passes on log records until the runtime ends. Needs a tokio runtime.
 pub fn forward(ebpf: &mut Ebpf) -> Result<(), SessionError> {
-    let failed = |error: &dyn ToString| SessionError::Map {
-        map: "AYA_LOGS",
-        error: error.to_string(),
-    };
+    let failed =
+        |error: &dyn ToString| SessionError::Map { map: "AYA_LOGS", error: error.to_string() };
     let logger = EbpfLogger::init(ebpf).map_err(|error| failed(&error))?;
     // SAFETY: the logger owns its ring buffer's descriptor for as long as it lives, and it lives
     // inside the `AsyncFd`.

@@ -12,7 +12,8 @@ use aya_obj::generated::{bpf_attr, bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, bpf_prog_inf
 /// kernel does not say.
 pub fn of_program(program: BorrowedFd<'_>) -> Option<u64> {
     // SAFETY: all zeros is valid for both.
-    let (mut info, mut attr) = unsafe { (mem::zeroed::<bpf_prog_info>(), mem::zeroed::<bpf_attr>()) };
+    let (mut info, mut attr) =
+        unsafe { (mem::zeroed::<bpf_prog_info>(), mem::zeroed::<bpf_attr>()) };
     attr.info.bpf_fd = program.as_raw_fd() as u32;
     attr.info.info_len = size_of::<bpf_prog_info>() as u32;
     attr.info.info = &raw mut info as u64;

@@ -18,7 +18,9 @@ use aya::{
     maps::{HashMap, MapData, PerCpuArray, PerCpuHashMap},
     programs::{FEntry, FExit, KProbe, PerfEvent, Program, ProgramError, RawTracePoint},
 };
-use tracer_common::{Key, NO_ITERATOR, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, window};
+use tracer_common::{
+    Key, NO_ITERATOR, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, window,
+};
 
 pub use counts::Counts;
 pub use movements::{Payload, observe, unexplained};
@@ -29,8 +31,7 @@ use crate::{
 };
 
 /// The eBPF programs, built by `build.rs`.
-static PROGRAMS: &[u8] =
-    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf"));
+static PROGRAMS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf"));
 
 /// Why a session could not be started or read.
 #[derive(Debug, thiserror::Error)]
@@ -78,9 +79,8 @@ pub struct Session {
 impl Session {
     /// Loads the programs a plan names and attaches them; with `verify`, hardware breakpoints too.
     pub fn start(plan: Plan, verify: bool) -> Result<Self, SessionError> {
-        let ebpf = EbpfLoader::new()
-            .override_global("LAYOUT", &plan.layout, true)
-            .load(PROGRAMS)?;
+        let ebpf =
+            EbpfLoader::new().override_global("LAYOUT", &plan.layout, true).load(PROGRAMS)?;
         let start = Instant::now();
         let mut session = Self { ebpf, plan, events: Vec::new(), verify, lost: 0 };
         session.tell_sites()?;
@@ -170,8 +170,10 @@ impl Session {
     where
         &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
     {
-        let missing =
-            || SessionError::Program { program: name.to_owned(), error: "not in the object".into() };
+        let missing = || SessionError::Program {
+            program: name.to_owned(),
+            error: "not in the object".into(),
+        };
         let program = ebpf.program_mut(name).ok_or_else(missing)?;
         program.try_into().map_err(|error| program_error(name, &error))
     }

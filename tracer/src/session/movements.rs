@@ -133,7 +133,12 @@ fn devices(counts: &Counts, side: Side) -> Vec<Movement> {
     vec![
         measured(FROM_DISK, side, "block:block_bio_queue", disk),
         measured(TO_NIC, side, "net:net_dev_start_xmit", nic),
-        measured(RECEIVED, side, "skb:skb_copy_datagram_iovec", counts.total(Event::SkbToUser, role(side))),
+        measured(
+            RECEIVED,
+            side,
+            "skb:skb_copy_datagram_iovec",
+            counts.total(Event::SkbToUser, role(side)),
+        ),
     ]
 }
 
@@ -146,9 +151,12 @@ fn packet_copies(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
     let copies = FUNCTIONS.iter().filter(|witness| witness.movement.2 == Mover::Cpu);
     copies
         .map(|witness| Movement {
-            verified_bytes: witness.leaf.and_then(|(leaf, _)| {
-                Some(leaf_bytes(counts, side, leaf_address(plan, leaf)?, NO_ITERATOR, 0))
-            }).filter(|_| counts.verified),
+            verified_bytes: witness
+                .leaf
+                .and_then(|(leaf, _)| {
+                    Some(leaf_bytes(counts, side, leaf_address(plan, leaf)?, NO_ITERATOR, 0))
+                })
+                .filter(|_| counts.verified),
             ..measured(
                 witness.movement,
                 side,
@@ -303,9 +311,8 @@ fn derived_copies(counts: &Counts, side: Side, _plan: &Plan) -> Vec<Movement> {
 
 fn derived_references(counts: &Counts, side: Side) -> Option<Movement> {
     let call = syscalls::Sysno::sendfile;
-    let sent = sum(counts
-        .of(Event::Syscall, role(side))
-        .filter(|(key, _)| key.detail == call as u32));
+    let sent =
+        sum(counts.of(Event::Syscall, role(side)).filter(|(key, _)| key.detail == call as u32));
     let way = (Place::PageCache, Place::Socket, Mover::Reference);
     (side == Side::Sender).then(|| derived(way, side, "return value of sendfile()", sent))
 }
@@ -316,4 +323,146 @@ fn linearised(counts: &Counts, side: Side) -> Option<Movement> {
     let linear = counts.total(Event::NicLinear, role(side));
     let witness = "net:net_dev_start_xmit, payload in the linear part";
     (side == Side::Sender).then(|| derived(LINEARISED, side, witness, linear))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{kernel::Facts, witness::Tier};
+
+    const BYTES: u64 = 1 << 20;
+
+    fn plan(kernel: &str, tier: Tier) -> Plan {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernels");
+        let text = std::fs::read_to_string(folder.join(format!("{kernel}.json"))).unwrap();
+        let facts: Facts = serde_json::from_str(&text).unwrap();
+        Plan::resolve(&facts, tier).unwrap()
+    }
+
+    fn kind(plan: &Plan, name: &str) -> u8 {
+        *plan.iterator_kinds.iter().find(|(_, found)| **found == name).unwrap().0
+    }
+
+    /// Counters as the programs would leave them.
+    #[derive(Default)]
+    struct Counted(Counts);
+
+    impl Counted {
+        fn with(mut self, key: Key, bytes: u64) -> Self {
+            // Two CPUs saw half of it each.
+            let half = Tally { bytes: bytes / 2, calls: 1 };
+            self.0.add(key, [half, half].iter());
+            self
+        }
+
+        fn site(self, plan: &Plan, caller: &str, iterator: &str, mapped: bool) -> Self {
+            let address = plan.sites.iter().find(|site| site.caller == caller).unwrap().address;
+            let key = key(Event::CopySite, kind(plan, iterator), u32::from(mapped), address);
+            self.with(key, BYTES)
+        }
+    }
+
+    fn key(event: Event, kind: u8, detail: u32, address: u64) -> Key {
+        Key { event: event as u16, role: ROLE_SENDER, kind, detail, address }
+    }
+
+    fn ways(counts: &Counts, plan: &Plan) -> Vec<(Place, Place, Mover, Provenance)> {
+        movements(counts, plan)
+            .into_iter()
+            .inspect(|movement| assert_eq!((movement.bytes, movement.calls), (BYTES, 2)))
+            .map(|movement| (movement.from, movement.to, movement.by, movement.provenance))
+            .collect()
+    }
+
+    use Mover::{Cpu, Dma, Reference};
+    use Place::{Kernel, Nic, PageCache, Pipe, Socket, User};
+    use Provenance::{Derived, Measured};
+
+    #[test]
+    fn the_same_call_is_a_copy_or_a_reference_by_what_it_copies_to() {
+        let plan = plan("debian-6.1", Tier::Kprobe);
+        let to = |iterator| {
+            let counted = Counted::default().site(&plan, "filemap_read", iterator, false);
+            ways(&counted.0, &plan)
+        };
+        assert_eq!(to("ITER_UBUF"), [(PageCache, User, Cpu, Measured)]);
+        assert_eq!(to("ITER_IOVEC"), [(PageCache, User, Cpu, Measured)]);
+        assert_eq!(to("ITER_PIPE"), [(PageCache, Pipe, Reference, Measured)]);
+        assert_eq!(to("ITER_BVEC"), [(PageCache, Kernel, Cpu, Measured)]);
+        assert_eq!(to("ITER_DISCARD"), []);
+    }
+
+    #[test]
+    fn out_of_a_mapping_is_out_of_the_page_cache() {
+        let plan = plan("debian-6.12", Tier::Fentry);
+        let from = |mapped| {
+            let counted = Counted::default().site(&plan, "tcp_sendmsg_locked", "ITER_UBUF", mapped);
+            ways(&counted.0, &plan)
+        };
+        assert_eq!(from(false), [(User, Socket, Cpu, Measured)]);
+        assert_eq!(from(true), [(PageCache, Socket, Cpu, Measured)]);
+    }
+
+    #[test]
+    fn only_a_device_on_a_bus_copies_by_dma() {
+        let plan = plan("debian-6.12", Tier::Kprobe);
+        let given_to = |on_bus| {
+            let counted = Counted::default().with(key(Event::NicPayload, on_bus, 2, 0), BYTES);
+            ways(&counted.0, &plan)
+        };
+        assert_eq!(given_to(1), [(Socket, Nic, Dma, Measured)]);
+        assert_eq!(given_to(0), []);
+    }
+
+    #[test]
+    fn linearising_is_measured_with_function_probes_and_derived_without() {
+        let counted = Counted::default()
+            .with(key(Event::PacketCopy, 0, Function::CopyBits as u32, 0), BYTES)
+            .with(key(Event::NicLinear, 1, 2, 0), BYTES);
+        let with = plan("debian-6.12", Tier::Kprobe);
+        assert_eq!(ways(&counted.0, &with), [(Socket, Kernel, Cpu, Measured)]);
+        let without = Counted::default().with(key(Event::NicLinear, 1, 2, 0), BYTES);
+        let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
+        assert_eq!(ways(&without.0, &plan), [(Socket, Kernel, Cpu, Derived)]);
+    }
+
+    #[test]
+    fn without_call_sites_what_system_calls_return_stands_in() {
+        let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
+        let of = |call: syscalls::Sysno, mapped| {
+            let counted =
+                Counted::default().with(key(Event::Syscall, mapped, call as u32, 0), BYTES);
+            ways(&counted.0, &plan)
+        };
+        assert_eq!(of(syscalls::Sysno::read, 0), [(PageCache, User, Cpu, Derived)]);
+        assert_eq!(of(syscalls::Sysno::write, 0), [(User, Socket, Cpu, Derived)]);
+        assert_eq!(of(syscalls::Sysno::write, 1), [(PageCache, Socket, Cpu, Derived)]);
+        assert_eq!(of(syscalls::Sysno::sendfile, 0), [(PageCache, Socket, Reference, Derived)]);
+    }
+
+    #[test]
+    fn breakpoints_are_compared_with_the_sites_that_lead_to_them() {
+        let plan = plan("debian-6.12", Tier::Kprobe);
+        let leaf = leaf_address(&plan, "_copy_from_iter").unwrap();
+        let ubuf = kind(&plan, "ITER_UBUF");
+        let mut counted = Counted::default()
+            .site(&plan, "tcp_sendmsg_locked", "ITER_UBUF", false)
+            .with(key(Event::Leaf, ubuf, 0, leaf), BYTES);
+        counted.0.verified = true;
+        assert_eq!(movements(&counted.0, &plan)[0].verified_bytes, Some(BYTES));
+        assert!(unexplained(&counted.0, &plan).is_empty());
+
+        let counted = counted.with(key(Event::Leaf, ubuf, 1, leaf), 4096);
+        let caveats = unexplained(&counted.0, &plan);
+        assert!(caveats[0].contains("4096 bytes went through _copy_from_iter"), "{caveats:?}");
+    }
+
+    #[test]
+    fn system_calls_have_names() {
+        assert_eq!(syscall_name(0), "read");
+        assert_eq!(syscall_name(40), "sendfile");
+        assert_eq!(syscall_name(9999), "syscall_9999");
+    }
 }

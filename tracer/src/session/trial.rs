@@ -28,8 +28,7 @@ pub struct Trial {
 impl Trial {
     /// Tries all of them. `address` is that of a kernel function for the breakpoint.
     pub fn run(layout: &Layout, address: Option<u64>) -> Result<Self, SessionError> {
-        let mut ebpf =
-            EbpfLoader::new().override_global("LAYOUT", layout, true).load(PROGRAMS)?;
+        let mut ebpf = EbpfLoader::new().override_global("LAYOUT", layout, true).load(PROGRAMS)?;
         Ok(Self {
             kprobe: kprobe(&mut ebpf),
             fentry: fentry(&mut ebpf),

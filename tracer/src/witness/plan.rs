@@ -15,9 +15,7 @@ use super::{
 use crate::kernel::{Facts, ITERATOR_KINDS};
 
 /// How functions of the kernel are entered, best first.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, clap::ValueEnum,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
     /// By fentry and fexit.
@@ -193,9 +191,8 @@ fn leaves(facts: &Facts) -> Vec<Leaf> {
     LEAVES
         .iter()
         .filter_map(|(candidates, count, iterator, from_iterator)| {
-            let (symbol, address) = candidates
-                .iter()
-                .find_map(|name| Some((*name, *facts.symbols.get(*name)?)))?;
+            let (symbol, address) =
+                candidates.iter().find_map(|name| Some((*name, *facts.symbols.get(*name)?)))?;
             let site = site(*count, *iterator, *from_iterator);
             Some(Leaf { symbol, address, site })
         })

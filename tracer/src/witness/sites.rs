@@ -49,10 +49,7 @@ const CALL: u8 = 0xe8;
 const NEAR_BRANCH_SIZE: usize = 5;
 
 /// Finds the calls to `routines` (by address) in a function.
-pub fn find(
-    text: &FunctionText,
-    routines: &BTreeMap<u64, &'static Routine>,
-) -> Vec<CallSite> {
+pub fn find(text: &FunctionText, routines: &BTreeMap<u64, &'static Routine>) -> Vec<CallSite> {
     let mut code = text.code.clone();
     uncover_probed_calls(&mut code, text.address, routines);
     let mut decoder = Decoder::with_ip(64, &code, text.address, DecoderOptions::NONE);
@@ -82,16 +79,13 @@ pub fn find(
 
 /// Where somebody else has a kprobe already, the first byte is a breakpoint; what follows it
 /// still tells a call to a known routine.
-fn uncover_probed_calls(
-    code: &mut [u8],
-    address: u64,
-    routines: &BTreeMap<u64, &'static Routine>,
-) {
+fn uncover_probed_calls(code: &mut [u8], address: u64, routines: &BTreeMap<u64, &'static Routine>) {
     for at in 0..code.len().saturating_sub(NEAR_BRANCH_SIZE - 1) {
         if code[at] != INT3 {
             continue;
         }
-        let displacement = i32::from_le_bytes([code[at + 1], code[at + 2], code[at + 3], code[at + 4]]);
+        let displacement =
+            i32::from_le_bytes([code[at + 1], code[at + 2], code[at + 3], code[at + 4]]);
         let next = address + (at + NEAR_BRANCH_SIZE) as u64;
         if routines.contains_key(&next.wrapping_add_signed(i64::from(displacement))) {
             code[at] = CALL;

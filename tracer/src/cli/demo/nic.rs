@@ -31,8 +31,8 @@ pub struct Nic {
 impl Nic {
     /// The device by which this machine reaches an address. Nothing is sent.
     pub fn towards(peer: SocketAddr) -> anyhow::Result<Self> {
-        let local = source_address(peer)
-            .with_context(|| format!("no route to the consumer at {peer}"))?;
+        let local =
+            source_address(peer).with_context(|| format!("no route to the consumer at {peer}"))?;
         let name = getifaddrs()
             .context("cannot list the network interfaces")?
             .find(|interface| {

@@ -2,8 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
+use clap::builder::PossibleValuesParser;
 use tracer::report::Format;
-use workloads::Cache;
+use workloads::{Cache, STRATEGIES};
 
 use crate::cli::kernel::TierChoice;
 
@@ -11,13 +12,13 @@ use crate::cli::kernel::TierChoice;
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// Which strategy to run; may be repeated [default: all]
-    #[arg(short, long = "strategy", value_name = "NAME")]
+    #[arg(short, long = "strategy", value_name = "NAME", value_parser = names())]
     pub strategies: Vec<String>,
     /// Print the strategies, each with a line of explanation, and exit
     #[arg(long)]
     pub list: bool,
     /// How many messages to send
-    #[arg(short = 'n', long, default_value_t = 256)]
+    #[arg(short = 'n', long, default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..))]
     pub messages: u64,
     /// Payload size of one message, such as 4096, 64KiB or 1MiB
     #[arg(short = 'z', long, default_value = "64KiB", value_parser = workloads::size::parse)]
@@ -48,6 +49,11 @@ pub struct Options {
     /// Write the result to a file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// What `--strategy` takes.
+fn names() -> PossibleValuesParser {
+    PossibleValuesParser::new(STRATEGIES.iter().map(|strategy| strategy.name()))
 }
 
 /// Where the consumer is.

@@ -35,7 +35,9 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
 
     progress.say("examining the kernel");
     let kernel = Kernel::examine()?;
-    if options.verify && let Err(reason) = &kernel.trial.breakpoint {
+    if options.verify
+        && let Err(reason) = &kernel.trial.breakpoint
+    {
         bail!("this kernel refuses hardware breakpoints ({reason}): run without --verify");
     }
     let plan = kernel.plan(options.tier)?;
