@@ -5,6 +5,7 @@ mod build_step;
 mod cache;
 mod command;
 mod cpio;
+mod e2e;
 mod guest;
 mod initramfs;
 mod kernel_image;
@@ -16,6 +17,7 @@ mod say;
 mod setup;
 mod signals;
 mod terminal;
+mod test;
 mod vm;
 
 use std::process::ExitCode;
@@ -40,6 +42,10 @@ enum Verb {
     Run(run::Arguments),
     /// Run a command of this machine in a guest with another kernel; without one, a shell
     Vm(vm::Arguments),
+    /// Test everything, on this machine and in guests
+    Test(test::Arguments),
+    #[command(hide = true)]
+    E2e(e2e::Arguments),
     /// The guest's side of `vm`
     #[command(hide = true)]
     GuestAgent,
@@ -72,6 +78,8 @@ fn main() -> ExitCode {
         Verb::Build(arguments) => build_step::main(&arguments).map(|()| 0),
         Verb::Run(arguments) => run::main(arguments),
         Verb::Vm(arguments) => vm::main(arguments),
+        Verb::Test(arguments) => test::main(&arguments),
+        Verb::E2e(arguments) => e2e::main(&arguments),
         Verb::GuestAgent => guest::agent::main().map(|()| 0),
     };
     match result {

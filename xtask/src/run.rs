@@ -150,7 +150,7 @@ fn in_guest(
         environment: environment(output.is_none()),
         terminal: None,
         input: Input::Nothing,
-        output: output.map_or(Output::Inherited, Output::File),
+        output: output.map_or(Output::Inherited, |file| Output::To(Box::new(file))),
         timeout: None,
         quiet: false,
     };

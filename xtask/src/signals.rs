@@ -15,11 +15,21 @@ pub enum Came {
     Nothing,
 }
 
+/// Holds the signals back while it lives.
+pub struct Held(());
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        release();
+    }
+}
+
 /// Holds the signals back in this thread and all it starts, for [`next`] to take.
-pub fn hold() {
+pub fn hold() -> Held {
     let set = set();
     // SAFETY: the set is initialised, and the old mask is not asked for.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) };
+    Held(())
 }
 
 /// Lets signals through again; for a child between fork and exec.

@@ -140,7 +140,7 @@ pub fn run(job: Job, consent: Consent) -> Result<u8> {
     }
 
     let request = Request::new(&job.command, environment(job.environment)?, job.terminal)?;
-    signals::hold();
+    let _held = signals::hold();
     let _raw = match job.terminal {
         Some(_) => Some(terminal::Raw::enter().context("cannot lend this terminal to the guest")?),
         None => None,

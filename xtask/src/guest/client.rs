@@ -1,7 +1,6 @@
 //! This machine's end: hands the command over, relays streams and signals, takes the exit status.
 
-use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +16,7 @@ use crate::{signals, terminal};
 const BOOT_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often deadlines are looked at.
-const TICK: Duration = Duration::from_millis(200);
+const TICK: Duration = Duration::from_millis(50);
 
 /// How much of the kernel's log an error shows.
 const LOG_LINES: usize = 25;
@@ -35,8 +34,8 @@ pub enum Input {
 pub enum Output {
     /// To this process's stdout.
     Inherited,
-    /// Into a file.
-    File(File),
+    /// To somebody else.
+    To(Box<dyn Write>),
 }
 
 /// What a guest is connected by, and what it is to do.
@@ -69,6 +68,7 @@ enum Cut {
 #[derive(Default)]
 struct Shared {
     ready: AtomicBool,
+    over: AtomicBool,
     cut: Mutex<Option<Cut>>,
 }
 
@@ -88,9 +88,12 @@ impl Session {
             shared: Arc::clone(&shared),
             timeout: self.timeout,
         };
-        std::thread::spawn(move || watch.run());
+        let watch = std::thread::spawn(move || watch.run());
         let status = self.converse(&shared);
+        shared.over.store(true, Ordering::SeqCst);
         self.machine.stop();
+        // A signal must not find the watch gone, nor two of them.
+        let _ = watch.join();
         match (status?, shared.cut()) {
             (Some(status), _) => Ok(u8::try_from(status).unwrap_or(u8::MAX)),
             (None, Some(Cut::Interrupted(signal))) => {
@@ -126,7 +129,7 @@ impl Session {
                 }
                 Kind::Stdout => match &mut self.output {
                     Output::Inherited => write_on(&mut std::io::stdout().lock(), &payload)?,
-                    Output::File(file) => write_on(file, &payload)?,
+                    Output::To(other) => write_on(other.as_mut(), &payload)?,
                 },
                 Kind::Stderr => write_on(&mut std::io::stderr().lock(), &payload)?,
                 Kind::Failed => {
@@ -153,7 +156,7 @@ impl Session {
     }
 }
 
-fn write_on(to: &mut impl std::io::Write, bytes: &[u8]) -> Result<()> {
+fn write_on(to: &mut dyn Write, bytes: &[u8]) -> Result<()> {
     to.write_all(bytes).and_then(|()| to.flush()).context("cannot pass the command’s output on")
 }
 
@@ -179,7 +182,7 @@ impl Watch {
     fn run(self) {
         let since = Instant::now();
         let mut signalled = false;
-        loop {
+        while !self.shared.over.load(Ordering::SeqCst) {
             match signals::next(TICK) {
                 signals::Came::Forward(signal) => {
                     if signalled || !self.shared.ready.load(Ordering::SeqCst) {

@@ -1,0 +1,130 @@
+//! What goes wrong must be told in one clear line, with an exit status, and leave nothing behind.
+
+use std::io::Read as _;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::Context;
+use crate::command;
+
+/// Where the command puts its payload file.
+const PAYLOAD_FOLDER: &str = "/var/tmp";
+const NOBODY: u32 = 65534;
+
+/// How long the command may take until its transfer has begun.
+const TIME_TO_START: Duration = Duration::from_secs(12);
+
+impl Context {
+    fn bad(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.copytrace);
+        command.arg("demo").args(arguments);
+        command
+    }
+}
+
+pub fn unknown_strategy(context: &Context) -> Result<()> {
+    fails(&mut context.bad(&["--strategy", "teleport"]), &["teleport"])
+}
+
+pub fn no_root(context: &Context) -> Result<()> {
+    // The program may lie where only its owner can look.
+    let folder = tempfile::tempdir()?;
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
+    let copy = folder.path().join("copytrace");
+    std::fs::copy(&context.copytrace, &copy)?;
+    fails(
+        Command::new(copy).arg("demo").uid(NOBODY).gid(NOBODY).current_dir("/"),
+        &["root", "sudo"],
+    )
+}
+
+pub fn no_btf(context: &Context) -> Result<()> {
+    let hide = "mount -t tmpfs none /sys/kernel/btf && exec \"$0\" demo";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", hide]).arg(&context.copytrace);
+    fails(&mut command, &["BTF"])
+}
+
+pub fn unreachable_consumer(context: &Context) -> Result<()> {
+    fails(&mut context.bad(&["--to", "127.0.0.1:1"]), &["127.0.0.1:1"])
+}
+
+pub fn dying_consumer(context: &Context) -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?.to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            // Some of the payload, and no more.
+            let _ = stream.read_exact(&mut [0; 100_000]);
+        }
+    });
+    fails(&mut context.bad(&["--to", &address]), &["consumer"])
+}
+
+pub fn full_disk(context: &Context) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path();
+    command::run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "none"]).arg(path))?;
+    let text = path.display().to_string();
+    let result = fails(&mut context.bad(&["--dir", &text]), &["space"]);
+    let left = std::fs::read_dir(path)?.count();
+    command::run(Command::new("umount").arg(path))?;
+    result?;
+    ensure!(left == 0, "{left} files were left on the full disk");
+    Ok(())
+}
+
+pub fn interrupted(context: &Context) -> Result<()> {
+    // Short messages, and many: long enough for the signal to come in the middle of a transfer.
+    let many = ["--messages", "200000", "--message-size", "1KiB"];
+    let mut command = context.bad(&["--to", "nic", "--nic-sg", "off"]);
+    command.args(many);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let process = i32::try_from(child.id())?;
+    std::thread::sleep(TIME_TO_START);
+    // SAFETY: kill only sends a signal, to a child that has not been waited for.
+    unsafe { libc::kill(process, libc::SIGINT) };
+    let output = child.wait_with_output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(130), "{} after Ctrl-C:\n{said}", output.status);
+    ensure!(output.stdout.is_empty(), "an interrupted run printed a document");
+    nothing_left()?;
+    super::measure::scatter_gather_restored(context)
+}
+
+/// Runs a command that must fail, in one line that has all these words, and leave nothing.
+fn fails(command: &mut Command, words: &[&str]) -> Result<()> {
+    let shown = command::show(command);
+    let output = command.stdin(Stdio::null()).output().context(shown)?;
+    check_failure(&output, words)?;
+    nothing_left()
+}
+
+fn check_failure(output: &Output, words: &[&str]) -> Result<()> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let code = output.status.code();
+    ensure!(matches!(code, Some(1 | 2)), "{}; stderr:\n{said}", output.status);
+    ensure!(output.stdout.is_empty(), "a failed run printed a document");
+    let lines: Vec<_> = said
+        .lines()
+        .filter(|line| line.starts_with("copytrace: ") || line.starts_with("error: "))
+        .collect();
+    ensure!(lines.len() == 1, "{} lines tell what is wrong; stderr:\n{said}", lines.len());
+    let found = words.iter().all(|word| lines[0].to_lowercase().contains(&word.to_lowercase()));
+    ensure!(found, "`{}` does not speak of {words:?}", lines[0]);
+    Ok(())
+}
+
+fn nothing_left() -> Result<()> {
+    let names = std::fs::read_dir(PAYLOAD_FOLDER)?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.contains("copytrace"))
+        .collect::<Vec<_>>();
+    ensure!(names.is_empty(), "left behind in {PAYLOAD_FOLDER}: {}", names.join(", "));
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! The command's document, as far as the checks look at it, and the checks they share.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde::Deserialize;
+
+use super::expected::{COPY_TOLERANCE, Expected, STRATEGIES};
+
+/// What `copytrace demo --format json` prints.
+#[derive(Debug, Deserialize)]
+pub struct Document {
+    pub schema: String,
+    pub environment: Environment,
+    pub payload: Payload,
+    pub lost_events: u64,
+    pub strategies: Vec<Strategy>,
+}
+
+/// Where it was measured.
+#[derive(Debug, Deserialize)]
+pub struct Environment {
+    pub tier: String,
+    pub nic: String,
+    pub scatter_gather: bool,
+}
+
+/// What was sent.
+#[derive(Debug, Deserialize)]
+pub struct Payload {
+    pub messages: f64,
+}
+
+/// One strategy’s row.
+#[derive(Debug, Deserialize)]
+pub struct Strategy {
+    pub name: String,
+    pub per_message: PerMessage,
+    pub copies: Copies,
+    pub movements: Vec<Movement>,
+    pub claims: Vec<Claim>,
+}
+
+/// Counts a message.
+#[derive(Debug, Deserialize)]
+pub struct PerMessage {
+    pub syscalls: f64,
+    pub mode_switches: f64,
+    pub page_faults_user: f64,
+}
+
+/// Copies a payload byte.
+#[derive(Debug, Deserialize)]
+pub struct Copies {
+    pub cpu: f64,
+    pub dma: f64,
+    pub total: f64,
+}
+
+/// Bytes that went from one place to another.
+#[derive(Debug, Deserialize)]
+pub struct Movement {
+    pub from: String,
+    pub to: String,
+    pub by: String,
+    pub side: String,
+    pub bytes: u64,
+    pub per_payload_byte: f64,
+    pub provenance: String,
+    pub verified_bytes: Option<u64>,
+}
+
+/// A claim and its verdict.
+#[derive(Debug, Deserialize)]
+pub struct Claim {
+    pub id: String,
+    pub verdict: String,
+}
+
+impl Document {
+    /// Reads a document and checks what is true of every one.
+    pub fn read(text: &str, tier: &str) -> Result<Self> {
+        let document: Self = serde_json::from_str(text).context("stdout is not the document")?;
+        ensure!(document.schema == "copytrace/strategies/1", "schema {}", document.schema);
+        ensure!(document.lost_events == 0, "{} events were lost", document.lost_events);
+        let measured = &document.environment.tier;
+        ensure!(measured == tier, "the tier {measured} was measured instead of {tier}");
+        Ok(document)
+    }
+
+    /// Each expected strategy with its row.
+    pub fn rows(&self) -> Result<Vec<(&'static Expected, &Strategy)>> {
+        STRATEGIES
+            .iter()
+            .map(|expected| {
+                let row = self.strategies.iter().find(|row| row.name == expected.strategy);
+                Ok((expected, row.with_context(|| format!("{} is missing", expected.strategy))?))
+            })
+            .collect()
+    }
+
+    /// Calls and mode switches are exact, whatever else is measured.
+    pub fn check_calls(&self) -> Result<()> {
+        for (expected, row) in self.rows()? {
+            let counts = &row.per_message;
+            exactly(
+                &row.name,
+                "system calls",
+                counts.syscalls,
+                expected.calls(self.payload.messages),
+            )?;
+            let switches = 2.0 * (counts.syscalls + counts.page_faults_user);
+            exactly(&row.name, "mode switches", counts.mode_switches, switches)?;
+        }
+        Ok(())
+    }
+
+    /// The copies of every strategy: `more` CPU copies than the documents claim, and so many by
+    /// devices.
+    pub fn check_copies(&self, more: f64, dma: f64) -> Result<()> {
+        for (expected, row) in self.rows()? {
+            let (copies, cpu) = (&row.copies, expected.cpu + more);
+            nearly(&row.name, "CPU copies", copies.cpu, cpu)?;
+            nearly(&row.name, "DMA copies", copies.dma, dma)?;
+            nearly(&row.name, "all copies", copies.total, cpu + dma)?;
+        }
+        Ok(())
+    }
+
+    /// No CPU copy is derived.
+    pub fn check_all_measured(&self) -> Result<()> {
+        for row in &self.strategies {
+            for movement in row.movements.iter().filter(|movement| movement.by == "cpu") {
+                ensure!(
+                    movement.provenance == "measured",
+                    "{}: {movement} is {}",
+                    row.name,
+                    movement.provenance
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The claims that the expected numbers confirm.
+    pub fn check_verdicts(&self) -> Result<()> {
+        for (expected, row) in self.rows()? {
+            for id in expected.confirmed {
+                let verdicts: Vec<_> = row.claims.iter().filter(|claim| claim.id == *id).collect();
+                ensure!(!verdicts.is_empty(), "{}: no verdict on claim {id}", row.name);
+                if let Some(other) = verdicts.iter().find(|claim| claim.verdict != "confirmed") {
+                    bail!("{}: claim {id} is {}", row.name, other.verdict);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Strategy {
+    /// What the sender’s side moved between two places, for each payload byte.
+    pub fn sent(&self, from: &str, to: &str) -> f64 {
+        self.movements
+            .iter()
+            .filter(|movement| movement.side != "receiver")
+            .filter(|movement| movement.from == from && movement.to == to)
+            .map(|movement| movement.per_payload_byte)
+            .sum()
+    }
+}
+
+impl std::fmt::Display for Movement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} → {} by {} ({})", self.from, self.to, self.by, self.side)
+    }
+}
+
+/// Two numbers must be the same, but for the rounding of a division.
+pub fn exactly(strategy: &str, what: &str, measured: f64, expected: f64) -> Result<()> {
+    within(strategy, what, measured, expected, 1e-9)
+}
+
+/// Two numbers of copies must be the same, but for headers.
+pub fn nearly(strategy: &str, what: &str, measured: f64, expected: f64) -> Result<()> {
+    within(strategy, what, measured, expected, COPY_TOLERANCE)
+}
+
+fn within(strategy: &str, what: &str, measured: f64, expected: f64, off: f64) -> Result<()> {
+    ensure!(
+        (measured - expected).abs() <= off,
+        "{strategy}: {what} are {measured} instead of {expected}"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(cpu: f64, provenance: &str) -> Document {
+        let row = |name: &str, calls: f64, cpu: f64| {
+            serde_json::json!({
+                "name": name,
+                "per_message": { "syscalls": calls, "mode_switches": 2.0 * calls, "page_faults_user": 0 },
+                "copies": { "cpu": cpu, "dma": 2.0, "total": cpu + 2.0 },
+                "movements": [{
+                    "from": "user", "to": "socket", "by": "cpu", "side": "sender", "bytes": 1,
+                    "per_payload_byte": 1.0, "provenance": provenance
+                }],
+                "claims": []
+            })
+        };
+        let text = serde_json::json!({
+            "schema": "copytrace/strategies/1",
+            "environment": { "tier": "kprobe", "nic": "eth0", "scatter_gather": true },
+            "payload": { "messages": 256 },
+            "lost_events": 0,
+            "strategies": [
+                row("read-write", 2.0, cpu), row("mmap-write", 1.0 + 1.0 / 256.0, 1.0),
+                row("sendfile", 1.0, 0.0)
+            ]
+        });
+        Document::read(&text.to_string(), "kprobe").unwrap()
+    }
+
+    #[test]
+    fn a_right_document_passes() {
+        let right = document(2.001, "measured");
+        right.check_calls().unwrap();
+        right.check_copies(0.0, 2.0).unwrap();
+        right.check_all_measured().unwrap();
+    }
+
+    #[test]
+    fn a_wrong_one_does_not() {
+        assert!(document(2.03, "measured").check_copies(0.0, 2.0).is_err());
+        assert!(document(2.0, "measured").check_copies(1.0, 2.0).is_err());
+        assert!(document(2.0, "derived").check_all_measured().is_err());
+        assert!(document(2.0, "measured").check_verdicts().is_err());
+    }
+}

@@ -1,0 +1,59 @@
+//! The documents' claims as numbers, and what a real kernel adds to them.
+
+/// What one strategy must show.
+pub struct Expected {
+    /// Its name.
+    pub strategy: &'static str,
+    /// System calls for every message.
+    pub calls_a_message: f64,
+    /// System calls for the whole transfer.
+    pub calls_once: f64,
+    /// Copies by the CPU for each payload byte.
+    pub cpu: f64,
+    /// Whether pages that the program maps itself are copied from: their faults may cut a copy in
+    /// two, so that what was asked for exceeds what was copied.
+    pub faults_in_copy: bool,
+    /// Claims that the measurement must confirm.
+    pub confirmed: &'static [&'static str],
+}
+
+impl Expected {
+    /// System calls for each of so many messages.
+    pub fn calls(&self, messages: f64) -> f64 {
+        self.calls_a_message + self.calls_once / messages
+    }
+}
+
+/// The documents' three strategies.
+pub const STRATEGIES: [Expected; 3] = [
+    Expected {
+        strategy: "read-write",
+        calls_a_message: 2.0,
+        calls_once: 0.0,
+        cpu: 2.0,
+        faults_in_copy: false,
+        confirmed: &["T1", "T2", "T3"],
+    },
+    Expected {
+        strategy: "mmap-write",
+        calls_a_message: 1.0,
+        calls_once: 1.0,
+        cpu: 1.0,
+        faults_in_copy: true,
+        confirmed: &["M3"],
+    },
+    Expected {
+        strategy: "sendfile",
+        calls_a_message: 1.0,
+        calls_once: 0.0,
+        cpu: 0.0,
+        faults_in_copy: false,
+        confirmed: &["S1", "S2", "S3", "S4"],
+    },
+];
+
+/// How far a number of copies may be off: a few bytes of headers are copied, too.
+pub const COPY_TOLERANCE: f64 = 0.02;
+
+/// How far breakpoints and call sites may disagree where a fault cuts a copy in two.
+pub const FAULT_TOLERANCE: f64 = 0.001;

@@ -1,0 +1,131 @@
+//! What the command measures.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::Context;
+use super::document::{Document, exactly, nearly};
+use super::expected::FAULT_TOLERANCE;
+use crate::command;
+
+/// How often single messages are repeated: a number that is exact is so every time.
+const REPETITIONS: u32 = 20;
+const FEW_REPETITIONS: u32 = 3;
+
+impl Context {
+    /// Runs `copytrace demo` in this tier and reads its document.
+    fn demo(&self, arguments: &[&str]) -> Result<Document> {
+        let mut demo = Command::new(&self.copytrace);
+        demo.args(["demo", "--format", "json", "--tier", self.tier.name()]).args(arguments);
+        let text = command::stdout(&mut demo)?;
+        Document::read(&text, self.tier.name())
+    }
+}
+
+pub fn cold_to_nic(context: &Context) -> Result<()> {
+    let document = context.demo(&["--to", "nic", "--cache", "cold"])?;
+    let environment = &document.environment;
+    ensure!(environment.nic.contains("eth0"), "the NIC is {}", environment.nic);
+    ensure!(environment.scatter_gather, "scatter-gather is off");
+    document.check_calls()?;
+    document.check_copies(0.0, 2.0)?;
+    document.check_all_measured()?;
+    document.check_verdicts()
+}
+
+pub fn single_messages(context: &Context) -> Result<()> {
+    let repetitions = if context.quick { FEW_REPETITIONS } else { REPETITIONS };
+    for repetition in 1..=repetitions {
+        single_message(context).with_context(|| format!("run {repetition} of {repetitions}"))?;
+    }
+    Ok(())
+}
+
+fn single_message(context: &Context) -> Result<()> {
+    let document = context.demo(&["--messages", "1"])?;
+    document.check_calls()?;
+    for (expected, row) in document.rows()? {
+        // No page is touched by the program itself: without user faults, two switches a call.
+        exactly(
+            &row.name,
+            "mode switches",
+            row.per_message.mode_switches,
+            2.0 * expected.calls(1.0),
+        )?;
+    }
+    Ok(())
+}
+
+pub fn warm(context: &Context) -> Result<()> {
+    let document = context.demo(&["--to", "nic", "--cache", "warm"])?;
+    document.check_calls()?;
+    document.check_copies(0.0, 1.0)?;
+    for row in &document.strategies {
+        exactly(&row.name, "copies from disk", row.sent("disk", "page-cache"), 0.0)?;
+    }
+    Ok(())
+}
+
+pub fn loopback(context: &Context) -> Result<()> {
+    let document = context.demo(&["--to", "loopback", "--cache", "cold"])?;
+    document.check_calls()?;
+    document.check_copies(0.0, 1.0)?;
+    document.check_all_measured()?;
+    for row in &document.strategies {
+        exactly(&row.name, "copies to a NIC", row.sent("socket", "nic"), 0.0)?;
+    }
+    Ok(())
+}
+
+pub fn without_scatter_gather(context: &Context) -> Result<()> {
+    let document = context.demo(&["--to", "nic", "--nic-sg", "off"])?;
+    ensure!(!document.environment.scatter_gather, "the document says scatter-gather is on");
+    document.check_calls()?;
+    document.check_copies(1.0, 2.0)?;
+    document.check_all_measured()
+}
+
+pub fn scatter_gather_restored(context: &Context) -> Result<()> {
+    let document = context.demo(&["--to", "nic", "--messages", "1"])?;
+    ensure!(document.environment.scatter_gather, "scatter-gather stayed off");
+    Ok(())
+}
+
+pub fn verified(context: &Context) -> Result<()> {
+    let document = context.demo(&["--to", "nic", "--verify"])?;
+    for (expected, row) in document.rows()? {
+        for movement in row.movements.iter().filter(|movement| movement.by == "cpu") {
+            let (seen, name) = (movement.bytes, &row.name);
+            let verified = movement
+                .verified_bytes
+                .with_context(|| format!("{name}: no breakpoint saw {movement}"))?;
+            let off = seen.abs_diff(verified) as f64 / seen.max(1) as f64;
+            let allowed = if expected.faults_in_copy { FAULT_TOLERANCE } else { 0.0 };
+            ensure!(
+                off <= allowed,
+                "{name}: {movement}: call sites saw {seen} bytes, breakpoints {verified}"
+            );
+        }
+    }
+    document.check_copies(0.0, 2.0)
+}
+
+pub fn tracepoints(context: &Context) -> Result<()> {
+    let document = context.demo(&["--to", "loopback"])?;
+    document.check_calls()?;
+    for (expected, row) in document.rows()? {
+        nearly(&row.name, "CPU copies", row.copies.cpu, expected.cpu)?;
+        for movement in row.movements.iter().filter(|movement| movement.by == "cpu") {
+            // A tracepoint of its own sees the receiver's copy; nothing sees the sender's.
+            let provenance = if movement.side == "receiver" { "measured" } else { "derived" };
+            ensure!(
+                movement.provenance == provenance,
+                "{}: {movement} is {} instead of {provenance}",
+                row.name,
+                movement.provenance
+            );
+        }
+    }
+    Ok(())
+}

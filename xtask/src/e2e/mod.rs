@@ -1,0 +1,116 @@
+//! The built command, run for real and checked against what is known of the kernel: the expected
+//! numbers come from the documents' claims and from hardware breakpoints, never from its output.
+
+mod bad_use;
+mod document;
+mod expected;
+mod measure;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::build_step;
+use crate::test::Tally;
+
+/// The guest's side of `cargo xtask test`
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// How the kernel's functions are entered; repeatable
+    #[arg(long = "tier", value_enum, required = true)]
+    tiers: Vec<Tier>,
+    /// Repeat less
+    #[arg(long)]
+    quick: bool,
+}
+
+/// How functions of the kernel are entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Tier {
+    /// fentry and fexit
+    Fentry,
+    /// kprobes and kretprobes
+    Kprobe,
+    /// No functions: stable tracepoints only
+    Tracepoint,
+}
+
+impl Tier {
+    /// As `copytrace demo --tier` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fentry => "fentry",
+            Self::Kprobe => "kprobe",
+            Self::Tracepoint => "tracepoint",
+        }
+    }
+}
+
+/// What a check runs with.
+pub struct Context {
+    copytrace: PathBuf,
+    tier: Tier,
+    quick: bool,
+}
+
+/// A check: what must be true, and how it is found out.
+struct Check {
+    name: &'static str,
+    run: fn(&Context) -> Result<()>,
+}
+
+/// Where all functions can be probed, and there are a disk and two NICs.
+const IN_GUEST: [Check; 7] = [
+    Check { name: "cold cache, NIC: the documents’ copies", run: measure::cold_to_nic },
+    Check { name: "one message: exact calls and mode switches", run: measure::single_messages },
+    Check { name: "warm cache: no disk DMA", run: measure::warm },
+    Check { name: "loopback: no NIC DMA", run: measure::loopback },
+    Check { name: "scatter-gather off: one more CPU copy", run: measure::without_scatter_gather },
+    Check { name: "scatter-gather is on again", run: measure::scatter_gather_restored },
+    Check { name: "hardware breakpoints agree", run: measure::verified },
+];
+
+/// Where there are only tracepoints, and no NIC of its own.
+const ON_HOST: [Check; 2] = [
+    Check { name: "loopback: exact calls, copies marked derived", run: measure::tracepoints },
+    Check { name: "one message: exact calls and mode switches", run: measure::single_messages },
+];
+
+/// What has nothing to do with how functions are entered.
+const BAD_USE: [Check; 7] = [
+    Check { name: "bad use: unknown strategy", run: bad_use::unknown_strategy },
+    Check { name: "bad use: no root", run: bad_use::no_root },
+    Check { name: "bad use: no BTF", run: bad_use::no_btf },
+    Check { name: "bad use: unreachable consumer", run: bad_use::unreachable_consumer },
+    Check { name: "bad use: consumer dies", run: bad_use::dying_consumer },
+    Check { name: "bad use: full disk", run: bad_use::full_disk },
+    Check { name: "bad use: Ctrl-C", run: bad_use::interrupted },
+];
+
+/// Runs the checks and prints a line for each; the last line sums up.
+pub fn main(arguments: &Arguments) -> Result<u8> {
+    let mut tally = Tally::default();
+    let copytrace = build_step::release_folder().join("copytrace");
+    for &tier in &arguments.tiers {
+        let context = Context { copytrace: copytrace.clone(), tier, quick: arguments.quick };
+        let checks: &[Check] = if tier == Tier::Tracepoint { &ON_HOST } else { &IN_GUEST };
+        run_all(checks, &context, &mut tally);
+    }
+    if let Some(&tier) = arguments.tiers.iter().find(|&&tier| tier != Tier::Tracepoint) {
+        let context = Context { copytrace, tier, quick: arguments.quick };
+        run_all(&BAD_USE, &context, &mut tally);
+    }
+    println!("{tally}");
+    Ok(tally.status())
+}
+
+fn run_all(checks: &[Check], context: &Context, tally: &mut Tally) {
+    for check in checks {
+        let since = Instant::now();
+        let result = (check.run)(context);
+        let name = format!("{}: {}", context.tier.name(), check.name);
+        tally.record(&name, since.elapsed(), result.err().as_ref());
+    }
+}

@@ -1,0 +1,330 @@
+//! `cargo xtask test`: everything that must hold, from formatting to two guest kernels.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Error, Result, anyhow, bail};
+
+use crate::build_step::{self, Environment};
+use crate::e2e::Tier;
+use crate::guest::client::{Input, Output};
+use crate::packages::as_root;
+use crate::say::note;
+use crate::setup::Consent;
+use crate::vm::{self, Job, Nic};
+use crate::{KernelVersion, command};
+
+/// Far more than the checks in one guest take.
+const GUEST_TIMEOUT: Duration = Duration::from_secs(35 * 60);
+
+/// How much of a failed step's output is shown.
+const TAIL_LINES: usize = 80;
+
+/// `cargo xtask test`
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Install nothing: what is missing is an error
+    #[arg(long)]
+    no_setup: bool,
+    /// One guest, one tier, fewer repetitions
+    #[arg(long)]
+    quick: bool,
+}
+
+/// How many checks had which result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    passed: u32,
+    failed: u32,
+    skipped: u32,
+}
+
+impl Tally {
+    /// Counts a check, and prints its line.
+    pub fn record(&mut self, name: &str, took: Duration, failure: Option<&Error>) {
+        let seconds = took.as_secs_f64();
+        match failure {
+            None => {
+                self.passed += 1;
+                println!("  ok    {name} ({seconds:.1} s)");
+            }
+            Some(error) => {
+                self.failed += 1;
+                println!("  FAIL  {name} ({seconds:.1} s)");
+                for line in format!("{error:#}").lines() {
+                    println!("        {line}");
+                }
+            }
+        }
+    }
+
+    fn skip(&mut self, name: &str, reason: &str) {
+        self.skipped += 1;
+        println!("  skip  {name}: {reason}");
+    }
+
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+
+    /// The exit status that says so.
+    pub fn status(self) -> u8 {
+        u8::from(self.failed > 0)
+    }
+
+    /// Reads what [`Display`](std::fmt::Display) wrote.
+    fn parse(line: &str) -> Option<Self> {
+        let mut tally = Self::default();
+        for part in line.split(", ") {
+            let (number, what) = part.split_once(' ')?;
+            let number = number.parse().ok()?;
+            match what {
+                "passed" => tally.passed = number,
+                "failed" => tally.failed = number,
+                "skipped" => tally.skipped = number,
+                _ => return None,
+            }
+        }
+        Some(tally)
+    }
+
+    /// Adds up what cargo's test programs report.
+    fn of_cargo(output: &str) -> Self {
+        let mut tally = Self::default();
+        for line in output.lines().filter_map(|line| line.strip_prefix("test result: ")) {
+            let counts = line.split_once(". ").map_or("", |(_, counts)| counts);
+            for part in counts.split("; ") {
+                let Some((number, what)) = part.split_once(' ') else { continue };
+                let number = number.parse().unwrap_or(0);
+                match what {
+                    "passed" => tally.passed += number,
+                    "failed" => tally.failed += number,
+                    "ignored" => tally.skipped += number,
+                    _ => {}
+                }
+            }
+        }
+        tally
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} passed, {} failed", self.passed, self.failed)?;
+        if self.skipped > 0 {
+            write!(f, ", {} skipped", self.skipped)?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs everything; the last line sums up.
+pub fn main(arguments: &Arguments) -> Result<u8> {
+    let consent = Consent::unless(arguments.no_setup);
+    let environment = Environment::prepare(consent)?;
+    let mut tally = Tally::default();
+    format_and_lint(&environment, &mut tally);
+    unit_tests(&environment, &mut tally);
+    if step(&mut tally, "release build", || build_step::build(&environment)) {
+        on_host(arguments.quick, &mut tally)?;
+        in_guests(arguments.quick, consent, &mut tally)?;
+    }
+    println!("{tally}");
+    Ok(tally.status())
+}
+
+fn step(tally: &mut Tally, name: &str, run: impl FnOnce() -> Result<()>) -> bool {
+    note(&format!("{name} …"));
+    let since = Instant::now();
+    let result = run();
+    tally.record(name, since.elapsed(), result.as_ref().err());
+    result.is_ok()
+}
+
+fn format_and_lint(environment: &Environment, tally: &mut Tally) {
+    step(tally, "cargo fmt", || quietly(environment.cargo(&["fmt", "--all", "--", "--check"])));
+    let clippy = ["clippy", "--quiet", "--all-targets", "--", "-D", "warnings"];
+    step(tally, "cargo clippy", || quietly(environment.cargo(&clippy)));
+}
+
+fn unit_tests(environment: &Environment, tally: &mut Tally) {
+    note("cargo test …");
+    let since = Instant::now();
+    let mut cargo = environment.cargo(&["test", "--no-fail-fast"]);
+    let output = cargo.stdin(Stdio::null()).output();
+    let failure = match output {
+        Ok(output) => {
+            let text = both(&output.stdout, &output.stderr);
+            let counts = Tally::of_cargo(&text);
+            tally.add(Tally { failed: 0, ..counts });
+            println!("        cargo test: {counts}");
+            (!output.status.success())
+                .then(|| anyhow!("{}\n{}", output.status, command::tail(&text, TAIL_LINES)))
+        }
+        Err(error) => Some(anyhow!("cannot start cargo: {error}")),
+    };
+    tally.record("cargo test", since.elapsed(), failure.as_ref());
+}
+
+fn quietly(mut command: Command) -> Result<()> {
+    let output = command.stdin(Stdio::null()).output().context("cannot start cargo")?;
+    if !output.status.success() {
+        let text = both(&output.stdout, &output.stderr);
+        bail!("{}\n{}", output.status, command::tail(&text, TAIL_LINES));
+    }
+    Ok(())
+}
+
+fn both(stdout: &[u8], stderr: &[u8]) -> String {
+    format!("{}\n{}", String::from_utf8_lossy(stdout), String::from_utf8_lossy(stderr))
+}
+
+fn on_host(quick: bool, tally: &mut Tally) -> Result<()> {
+    const NAME: &str = "this machine’s kernel, tracepoint tier";
+    if !rustix::process::geteuid().is_root() && command::find("sudo").is_none() {
+        tally.skip(NAME, "it needs root, and there is no sudo");
+        return Ok(());
+    }
+    if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
+        tally.skip(NAME, "the kernel has no BTF");
+        return Ok(());
+    }
+    note(&format!("{NAME} …"));
+    println!("{NAME}:");
+    let words = checks(&[Tier::Tracepoint], quick)?;
+    let (program, arguments) = words.split_first().context("no command")?;
+    let output = as_root(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start this very program")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    print!("{}", without_last_line(&text));
+    conclude(tally, NAME, Ok(()), &text);
+    Ok(())
+}
+
+fn in_guests(quick: bool, consent: Consent, tally: &mut Tally) -> Result<()> {
+    let both = [Tier::Kprobe, Tier::Fentry];
+    let (kernels, tiers): (&[_], &[_]) = if quick {
+        (&[KernelVersion::V6_12], &both[1..])
+    } else {
+        (&[KernelVersion::V6_1, KernelVersion::V6_12], &both)
+    };
+    for &kernel in kernels {
+        let name = format!("guest with Linux {kernel}");
+        println!("{name}:");
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let job = Job {
+            kernel,
+            nic: Nic::E1000e,
+            modules: Vec::new(),
+            command: checks(tiers, quick)?,
+            environment: vec![("COPYTRACE_WHERE".into(), "vm".into())],
+            terminal: None,
+            input: Input::Nothing,
+            output: Output::To(Box::new(Tee::new(Arc::clone(&kept)))),
+            timeout: Some(GUEST_TIMEOUT),
+            quiet: false,
+        };
+        let result = vm::run(job, consent);
+        if matches!(result, Ok(128..)) {
+            bail!("interrupted");
+        }
+        let text = kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        conclude(tally, &name, result.map(drop), &String::from_utf8_lossy(&text));
+    }
+    Ok(())
+}
+
+/// This very program's checks of the built command.
+fn checks(tiers: &[Tier], quick: bool) -> Result<Vec<OsString>> {
+    let mut words = vec![std::env::current_exe()?.into_os_string(), "e2e".into()];
+    for tier in tiers {
+        words.extend(["--tier".into(), tier.name().into()]);
+    }
+    words.extend(quick.then(|| "--quick".into()));
+    Ok(words)
+}
+
+/// Adds what the checks reported; without a report, that they never ended.
+fn conclude(tally: &mut Tally, name: &str, result: Result<()>, text: &str) {
+    let reported = text.lines().last().and_then(Tally::parse);
+    match (reported, result) {
+        (Some(reported), Ok(())) => tally.add(reported),
+        (_, result) => {
+            let error = result.err().unwrap_or_else(|| anyhow!("the checks did not end"));
+            tally.record(name, Duration::ZERO, Some(&error));
+        }
+    }
+}
+
+fn without_last_line(text: &str) -> &str {
+    let body = text.trim_end_matches('\n');
+    body.rfind('\n').map_or("", |end| &text[..=end])
+}
+
+/// Shows lines as they come, but for the one that sums up, and keeps them all.
+struct Tee {
+    kept: Arc<Mutex<Vec<u8>>>,
+    line: Vec<u8>,
+}
+
+impl Tee {
+    fn new(kept: Arc<Mutex<Vec<u8>>>) -> Self {
+        Self { kept, line: Vec::new() }
+    }
+}
+
+impl Write for Tee {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        for &byte in bytes {
+            self.line.push(byte);
+            if byte == b'\n' {
+                let line = std::mem::take(&mut self.line);
+                if Tally::parse(String::from_utf8_lossy(&line).trim_end()).is_none() {
+                    std::io::stdout().write_all(&line)?;
+                }
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stdout().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tally_can_be_read_back() {
+        let tally = Tally { passed: 12, failed: 0, skipped: 3 };
+        assert_eq!(tally.to_string(), "12 passed, 0 failed, 3 skipped");
+        assert_eq!(Tally::parse(&tally.to_string()), Some(tally));
+        assert_eq!(Tally::default().to_string(), "0 passed, 0 failed");
+        assert_eq!(Tally::parse("  ok    this, that (1.0 s)"), None);
+    }
+
+    #[test]
+    fn cargo_reports_once_a_program() {
+        let output = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n\
+                      test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured";
+        assert_eq!(Tally::of_cargo(output), Tally { passed: 5, failed: 1, skipped: 1 });
+    }
+
+    #[test]
+    fn the_checks_own_sum_is_not_shown() {
+        assert_eq!(without_last_line("a\nb\n1 passed, 0 failed\n"), "a\nb\n");
+        assert_eq!(without_last_line("1 passed, 0 failed\n"), "");
+    }
+}
