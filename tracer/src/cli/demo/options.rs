@@ -11,7 +11,7 @@ use crate::cli::kernel::TierChoice;
 /// Arguments of `copytrace demo`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Which strategy to run; may be repeated [default: all]
+    /// Which strategy to run, or `all`; may be repeated [default: the documents' three]
     #[arg(short, long = "strategy", value_name = "NAME", value_parser = names())]
     pub strategies: Vec<String>,
     /// Print the strategies, each with a line of explanation, and exit
@@ -51,9 +51,12 @@ pub struct Options {
     pub output: Option<PathBuf>,
 }
 
+/// The name that stands for every strategy.
+pub const ALL: &str = "all";
+
 /// What `--strategy` takes.
 fn names() -> PossibleValuesParser {
-    PossibleValuesParser::new(STRATEGIES.iter().map(|strategy| strategy.name()))
+    PossibleValuesParser::new(STRATEGIES.iter().map(|strategy| strategy.name()).chain([ALL]))
 }
 
 /// Where the consumer is.

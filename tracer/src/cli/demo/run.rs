@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use tracer::{
+    claims::documents,
     ledger::{Observation, Side},
     report::{Environment, Outcome, Payload, Report, Where},
     session::{self, Session},
@@ -15,7 +16,7 @@ use workloads::{
 
 use super::{
     nic::{Guard, Nic},
-    options::{Options, ScatterGather, Target},
+    options::{ALL, Options, ScatterGather, Target},
     progress::Progress,
 };
 use crate::cli::kernel::Kernel;
@@ -88,11 +89,17 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
     Ok(report)
 }
 
+/// The strategies by these names; the documents' where there are none.
 fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static dyn Strategy>> {
-    if names.is_empty() {
+    if names.iter().any(|name| name == ALL) {
         return Ok(STRATEGIES.to_vec());
     }
-    names.iter().map(|name| Ok(workloads::strategy::find(name)?)).collect()
+    let documented = || documents::STRATEGIES.iter().map(|strategy| strategy.name);
+    let names: Vec<&str> = match names {
+        [] => documented().collect(),
+        names => names.iter().map(String::as_str).collect(),
+    };
+    names.into_iter().map(|name| Ok(workloads::strategy::find(name)?)).collect()
 }
 
 fn target(wanted: Option<Target>) -> anyhow::Result<Target> {
