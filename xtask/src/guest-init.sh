@@ -17,28 +17,36 @@ if [ -n "$ONLY_BOOT" ]; then
     poweroff -f
 fi
 
-for module in $(cat /modules/order); do
-    insmod "/modules/$module.ko" || fail "cannot load the module $module"
-done
-hostname copytrace-guest
-
 # The network: eth0 stays here, eth1 is the consumer's, in a namespace of its own.
-ip link set lo up
-ip addr add 10.99.0.1/24 dev eth0 && ip link set eth0 up || fail "there is no first NIC"
+network() {
+    ip link set lo up
+    ip addr add 10.99.0.1/24 dev eth0 && ip link set eth0 up || fail "there is no first NIC"
+    unshare -n sh -c '
+        mount -o bind /proc/self/ns/net /run/netns/copytrace
+        ip link set lo up
+        echo $$ >/run/consumer
+        while ! ip link show eth1 >/dev/null 2>&1; do usleep 5000; done
+        ip addr add 10.99.0.2/24 dev eth1
+        ip link set eth1 up
+        while ! ping -q -c 1 -W 1 10.99.0.1 >/dev/null 2>&1; do usleep 20000; done
+        touch /run/linked
+    ' &
+    while [ ! -s /run/consumer ]; do usleep 5000; done
+    ip link set eth1 netns "$(cat /run/consumer)" || fail "there is no second NIC"
+}
+
+hostname copytrace-guest
 mkdir -p /run/netns
 touch /run/netns/copytrace
-unshare -n sh -c '
-    mount --bind /proc/self/ns/net /run/netns/copytrace || mount -o bind /proc/self/ns/net /run/netns/copytrace
-    ip link set lo up
-    echo $$ >/run/consumer
-    while ! ip link show eth1 >/dev/null 2>&1; do usleep 10000; done
-    ip addr add 10.99.0.2/24 dev eth1
-    ip link set eth1 up
-    while ! ping -q -c 1 -W 1 10.99.0.1 >/dev/null 2>&1; do usleep 50000; done
-    touch /run/linked
-' &
-while [ ! -s /run/consumer ]; do usleep 5000; done
-ip link set eth1 netns "$(cat /run/consumer)" || fail "there is no second NIC"
+for module in $(cat /modules/order); do
+    insmod "/modules/$module.ko" || fail "cannot load the module $module"
+    # A link takes seconds to come up: meanwhile the rest is prepared.
+    if [ -z "$joined" ] && [ -d /sys/class/net/eth1 ]; then
+        joined=1
+        network &
+    fi
+done
+[ -n "$joined" ] || fail "there are no two NICs"
 
 # This machine's files.
 mount -t 9p -o ro,trans=virtio,version=9p2000.L,cache=loose,msize=512000 hostroot /lower ||
