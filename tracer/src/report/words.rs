@@ -95,7 +95,10 @@ pub(super) fn way(movement: &MovementRow) -> String {
     format!("{} → {}", movement.from, movement.to)
 }
 
-/// `disk → page cache 1.00 by DMA (block_rq_complete)`
+/// Copies per payload byte below this are told by their size: a driver's few header bytes.
+const FEW: f64 = 0.005;
+
+/// `disk → page cache 1.00 by DMA (block_bio_queue)`
 pub(super) fn movement(movement: &MovementRow) -> String {
     let by = match movement.by {
         Mover::Dma => "by DMA",
@@ -103,8 +106,11 @@ pub(super) fn movement(movement: &MovementRow) -> String {
         Mover::Reference => "by reference",
     };
     let derived = if movement.provenance == Provenance::Derived { "derived from " } else { "" };
-    let (way, copies) = (way(movement), copies(movement.per_payload_byte));
-    format!("{way} {copies} {by} ({derived}{})", witnesses(&movement.witness))
+    let much = match movement.per_payload_byte {
+        number if number < FEW => size(movement.bytes),
+        number => copies(number),
+    };
+    format!("{} {much} {by} ({derived}{})", way(movement), witnesses(&movement.witness))
 }
 
 /// The functions of a movement's call sites, and the names of other witnesses.

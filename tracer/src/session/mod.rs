@@ -218,7 +218,7 @@ impl Session {
             .map_err(|error| SessionError::Load(error.into()))?;
         for probe in &self.plan.probes {
             attach_function(&mut self.ebpf, probe, btf.as_ref()).map_err(|error| {
-                SessionError::Attach { target: probe.symbol.to_owned(), error: chain(&error) }
+                SessionError::Attach { target: probe.symbol.to_owned(), error: refusal(&error) }
             })?;
         }
         Ok(())
@@ -316,8 +316,19 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Why a program was refused, in one line. What the verifier wrote goes to the log.
+fn refusal(error: &ProgramError) -> String {
+    match error {
+        ProgramError::LoadError { io_error, verifier_log } => {
+            log::debug!("the verifier wrote: {verifier_log}");
+            io_error.to_string()
+        }
+        error => chain(error),
+    }
+}
+
 fn program_error(program: &str, error: &ProgramError) -> SessionError {
-    SessionError::Program { program: program.to_owned(), error: chain(error) }
+    SessionError::Program { program: program.to_owned(), error: refusal(error) }
 }
 
 fn map_error(map: &'static str, error: impl ToString) -> SessionError {

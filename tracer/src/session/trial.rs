@@ -9,7 +9,7 @@ use aya::{
 
 use tracer_common::Layout;
 
-use super::{PROGRAMS, Session, SessionError, attach, chain};
+use super::{PROGRAMS, Session, SessionError, attach, chain, refusal};
 
 /// A function every kernel with a network has, and an address to break at.
 const FUNCTION: &str = "skb_copy_bits";
@@ -41,7 +41,7 @@ fn kprobe(ebpf: &mut Ebpf) -> Result<(), String> {
     attach::kprobe_pmu().map_err(|_| "this kernel is built without CONFIG_KPROBES".to_owned())?;
     let program: &mut KProbe =
         Session::program(ebpf, "kprobe_copy_bits").map_err(|error| chain(&error))?;
-    program.load().map_err(|error| chain(&error))?;
+    program.load().map_err(|error| refusal(&error))?;
     let link = program.attach(FUNCTION, 0).map_err(|error| chain(&error))?;
     program.detach(link).map_err(|error| chain(&error))
 }
@@ -50,7 +50,7 @@ fn fentry(ebpf: &mut Ebpf) -> Result<(), String> {
     let btf = Btf::from_sys_fs().map_err(|error| chain(&error))?;
     let program: &mut FEntry =
         Session::program(ebpf, "fentry_copy_bits").map_err(|error| chain(&error))?;
-    program.load(FUNCTION, &btf).map_err(|error| chain(&error))?;
+    program.load(FUNCTION, &btf).map_err(|error| refusal(&error))?;
     let link = program.attach().map_err(|error| chain(&error))?;
     program.detach(link).map_err(|error| chain(&error))
 }
@@ -59,7 +59,7 @@ fn breakpoint(ebpf: &mut Ebpf, address: Option<u64>) -> Result<(), String> {
     let address = address.ok_or("the kernel's symbols cannot be read")?;
     let program: &mut PerfEvent =
         Session::program(ebpf, "leaf_breakpoint").map_err(|error| chain(&error))?;
-    program.load().map_err(|error| chain(&error))?;
+    program.load().map_err(|error| refusal(&error))?;
     let program = program.fd().map_err(|error| chain(&error))?;
     attach::at_breakpoint(program.as_fd(), address, 0).map(drop).map_err(|error| error.to_string())
 }
