@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache::{Cache, publish};
 use crate::qemu::{Accelerator, Machine, Qemu};
-use crate::say::Step;
+use crate::say::{Step, note};
 
 /// A kernel that boots under KVM takes about a second.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -42,6 +42,10 @@ pub fn choose(cache: &Cache, qemu: &Qemu, kernel: &Path, initramfs: &[u8]) -> Re
     let accelerator =
         if boots(qemu, kernel, initramfs)? { Accelerator::Kvm } else { Accelerator::Tcg };
     step.done();
+    note(match accelerator {
+        Accelerator::Kvm => "KVM works",
+        Accelerator::Tcg => "KVM does not boot a guest here: QEMU emulates the processor (TCG)",
+    });
     remember(cache, &Remembered { boot, qemu: version, accelerator })?;
     Ok(accelerator)
 }

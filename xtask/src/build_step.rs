@@ -66,7 +66,7 @@ pub fn build(environment: &Environment) -> Result<()> {
     if let Some(stderr) = child.stderr.take() {
         for line in BufReader::new(stderr).lines() {
             let line = line?;
-            if !is_noise(&line) {
+            if !is_noise(&line) && !is_done(&line) {
                 eprintln!("{line}");
             }
         }
@@ -103,6 +103,11 @@ fn is_noise(line: &str) -> bool {
     message.is_some_and(|message| {
         message.is_empty() || PROGRESS.iter().any(|word| message.starts_with(word))
     })
+}
+
+/// Said after every build, also after one that had nothing to do.
+fn is_done(line: &str) -> bool {
+    without_color(line).trim_start().starts_with("Finished ")
 }
 
 fn without_color(line: &str) -> String {

@@ -6,6 +6,9 @@ use anyhow::{Context as _, Result};
 
 use crate::KernelVersion;
 
+/// How the names of folders for work in progress begin; their process's number follows.
+const UNFINISHED: &str = "unfinished-";
+
 /// The project's cache folder.
 #[derive(Clone, Debug)]
 pub struct Cache {
@@ -69,11 +72,29 @@ impl Cache {
     /// A folder for work in progress, on the same file system as the result: renaming it is what
     /// makes the result appear, whole or not at all.
     pub fn scratch(&self) -> Result<tempfile::TempDir> {
+        self.sweep();
         tempfile::Builder::new()
-            .prefix("unfinished-")
+            .prefix(&format!("{UNFINISHED}{}-", std::process::id()))
             .tempdir_in(&self.root)
             .with_context(|| format!("cannot create a folder in {}", self.root.display()))
     }
+
+    /// Removes what processes that were killed have left behind.
+    fn sweep(&self) {
+        for entry in std::fs::read_dir(&self.root).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if owner(&name).is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+                // Somebody else may be sweeping, too.
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+}
+
+/// The process that works in an unfinished folder of that name.
+fn owner(name: &str) -> Option<&str> {
+    let (process, _) = name.strip_prefix(UNFINISHED)?.split_once('-')?;
+    Some(process)
 }
 
 /// Moves a finished file or folder to its place. Somebody else may have been quicker: theirs is as
@@ -85,5 +106,22 @@ pub fn publish(finished: &Path, place: &Path) -> Result<()> {
     match std::fs::rename(finished, place) {
         Err(_) if place.is_dir() && finished.is_dir() => Ok(()),
         result => result.with_context(|| format!("cannot create {}", place.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_dead_process_left_is_swept_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache { root: folder.path().to_owned() };
+        let (dead, finished) = (folder.path().join("unfinished-0-abc"), folder.path().join("llvm"));
+        std::fs::create_dir(&dead).unwrap();
+        std::fs::create_dir(&finished).unwrap();
+        let ours = cache.scratch().unwrap();
+        cache.sweep();
+        assert!(!dead.exists() && finished.exists() && ours.path().exists());
     }
 }

@@ -3,12 +3,17 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::cache::{Cache, publish};
 use crate::command;
 use crate::say::{Step, note};
+use crate::setup::Consent;
+
+/// Kernels are replaced often: with older lists, the newest may be gone.
+const FRESH: Duration = Duration::from_secs(2 * 24 * 3600);
 
 /// apt, with the sources this machine is configured with.
 pub struct Apt(());
@@ -17,11 +22,22 @@ impl Apt {
     /// apt, if this distribution has it and its lists are there.
     pub fn ready() -> Result<Self> {
         if command::find("apt-get").is_none() || command::find("dpkg").is_none() {
-            bail!("this distribution has no apt");
+            bail!(
+                "this distribution has no apt, and set-up knows no other. Install QEMU \
+                 (qemu-system-x86_64), e2fsprogs, xz and zstd, and a Rust toolchain for BPF; \
+                 busybox and the kernels for guests come from Debian’s packages only: without \
+                 apt, measure this machine’s own kernel (`cargo xtask run --on host`)"
+            );
         }
         let apt = Self(());
-        if !has_lists() {
-            apt.update()?;
+        match lists_age() {
+            None => apt.update()?,
+            Some(age) if age > FRESH => {
+                if let Err(error) = apt.update() {
+                    note(&format!("going on with old package lists: {error:#}"));
+                }
+            }
+            Some(_) => {}
         }
         Ok(apt)
     }
@@ -38,7 +54,7 @@ impl Apt {
 
     /// Whether there is a package of that name.
     pub fn offers(&self, package: &str) -> bool {
-        let policy = command::stdout(Command::new("apt-cache").args(["policy", package]));
+        let policy = command::stdout(apt_cache().args(["policy", package]));
         policy.is_ok_and(|text| {
             text.lines()
                 .filter_map(|line| line.trim().strip_prefix("Candidate:"))
@@ -48,8 +64,7 @@ impl Apt {
 
     /// The names of all packages that a regular expression matches.
     pub fn matching(&self, pattern: &str) -> Result<Vec<String>> {
-        let text =
-            command::stdout(Command::new("apt-cache").args(["search", "--names-only", pattern]))?;
+        let text = command::stdout(apt_cache().args(["search", "--names-only", pattern]))?;
         Ok(text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
     }
 
@@ -114,6 +129,13 @@ impl Apt {
     }
 }
 
+fn apt_cache() -> Command {
+    let mut command = Command::new("apt-cache");
+    // Its words are read here.
+    command.env("LC_ALL", "C");
+    command
+}
+
 /// A command with the rights to change this machine: through sudo, said aloud, if need be.
 pub fn as_root(program: impl AsRef<OsStr>) -> Command {
     let program = program.as_ref();
@@ -124,6 +146,18 @@ pub fn as_root(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("sudo");
     command.arg(program);
     command
+}
+
+/// A program of a small package that most machines have; installed if this one has not.
+pub fn ensure_program(name: &str, package: &str, consent: Consent) -> Result<PathBuf> {
+    if let Some(program) = command::find(name) {
+        return Ok(program);
+    }
+    consent.ask(name)?;
+    Apt::ready()
+        .and_then(|apt| apt.install(&[package]))
+        .with_context(|| format!("{name} is missing: install {package}"))?;
+    command::find(name).with_context(|| format!("{package} is installed, but there is no {name}"))
 }
 
 /// The newest of several kernel packages: by the numbers in their names.
@@ -137,11 +171,14 @@ fn numbers(name: &str) -> Vec<u64> {
         .collect()
 }
 
-fn has_lists() -> bool {
-    let lists = PathBuf::from("/var/lib/apt/lists");
-    std::fs::read_dir(lists).is_ok_and(|entries| {
-        entries.flatten().any(|entry| entry.file_name().to_string_lossy().contains("_Packages"))
-    })
+/// How long ago the package lists were fetched; none if there are none.
+fn lists_age() -> Option<Duration> {
+    let folder = Path::new("/var/lib/apt/lists");
+    let mut names = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name());
+    names.find(|name| name.to_string_lossy().contains("_Packages"))?;
+    // The lists bear the server's time; the folder that downloads pass through, this machine's.
+    let fetched = folder.join("partial").metadata().ok()?.modified().ok()?;
+    Some(fetched.elapsed().unwrap_or_default())
 }
 
 /// apt's simulation has a line `Inst NAME (VERSION …)` for each package.

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use super::Consent;
 use crate::KernelVersion;
 use crate::cache::{Cache, publish};
-use crate::packages::{Apt, newest};
+use crate::packages::{Apt, ensure_program, newest};
 use crate::qemu::Qemu;
 use crate::say::Step;
 use crate::{command, kernel_image};
@@ -40,6 +40,9 @@ pub struct Kernel {
 
 /// Finds or fetches the programs.
 pub fn tools(cache: &Cache, consent: Consent) -> Result<Tools> {
+    if !cfg!(target_arch = "x86_64") {
+        bail!("guests are x86-64 machines, which this is not: use `cargo xtask run --on host`");
+    }
     Ok(Tools {
         qemu: qemu(cache, consent)?,
         busybox: packaged(cache, consent, "busybox-static", "bin/busybox")?,
@@ -93,8 +96,7 @@ fn disk(cache: &Cache, consent: Consent) -> Result<PathBuf> {
         let scratch = cache.scratch()?;
         let unfinished = scratch.path().join("disk");
         std::fs::File::create(&unfinished)?.set_len(DISK_BYTES)?;
-        let program =
-            command::find("mkfs.ext4").context("mkfs.ext4 is missing: install e2fsprogs")?;
+        let program = ensure_program("mkfs.ext4", "e2fsprogs", consent)?;
         command::run(
             Command::new(program)
                 .args(["-q", "-F", "-E"])
@@ -111,6 +113,9 @@ pub fn kernel(cache: &Cache, version: KernelVersion, consent: Consent) -> Result
     let place = cache.kernel(version);
     if !place.exists() {
         consent.ask(&format!("the guest’s kernel {version}"))?;
+        // Modules are compressed with one, kernels with either.
+        ensure_program("xz", "xz-utils", consent)?;
+        ensure_program("zstd", "zstd", consent)?;
         let step = Step::start(format!("fetching the kernel {version} for guests"));
         fetch_kernel(cache, version, &place)
             .with_context(|| format!("there is no kernel {version} for guests"))?;
