@@ -46,7 +46,7 @@ impl Apt {
     pub fn update(&self) -> Result<()> {
         let step = Step::start("fetching the package lists (apt-get update)");
         command::run(as_root("apt-get").args(["update", "--quiet"])).context(
-            "the package lists could not be fetched; check the network and apt’s sources",
+            "the package lists could not be fetched; check the network, apt’s sources, and that sudo works if you are not root",
         )?;
         step.done();
         Ok(())

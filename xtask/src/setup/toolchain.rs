@@ -1,5 +1,6 @@
 //! A Rust toolchain that can build for BPF: it needs the core library's source.
 
+use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -155,17 +156,23 @@ fn with_apt() -> Result<()> {
 
 fn run_within(mut command: Command, patience: Duration) -> Result<()> {
     let shown = command::show(&command);
+    let mut said = tempfile::tempfile()?;
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(said.try_clone()?)
         .spawn()
         .with_context(|| format!("cannot start `{shown}`"))?;
     let since = Instant::now();
     loop {
         match child.try_wait()? {
             Some(status) if status.success() => return Ok(()),
-            Some(status) => bail!("`{shown}` failed ({status})"),
+            Some(status) => {
+                let mut text = String::new();
+                said.rewind()?;
+                said.read_to_string(&mut text)?;
+                bail!("`{shown}` failed ({status}):\n{}", command::tail(&text, 4));
+            }
             None if since.elapsed() > patience => {
                 child.kill()?;
                 child.wait()?;
