@@ -36,11 +36,13 @@ pub enum Event {
     /// [`NO_ITERATOR`]; `detail`: 1 if the user's memory is a mapping of a file. Bytes: asked for.
     CopySite,
     /// A leaf copy routine was entered, seen by a hardware breakpoint. `address`: of the routine;
-    /// `kind` and bytes as for a copy site.
+    /// the rest as for a copy site. Of a copy out of a packet, `detail` is 1 if it is a
+    /// retransmission.
     Leaf,
     /// A function returned how many bytes it passed on by reference. `detail`: a [`Function`].
     Reference,
-    /// Bytes of a socket's packets were copied inside the kernel. `detail`: a [`Function`].
+    /// Bytes of a socket's packets were copied inside the kernel. `detail`: a [`Function`];
+    /// `kind`: 1 if the packet is a retransmission.
     PacketCopy,
     /// Packet bytes were copied to a program, seen by the tracepoint.
     SkbToUser,
@@ -139,11 +141,12 @@ pub struct Socket {
     /// [`ROLE_SENDER`] or [`ROLE_RECEIVER`].
     pub role: u8,
     /// Whether `next_sequence` is known: no packet was seen before the first.
-    pub sequence_known: u8,
+    pub sequence_known: [u8; 2],
     /// No undefined bytes.
-    pub padding: [u8; 2],
-    /// TCP sequence number after the last byte given to a device.
-    pub next_sequence: u32,
+    pub padding: u8,
+    /// TCP sequence number after the last byte given to a virtual device, and to one on a bus: a
+    /// packet goes through both where devices are stacked.
+    pub next_sequence: [u32; 2],
 }
 
 /// Where a copy routine finds its arguments, keyed by the address of the call, or by the

@@ -14,7 +14,7 @@ use tracer_common::{Event, Key, NO_ITERATOR, Site, Task};
 use crate::{
     count::{self, task_in_window},
     kernel::{layout, read},
-    socket,
+    netdev, socket,
 };
 
 /// Call sites and, under `--verify`, leaf routines, by address. Filled before anything attaches.
@@ -73,13 +73,7 @@ fn copied(regs: &Registers, address: u64, event: Event) {
     // SAFETY: userspace does not change a site while programs are attached.
     let Some(site) = (unsafe { SITES.get(address) }) else { return };
     if site.by_socket != 0 {
-        if let Some(socket) = socket::of_packet(regs.argument(0)) {
-            // SAFETY: the map gave the pointer.
-            let mut key = count::key(event, unsafe { (*socket).role });
-            (key.kind, key.address) = (NO_ITERATOR, address);
-            count::add(key, u64::from(regs.argument(site.count_argument) as u32));
-        }
-        return;
+        return packet_copied(regs, site, address, event);
     }
     let Some(task) = task else { return };
     let (kind, mapped) = if site.iterator_argument == NO_ITERATOR {
@@ -96,6 +90,22 @@ fn copied(regs: &Registers, address: u64, event: Event) {
         address,
     };
     count::add(key, regs.argument(site.count_argument));
+}
+
+/// A copy out of a packet: (packet, offset, to, length).
+#[inline(always)]
+fn packet_copied(regs: &Registers, site: &Site, address: u64, event: Event) {
+    let skb = regs.argument(0);
+    let Some(socket) = socket::of_packet(skb) else { return };
+    let key = Key {
+        event: event as u16,
+        // SAFETY: the map gave the pointer.
+        role: unsafe { (*socket).role },
+        kind: NO_ITERATOR,
+        detail: u32::from(netdev::sent_before(skb, regs.argument(1) as u32, socket)),
+        address,
+    };
+    count::add(key, u64::from(regs.argument(site.count_argument) as u32));
 }
 
 /// An iterator's kind, and whether it points into the file that the process mapped.

@@ -11,6 +11,7 @@ mod count;
 mod fault;
 mod kernel;
 mod netdev;
+mod packet;
 mod sched;
 mod socket;
 mod syscall;

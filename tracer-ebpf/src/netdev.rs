@@ -1,13 +1,30 @@
 //! Network devices: what a driver is given to send for a traced socket.
 
-use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_ebpf::{
+    macros::{map, raw_tracepoint},
+    maps::PerCpuArray,
+    programs::RawTracePointContext,
+};
 use tracer_common::{Event, Key, Socket};
 
 use crate::{
     count,
     kernel::{layout, read},
+    packet::Packet,
     socket,
 };
+
+/// The packet that this CPU is giving to a driver.
+#[derive(Clone, Copy)]
+struct InDriver {
+    /// Address of its `struct sk_buff`, or 0.
+    skb: u64,
+    /// 1 if it is a retransmission.
+    again: u64,
+}
+
+#[map]
+static IN_DRIVER: PerCpuArray<InDriver> = PerCpuArray::with_max_entries(1, 0);
 
 /// `net_dev_start_xmit(skb, dev)` runs in the sender's context or in softirq, so the packet's
 /// socket says whose it is.
@@ -22,37 +39,34 @@ pub fn net_dev_start_xmit(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// A TCP packet: how much of it is headers, payload in the linear part, and payload, in bytes,
-/// and the sequence number of its first payload byte.
-struct Packet {
-    headers: u32,
-    linear: u32,
-    payload: u32,
-    sequence: u32,
+/// `net_dev_xmit(skb, rc, dev, len)`: the driver returned, and the packet may be gone.
+#[raw_tracepoint(tracepoint = "net_dev_xmit")]
+pub fn net_dev_xmit(ctx: RawTracePointContext) -> i32 {
+    if in_driver(ctx.arg(0)).is_some() {
+        enter_driver(0, false);
+    }
+    0
 }
 
 #[inline(always)]
-fn parse(skb: u64) -> Option<Packet> {
-    let length: u32 = read(skb, layout!(skb_len))?;
-    let in_pages: u32 = read(skb, layout!(skb_data_len))?;
-    let head: u64 = read(skb, layout!(skb_head))?;
-    let data: u64 = read(skb, layout!(skb_data))?;
-    let transport: u16 = read(skb, layout!(skb_transport_header))?;
-    let tcp = head + u64::from(transport);
-    let sequence: u32 = u32::from_be(read(tcp, 4)?);
-    let data_offset: u8 = read(tcp, 12)?;
-    let headers = (tcp - data) as u32 + u32::from(data_offset >> 4) * 4;
-    Some(Packet {
-        headers,
-        linear: (length - in_pages).saturating_sub(headers),
-        payload: length.saturating_sub(headers),
-        sequence,
-    })
+fn enter_driver(skb: u64, again: bool) {
+    if let Some(slot) = IN_DRIVER.get_ptr_mut(0) {
+        // SAFETY: the map gave the pointer, and no other CPU has this one's entry.
+        unsafe { *slot = InDriver { skb, again: u64::from(again) } };
+    }
+}
+
+/// Whether a packet that this CPU is giving to a driver is a retransmission.
+#[inline(always)]
+fn in_driver(skb: u64) -> Option<bool> {
+    // SAFETY: as in `enter_driver`.
+    let current = unsafe { *IN_DRIVER.get_ptr(0)? };
+    (current.skb == skb).then_some(current.again != 0)
 }
 
 #[inline(always)]
 fn on_packet(skb: u64, device: u64, socket: *mut Socket) -> Option<()> {
-    let packet = parse(skb)?;
+    let packet = Packet::parse(skb)?;
     let on_bus = read::<u64>(device, layout!(netdev_parent))? != 0;
     let key = |event: Event| Key {
         event: event as u16,
@@ -64,33 +78,55 @@ fn on_packet(skb: u64, device: u64, socket: *mut Socket) -> Option<()> {
     };
     count::add(key(Event::NicHeader), u64::from(packet.headers));
     if packet.payload > 0 {
-        let fresh = fresh_bytes(&packet, socket);
+        let fresh = fresh_bytes(&packet, socket, on_bus);
+        enter_driver(skb, fresh == 0);
         count::add(key(Event::NicPayload), u64::from(fresh));
         if fresh < packet.payload {
             count::add(key(Event::NicRetransmit), u64::from(packet.payload - fresh));
         }
-        if packet.linear > 0 {
+        if packet.linear > 0 && fresh > 0 {
             count::add(key(Event::NicLinear), u64::from(packet.linear));
         }
     }
     Some(())
 }
 
-/// How much of the packet's payload no device was given before; the rest is a retransmission.
+/// How much of the packet's payload no such device was given before; the rest is a
+/// retransmission.
 #[inline(always)]
-fn fresh_bytes(packet: &Packet, socket: *mut Socket) -> u32 {
+fn fresh_bytes(packet: &Packet, socket: *mut Socket, on_bus: bool) -> u32 {
     let end = packet.sequence.wrapping_add(packet.payload);
     // SAFETY: the map gave the pointer. TCP sends one packet of a socket at a time.
-    unsafe {
-        if (*socket).sequence_known == 0 {
-            (*socket).sequence_known = 1;
-            (*socket).next_sequence = packet.sequence;
-        }
-        let fresh = end.wrapping_sub((*socket).next_sequence) as i32;
-        if fresh <= 0 {
-            return 0;
-        }
-        (*socket).next_sequence = end;
-        (fresh as u32).min(packet.payload)
+    let (known, next) = unsafe {
+        let index = usize::from(on_bus);
+        (&mut (*socket).sequence_known[index], &mut (*socket).next_sequence[index])
+    };
+    if *known == 0 {
+        (*known, *next) = (1, packet.sequence);
+    }
+    let fresh = end.wrapping_sub(*next) as i32;
+    if fresh <= 0 {
+        return 0;
+    }
+    *next = end;
+    (fresh as u32).min(packet.payload)
+}
+
+/// Whether a device was given the byte at `offset` of a packet before: then the packet is a
+/// retransmission. A driver that copies has the packet for the first time.
+#[inline(always)]
+pub fn sent_before(skb: u64, offset: u32, socket: *mut Socket) -> bool {
+    if let Some(again) = in_driver(skb) {
+        return again;
+    }
+    let Some(packet) = Packet::parse(skb) else { return false };
+    let sequence = packet.sequence.wrapping_add(offset.wrapping_sub(packet.headers));
+    // SAFETY: the map gave the pointer.
+    let (known, next) = unsafe { ((*socket).sequence_known, (*socket).next_sequence) };
+    let before = |next: u32| (sequence.wrapping_sub(next) as i32) < 0;
+    match known {
+        [_, 1] => before(next[1]),
+        [1, _] => before(next[0]),
+        _ => false,
     }
 }

@@ -6,11 +6,12 @@ use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe, raw_tracepoint},
     programs::{FEntryContext, FExitContext, ProbeContext, RawTracePointContext, RetProbeContext},
 };
-use tracer_common::{Event, Function, Socket};
+use tracer_common::{Event, Function, Key, Socket};
 
 use crate::{
     count::{self, SOCKETS, role_in_window},
     kernel::{layout, read},
+    netdev,
 };
 
 /// Starts to trace the socket behind the current process's file descriptor `fd`.
@@ -24,7 +25,7 @@ pub fn trace(fd: u32, role: u8) -> Option<()> {
     let file: u64 = read(descriptors, fd.checked_mul(8)?)?;
     let socket: u64 = read(file, layout!(file_private_data))?;
     let sock: u64 = read(socket, layout!(socket_sk))?;
-    let state = Socket { role, sequence_known: 0, padding: [0; 2], next_sequence: 0 };
+    let state = Socket { role, sequence_known: [0; 2], padding: 0, next_sequence: [0; 2] };
     SOCKETS.insert(sock, state, 0).ok()
 }
 
@@ -35,13 +36,18 @@ pub fn of_packet(skb: u64) -> Option<*mut Socket> {
     SOCKETS.get_ptr_mut(sock)
 }
 
-/// A function that copies `length` bytes of `skb` inside the kernel.
+/// A function that copies `length` bytes of `skb` inside the kernel, from `offset` on.
 #[inline(always)]
-fn packet_copied(skb: u64, length: i32, function: Function) -> u32 {
+fn packet_copied(skb: u64, offset: u32, length: i32, function: Function) -> u32 {
     if let Some(socket) = of_packet(skb) {
-        // SAFETY: the map gave the pointer.
-        let mut key = count::key(Event::PacketCopy, unsafe { (*socket).role });
-        key.detail = function as u32;
+        let key = Key {
+            event: Event::PacketCopy as u16,
+            // SAFETY: the map gave the pointer.
+            role: unsafe { (*socket).role },
+            kind: u8::from(netdev::sent_before(skb, offset, socket)),
+            detail: function as u32,
+            address: 0,
+        };
         count::add(key, length.max(0) as u64);
     }
     0
@@ -63,23 +69,25 @@ fn referenced(returned: i32, function: Function) -> u32 {
 /// `skb_copy_bits(skb, offset, to, len)`
 #[kprobe]
 pub fn kprobe_copy_bits(ctx: ProbeContext) -> u32 {
-    packet_copied(ctx.arg(0).unwrap_or(0), ctx.arg(3).unwrap_or(0), Function::CopyBits)
+    let [skb, offset] = [0, 1].map(|index| ctx.arg(index).unwrap_or(0u64));
+    packet_copied(skb, offset as u32, ctx.arg(3).unwrap_or(0), Function::CopyBits)
 }
 
 #[fentry]
 pub fn fentry_copy_bits(ctx: FEntryContext) -> u32 {
-    packet_copied(ctx.arg(0), ctx.arg(3), Function::CopyBits)
+    packet_copied(ctx.arg(0), ctx.arg(1), ctx.arg(3), Function::CopyBits)
 }
 
 /// `skb_copy_and_csum_bits(skb, offset, to, len)`
 #[kprobe]
 pub fn kprobe_copy_and_checksum_bits(ctx: ProbeContext) -> u32 {
-    packet_copied(ctx.arg(0).unwrap_or(0), ctx.arg(3).unwrap_or(0), Function::CopyAndChecksumBits)
+    let [skb, offset] = [0, 1].map(|index| ctx.arg(index).unwrap_or(0u64));
+    packet_copied(skb, offset as u32, ctx.arg(3).unwrap_or(0), Function::CopyAndChecksumBits)
 }
 
 #[fentry]
 pub fn fentry_copy_and_checksum_bits(ctx: FEntryContext) -> u32 {
-    packet_copied(ctx.arg(0), ctx.arg(3), Function::CopyAndChecksumBits)
+    packet_copied(ctx.arg(0), ctx.arg(1), ctx.arg(3), Function::CopyAndChecksumBits)
 }
 
 /// `skb_splice_from_iter` and its forerunner return the bytes whose pages the socket took.

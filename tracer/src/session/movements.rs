@@ -142,9 +142,11 @@ fn devices(counts: &Counts, side: Side) -> Vec<Movement> {
     ]
 }
 
-/// Events counted under a function with a program of its own.
+/// Events counted under a function with a program of its own; what it did for packets that were
+/// sent before is left out, as the packets themselves are.
 fn of_function(counts: &Counts, event: Event, side: Side, function: Function) -> Tally {
-    sum(counts.of(event, role(side)).filter(|(key, _)| key.detail == function as u32))
+    let first = |key: &Key| key.detail == function as u32 && key.kind == 0;
+    sum(counts.of(event, role(side)).filter(|(key, _)| first(key)))
 }
 
 fn packet_copies(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
@@ -239,10 +241,12 @@ pub fn unexplained(counts: &Counts, plan: &Plan) -> Vec<String> {
             sites.contains(&site.address) && (site.kind, site.detail) == (key.kind, key.detail)
         });
         let packets = counts.of(Event::PacketCopy, key.role).filter(|(packet, _)| {
-            FUNCTIONS.iter().any(|witness| {
-                witness.function as u32 == packet.detail
-                    && witness.leaf.is_some_and(|(symbol, _)| symbol == leaf.symbol)
-            })
+            let again = u32::from(packet.kind) == key.detail;
+            again
+                && FUNCTIONS.iter().any(|witness| {
+                    witness.function as u32 == packet.detail
+                        && witness.leaf.is_some_and(|(symbol, _)| symbol == leaf.symbol)
+                })
         });
         sum(at_sites).bytes + sum(packets).bytes
     };

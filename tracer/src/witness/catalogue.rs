@@ -170,6 +170,7 @@ pub const TRACEPOINTS: &[TracepointWitness] = &[
     tracepoint("sched_switch", "context switches"),
     tracepoint("block_bio_queue", "disk → page cache, by DMA"),
     tracepoint("net_dev_start_xmit", "socket → NIC, by DMA"),
+    tracepoint("net_dev_xmit", "the end of that"),
     TracepointWitness {
         name: "skb_copy_datagram_iovec",
         sees: "socket → user, by CPU, of the receiver",
