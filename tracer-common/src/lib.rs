@@ -39,14 +39,16 @@ pub enum Event {
     /// the rest as for a copy site. Of a copy out of a packet, `detail` is 1 if it is a
     /// retransmission.
     Leaf,
-    /// A function returned how many bytes it passed on by reference. `detail`: a [`Function`].
+    /// A function returned how many bytes it passed on by reference. `detail`: a [`Function`];
+    /// `kind`: 1 if the pages are memory of a program, 0 if they are not, or are not looked at.
     Reference,
     /// Bytes of a socket's packets were copied inside the kernel. `detail`: a [`Function`];
     /// `kind`: 1 if the packet is a retransmission.
     PacketCopy,
     /// Packet bytes were copied to a program, seen by the tracepoint.
     SkbToUser,
-    /// A read of file content was queued to a block device.
+    /// A read of file content was queued to a block device. `kind`: 1 if into memory of a
+    /// program, past the page cache.
     DiskRead,
     /// A read of file system metadata was queued to a block device.
     DiskMetadata,
@@ -72,6 +74,12 @@ pub enum Function {
     CopyBits,
     /// `skb_copy_and_csum_bits`.
     CopyAndChecksumBits,
+    /// `skb_copy_ubufs`: pages of a zero-copy send that reach a receiver on this machine.
+    CopyUserFragments,
+    /// `skb_zerocopy_iter_stream`: pages of `MSG_ZEROCOPY`.
+    ZeroCopy,
+    /// `filemap_splice_read`.
+    SpliceFromFile,
 }
 
 /// `kind` of a copy whose routine takes no iterator.
@@ -204,6 +212,14 @@ pub struct Layout {
     pub bio_size: u32,
     /// `bio.bi_flags`
     pub bio_flags: u32,
+    /// `bio.bi_io_vec`
+    pub bio_vectors: u32,
+    /// `bio_vec.bv_page`
+    pub vector_page: u32,
+    /// `page.mapping`
+    pub page_mapping: u32,
+    /// `page.compound_head`
+    pub page_head: u32,
     /// Bit number `BIO_CLONED` in `bi_flags`
     pub bio_cloned_bit: u32,
     /// Bit number `__REQ_META` in `bi_opf`
@@ -218,6 +234,14 @@ pub struct Layout {
     pub iter_iov: u32,
     /// `iov_iter.iov_offset`
     pub iter_offset: u32,
+    /// `iov_iter.bvec`
+    pub iter_bvec: u32,
+    /// `sock.__sk_common.skc_num`
+    pub sock_local_port: u32,
+    /// `sock.__sk_common.skc_dport`
+    pub sock_remote_port: u32,
+    /// Enumerator `ITER_BVEC`
+    pub kind_bvec: u32,
     /// Enumerator `ITER_UBUF`
     pub kind_ubuf: u32,
     /// Enumerator `ITER_IOVEC`
@@ -226,8 +250,6 @@ pub struct Layout {
     pub switch_state_argument: u32,
     /// `task_struct.__state`, or `task_struct.state`, where that argument is [`ABSENT`]
     pub task_state: u32,
-    /// No undefined bytes.
-    pub padding: u32,
 }
 
 /// A [`Layout`] field this kernel does not have.
@@ -252,6 +274,10 @@ impl Layout {
         bio_opf: ABSENT,
         bio_size: ABSENT,
         bio_flags: ABSENT,
+        bio_vectors: ABSENT,
+        vector_page: ABSENT,
+        page_mapping: ABSENT,
+        page_head: ABSENT,
         bio_cloned_bit: ABSENT,
         bio_meta_bit: ABSENT,
         bio_argument: ABSENT,
@@ -259,11 +285,14 @@ impl Layout {
         iter_ubuf: ABSENT,
         iter_iov: ABSENT,
         iter_offset: ABSENT,
+        iter_bvec: ABSENT,
+        sock_local_port: ABSENT,
+        sock_remote_port: ABSENT,
+        kind_bvec: ABSENT,
         kind_ubuf: ABSENT,
         kind_iovec: ABSENT,
         switch_state_argument: ABSENT,
         task_state: ABSENT,
-        padding: 0,
     };
 }
 

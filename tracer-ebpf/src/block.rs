@@ -6,6 +6,7 @@ use tracer_common::Event;
 use crate::{
     count::{self, role_in_window},
     kernel::{layout, read},
+    page,
 };
 
 const REQ_OP_MASK: u32 = 0xff;
@@ -35,8 +36,10 @@ fn on_bio(bio: u64, role: u8) -> Option<()> {
         return Some(());
     }
     let metadata = operation >> (layout!(bio_meta_bit) & 31) & 1 != 0;
-    let event = if metadata { Event::DiskMetadata } else { Event::DiskRead };
+    let mut key = count::key(if metadata { Event::DiskMetadata } else { Event::DiskRead }, role);
+    let vectors: u64 = read(bio, layout!(bio_vectors))?;
+    key.kind = u8::from(page::is_anonymous(page::of_vectors(vectors)?));
     let size: u32 = read(bio, layout!(bio_size))?;
-    count::add(count::key(event, role), u64::from(size));
+    count::add(key, u64::from(size));
     Some(())
 }

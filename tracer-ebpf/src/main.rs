@@ -12,6 +12,7 @@ mod fault;
 mod kernel;
 mod netdev;
 mod packet;
+mod page;
 mod sched;
 mod socket;
 mod syscall;

@@ -109,8 +109,8 @@ impl Facts {
             let names = &[tracepoint.name];
             record(&mut self.tracepoints, names, |name| btf.tracepoint_arguments(name));
         }
-        for witness in FUNCTIONS {
-            record(&mut self.functions, witness.candidates, |name| btf.arguments(name));
+        for candidate in FUNCTIONS.iter().flat_map(|witness| witness.candidates) {
+            record(&mut self.functions, &[candidate.symbol], |name| btf.arguments(name));
         }
     }
 
@@ -119,8 +119,8 @@ impl Facts {
         for routine in ROUTINES {
             record(&mut self.symbols, &[routine.name], address);
         }
-        for witness in FUNCTIONS {
-            record(&mut self.symbols, witness.candidates, address);
+        for candidate in FUNCTIONS.iter().flat_map(|witness| witness.candidates) {
+            record(&mut self.symbols, &[candidate.symbol], address);
         }
         for (candidates, ..) in LEAVES {
             record(&mut self.symbols, candidates, address);

@@ -27,7 +27,7 @@ pub use movements::{Payload, observe, unexplained};
 
 use crate::{
     ledger::Side,
-    witness::{Plan, Probe, Tier, sites::CallSite},
+    witness::{Plan, Tier, sites::CallSite},
 };
 
 /// The eBPF programs, built by `build.rs`.
@@ -126,6 +126,7 @@ impl Session {
     pub fn collect(&mut self) -> Result<Counts, SessionError> {
         self.clear::<u32, Task>("TASKS")?;
         self.clear::<u64, Socket>("SOCKETS")?;
+        self.clear::<u32, u64>("SENDERS")?;
         let mut counts = Counts::new(self.verify);
         let mut map = self.map::<PerCpuHashMap<_, Key, Tally>>("COUNTS")?;
         let keys: Vec<Key> = map.keys().flatten().collect();
@@ -217,9 +218,14 @@ impl Session {
             .transpose()
             .map_err(|error| SessionError::Load(error.into()))?;
         for probe in &self.plan.probes {
-            attach_function(&mut self.ebpf, probe, btf.as_ref()).map_err(|error| {
-                SessionError::Attach { target: probe.symbol.to_owned(), error: refusal(&error) }
-            })?;
+            for program in &probe.programs {
+                attach_function(&mut self.ebpf, program, probe.symbol, btf.as_ref()).map_err(
+                    |error| SessionError::Attach {
+                        target: probe.symbol.to_owned(),
+                        error: refusal(&error),
+                    },
+                )?;
+            }
         }
         Ok(())
     }
@@ -272,15 +278,20 @@ impl Drop for Session {
     }
 }
 
-fn attach_function(ebpf: &mut Ebpf, probe: &Probe, btf: Option<&Btf>) -> Result<(), ProgramError> {
-    let program = ebpf.program_mut(probe.program).ok_or(ProgramError::NotLoaded)?;
+fn attach_function(
+    ebpf: &mut Ebpf,
+    name: &str,
+    symbol: &str,
+    btf: Option<&Btf>,
+) -> Result<(), ProgramError> {
+    let program = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
     match (program, btf) {
         (Program::KProbe(program), _) => {
             program.load()?;
-            program.attach(probe.symbol, 0)?;
+            program.attach(symbol, 0)?;
         }
-        (Program::FEntry(program), Some(btf)) => load_fentry(program, probe.symbol, btf)?,
-        (Program::FExit(program), Some(btf)) => load_fexit(program, probe.symbol, btf)?,
+        (Program::FEntry(program), Some(btf)) => load_fentry(program, symbol, btf)?,
+        (Program::FExit(program), Some(btf)) => load_fexit(program, symbol, btf)?,
         _ => return Err(ProgramError::UnexpectedProgramType),
     }
     Ok(())

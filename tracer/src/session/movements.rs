@@ -68,6 +68,7 @@ fn movements(counts: &Counts, plan: &Plan) -> Vec<Movement> {
         movements.extend(packet_copies(counts, side, plan));
         movements.extend(references(counts, side, plan));
         movements.extend(site_copies(counts, side, plan));
+        movements.push(given_to_pipe(counts, side));
         if plan.sites.is_empty() {
             movements.extend(derived_copies(counts, side, plan));
         }
@@ -90,6 +91,7 @@ fn role(side: Side) -> u8 {
 type Way = (Place, Place, Mover);
 
 const TO_NIC: Way = (Place::Socket, Place::Nic, Mover::Dma);
+const FROM_DISK_TO_USER: Way = (Place::Disk, Place::User, Mover::Dma);
 const FROM_DISK: Way = (Place::Disk, Place::PageCache, Mover::Dma);
 const LINEARISED: Way = (Place::Socket, Place::Kernel, Mover::Cpu);
 const RECEIVED: Way = (Place::Socket, Place::User, Mover::Cpu);
@@ -125,13 +127,16 @@ fn sum(entries: impl Iterator<Item = (Key, Tally)>) -> Tally {
 }
 
 fn devices(counts: &Counts, side: Side) -> Vec<Movement> {
-    let disk = counts.total(Event::DiskRead, role(side));
+    let disk = |to_user: u8| {
+        sum(counts.of(Event::DiskRead, role(side)).filter(|(key, _)| key.kind == to_user))
+    };
     let nic = match side {
         Side::Sender => on_bus(counts, Event::NicPayload),
         Side::Receiver => Tally::default(),
     };
     vec![
-        measured(FROM_DISK, side, "block:block_bio_queue", disk),
+        measured(FROM_DISK, side, "block:block_bio_queue", disk(0)),
+        measured(FROM_DISK_TO_USER, side, "block:block_bio_queue", disk(1)),
         measured(TO_NIC, side, "net:net_dev_start_xmit", nic),
         measured(
             RECEIVED,
@@ -142,20 +147,20 @@ fn devices(counts: &Counts, side: Side) -> Vec<Movement> {
     ]
 }
 
-/// Events counted under a function with a program of its own; what it did for packets that were
-/// sent before is left out, as the packets themselves are.
-fn of_function(counts: &Counts, event: Event, side: Side, function: Function) -> Tally {
-    let first = |key: &Key| key.detail == function as u32 && key.kind == 0;
-    sum(counts.of(event, role(side)).filter(|(key, _)| first(key)))
+/// Events counted under a function with a program of its own, of one kind.
+fn of_function(counts: &Counts, event: Event, side: Side, function: Function, kind: u8) -> Tally {
+    let wanted = |key: &Key| (key.detail, key.kind) == (function as u32, kind);
+    sum(counts.of(event, role(side)).filter(|(key, _)| wanted(key)))
 }
 
+/// Copies of packets; of those that were sent before are left out, as the packets themselves are.
 fn packet_copies(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
     let copies = FUNCTIONS.iter().filter(|witness| witness.movement.2 == Mover::Cpu);
     copies
         .map(|witness| Movement {
             verified_bytes: witness
                 .leaf
-                .and_then(|(leaf, _)| {
+                .and_then(|leaf| {
                     Some(leaf_bytes(counts, side, leaf_address(plan, leaf)?, NO_ITERATOR, 0))
                 })
                 .filter(|_| counts.verified),
@@ -163,18 +168,23 @@ fn packet_copies(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
                 witness.movement,
                 side,
                 symbol_of(plan, witness.function),
-                of_function(counts, Event::PacketCopy, side, witness.function),
+                of_function(counts, Event::PacketCopy, side, witness.function, 0),
             )
         })
         .collect()
 }
 
+/// Bytes that were passed on by reference: out of the place the catalogue says, or out of memory
+/// of the program.
 fn references(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
     let references = FUNCTIONS.iter().filter(|witness| witness.movement.2 == Mover::Reference);
     references
-        .map(|witness| {
-            let tally = of_function(counts, Event::Reference, side, witness.function);
-            measured(witness.movement, side, symbol_of(plan, witness.function), tally)
+        .flat_map(|witness| {
+            let (from, to, by) = witness.movement;
+            [(from, 0), (Place::User, 1)].map(|(from, kind)| {
+                let tally = of_function(counts, Event::Reference, side, witness.function, kind);
+                measured((from, to, by), side, symbol_of(plan, witness.function), tally)
+            })
         })
         .collect()
 }
@@ -244,8 +254,7 @@ pub fn unexplained(counts: &Counts, plan: &Plan) -> Vec<String> {
             let again = u32::from(packet.kind) == key.detail;
             again
                 && FUNCTIONS.iter().any(|witness| {
-                    witness.function as u32 == packet.detail
-                        && witness.leaf.is_some_and(|(symbol, _)| symbol == leaf.symbol)
+                    witness.function as u32 == packet.detail && witness.leaf == Some(leaf.symbol)
                 })
         });
         sum(at_sites).bytes + sum(packets).bytes
@@ -319,6 +328,15 @@ fn derived_references(counts: &Counts, side: Side) -> Option<Movement> {
         sum(counts.of(Event::Syscall, role(side)).filter(|(key, _)| key.detail == call as u32));
     let way = (Place::PageCache, Place::Socket, Mover::Reference);
     (side == Side::Sender).then(|| derived(way, side, "return value of sendfile()", sent))
+}
+
+/// What `vmsplice` gave to a pipe; no witness sees it, but the call returns it.
+fn given_to_pipe(counts: &Counts, side: Side) -> Movement {
+    let call = syscalls::Sysno::vmsplice;
+    let given =
+        sum(counts.of(Event::Syscall, role(side)).filter(|(key, _)| key.detail == call as u32));
+    let way = (Place::User, Place::Pipe, Mover::Reference);
+    derived(way, side, "return value of vmsplice()", given)
 }
 
 /// TCP keeps payload in pages, so payload in the linear part of a packet that reached a device

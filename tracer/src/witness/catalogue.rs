@@ -100,42 +100,89 @@ pub const CALLERS: &[Caller] = &[
     caller("anon_pipe_read", Place::Pipe),
 ];
 
-/// A function with a program of its own, entered by fentry or kprobe as the tier has it.
+/// A function with programs of its own, entered by fentry or kprobe as the tier has it.
 #[derive(Debug)]
 pub struct FunctionWitness {
     /// What its events are counted under.
     pub function: Function,
     /// Symbols that do this, newest first; the first one this kernel has is taken.
-    pub candidates: &'static [&'static str],
-    /// Programs: for the kprobe tier and for the fentry tier.
-    pub programs: [&'static str; 2],
+    pub candidates: &'static [Candidate],
+    /// The programs that count.
+    pub programs: Programs,
     /// The movement it proves.
     pub movement: (Place, Place, Mover),
-    /// Where `--verify` puts a breakpoint that sees the same bytes: (routine, count argument).
-    pub leaf: Option<(&'static str, u8)>,
+    /// Where `--verify` puts a breakpoint that sees the same bytes.
+    pub leaf: Option<&'static str>,
+}
+
+/// A symbol of a function, and the programs at its entry where another one is at its return.
+#[derive(Debug)]
+pub struct Candidate {
+    /// Symbol.
+    pub symbol: &'static str,
+    /// What must be seen on the way in.
+    pub entry: Option<Programs>,
+}
+
+/// Names of eBPF programs: for the kprobe tier and for the fentry tier.
+pub type Programs = [&'static str; 2];
+
+const fn function(symbol: &'static str) -> Candidate {
+    Candidate { symbol, entry: None }
 }
 
 /// Functions outside `lib/`, which take a probe at their entry or return.
 pub const FUNCTIONS: &[FunctionWitness] = &[
     FunctionWitness {
         function: Function::SpliceToSocket,
-        // From 6.5 on; before that the TCP stack's own.
-        candidates: &["skb_splice_from_iter", "do_tcp_sendpages"],
+        candidates: &[
+            // From 6.5 on; before that the TCP stack's own.
+            Candidate {
+                symbol: "skb_splice_from_iter",
+                entry: Some(["kprobe_pass_on_iterator", "fentry_pass_on_iterator"]),
+            },
+            Candidate {
+                symbol: "do_tcp_sendpages",
+                entry: Some(["kprobe_pass_on_page", "fentry_pass_on_page"]),
+            },
+        ],
         programs: ["kprobe_splice_to_socket", "fentry_splice_to_socket"],
         movement: (Place::PageCache, Place::Socket, Mover::Reference),
         leaf: None,
     },
     FunctionWitness {
+        function: Function::ZeroCopy,
+        candidates: &[function("skb_zerocopy_iter_stream")],
+        programs: ["kprobe_zero_copy", "fentry_zero_copy"],
+        movement: (Place::User, Place::Socket, Mover::Reference),
+        leaf: None,
+    },
+    FunctionWitness {
+        function: Function::SpliceFromFile,
+        // Up to 6.4 the call site in filemap_read sees it.
+        candidates: &[function("filemap_splice_read")],
+        programs: ["kprobe_splice_from_file", "fentry_splice_from_file"],
+        movement: (Place::PageCache, Place::Pipe, Mover::Reference),
+        leaf: None,
+    },
+    FunctionWitness {
         function: Function::CopyBits,
-        candidates: &["skb_copy_bits"],
+        candidates: &[function("skb_copy_bits")],
         programs: ["kprobe_copy_bits", "fentry_copy_bits"],
         movement: (Place::Socket, Place::Kernel, Mover::Cpu),
-        leaf: Some(("skb_copy_bits", 3)),
+        leaf: Some("skb_copy_bits"),
     },
     FunctionWitness {
         function: Function::CopyAndChecksumBits,
-        candidates: &["skb_copy_and_csum_bits"],
+        candidates: &[function("skb_copy_and_csum_bits")],
         programs: ["kprobe_copy_and_checksum_bits", "fentry_copy_and_checksum_bits"],
+        movement: (Place::Socket, Place::Kernel, Mover::Cpu),
+        leaf: None,
+    },
+    FunctionWitness {
+        function: Function::CopyUserFragments,
+        candidates: &[function("skb_copy_ubufs")],
+        programs: ["kprobe_copy_user_fragments", "fentry_copy_user_fragments"],
         movement: (Place::Socket, Place::Kernel, Mover::Cpu),
         leaf: None,
     },

@@ -55,6 +55,10 @@ pub const ROWS: &[Row] = &[
     field(&["bio.bi_opf"], |l| &mut l.bio_opf),
     field(&["bio.bi_iter.bi_size"], |l| &mut l.bio_size),
     field(&["bio.bi_flags"], |l| &mut l.bio_flags),
+    field(&["bio.bi_io_vec"], |l| &mut l.bio_vectors),
+    field(&["bio_vec.bv_page"], |l| &mut l.vector_page),
+    field(&["page.mapping"], |l| &mut l.page_mapping),
+    field(&["page.compound_head"], |l| &mut l.page_head),
     enumerator("BIO_CLONED", |l| &mut l.bio_cloned_bit),
     enumerator("__REQ_META", |l| &mut l.bio_meta_bit),
     Row {
@@ -66,6 +70,10 @@ pub const ROWS: &[Row] = &[
     optional(field(&["iov_iter.ubuf"], |l| &mut l.iter_ubuf)),
     field(&["iov_iter.__iov", "iov_iter.iov"], |l| &mut l.iter_iov),
     field(&["iov_iter.iov_offset"], |l| &mut l.iter_offset),
+    field(&["iov_iter.bvec"], |l| &mut l.iter_bvec),
+    field(&["sock.__sk_common.skc_num"], |l| &mut l.sock_local_port),
+    field(&["sock.__sk_common.skc_dport"], |l| &mut l.sock_remote_port),
+    enumerator("ITER_BVEC", |l| &mut l.kind_bvec),
     optional(enumerator("ITER_UBUF", |l| &mut l.kind_ubuf)),
     enumerator("ITER_IOVEC", |l| &mut l.kind_iovec),
     // The fourth argument came with 5.18.

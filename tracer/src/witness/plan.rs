@@ -6,8 +6,8 @@ use tracer_common::{Layout, NO_ITERATOR, Site};
 
 use super::{
     catalogue::{
-        CALLERS, FUNCTIONS, FunctionWitness, LEAVES, Need, ROUTINES, Routine, TRACEPOINTS,
-        TracepointWitness,
+        CALLERS, Candidate, FUNCTIONS, FunctionWitness, LEAVES, Need, ROUTINES, Routine,
+        TRACEPOINTS, TracepointWitness,
     },
     layout::{self, UnknownLayout},
     sites::{self, CallSite},
@@ -36,15 +36,15 @@ impl fmt::Display for Tier {
     }
 }
 
-/// A function to probe, and the program for it.
+/// A function to probe, and the programs for it.
 #[derive(Clone, Debug)]
 pub struct Probe {
     /// The catalogue's row.
     pub witness: &'static FunctionWitness,
     /// The symbol this kernel has.
     pub symbol: &'static str,
-    /// The eBPF program of the tier.
-    pub program: &'static str,
+    /// The eBPF programs of the tier, in the order to attach them.
+    pub programs: Vec<&'static str>,
 }
 
 /// A routine for a hardware breakpoint.
@@ -121,19 +121,23 @@ impl Plan {
     }
 
     fn resolve_functions(&mut self, facts: &Facts) {
+        let tier = usize::from(self.tier == Tier::Fentry);
         for witness in FUNCTIONS {
-            let known = |name: &&&str| {
-                facts.symbols.contains_key(**name)
-                    && (self.tier == Tier::Kprobe || facts.functions.contains_key(**name))
+            let known = |candidate: &&Candidate| {
+                facts.symbols.contains_key(candidate.symbol)
+                    && (self.tier == Tier::Kprobe || facts.functions.contains_key(candidate.symbol))
             };
             match witness.candidates.iter().find(known) {
-                Some(symbol) => self.probes.push(Probe {
-                    witness,
-                    symbol,
-                    program: witness.programs[usize::from(self.tier == Tier::Fentry)],
-                }),
+                Some(candidate) => {
+                    let programs = candidate.entry.into_iter().chain([witness.programs]);
+                    self.probes.push(Probe {
+                        witness,
+                        symbol: candidate.symbol,
+                        programs: programs.map(|of_tier| of_tier[tier]).collect(),
+                    });
+                }
                 None => self.missing.push(Missing {
-                    witness: witness.candidates.join(" or "),
+                    witness: symbols(witness).join(" or "),
                     reason: "this kernel has no such function".to_owned(),
                 }),
             }
@@ -185,6 +189,11 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// The names a function may have.
+fn symbols(witness: &FunctionWitness) -> Vec<&'static str> {
+    witness.candidates.iter().map(|candidate| candidate.symbol).collect()
 }
 
 fn leaves(facts: &Facts) -> Vec<Leaf> {
