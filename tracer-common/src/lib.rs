@@ -21,8 +21,8 @@ pub mod marker {
 #[repr(u16)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Event {
-    /// A system call. `detail`: its number; `kind`: 1 if its second argument points into the
-    /// process's mapping of a file. Bytes: its positive return values.
+    /// A system call. `detail`: its number; `kind`: see [`call`]. Bytes: its positive return
+    /// values.
     Syscall = 1,
     /// A page fault taken in user mode.
     FaultUser,
@@ -35,6 +35,8 @@ pub enum Event {
     /// A call to a copy routine. `address`: of the call; `kind`: the iterator's `iter_type`, or
     /// [`NO_ITERATOR`]; `detail`: 1 if the user's memory is a mapping of a file. Bytes: asked for.
     CopySite,
+    /// A function of the program itself that copies was entered. Bytes: its third argument.
+    UserCopy,
     /// A leaf copy routine was entered, seen by a hardware breakpoint. `address`: of the routine;
     /// the rest as for a copy site. Of a copy out of a packet, `detail` is 1 if it is a
     /// retransmission.
@@ -80,6 +82,18 @@ pub enum Function {
     ZeroCopy,
     /// `filemap_splice_read`.
     SpliceFromFile,
+}
+
+/// What a system call's arguments say of its bytes.
+pub mod call {
+    /// Nothing that changes their way.
+    pub const PLAIN: u8 = 0;
+    /// `write` out of the process's mapping of a file.
+    pub const FROM_MAPPING: u8 = 1;
+    /// `splice` into a traced socket.
+    pub const TO_SOCKET: u8 = 2;
+    /// `send` with `MSG_ZEROCOPY`.
+    pub const ZERO_COPY: u8 = 3;
 }
 
 /// `kind` of a copy whose routine takes no iterator.

@@ -5,14 +5,14 @@
 
 use aya_ebpf::{
     bindings::{bpf_perf_event_data, pt_regs},
-    macros::{kprobe, map, perf_event},
+    macros::{kprobe, map, perf_event, uprobe},
     maps::HashMap,
     programs::{PerfEventContext, ProbeContext},
 };
 use tracer_common::{Event, Key, NO_ITERATOR, Site, Task};
 
 use crate::{
-    count::{self, task_in_window},
+    count::{self, role_in_window, task_in_window},
     kernel::{layout, read},
     netdev, socket,
 };
@@ -29,6 +29,15 @@ pub fn copy_site(ctx: ProbeContext) -> u32 {
     // A breakpoint instruction is one byte long, and the kernel reports the address after it,
     // also where it turned the probe into a jump.
     copied(&regs, regs.ip - 1, Event::CopySite);
+    0
+}
+
+/// At the entry of a program's own function that copies: (to, from, bytes).
+#[uprobe]
+pub fn user_copy(ctx: ProbeContext) -> u32 {
+    if let Some(role) = role_in_window() {
+        count::add(count::key(Event::UserCopy, role), ctx.arg(2).unwrap_or(0));
+    }
     0
 }
 

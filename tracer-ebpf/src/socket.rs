@@ -23,9 +23,10 @@ static SENDERS: HashMap<u32, u64> = HashMap::with_max_entries(4096, 0);
 #[map]
 static PASSING_ON: LruHashMap<u64, u8> = LruHashMap::with_max_entries(1024, 0);
 
-/// Starts to trace the socket behind the current process's file descriptor `fd`.
+/// The `struct sock` behind the current process's file descriptor `fd`; of a file that is no
+/// socket, an address that means nothing.
 #[inline(always)]
-pub fn trace(fd: u32, role: u8) -> Option<()> {
+fn of_descriptor(fd: u32) -> Option<u64> {
     // SAFETY: the helper has no preconditions.
     let task = unsafe { bpf_get_current_task() };
     let files: u64 = read(task, layout!(task_files))?;
@@ -33,12 +34,24 @@ pub fn trace(fd: u32, role: u8) -> Option<()> {
     let descriptors: u64 = read(table, layout!(fdtable_fd))?;
     let file: u64 = read(descriptors, fd.checked_mul(8)?)?;
     let socket: u64 = read(file, layout!(file_private_data))?;
-    let sock: u64 = read(socket, layout!(socket_sk))?;
+    read(socket, layout!(socket_sk))
+}
+
+/// Starts to trace the socket behind the current process's file descriptor `fd`.
+#[inline(always)]
+pub fn trace(fd: u32, role: u8) -> Option<()> {
+    let sock = of_descriptor(fd)?;
     let state = Socket { role, sequence_known: [0; 2], padding: 0, next_sequence: [0; 2] };
     SOCKETS.insert(sock, state, 0).ok()?;
     let local: u16 = read(sock, layout!(sock_local_port))?;
     let remote: u16 = read(sock, layout!(sock_remote_port))?;
     SENDERS.insert(ports(local.to_be(), remote), sock, 0).ok()
+}
+
+/// Whether the current process's file descriptor `fd` is a traced socket.
+#[inline(always)]
+pub fn is_traced(fd: u32) -> bool {
+    of_descriptor(fd).is_some_and(|sock| SOCKETS.get_ptr(sock).is_some())
 }
 
 /// Source and destination port as they lie in a TCP header.

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{bindings::pt_regs, macros::raw_tracepoint, programs::RawTracePointContext};
 use aya_log_ebpf::debug;
-use tracer_common::{Event, Key, Task, marker, window};
+use tracer_common::{Event, Key, Task, call, marker, window};
 
 use crate::{
     count::{self, current_task, task_in_window},
@@ -10,8 +10,13 @@ use crate::{
     socket,
 };
 
+const SYS_WRITE: u32 = 1;
 const SYS_MMAP: u32 = 9;
+const SYS_SENDTO: u32 = 44;
+const SYS_SENDMSG: u32 = 46;
 const SYS_PRCTL: u32 = 157;
+const SYS_SPLICE: u32 = 275;
+const MSG_ZEROCOPY: u64 = 0x400_0000;
 const MAP_ANONYMOUS: u64 = 0x20;
 
 /// Reads a register of the `pt_regs` at `$regs`.
@@ -42,14 +47,33 @@ fn on_enter(ctx: &RawTracePointContext, task: *mut Task) {
     }
 }
 
-/// `kind` is 1 if the second argument, a buffer for `read` and `write`, lies in the file mapping.
 #[inline(always)]
 fn syscall_key(task: *mut Task, regs: u64, number: u32) -> Key {
     // SAFETY: the map gave the pointer.
-    let (role, start, end) = unsafe { ((*task).role, (*task).mapping_start, (*task).mapping_end) };
-    let mapped =
-        end != 0 && register!(regs, rsi).is_some_and(|buffer| (start..end).contains(&buffer));
-    Key { kind: u8::from(mapped), detail: number, ..count::key(Event::Syscall, role) }
+    let role = unsafe { (*task).role };
+    let kind = match number {
+        SYS_SPLICE if register!(regs, rdx).is_some_and(|fd| socket::is_traced(fd as u32)) => {
+            call::TO_SOCKET
+        }
+        SYS_SENDTO if zero_copy(register!(regs, r10)) => call::ZERO_COPY,
+        SYS_SENDMSG if zero_copy(register!(regs, rdx)) => call::ZERO_COPY,
+        SYS_WRITE if in_mapping(task, register!(regs, rsi)) => call::FROM_MAPPING,
+        _ => call::PLAIN,
+    };
+    Key { kind, detail: number, ..count::key(Event::Syscall, role) }
+}
+
+#[inline(always)]
+fn zero_copy(flags: Option<u64>) -> bool {
+    flags.is_some_and(|flags| flags & MSG_ZEROCOPY != 0)
+}
+
+/// Whether an address lies in the file that the process mapped.
+#[inline(always)]
+fn in_mapping(task: *mut Task, address: Option<u64>) -> bool {
+    // SAFETY: the map gave the pointer.
+    let (start, end) = unsafe { ((*task).mapping_start, (*task).mapping_end) };
+    address.is_some_and(|address| (start..end).contains(&address))
 }
 
 #[inline(always)]

@@ -37,18 +37,21 @@ impl Child {
     /// Runs it; an error goes to the driver as an event.
     pub fn run(self) -> ExitCode {
         match self {
-            Self::Sender(args) => finish(sender::run(&args), |what| SenderEvent::Error { what }),
-            Self::Consumer(args) => {
-                finish(consumer::run(&args), |what| ConsumerEvent::Error { what })
-            }
+            Self::Sender(args) => finish(sender::run(&args), |error| match error {
+                Error::Unsupported { reason } => SenderEvent::Unsupported { reason },
+                error => SenderEvent::Error { what: error.to_string() },
+            }),
+            Self::Consumer(args) => finish(consumer::run(&args), |error| ConsumerEvent::Error {
+                what: error.to_string(),
+            }),
         }
     }
 }
 
-fn finish<E: Serialize>(result: Result<()>, event: impl FnOnce(String) -> E) -> ExitCode {
+fn finish<E: Serialize>(result: Result<()>, event: impl FnOnce(Error) -> E) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
     // There is nobody else to tell if that fails too.
-    let _ = say(&event(error.to_string()));
+    let _ = say(&event(error));
     ExitCode::FAILURE
 }
 

@@ -13,7 +13,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    Cache, Error, Outcome, Payload, STRATEGIES, Shape,
+    Cache, Error, Outcome, Payload, Shape,
     child::Child,
     consumer,
     consumer::ListenArgs,
@@ -67,7 +67,7 @@ struct SendArgs {
 pub fn run(cli: Cli) -> ExitCode {
     let done = match cli.verb {
         Verb::Consume(args) => consumer::consume(&args).map_err(Into::into),
-        Verb::List => list(),
+        Verb::List => strategy::write_list(&mut io::stdout().lock()).map_err(Into::into),
         Verb::Send(args) => send(&args),
         Verb::Child(child) => return child.run(),
     };
@@ -78,14 +78,6 @@ pub fn run(cli: Cli) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn list() -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    for strategy in STRATEGIES {
-        writeln!(out, "{:<12} {}", strategy.name(), strategy.summary())?;
-    }
-    Ok(())
 }
 
 fn send(args: &SendArgs) -> anyhow::Result<()> {

@@ -96,7 +96,8 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Starts one and waits until it is set up. `exe` as for [`Consumer::start`].
+    /// Starts one and waits until it is set up. `exe` as for [`Consumer::start`]. A strategy that
+    /// cannot run here is an [`Error::Unsupported`].
     pub async fn prepare(exe: &Path, spec: &SenderSpec<'_>) -> Result<Self> {
         let limit = START_TIMEOUT
             + Duration::from_secs(spec.payload.shape().bytes() / SLOWEST_BYTES_PER_SECOND);
@@ -104,6 +105,7 @@ impl Sender {
         let mut process = Process::start("sender", exe, sender_arguments(spec), Some(file))?;
         match process.event(Some(limit)).await? {
             SenderEvent::Ready(ready) => Ok(Self { process, ready }),
+            SenderEvent::Unsupported { reason } => Err(Error::Unsupported { reason }),
             SenderEvent::Error { what } => Err(Error::Child(what)),
             SenderEvent::Done(_) => Err(process.ended().await),
         }
@@ -137,6 +139,7 @@ impl Sender {
         let _ = self.process.stdin.write_all(format!("{GO}\n").as_bytes()).await;
         match self.process.event(None).await? {
             SenderEvent::Done(outcome) => Ok(outcome),
+            SenderEvent::Unsupported { reason } => Err(Error::Unsupported { reason }),
             SenderEvent::Error { what } => Err(Error::Child(what)),
             SenderEvent::Ready(_) => Err(self.process.ended().await),
         }

@@ -21,6 +21,12 @@ pub enum Error {
         /// All names.
         known: String,
     },
+    /// The strategy cannot run here: no fault of the run, and no reason to stop the others.
+    #[error("not possible here: {reason}")]
+    Unsupported {
+        /// What is missing, in one line.
+        reason: String,
+    },
     /// Nothing to send, or too much to count.
     #[error(
         "{messages} messages of {message_bytes} bytes cannot be sent: take at least one message of at least one byte, and less than 8 EiB of all"
@@ -188,5 +194,27 @@ impl Error {
     ) -> impl FnOnce(E) -> Self {
         let tried = tried.into();
         move |cause| Self::Os { tried, cause: cause.into(), advice }
+    }
+
+    /// For `map_err`: a call failed that some kernels do not know, or do not allow.
+    pub(crate) fn refused<E: Into<io::Error>>(
+        tried: impl Into<String>,
+        advice: &'static str,
+    ) -> impl FnOnce(E) -> Self {
+        let tried = tried.into();
+        move |cause| {
+            let cause = cause.into();
+            match cause.raw_os_error() {
+                Some(
+                    libc::ENOSYS
+                    | libc::EPERM
+                    | libc::EACCES
+                    | libc::EINVAL
+                    | libc::EOPNOTSUPP
+                    | libc::ENOPROTOOPT,
+                ) => Self::Unsupported { reason: format!("cannot {tried}: {cause}: {advice}") },
+                _ => Self::Os { tried, cause, advice },
+            }
+        }
     }
 }

@@ -34,6 +34,11 @@ pub enum SenderEvent {
     Ready(Ready),
     /// The transfer is done, and the consumer confirmed every byte.
     Done(Outcome),
+    /// The strategy cannot run here.
+    Unsupported {
+        /// Why, in one line.
+        reason: String,
+    },
     /// It gives up.
     Error {
         /// Why, in one line.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::documents::Strategy;
 use super::finding::{Finding, reasons, verdict};
 use super::{Condition, Quantity, Verdict, calls, path};
-use crate::ledger::{Observation, Provenance};
+use crate::ledger::{Mover, Observation, Provenance};
 
 /// A number of the documents beside the measured one.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -33,7 +33,7 @@ pub fn judge(quantity: Quantity, observed: &Observation, conditions: &[Condition
         return Judgement {
             quantity,
             documented: None,
-            measured: number,
+            measured: number.filter(|_| quantity.is_whole(observed)),
             provenance,
             verdict: None,
             reasons: Vec::new(),
@@ -76,11 +76,22 @@ impl Quantity {
         }
     }
 
-    /// Measured, unless a part of the number is derived.
+    fn rests_on(self, by: Mover) -> bool {
+        self.counts(by) || (by == Mover::Reference && self.counts(Mover::Cpu))
+    }
+
+    /// Whether the number leaves out nothing that is known to have happened: payload that arrived
+    /// must have entered the socket by a copy or by reference.
+    fn is_whole(self, observed: &Observation) -> bool {
+        !self.counts(Mover::Cpu) || observed.unaccounted() <= 0
+    }
+
+    /// Measured, unless a part of the number is derived. That a byte was not copied by the CPU is
+    /// known from its having gone by reference.
     fn provenance(self, observed: &Observation) -> Provenance {
         observed
             .sent()
-            .filter(|movement| self.counts(movement.by) && movement.bytes > 0)
+            .filter(|movement| self.rests_on(movement.by) && movement.bytes > 0)
             .map(|movement| movement.provenance)
             .max()
             .unwrap_or(Provenance::Measured)

@@ -86,13 +86,13 @@ fn empty(style: &Style) -> Table {
 fn cells(row: &StrategyRow) -> Vec<Cell> {
     match row {
         StrategyRow::Measured(measured) => {
-            let mut cells = vec![bold(Cell::new(&measured.name))];
+            let mut cells = vec![bold(Cell::new(words::folded(&measured.name)))];
             cells.extend(measured.quantities.iter().map(compared));
             cells.extend([words::faults(measured), words::switches(measured)].map(Cell::new));
             cells
         }
         StrategyRow::Skipped(skipped) => {
-            let mut cells = vec![bold(Cell::new(&skipped.name))];
+            let mut cells = vec![bold(Cell::new(words::folded(&skipped.name)))];
             cells.extend((1..HEADINGS.len()).map(|_| Cell::new("–")));
             cells
         }

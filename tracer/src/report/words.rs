@@ -9,6 +9,23 @@ use crate::{
 /// How many witnesses of one movement are named before the rest is only counted.
 const NAMED_WITNESSES: usize = 2;
 
+/// Columns of a strategy's name before it goes on in another line.
+const NAME_WIDTH: usize = 14;
+
+/// A strategy's name, in lines that end at its hyphens.
+pub(super) fn folded(name: &str) -> String {
+    let mut lines = vec![String::new()];
+    for part in name.split_inclusive('-') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() || line.len() + part.len() <= NAME_WIDTH => {
+                line.push_str(part);
+            }
+            _ => lines.push(part.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
 /// The sign of a verdict.
 pub(super) fn mark(verdict: Verdict) -> char {
     match verdict {
@@ -167,6 +184,12 @@ pub(super) fn lost(events: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_names_end_their_lines_at_hyphens() {
+        let names = ["read-write", "pread-writev", "mmap-populate-write"].map(folded);
+        assert_eq!(names, ["read-write", "pread-writev", "mmap-populate-\nwrite"]);
+    }
 
     #[test]
     fn sizes_are_short() {

@@ -2,6 +2,7 @@
 
 mod attach;
 mod counts;
+mod derived;
 mod diagnostics;
 mod misses;
 mod movements;
@@ -10,13 +11,17 @@ pub mod trial;
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
+    path::Path,
     time::Instant,
 };
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
     maps::{HashMap, MapData, PerCpuArray, PerCpuHashMap},
-    programs::{FEntry, FExit, KProbe, PerfEvent, Program, ProgramError, RawTracePoint},
+    programs::{
+        FEntry, FExit, KProbe, PerfEvent, Program, ProgramError, RawTracePoint, UProbe,
+        uprobe::UProbeScope,
+    },
 };
 use tracer_common::{
     Key, NO_ITERATOR, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, window,
@@ -108,6 +113,24 @@ impl Session {
     /// Passes on what the programs say of themselves to the log. Needs a tokio runtime.
     pub fn log(&mut self) -> Result<(), SessionError> {
         diagnostics::forward(&mut self.ebpf)
+    }
+
+    /// Counts what programs that run the file `program` copy themselves, in a function of theirs
+    /// whose third argument is a count of bytes, as `memcpy` has it.
+    pub fn watch_user_copies(
+        &mut self,
+        program: &Path,
+        function: &str,
+    ) -> Result<(), SessionError> {
+        let name = "user_copy";
+        let probe: &mut UProbe = Self::program(&mut self.ebpf, name)?;
+        probe.load().map_err(|error| program_error(name, &error))?;
+        probe.attach(function, program, UProbeScope::AllProcesses).map(drop).map_err(|error| {
+            SessionError::Attach {
+                target: format!("{function} in {}", program.display()),
+                error: refusal(&error),
+            }
+        })
     }
 
     /// Starts to count for a process. A sender's window opens at its marker, a receiver's at once.

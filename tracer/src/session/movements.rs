@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tracer_common::{Event, Function, Key, NO_ITERATOR, ROLE_RECEIVER, ROLE_SENDER, Tally};
 
-use super::Counts;
+use super::{Counts, derived};
 use crate::{
     ledger::{Movement, Mover, Observation, Place, Provenance, Side, merge},
     witness::{
@@ -64,19 +64,12 @@ fn syscall_name(number: u32) -> String {
 fn movements(counts: &Counts, plan: &Plan) -> Vec<Movement> {
     let mut movements = Vec::new();
     for side in [Side::Sender, Side::Receiver] {
-        movements.extend(devices(counts, side));
+        movements.extend(in_every_tier(counts, side));
         movements.extend(packet_copies(counts, side, plan));
         movements.extend(references(counts, side, plan));
         movements.extend(site_copies(counts, side, plan));
-        movements.push(given_to_pipe(counts, side));
-        if plan.sites.is_empty() {
-            movements.extend(derived_copies(counts, side, plan));
-        }
-        if plan.probes.is_empty() {
-            movements.extend(linearised(counts, side));
-            movements.extend(derived_references(counts, side));
-        }
     }
+    movements.extend(derived::movements(counts, plan));
     movements.retain(|movement| movement.bytes > 0);
     movements
 }
@@ -88,15 +81,22 @@ fn role(side: Side) -> u8 {
     }
 }
 
-type Way = (Place, Place, Mover);
+/// From where, to where, and what moved the bytes.
+pub(super) type Way = (Place, Place, Mover);
 
 const TO_NIC: Way = (Place::Socket, Place::Nic, Mover::Dma);
 const FROM_DISK_TO_USER: Way = (Place::Disk, Place::User, Mover::Dma);
 const FROM_DISK: Way = (Place::Disk, Place::PageCache, Mover::Dma);
-const LINEARISED: Way = (Place::Socket, Place::Kernel, Mover::Cpu);
+const IN_USER: Way = (Place::User, Place::User, Mover::Cpu);
+const USER_COPY: &str = "uprobe on the program's copying function";
 const RECEIVED: Way = (Place::Socket, Place::User, Mover::Cpu);
 
-fn measured((from, to, by): Way, side: Side, witness: impl Into<String>, tally: Tally) -> Movement {
+pub(super) fn measured(
+    (from, to, by): Way,
+    side: Side,
+    witness: impl Into<String>,
+    tally: Tally,
+) -> Movement {
     Movement {
         from,
         to,
@@ -110,23 +110,19 @@ fn measured((from, to, by): Way, side: Side, witness: impl Into<String>, tally: 
     }
 }
 
-fn derived(way: Way, side: Side, witness: impl Into<String>, tally: Tally) -> Movement {
-    Movement { provenance: Provenance::Derived, ..measured(way, side, witness, tally) }
-}
-
 /// A sum over packets given to devices on a bus; a virtual device moves nothing by DMA.
 fn on_bus(counts: &Counts, event: Event) -> Tally {
     sum(counts.of(event, ROLE_SENDER).filter(|(key, _)| key.kind == 1))
 }
 
-fn sum(entries: impl Iterator<Item = (Key, Tally)>) -> Tally {
+pub(super) fn sum(entries: impl Iterator<Item = (Key, Tally)>) -> Tally {
     entries.fold(Tally::default(), |total, (_, tally)| Tally {
         bytes: total.bytes + tally.bytes,
         calls: total.calls + tally.calls,
     })
 }
 
-fn devices(counts: &Counts, side: Side) -> Vec<Movement> {
+fn in_every_tier(counts: &Counts, side: Side) -> Vec<Movement> {
     let disk = |to_user: u8| {
         sum(counts.of(Event::DiskRead, role(side)).filter(|(key, _)| key.kind == to_user))
     };
@@ -135,6 +131,7 @@ fn devices(counts: &Counts, side: Side) -> Vec<Movement> {
         Side::Receiver => Tally::default(),
     };
     vec![
+        measured(IN_USER, side, USER_COPY, counts.total(Event::UserCopy, role(side))),
         measured(FROM_DISK, side, "block:block_bio_queue", disk(0)),
         measured(FROM_DISK_TO_USER, side, "block:block_bio_queue", disk(1)),
         measured(TO_NIC, side, "net:net_dev_start_xmit", nic),
@@ -292,61 +289,6 @@ fn way_of(site: &CallSite, key: Key, plan: &Plan) -> Option<Way> {
     Some(if site.routine.from_iterator { (other, place, by) } else { (place, other, by) })
 }
 
-/// System calls that say in their return value how many bytes moved, where no function probe
-/// sees the copy: (number, way, and the same out of the mapping of a file).
-const BYTES_RETURNED: &[(syscalls::Sysno, Way, Way)] = {
-    use syscalls::Sysno;
-    const READ: Way = (Place::PageCache, Place::User, Mover::Cpu);
-    const WRITE: Way = (Place::User, Place::Socket, Mover::Cpu);
-    const WRITE_MAPPED: Way = (Place::PageCache, Place::Socket, Mover::Cpu);
-    &[(Sysno::read, READ, READ), (Sysno::write, WRITE, WRITE_MAPPED)]
-};
-
-/// Only the sender's: what its system calls read and write is known, a file and a socket.
-fn derived_copies(counts: &Counts, side: Side, _plan: &Plan) -> Vec<Movement> {
-    if side == Side::Receiver {
-        return Vec::new();
-    }
-    let of_call = |call: syscalls::Sysno, mapped: u8| {
-        sum(counts
-            .of(Event::Syscall, ROLE_SENDER)
-            .filter(move |(key, _)| key.detail == call as u32 && key.kind == mapped))
-    };
-    BYTES_RETURNED
-        .iter()
-        .flat_map(|&(call, way, mapped_way)| {
-            let witness = format!("return value of {}()", call.name());
-            [(way, 0), (mapped_way, 1)]
-                .map(|(way, mapped)| derived(way, side, witness.clone(), of_call(call, mapped)))
-        })
-        .collect()
-}
-
-fn derived_references(counts: &Counts, side: Side) -> Option<Movement> {
-    let call = syscalls::Sysno::sendfile;
-    let sent =
-        sum(counts.of(Event::Syscall, role(side)).filter(|(key, _)| key.detail == call as u32));
-    let way = (Place::PageCache, Place::Socket, Mover::Reference);
-    (side == Side::Sender).then(|| derived(way, side, "return value of sendfile()", sent))
-}
-
-/// What `vmsplice` gave to a pipe; no witness sees it, but the call returns it.
-fn given_to_pipe(counts: &Counts, side: Side) -> Movement {
-    let call = syscalls::Sysno::vmsplice;
-    let given =
-        sum(counts.of(Event::Syscall, role(side)).filter(|(key, _)| key.detail == call as u32));
-    let way = (Place::User, Place::Pipe, Mover::Reference);
-    derived(way, side, "return value of vmsplice()", given)
-}
-
-/// TCP keeps payload in pages, so payload in the linear part of a packet that reached a device
-/// was copied there.
-fn linearised(counts: &Counts, side: Side) -> Option<Movement> {
-    let linear = counts.total(Event::NicLinear, role(side));
-    let witness = "net:net_dev_start_xmit, payload in the linear part";
-    (side == Side::Sender).then(|| derived(LINEARISED, side, witness, linear))
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -453,9 +395,8 @@ mod tests {
     #[test]
     fn without_call_sites_what_system_calls_return_stands_in() {
         let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
-        let of = |call: syscalls::Sysno, mapped| {
-            let counted =
-                Counted::default().with(key(Event::Syscall, mapped, call as u32, 0), BYTES);
+        let of = |call: syscalls::Sysno, kind| {
+            let counted = Counted::default().with(key(Event::Syscall, kind, call as u32, 0), BYTES);
             ways(&counted.0, &plan)
         };
         assert_eq!(of(syscalls::Sysno::read, 0), [(PageCache, User, Cpu, Derived)]);

@@ -1,6 +1,6 @@
 //! The system calls of the strategies: made directly, finished when partial, and counted.
 
-use std::os::fd::BorrowedFd;
+use std::{io::IoSlice, os::fd::BorrowedFd};
 
 use rustix::io::{self, Errno};
 
@@ -13,16 +13,37 @@ pub fn read_full(
     buffer: &mut [u8],
     tally: &mut Tally,
 ) -> Result<(), Failure> {
+    fill(buffer, tally, |_, rest, tally| counted("read", tally, || io::read(file, &mut *rest)))
+}
+
+/// Fills the buffer from the file's bytes at `offset`.
+pub fn pread_full(
+    file: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    offset: u64,
+    tally: &mut Tally,
+) -> Result<(), Failure> {
+    fill(buffer, tally, |done, rest, tally| {
+        counted("pread64", tally, || io::pread(file, &mut *rest, offset + done as u64))
+    })
+}
+
+/// Has `read` fill the buffer; it is given how much was done before, and the rest.
+fn fill(
+    buffer: &mut [u8],
+    tally: &mut Tally,
+    mut read: impl FnMut(usize, &mut [u8], &mut Tally) -> Result<usize, Failure>,
+) -> Result<(), Failure> {
     let mut done = 0;
     while done < buffer.len() {
         let rest = &mut buffer[done..];
         let asked = rest.len();
-        let read = counted("read", tally, || io::read(file, &mut *rest))?;
-        if read == 0 {
+        let some = read(done, rest, tally)?;
+        if some == 0 {
             return Err(Failure::EndOfFile);
         }
-        tally.partial_reads += u64::from(read < asked);
-        done += read;
+        tally.partial_reads += u64::from(some < asked);
+        done += some;
     }
     Ok(())
 }
@@ -34,6 +55,23 @@ pub fn write_all(socket: BorrowedFd<'_>, bytes: &[u8], tally: &mut Tally) -> Res
         let written = counted("write", tally, || io::write(socket, rest))?;
         note_sent(written, rest.len(), tally);
         rest = &rest[written..];
+    }
+    Ok(())
+}
+
+/// Writes all of both parts to the socket, as one.
+pub fn writev_all(
+    socket: BorrowedFd<'_>,
+    parts: [&[u8]; 2],
+    tally: &mut Tally,
+) -> Result<(), Failure> {
+    let mut parts = parts.map(IoSlice::new);
+    let mut rest = &mut parts[..];
+    while !rest.is_empty() {
+        let asked = rest.iter().map(|part| part.len()).sum();
+        let written = counted("writev", tally, || io::writev(socket, rest))?;
+        note_sent(written, asked, tally);
+        IoSlice::advance_slices(&mut rest, written);
     }
     Ok(())
 }
@@ -72,7 +110,8 @@ pub fn counted<T>(
     }
 }
 
-fn note_sent(sent: usize, asked: usize, tally: &mut Tally) {
+/// Notes what a call handed to the socket.
+pub fn note_sent(sent: usize, asked: usize, tally: &mut Tally) {
     tally.sent += sent as u64;
     tally.partial_writes += u64::from(sent < asked);
 }

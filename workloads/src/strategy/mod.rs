@@ -1,18 +1,43 @@
-//! The ways from a file to a socket. A new one is one new file here, and one line in
-//! [`STRATEGIES`].
+//! The ways from a file, or from memory, to a socket. A new one is one new file here, and one line
+//! in [`STRATEGIES`]: see `docs/new-strategy.md`.
 
-use std::os::fd::BorrowedFd;
+use std::{io, os::fd::BorrowedFd};
 
 use crate::{Error, Result, Shape, tally::Tally};
 
 mod calls;
+mod mapped;
+mod memory;
+mod mmap_heap_write;
+mod mmap_populate_write;
+mod mmap_touch_write;
 mod mmap_write;
+mod odirect_write;
+mod pipe;
+mod pread_writev;
 mod read_write;
 mod sendfile;
+mod splice;
+mod vmsplice;
+mod write;
 
-/// Every strategy, in the order of the documents.
-pub static STRATEGIES: &[&dyn Strategy] =
-    &[&read_write::ReadWrite, &mmap_write::MmapWrite, &sendfile::Sendfile];
+pub use mmap_heap_write::USER_COPY;
+
+/// Every strategy: those of the documents in their order, then others from a file, then those from
+/// memory.
+pub static STRATEGIES: &[&dyn Strategy] = &[
+    &read_write::ReadWrite,
+    &mmap_write::MmapWrite,
+    &sendfile::Sendfile,
+    &pread_writev::PreadWritev,
+    &splice::Splice,
+    &odirect_write::OdirectWrite,
+    &mmap_touch_write::MmapTouchWrite,
+    &mmap_populate_write::MmapPopulateWrite,
+    &mmap_heap_write::MmapHeapWrite,
+    &write::Write,
+    &vmsplice::Vmsplice,
+];
 
 /// The strategy of this name.
 pub fn find(name: &str) -> Result<&'static dyn Strategy> {
@@ -20,6 +45,14 @@ pub fn find(name: &str) -> Result<&'static dyn Strategy> {
         let known: Vec<_> = STRATEGIES.iter().map(|strategy| strategy.name()).collect();
         Error::UnknownStrategy { name: name.to_owned(), known: known.join(", ") }
     })
+}
+
+/// Writes every strategy with the kernel it needs and a line of explanation.
+pub fn write_list(out: &mut dyn io::Write) -> io::Result<()> {
+    for strategy in STRATEGIES {
+        writeln!(out, "{:<19} {:<13} {}", strategy.name(), strategy.needs(), strategy.summary())?;
+    }
+    Ok(())
 }
 
 /// What to send, and where to.
@@ -33,7 +66,8 @@ pub struct Job<'a> {
     pub shape: Shape,
 }
 
-/// One way to send the messages of a file to a socket.
+/// One way to send the messages of a file to a socket: from the file itself, or from memory that
+/// was filled from it outside the window.
 pub trait Strategy: Sync {
     /// Its name on the command line and in every report.
     fn name(&self) -> &'static str;
@@ -41,7 +75,11 @@ pub trait Strategy: Sync {
     /// One line on what it does.
     fn summary(&self) -> &'static str;
 
-    /// Set-up, outside the window: whatever a broker does once, and not for a message.
+    /// The kernel it needs, such as `Linux 4.14`.
+    fn needs(&self) -> &'static str;
+
+    /// Set-up, outside the window: whatever a broker does once, and not for a message. What this
+    /// kernel, disk or message size does not allow is an [`Error::Unsupported`].
     fn prepare<'a>(&self, job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>>;
 }
 
@@ -65,6 +103,16 @@ pub enum Failure {
         /// What the kernel said.
         errno: rustix::io::Errno,
     },
+}
+
+impl Failure {
+    /// As an error of the set-up, outside the window.
+    fn outside(self, tried: &str) -> Error {
+        match self {
+            Self::EndOfFile => Error::os(tried)(io::ErrorKind::UnexpectedEof),
+            Self::Call { errno, .. } => Error::os(tried)(errno),
+        }
+    }
 }
 
 /// Memory for one message that is already there: writing to it takes no page fault.

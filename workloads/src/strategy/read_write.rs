@@ -14,6 +14,10 @@ impl Strategy for ReadWrite {
         "read() each message into a buffer, write() it to the socket"
     }
 
+    fn needs(&self) -> &'static str {
+        "any Linux"
+    }
+
     fn prepare<'a>(&self, job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
         Ok(Box::new(Prepared { job: *job, buffer: touched_buffer(job.shape.message_len()) }))
     }

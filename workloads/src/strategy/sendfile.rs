@@ -14,6 +14,10 @@ impl Strategy for Sendfile {
         "sendfile() each message from the file to the socket"
     }
 
+    fn needs(&self) -> &'static str {
+        "Linux 2.2"
+    }
+
     fn prepare<'a>(&self, job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
         Ok(Box::new(Prepared { job: *job }))
     }

@@ -24,7 +24,8 @@ const WIDTH: u16 = 100;
 /// Runs the verb. The exit status is 0 if every strategy was measured, 128 + n after signal n.
 pub fn run(options: Options, verbose: bool) -> anyhow::Result<ExitCode> {
     if options.list {
-        return list();
+        workloads::strategy::write_list(&mut io::stdout().lock())?;
+        return Ok(ExitCode::SUCCESS);
     }
     // Before the run, so that a long one never ends in "permission denied".
     let output = options.output.as_deref().map(create).transpose()?;
@@ -42,14 +43,6 @@ pub fn run(options: Options, verbose: bool) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::from(128 + signal))
         }
     }
-}
-
-fn list() -> anyhow::Result<ExitCode> {
-    let mut out = io::stdout().lock();
-    for strategy in workloads::STRATEGIES {
-        writeln!(out, "{:12} {}", strategy.name(), strategy.summary())?;
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn create(path: &Path) -> anyhow::Result<File> {

@@ -53,26 +53,33 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
     let nic = Nic::towards(to)?;
     let _guard = scatter_gather(options.nic_sg, &nic)?;
 
-    progress.say("writing the payload");
-    let payload = workloads::Payload::create(&options.dir, shape, rand::random())?;
-
     progress.say("attaching to the kernel");
     let mut session = Session::start(plan, options.verify)?;
+    let program = std::fs::read_link(SELF).context("cannot find the running program's file")?;
+    session.watch_user_copies(&program, workloads::strategy::USER_COPY)?;
     if verbose {
         session.log()?;
     }
 
     let mut outcomes = Vec::new();
     let mut warnings = Vec::new();
+    let mut disk = String::new();
     for strategy in strategies {
         progress.say(format!("measuring {}", strategy.name()));
+        // A file of its own for each: packets of the last one may still refer to its pages, and
+        // those cannot be dropped from the page cache.
+        let payload = workloads::Payload::create(&options.dir, shape, rand::random())?;
+        disk = payload.disk().to_string();
         let spec =
             SenderSpec { strategy: strategy.name(), payload: &payload, to, cache: options.cache };
         let run = Run { session: &mut session, consumer: consumer.as_ref(), spec };
-        let (observation, caveats) =
-            run.measure().await.with_context(|| strategy.name().to_owned())?;
-        outcomes.push(Outcome::from(observation));
-        warnings.extend(caveats);
+        match run.measure().await {
+            Ok((observation, caveats)) => {
+                outcomes.push(Outcome::from(observation));
+                warnings.extend(caveats);
+            }
+            Err(error) => outcomes.push(skipped(strategy.name(), error)?),
+        }
     }
     let environment = Environment {
         kernel: kernel.facts.release.clone(),
@@ -81,7 +88,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
         scatter_gather: nic.scatter_gather().unwrap_or(true),
         nic: nic.label(),
         cache: options.cache,
-        disk: payload.disk().to_string(),
+        disk,
     };
     let sent = Payload { message_bytes: shape.message_bytes(), messages: shape.messages() };
     let mut report = Report::new(environment, sent, &outcomes);
@@ -146,6 +153,14 @@ fn location() -> Where {
     match std::env::var("COPYTRACE_WHERE").as_deref() {
         Ok("vm") => Where::Vm,
         _ => Where::Host,
+    }
+}
+
+/// What cannot run here is a row with the reason; anything else ends the run.
+fn skipped(strategy: &str, error: anyhow::Error) -> anyhow::Result<Outcome> {
+    match error.downcast_ref() {
+        Some(workloads::Error::Unsupported { reason }) => Ok(Outcome::skipped(strategy, reason)),
+        _ => Err(error.context(strategy.to_owned())),
     }
 }
 

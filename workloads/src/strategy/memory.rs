@@ -1,0 +1,92 @@
+//! Memory of the strategies: the payload's file mapped, and buffers of whole pages.
+
+use std::{
+    ffi::c_void,
+    ops::{Deref, DerefMut},
+    os::fd::BorrowedFd,
+    ptr, slice,
+};
+
+use rustix::mm::{MapFlags, ProtFlags};
+
+use super::{Failure, Job, calls};
+use crate::{Error, Result, tally::Tally};
+
+/// What `mmap` gave, until it is dropped.
+struct Region {
+    start: *mut c_void,
+    length: usize,
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // SAFETY: `mmap` gave it, and nobody holds a part of it any longer. It cannot fail with the
+        // range `mmap` gave.
+        let _ = unsafe { rustix::mm::munmap(self.start, self.length) };
+    }
+}
+
+/// A file in memory, to be read only.
+pub struct Mapping(Region);
+
+impl Mapping {
+    /// Maps it inside the window: how a mapping is made belongs to the strategy.
+    pub fn new(
+        file: BorrowedFd<'_>,
+        length: usize,
+        flags: MapFlags,
+        tally: &mut Tally,
+    ) -> Result<Self, Failure> {
+        let start = calls::counted("mmap", tally, || {
+            // SAFETY: the kernel chooses an address where nothing is.
+            unsafe { rustix::mm::mmap(ptr::null_mut(), length, ProtFlags::READ, flags, file, 0) }
+        })?;
+        Ok(Self(Region { start, length }))
+    }
+
+    /// What the file holds.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the mapping has this length and lives as long as `self`; the payload's file has
+        // no name, so nobody else writes to it or cuts it off.
+        unsafe { slice::from_raw_parts(self.0.start.cast(), self.0.length) }
+    }
+}
+
+/// Whole pages of memory that are already there: using them takes no page fault.
+pub struct Memory(Region);
+
+impl Memory {
+    /// So many bytes, at least one.
+    pub fn new(length: usize) -> Result<Self> {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let flags = MapFlags::PRIVATE | MapFlags::POPULATE;
+        // SAFETY: the kernel chooses an address where nothing is.
+        let start = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), length, access, flags) };
+        let start = start.map_err(Error::os(format!("take {length} bytes of memory")))?;
+        Ok(Self(Region { start, length }))
+    }
+
+    /// The whole payload. The file's position stays where it is.
+    pub fn with_payload(job: &Job<'_>) -> Result<Self> {
+        let mut memory = Self::new(job.shape.len())?;
+        calls::pread_full(job.file, &mut memory, 0, &mut Tally::default())
+            .map_err(|failure| failure.outside("read the payload"))?;
+        Ok(memory)
+    }
+}
+
+impl Deref for Memory {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the memory has this length and lives as long as `self`.
+        unsafe { slice::from_raw_parts(self.0.start.cast(), self.0.length) }
+    }
+}
+
+impl DerefMut for Memory {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above, and nobody else has it.
+        unsafe { slice::from_raw_parts_mut(self.0.start.cast(), self.0.length) }
+    }
+}
