@@ -1,7 +1,7 @@
 //! System calls, and the marker that opens and closes a window.
 
 use aya_ebpf::{bindings::pt_regs, macros::raw_tracepoint, programs::RawTracePointContext};
-use aya_log_ebpf::debug;
+use aya_log_ebpf::info;
 use tracer_common::{Event, Key, Task, call, marker, window};
 
 use crate::{
@@ -87,7 +87,7 @@ fn on_marker(ctx: &RawTracePointContext, task: *mut Task, regs: u64) {
             count::lost();
         }
     }
-    debug!(ctx, "window marker: open {} fd {}", u32::from(open), fd);
+    info!(ctx, "window marker: open {} fd {}", u32::from(open), fd);
 }
 
 #[raw_tracepoint(tracepoint = "sys_exit")]

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
+use comfy_table::{
+    Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle,
+};
 
 use super::{
     Report, StrategyRow, Style,
@@ -24,8 +26,8 @@ const HEADINGS: [&str; Quantity::ALL.len() + 3] = [
     "context\nswitches",
 ];
 
-/// A rule under the headings, and no other line: in the order of [`comfy_table::presets`].
-const RULE: &str = "     ─             ";
+/// A rule under the headings, and no other line.
+const RULE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 
 const WARNING: &str = " WARNING  ";
 
@@ -72,7 +74,7 @@ fn strategies(report: &Report, style: &Style) -> Table {
 fn empty(style: &Style) -> Table {
     let mut table = Table::new();
     table
-        .load_preset(RULE)
+        .load_style(RULE)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(style.width);
     if style.color {

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -80,6 +80,23 @@ pub fn full_disk(context: &Context) -> Result<()> {
 }
 
 pub fn interrupted(context: &Context) -> Result<()> {
+    let output = ended_by(context, libc::SIGINT)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(130), "{} after Ctrl-C:\n{said}", output.status);
+    ensure!(output.stdout.is_empty(), "an interrupted run printed a document");
+    nothing_left()?;
+    super::measure::scatter_gather_restored(context)
+}
+
+pub fn killed(context: &Context) -> Result<()> {
+    let output = ended_by(context, libc::SIGKILL)?;
+    ensure!(output.status.signal() == Some(libc::SIGKILL), "{} after SIGKILL", output.status);
+    nothing_left()?;
+    super::measure::scatter_gather_restored(context)
+}
+
+/// Sends a signal into the middle of a run without scatter-gather.
+fn ended_by(context: &Context, signal: i32) -> Result<Output> {
     // Short messages, and many: long enough for the signal to come in the middle of a transfer.
     let many = ["--messages", "200000", "--message-size", "1KiB"];
     let mut command = context.bad(&["--to", "nic", "--nic-sg", "off"]);
@@ -88,13 +105,8 @@ pub fn interrupted(context: &Context) -> Result<()> {
     let process = i32::try_from(child.id())?;
     std::thread::sleep(TIME_TO_START);
     // SAFETY: kill only sends a signal, to a child that has not been waited for.
-    unsafe { libc::kill(process, libc::SIGINT) };
-    let output = child.wait_with_output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.code() == Some(130), "{} after Ctrl-C:\n{said}", output.status);
-    ensure!(output.stdout.is_empty(), "an interrupted run printed a document");
-    nothing_left()?;
-    super::measure::scatter_gather_restored(context)
+    unsafe { libc::kill(process, signal) };
+    Ok(child.wait_with_output()?)
 }
 
 /// Runs a command that must fail, in one line that has all these words, and leave nothing.

@@ -52,6 +52,33 @@ pub const STRATEGIES: [Expected; 3] = [
     },
 ];
 
+/// A strategy of which the documents do not speak.
+pub struct Further {
+    /// Its name.
+    pub strategy: &'static str,
+    /// Copies by the CPU for each payload byte.
+    pub cpu: f64,
+    /// Copies by devices for each payload byte, from a cold cache to a NIC.
+    pub dma: f64,
+}
+
+const fn further(strategy: &'static str, cpu: f64, dma: f64) -> Further {
+    Further { strategy, cpu, dma }
+}
+
+/// What hardware breakpoints on the copy routines counted on Linux 6.1 and 6.12, by the way the
+/// bytes take there: `read` 1, `write` 1, pages by reference 0, O_DIRECT 0, the program's own 1.
+pub const FURTHER: [Further; 8] = [
+    further("pread-writev", 2.0, 2.0),
+    further("splice", 0.0, 2.0),
+    further("odirect-write", 1.0, 2.0),
+    further("mmap-touch-write", 1.0, 2.0),
+    further("mmap-populate-write", 1.0, 2.0),
+    further("mmap-heap-write", 2.0, 2.0),
+    further("write", 1.0, 1.0),
+    further("vmsplice", 0.0, 1.0),
+];
+
 /// How far a number of copies may be off: a few bytes of headers are copied, too.
 pub const COPY_TOLERANCE: f64 = 0.02;
 

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::Context;
 use super::document::{Document, exactly, nearly};
-use super::expected::FAULT_TOLERANCE;
+use super::expected::{FAULT_TOLERANCE, FURTHER};
 use crate::command;
 
 /// How often single messages are repeated: a number that is exact is so every time.
@@ -32,6 +32,19 @@ pub fn cold_to_nic(context: &Context) -> Result<()> {
     document.check_copies(0.0, 2.0)?;
     document.check_all_measured()?;
     document.check_verdicts()
+}
+
+pub fn further_strategies(context: &Context) -> Result<()> {
+    let names = FURTHER.iter().flat_map(|further| ["--strategy", further.strategy]);
+    let arguments: Vec<_> = ["--to", "nic", "--cache", "cold"].into_iter().chain(names).collect();
+    let document = context.demo(&arguments)?;
+    for (further, row) in FURTHER.iter().zip(&document.strategies) {
+        ensure!(row.name == further.strategy, "{} instead of {}", row.name, further.strategy);
+        nearly(&row.name, "CPU copies", row.copies.cpu, further.cpu)?;
+        nearly(&row.name, "DMA copies", row.copies.dma, further.dma)?;
+    }
+    ensure!(document.strategies.len() == FURTHER.len(), "rows are missing");
+    document.check_all_measured()
 }
 
 pub fn single_messages(context: &Context) -> Result<()> {

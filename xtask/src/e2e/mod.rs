@@ -62,7 +62,7 @@ struct Check {
 }
 
 /// Where all functions can be probed, and there are a disk and two NICs.
-const IN_GUEST: [Check; 7] = [
+const IN_GUEST: [Check; 8] = [
     Check { name: "cold cache, NIC: the documents’ copies", run: measure::cold_to_nic },
     Check { name: "one message: exact calls and mode switches", run: measure::single_messages },
     Check { name: "warm cache: no disk DMA", run: measure::warm },
@@ -70,6 +70,7 @@ const IN_GUEST: [Check; 7] = [
     Check { name: "scatter-gather off: one more CPU copy", run: measure::without_scatter_gather },
     Check { name: "scatter-gather is on again", run: measure::scatter_gather_restored },
     Check { name: "hardware breakpoints agree", run: measure::verified },
+    Check { name: "further strategies: their copies", run: measure::further_strategies },
 ];
 
 /// Where there are only tracepoints, and no NIC of its own.
@@ -79,7 +80,7 @@ const ON_HOST: [Check; 2] = [
 ];
 
 /// What has nothing to do with how functions are entered.
-const BAD_USE: [Check; 7] = [
+const BAD_USE: [Check; 8] = [
     Check { name: "bad use: unknown strategy", run: bad_use::unknown_strategy },
     Check { name: "bad use: no root", run: bad_use::no_root },
     Check { name: "bad use: no BTF", run: bad_use::no_btf },
@@ -87,6 +88,7 @@ const BAD_USE: [Check; 7] = [
     Check { name: "bad use: consumer dies", run: bad_use::dying_consumer },
     Check { name: "bad use: full disk", run: bad_use::full_disk },
     Check { name: "bad use: Ctrl-C", run: bad_use::interrupted },
+    Check { name: "bad use: SIGKILL", run: bad_use::killed },
 ];
 
 /// Runs the checks and prints a line for each; the last line sums up.
