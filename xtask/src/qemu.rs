@@ -62,7 +62,9 @@ impl Accelerator {
     fn options(self) -> [&'static str; 4] {
         match self {
             Self::Kvm => ["-accel", "kvm", "-cpu", "host"],
-            Self::Tcg => ["-accel", "tcg,thread=multi", "-cpu", "max"],
+            // One thread for all CPUs: with one each, a CPU may still run a breakpoint that another
+            // has just replaced, as attaching a probe does, and the guest's kernel panics.
+            Self::Tcg => ["-accel", "tcg,thread=single", "-cpu", "max"],
         }
     }
 }
