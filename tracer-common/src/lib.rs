@@ -3,6 +3,10 @@
 //! Every type is `repr(C)` without undefined bytes: padding is a named field.
 #![no_std]
 
+pub mod flow;
+
+pub use flow::Flow;
+
 /// The window marker: a `prctl` whose option no kernel knows.
 ///
 /// The kernel answers `EINVAL` and does nothing; the syscall tracepoint sees it on the way in.
@@ -11,6 +15,7 @@ pub mod marker {
     /// First argument of the `prctl` ("ctrc").
     pub const OPTION: u32 = 0x6374_7263;
     /// Second argument: open the window; the third argument is the socket's file descriptor, or -1.
+    /// In an open window it adds that socket.
     pub const OPEN: u64 = 1;
     /// Second argument: close the window.
     pub const CLOSE: u64 = 2;
@@ -24,6 +29,9 @@ pub enum Event {
     /// A system call. `detail`: its number; `kind`: see [`call`]. Bytes: its positive return
     /// values.
     Syscall = 1,
+    /// An operation of io_uring has ended. `detail`: its opcode; `kind`: [`call::TO_SOCKET`] if it
+    /// was on a traced socket. Bytes: its positive results.
+    IoUring,
     /// A page fault taken in user mode.
     FaultUser,
     /// A page fault taken in kernel mode.
@@ -33,19 +41,27 @@ pub enum Event {
     /// The scheduler took the CPU away from a task that could have run on.
     SwitchInvoluntary,
     /// A call to a copy routine. `address`: of the call; `kind`: the iterator's `iter_type`, or
-    /// [`NO_ITERATOR`]; `detail`: 1 if the user's memory is a mapping of a file. Bytes: asked for.
+    /// [`NO_ITERATOR`]; `detail`: 1 if what the iterator gives out is the page cache: pages of it,
+    /// or the program's mapping of a file. Bytes: asked for.
     CopySite,
-    /// A function of the program itself that copies was entered. Bytes: its third argument.
+    /// A function of the program itself that copies was entered. `kind`: see [`user_copy`]. Bytes:
+    /// its third argument.
     UserCopy,
     /// A leaf copy routine was entered, seen by a hardware breakpoint. `address`: of the routine;
     /// the rest as for a copy site. Of a copy out of a packet, `detail` is 1 if it is a
     /// retransmission.
     Leaf,
     /// A function returned how many bytes it passed on by reference. `detail`: a [`Function`];
-    /// `kind`: 1 if the pages are memory of a program, 0 if they are not, or are not looked at.
+    /// `kind`: see [`owner`]; [`owner::PAGE_CACHE`] where pages are not looked at.
     Reference,
+    /// The kernel enciphered bytes. `detail`: a [`Function`]; `kind`: see [`owner`], of the plain
+    /// text.
+    Cipher,
+    /// A window was opened for a socket with a protocol of the kernel's above TCP, such as TLS:
+    /// what is written to it does not go straight into packets.
+    UpperProtocol,
     /// Bytes of a socket's packets were copied inside the kernel. `detail`: a [`Function`];
-    /// `kind`: 1 if the packet is a retransmission.
+    /// `kind`: 1 if the bytes were sent before.
     PacketCopy,
     /// Packet bytes were copied to a program, seen by the tracepoint.
     SkbToUser,
@@ -82,18 +98,50 @@ pub enum Function {
     ZeroCopy,
     /// `filemap_splice_read`.
     SpliceFromFile,
+    /// `crypto_aead_encrypt`.
+    Encrypt,
+    /// `tcp_splice_read`.
+    SpliceFromSocket,
+    /// `__zerocopy_sg_from_iter`: pages of a datagram with `MSG_ZEROCOPY`.
+    ZeroCopyDatagram,
+}
+
+/// Whose memory a page is.
+pub mod owner {
+    /// Neither of the others': as a rule, of a file.
+    pub const PAGE_CACHE: u8 = 0;
+    /// Memory of a program.
+    pub const PROGRAM: u8 = 1;
+    /// The kernel's own.
+    pub const KERNEL: u8 = 2;
 }
 
 /// What a system call's arguments say of its bytes.
 pub mod call {
     /// Nothing that changes their way.
     pub const PLAIN: u8 = 0;
-    /// `write` out of the process's mapping of a file.
+    /// `write` or `writev` out of the process's mapping of a file.
     pub const FROM_MAPPING: u8 = 1;
-    /// `splice` into a traced socket.
+    /// `splice` into a traced socket, or an operation of io_uring on one.
     pub const TO_SOCKET: u8 = 2;
     /// `send` with `MSG_ZEROCOPY`.
     pub const ZERO_COPY: u8 = 3;
+    /// Out of a buffer that was read into before, so that the bytes' source is known.
+    pub const LINKED: u8 = 4;
+    /// TLS records, by the first bytes of the buffer.
+    pub const TLS: u8 = 5;
+    /// `splice` out of a traced socket.
+    pub const FROM_SOCKET: u8 = 6;
+    /// `getsockopt(TCP_ZEROCOPY_RECEIVE)`. Bytes: those whose pages it mapped.
+    pub const MAPS_RECEIVED: u8 = 7;
+}
+
+/// Which end of a program's own copy is a mapping of a file: bits of its `kind`.
+pub mod user_copy {
+    /// What is copied.
+    pub const FROM_MAPPING: u8 = 1;
+    /// Where it is copied to.
+    pub const TO_MAPPING: u8 = 2;
 }
 
 /// `kind` of a copy whose routine takes no iterator.
@@ -118,6 +166,10 @@ pub struct Key {
     pub detail: u32,
     /// See [`Event`].
     pub address: u64,
+    /// Of which flow.
+    pub flow: Flow,
+    /// Userspace reads the counters of one epoch while those of the other are counted.
+    pub epoch: u32,
 }
 
 /// Bytes and events of one [`Key`] on one CPU.
@@ -138,6 +190,8 @@ pub mod window {
     pub const ARMED: u32 = 1;
     /// Everything is counted.
     pub const OPEN: u32 = 2;
+    /// The next `exec` opens the window.
+    pub const AT_EXEC: u32 = 3;
 }
 
 /// A traced process, keyed by its thread group id.
@@ -150,10 +204,22 @@ pub struct Task {
     pub padding: [u8; 3],
     /// See [`window`].
     pub window: u32,
-    /// First address of the file mapping the process made in the window; 0 without one.
-    pub mapping_start: u64,
-    /// The address after it.
-    pub mapping_end: u64,
+    /// The last two files the process mapped in the window, the latest first.
+    pub mappings: [Mapping; 2],
+    /// Not 0: traced as a whole, by its flows; see [`Flow::process`].
+    pub process: u32,
+    /// No undefined bytes.
+    pub padding_after: u32,
+}
+
+/// Where a file is mapped.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mapping {
+    /// First address; 0 without a mapping.
+    pub start: u64,
+    /// The address after the last.
+    pub end: u64,
 }
 
 /// A socket that belongs to a traced process, keyed by the address of its `struct sock`.
@@ -164,11 +230,13 @@ pub struct Socket {
     pub role: u8,
     /// Whether `next_sequence` is known: no packet was seen before the first.
     pub sequence_known: [u8; 2],
-    /// No undefined bytes.
-    pub padding: u8,
+    /// Such as `IPPROTO_TCP`.
+    pub protocol: u8,
     /// TCP sequence number after the last byte given to a virtual device, and to one on a bus: a
     /// packet goes through both where devices are stacked.
     pub next_sequence: [u32; 2],
+    /// Whose it is, and which object; all 0 in a window.
+    pub flow: Flow,
 }
 
 /// Where a copy routine finds its arguments, keyed by the address of the call, or by the
@@ -250,10 +318,14 @@ pub struct Layout {
     pub iter_offset: u32,
     /// `iov_iter.bvec`
     pub iter_bvec: u32,
+    /// `iov_iter.count`
+    pub iter_count: u32,
     /// `sock.__sk_common.skc_num`
     pub sock_local_port: u32,
     /// `sock.__sk_common.skc_dport`
     pub sock_remote_port: u32,
+    /// `sock.sk_protocol`
+    pub sock_protocol: u32,
     /// Enumerator `ITER_BVEC`
     pub kind_bvec: u32,
     /// Enumerator `ITER_UBUF`
@@ -262,8 +334,72 @@ pub struct Layout {
     pub kind_iovec: u32,
     /// Argument of `sched_switch` that holds the state of the task that leaves
     pub switch_state_argument: u32,
+    /// `io_kiocb.opcode`
+    pub operation_code: u32,
+    /// `io_kiocb.cqe.res`
+    pub operation_result: u32,
+    /// `io_kiocb.file`
+    pub operation_file: u32,
+    /// `tcp_sock.snd_una`
+    pub sock_acknowledged: u32,
+    /// `inet_connection_sock.icsk_ulp_ops`
+    pub sock_upper_protocol: u32,
+    /// `aead_request.cryptlen`
+    pub cipher_length: u32,
+    /// `aead_request.src`
+    pub cipher_source: u32,
+    /// `aead_request.base.tfm`
+    pub cipher_transform: u32,
+    /// `crypto_tfm.__crt_alg`
+    pub transform_algorithm: u32,
+    /// `crypto_alg.cra_flags`
+    pub algorithm_flags: u32,
+    /// `scatterlist.page_link`
+    pub scatter_link: u32,
+    /// Size of a `scatterlist`
+    pub scatter_size: u32,
     /// `task_struct.__state`, or `task_struct.state`, where that argument is [`ABSENT`]
     pub task_state: u32,
+    /// `file.f_inode`
+    pub file_inode: u32,
+    /// `file.f_path.dentry`
+    pub file_dentry: u32,
+    /// `inode.i_mode`
+    pub inode_mode: u32,
+    /// `inode.i_ino`
+    pub inode_number: u32,
+    /// `inode.i_generation`
+    pub inode_generation: u32,
+    /// `inode.i_sb`
+    pub inode_super: u32,
+    /// `super_block.s_dev`
+    pub super_device: u32,
+    /// `dentry.d_name.name`
+    pub dentry_name: u32,
+    /// `dentry.d_parent`
+    pub dentry_parent: u32,
+    /// `sock.__sk_common.skc_family`
+    pub sock_family: u32,
+    /// `sock.sk_type`
+    pub sock_type: u32,
+    /// `sock.__sk_common.skc_rcv_saddr`
+    pub sock_local: u32,
+    /// `sock.__sk_common.skc_daddr`
+    pub sock_remote: u32,
+    /// `sock.__sk_common.skc_v6_rcv_saddr`
+    pub sock_local6: u32,
+    /// `sock.__sk_common.skc_v6_daddr`
+    pub sock_remote6: u32,
+    /// `task_struct.tgid`
+    pub task_tgid: u32,
+    /// `task_struct.signal`
+    pub task_signal: u32,
+    /// `signal_struct.live`
+    pub signal_live: u32,
+    /// `vm_area_struct.vm_file`
+    pub area_file: u32,
+    /// `vm_area_struct.vm_flags`
+    pub area_flags: u32,
 }
 
 /// A [`Layout`] field this kernel does not have.
@@ -300,19 +436,56 @@ impl Layout {
         iter_iov: ABSENT,
         iter_offset: ABSENT,
         iter_bvec: ABSENT,
+        iter_count: ABSENT,
         sock_local_port: ABSENT,
         sock_remote_port: ABSENT,
+        sock_protocol: ABSENT,
         kind_bvec: ABSENT,
         kind_ubuf: ABSENT,
         kind_iovec: ABSENT,
         switch_state_argument: ABSENT,
+        operation_code: ABSENT,
+        operation_result: ABSENT,
+        operation_file: ABSENT,
+        sock_acknowledged: ABSENT,
+        sock_upper_protocol: ABSENT,
+        cipher_length: ABSENT,
+        cipher_source: ABSENT,
+        cipher_transform: ABSENT,
+        transform_algorithm: ABSENT,
+        algorithm_flags: ABSENT,
+        scatter_link: ABSENT,
+        scatter_size: ABSENT,
         task_state: ABSENT,
+        file_inode: ABSENT,
+        file_dentry: ABSENT,
+        inode_mode: ABSENT,
+        inode_number: ABSENT,
+        inode_generation: ABSENT,
+        inode_super: ABSENT,
+        super_device: ABSENT,
+        dentry_name: ABSENT,
+        dentry_parent: ABSENT,
+        sock_family: ABSENT,
+        sock_type: ABSENT,
+        sock_local: ABSENT,
+        sock_remote: ABSENT,
+        sock_local6: ABSENT,
+        sock_remote6: ABSENT,
+        task_tgid: ABSENT,
+        task_signal: ABSENT,
+        signal_live: ABSENT,
+        area_file: ABSENT,
+        area_flags: ABSENT,
     };
 }
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{Key, Layout, Site, Socket, Tally, Task};
+    use super::{
+        Key, Layout, Site, Socket, Tally, Task,
+        flow::{Flow, Identity, Object, Process},
+    };
 
     // SAFETY: all are repr(C), Copy, and have no padding that is not a field.
     unsafe impl aya::Pod for Key {}
@@ -326,4 +499,12 @@ mod pod {
     unsafe impl aya::Pod for Site {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Layout {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Flow {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Identity {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Object {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Process {}
 }

@@ -1,10 +1,10 @@
 //! Block devices: reads are counted where they are queued, in the context of who asked.
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
-use tracer_common::Event;
+use tracer_common::{Event, owner};
 
 use crate::{
-    count::{self, role_in_window},
+    count::{self, Actor},
     kernel::{layout, read},
     page,
 };
@@ -15,9 +15,9 @@ const REQ_OP_READ: u32 = 0;
 /// `block_bio_queue([queue, ]bio)` fires once for every `bio`, before it is split or merged.
 #[raw_tracepoint(tracepoint = "block_bio_queue")]
 pub fn block_bio_queue(ctx: RawTracePointContext) -> i32 {
-    if let Some(role) = role_in_window() {
+    if let Some(actor) = count::actor() {
         let bio = if layout!(bio_argument) == 0 { ctx.arg(0) } else { ctx.arg(1) };
-        if on_bio(bio, role).is_none() {
+        if on_bio(bio, actor).is_none() {
             count::lost();
         }
     }
@@ -25,7 +25,7 @@ pub fn block_bio_queue(ctx: RawTracePointContext) -> i32 {
 }
 
 #[inline(always)]
-fn on_bio(bio: u64, role: u8) -> Option<()> {
+fn on_bio(bio: u64, actor: Actor) -> Option<()> {
     let flags: u16 = read(bio, layout!(bio_flags))?;
     // A clone is the same request on its way through a stacked device, such as a volume manager's.
     if u32::from(flags) >> (layout!(bio_cloned_bit) & 15) & 1 != 0 {
@@ -36,9 +36,9 @@ fn on_bio(bio: u64, role: u8) -> Option<()> {
         return Some(());
     }
     let metadata = operation >> (layout!(bio_meta_bit) & 31) & 1 != 0;
-    let mut key = count::key(if metadata { Event::DiskMetadata } else { Event::DiskRead }, role);
+    let mut key = count::key(if metadata { Event::DiskMetadata } else { Event::DiskRead }, actor);
     let vectors: u64 = read(bio, layout!(bio_vectors))?;
-    key.kind = u8::from(page::is_anonymous(page::of_vectors(vectors)?));
+    key.kind = u8::from(page::owner(page::of_vectors(vectors)?) == owner::PROGRAM);
     let size: u32 = read(bio, layout!(bio_size))?;
     count::add(key, u64::from(size));
     Some(())

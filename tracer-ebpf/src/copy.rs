@@ -9,12 +9,13 @@ use aya_ebpf::{
     maps::HashMap,
     programs::{PerfEventContext, ProbeContext},
 };
-use tracer_common::{Event, Key, NO_ITERATOR, Site, Task};
+use tracer_common::{Event, Key, NO_ITERATOR, Site, Task, call, user_copy};
 
 use crate::{
-    count::{self, role_in_window, task_in_window},
+    count::{self, Actor, task_in_window},
+    flow,
     kernel::{layout, read},
-    netdev, socket,
+    mapping, netdev, page, socket,
 };
 
 /// Call sites and, under `--verify`, leaf routines, by address. Filled before anything attaches.
@@ -35,8 +36,12 @@ pub fn copy_site(ctx: ProbeContext) -> u32 {
 /// At the entry of a program's own function that copies: (to, from, bytes).
 #[uprobe]
 pub fn user_copy(ctx: ProbeContext) -> u32 {
-    if let Some(role) = role_in_window() {
-        count::add(count::key(Event::UserCopy, role), ctx.arg(2).unwrap_or(0));
+    if let Some(task) = task_in_window() {
+        let mapped = |index| mapping::holds(task, ctx.arg(index).unwrap_or(0));
+        let from = if mapped(1) { user_copy::FROM_MAPPING } else { 0 };
+        let to = if mapped(0) { user_copy::TO_MAPPING } else { 0 };
+        let key = Key { kind: from | to, ..count::key(Event::UserCopy, Actor::of_task(task)) };
+        count::add(key, ctx.arg(2).unwrap_or(0));
     }
     0
 }
@@ -85,20 +90,26 @@ fn copied(regs: &Registers, address: u64, event: Event) {
         return packet_copied(regs, site, address, event);
     }
     let Some(task) = task else { return };
-    let (kind, mapped) = if site.iterator_argument == NO_ITERATOR {
+    let (kind, cached) = if site.iterator_argument == NO_ITERATOR {
         (NO_ITERATOR, false)
     } else {
         describe(regs.argument(site.iterator_argument), task)
     };
-    let key = Key {
-        event: event as u16,
-        // SAFETY: the map gave the pointer.
-        role: unsafe { (*task).role },
-        kind,
-        detail: u32::from(mapped && site.from_iterator != 0),
-        address,
-    };
-    count::add(key, regs.argument(site.count_argument));
+    let detail = u32::from(cached && site.from_iterator != 0);
+    let key = Key { kind, detail, address, ..count::key(event, Actor::of_task(task)) };
+    count::add(key, asked_for(regs, site));
+}
+
+/// Bytes a call can copy: a pipe asks for a whole page, whatever the iterator has left.
+#[inline(always)]
+fn asked_for(regs: &Registers, site: &Site) -> u64 {
+    let count = regs.argument(site.count_argument);
+    if site.iterator_argument == NO_ITERATOR {
+        return count;
+    }
+    let left: u64 =
+        read(regs.argument(site.iterator_argument), layout!(iter_count)).unwrap_or(count);
+    count.min(left)
 }
 
 /// A copy out of a packet: (packet, offset, to, length).
@@ -107,17 +118,16 @@ fn packet_copied(regs: &Registers, site: &Site, address: u64, event: Event) {
     let skb = regs.argument(0);
     let Some(socket) = socket::of_packet(skb) else { return };
     let key = Key {
-        event: event as u16,
-        // SAFETY: the map gave the pointer.
-        role: unsafe { (*socket).role },
         kind: NO_ITERATOR,
         detail: u32::from(netdev::sent_before(skb, regs.argument(1) as u32, socket)),
         address,
+        ..count::key(event, Actor::of_socket(socket))
     };
     count::add(key, u64::from(regs.argument(site.count_argument) as u32));
 }
 
-/// An iterator's kind, and whether it points into the file that the process mapped.
+/// An iterator's kind, and whether it points into the page cache: to pages of it, or into a file that
+/// the process mapped.
 #[inline(always)]
 fn describe(iterator: u64, task: *mut Task) -> (u8, bool) {
     let Some(kind) = read::<u8>(iterator, layout!(iter_type)) else {
@@ -125,10 +135,17 @@ fn describe(iterator: u64, task: *mut Task) -> (u8, bool) {
         return (NO_ITERATOR, false);
     };
     // SAFETY: the map gave the pointer.
-    let (start, end) = unsafe { ((*task).mapping_start, (*task).mapping_end) };
-    let mapped = end != 0
-        && user_address(iterator, kind).is_some_and(|address| (start..end).contains(&address));
-    (kind, mapped)
+    let process = unsafe { (*task).process };
+    let cached = if u32::from(kind) == layout!(kind_bvec) {
+        page::of_iterator(iterator).is_some_and(page::is_cached)
+    } else if process != 0 {
+        let mapped = |current: flow::Current| current.kind == u32::from(call::FROM_MAPPING);
+        flow::current().is_some_and(mapped)
+    } else {
+        mapping::any(task)
+            && user_address(iterator, kind).is_some_and(|address| mapping::holds(task, address))
+    };
+    (kind, cached)
 }
 
 /// The user address an iterator points to now.

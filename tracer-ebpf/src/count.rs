@@ -3,9 +3,11 @@
 use aya_ebpf::{
     helpers::bpf_get_current_pid_tgid,
     macros::map,
-    maps::{HashMap, PerCpuArray, PerCpuHashMap},
+    maps::{Array, HashMap, PerCpuArray, PerCpuHashMap},
 };
-use tracer_common::{Event, Key, Socket, Tally, Task, window};
+use tracer_common::{Event, Flow, Key, Socket, Tally, Task, window};
+
+use crate::flow;
 
 /// Traced processes by thread group id.
 #[map]
@@ -17,6 +19,10 @@ pub static SOCKETS: HashMap<u64, Socket> = HashMap::with_max_entries(4096, 0);
 
 #[map]
 static COUNTS: PerCpuHashMap<Key, Tally> = PerCpuHashMap::with_max_entries(8192, 0);
+
+/// Which of two sets of counters is written: 0 or 1.
+#[map]
+static EPOCH: Array<u32> = Array::with_max_entries(1, 0);
 
 /// Events that found no room in `COUNTS`, `SOCKETS` or memory that could not be read.
 #[map]
@@ -37,17 +43,44 @@ pub fn task_in_window() -> Option<*mut Task> {
     (unsafe { (*task).window } == window::OPEN).then_some(task)
 }
 
-/// The current process's role, if its window is open.
+/// For whom an event is counted.
+#[derive(Clone, Copy)]
+pub struct Actor {
+    pub role: u8,
+    pub flow: Flow,
+}
+
+impl Actor {
+    /// A traced process, in the call that its current thread makes.
+    #[inline(always)]
+    pub fn of_task(task: *mut Task) -> Self {
+        // SAFETY: the map gave the pointer.
+        let (role, process) = unsafe { ((*task).role, (*task).process) };
+        let none = Flow { process, ..Flow::NONE };
+        let flow = if process == 0 { none } else { flow::current().map_or(none, |it| it.flow) };
+        Self { role, flow }
+    }
+
+    /// Whose a traced socket is.
+    #[inline(always)]
+    pub fn of_socket(socket: *mut Socket) -> Self {
+        // SAFETY: the map gave the pointer.
+        unsafe { Self { role: (*socket).role, flow: (*socket).flow } }
+    }
+}
+
+/// The current process, if its window is open.
 #[inline(always)]
-pub fn role_in_window() -> Option<u8> {
-    // SAFETY: as in `task_in_window`.
-    task_in_window().map(|task| unsafe { (*task).role })
+pub fn actor() -> Option<Actor> {
+    task_in_window().map(Actor::of_task)
 }
 
 /// The key of an event that needs no more to be told apart.
 #[inline(always)]
-pub fn key(event: Event, role: u8) -> Key {
-    Key { event: event as u16, role, kind: 0, detail: 0, address: 0 }
+pub fn key(event: Event, actor: Actor) -> Key {
+    let epoch = EPOCH.get(0).copied().unwrap_or(0);
+    let Actor { role, flow } = actor;
+    Key { event: event as u16, role, kind: 0, detail: 0, address: 0, flow, epoch }
 }
 
 /// Adds one event of `bytes`.

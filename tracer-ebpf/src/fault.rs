@@ -3,7 +3,7 @@
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use tracer_common::Event;
 
-use crate::count::{add, key, role_in_window};
+use crate::count::{self, add, key};
 
 #[raw_tracepoint(tracepoint = "page_fault_user")]
 pub fn page_fault_user(_ctx: RawTracePointContext) -> i32 {
@@ -17,8 +17,8 @@ pub fn page_fault_kernel(_ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn fault(event: Event) -> i32 {
-    if let Some(role) = role_in_window() {
-        add(key(event, role), 0);
+    if let Some(actor) = count::actor() {
+        add(key(event, actor), 0);
     }
     0
 }

@@ -1,6 +1,6 @@
 //! Reading the kernel's own structures, by the offsets that userspace took from BTF.
 
-use aya_ebpf::helpers::bpf_probe_read_kernel;
+use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_user};
 use tracer_common::Layout;
 
 /// Set by userspace before the programs are loaded.
@@ -27,4 +27,11 @@ pub fn layout_field(field: impl Fn(&'static Layout) -> *const u32) -> u32 {
 pub fn read<T: Copy>(base: u64, offset: u32) -> Option<T> {
     // SAFETY: the helper checks the address.
     unsafe { bpf_probe_read_kernel((base + u64::from(offset)) as *const T) }.ok()
+}
+
+/// Reads a `T` at `base + offset` in the current process's memory. A bad address reads as nothing.
+#[inline(always)]
+pub fn read_user<T: Copy>(base: u64, offset: u32) -> Option<T> {
+    // SAFETY: the helper checks the address.
+    unsafe { bpf_probe_read_user((base + u64::from(offset)) as *const T) }.ok()
 }

@@ -6,13 +6,19 @@
 #![no_main]
 
 mod block;
+mod cipher;
 mod copy;
 mod count;
 mod fault;
+mod flow;
+mod io_uring;
 mod kernel;
+mod mapping;
 mod netdev;
+mod object;
 mod packet;
 mod page;
+mod process;
 mod sched;
 mod socket;
 mod syscall;

@@ -8,11 +8,15 @@ use aya_ebpf::{
 use tracer_common::{Event, Key, Socket};
 
 use crate::{
-    count,
+    count::{self, Actor},
     kernel::{layout, read},
-    packet::Packet,
+    packet::{Packet, UDP},
     socket,
 };
+
+/// Indices into what a socket knows of its sequence numbers.
+const TO_VIRTUAL: usize = 0;
+const TO_BUS: usize = 1;
 
 /// The packet that this CPU is giving to a driver.
 #[derive(Clone, Copy)]
@@ -66,19 +70,17 @@ fn in_driver(skb: u64) -> Option<bool> {
 
 #[inline(always)]
 fn on_packet(skb: u64, device: u64, socket: *mut Socket) -> Option<()> {
-    let packet = Packet::parse(skb)?;
+    // SAFETY: the map gave the pointer.
+    let packet = Packet::parse(skb, unsafe { (*socket).protocol })?;
     let on_bus = read::<u64>(device, layout!(netdev_parent))? != 0;
     let key = |event: Event| Key {
-        event: event as u16,
-        // SAFETY: the map gave the pointer.
-        role: unsafe { (*socket).role },
         kind: u8::from(on_bus),
         detail: read(device, layout!(netdev_ifindex)).unwrap_or(0),
-        address: 0,
+        ..count::key(event, Actor::of_socket(socket))
     };
     count::add(key(Event::NicHeader), u64::from(packet.headers));
     if packet.payload > 0 {
-        let fresh = fresh_bytes(&packet, socket, on_bus);
+        let fresh = fresh_bytes(&packet, socket, if on_bus { TO_BUS } else { TO_VIRTUAL });
         enter_driver(skb, fresh == 0);
         count::add(key(Event::NicPayload), u64::from(fresh));
         if fresh < packet.payload {
@@ -94,13 +96,16 @@ fn on_packet(skb: u64, device: u64, socket: *mut Socket) -> Option<()> {
 /// How much of the packet's payload no such device was given before; the rest is a
 /// retransmission.
 #[inline(always)]
-fn fresh_bytes(packet: &Packet, socket: *mut Socket, on_bus: bool) -> u32 {
+fn fresh_bytes(packet: &Packet, socket: *mut Socket, index: usize) -> u32 {
+    // SAFETY: the map gave the pointer.
+    if unsafe { (*socket).protocol } == UDP {
+        // Nobody sends a datagram again.
+        return packet.payload;
+    }
     let end = packet.sequence.wrapping_add(packet.payload);
     // SAFETY: the map gave the pointer. TCP sends one packet of a socket at a time.
-    let (known, next) = unsafe {
-        let index = usize::from(on_bus);
-        (&mut (*socket).sequence_known[index], &mut (*socket).next_sequence[index])
-    };
+    let (known, next) =
+        unsafe { (&mut (*socket).sequence_known[index], &mut (*socket).next_sequence[index]) };
     if *known == 0 {
         (*known, *next) = (1, packet.sequence);
     }
@@ -119,14 +124,19 @@ pub fn sent_before(skb: u64, offset: u32, socket: *mut Socket) -> bool {
     if let Some(again) = in_driver(skb) {
         return again;
     }
-    let Some(packet) = Packet::parse(skb) else { return false };
+    // SAFETY: the map gave the pointer.
+    let protocol = unsafe { (*socket).protocol };
+    if protocol == UDP {
+        return false;
+    }
+    let Some(packet) = Packet::parse(skb, protocol) else { return false };
     let sequence = packet.sequence.wrapping_add(offset.wrapping_sub(packet.headers));
     // SAFETY: the map gave the pointer.
     let (known, next) = unsafe { ((*socket).sequence_known, (*socket).next_sequence) };
     let before = |next: u32| (sequence.wrapping_sub(next) as i32) < 0;
     match known {
-        [_, 1] => before(next[1]),
-        [1, _] => before(next[0]),
+        [_, 1] => before(next[TO_BUS]),
+        [1, _] => before(next[TO_VIRTUAL]),
         _ => false,
     }
 }

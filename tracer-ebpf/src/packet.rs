@@ -1,6 +1,10 @@
-//! TCP packets as `struct sk_buff` describes them.
+//! Packets of TCP and UDP as `struct sk_buff` describes them.
 
 use crate::kernel::{layout, read};
+
+/// `IPPROTO_UDP`
+pub const UDP: u8 = 17;
+const UDP_HEADER: u32 = 8;
 
 /// Where a packet's payload is.
 pub struct Packet {
@@ -10,22 +14,26 @@ pub struct Packet {
     pub linear: u32,
     /// Payload bytes.
     pub payload: u32,
-    /// Sequence number of the first payload byte.
+    /// Sequence number of the first payload byte; none of a datagram.
     pub sequence: u32,
 }
 
 impl Packet {
     #[inline(always)]
-    pub fn parse(skb: u64) -> Option<Self> {
+    pub fn parse(skb: u64, protocol: u8) -> Option<Self> {
         let length: u32 = read(skb, layout!(skb_len))?;
         let in_pages: u32 = read(skb, layout!(skb_data_len))?;
         let head: u64 = read(skb, layout!(skb_head))?;
         let data: u64 = read(skb, layout!(skb_data))?;
         let transport: u16 = read(skb, layout!(skb_transport_header))?;
-        let tcp = head + u64::from(transport);
-        let sequence: u32 = u32::from_be(read(tcp, 4)?);
-        let data_offset: u8 = read(tcp, 12)?;
-        let headers = (tcp - data) as u32 + u32::from(data_offset >> 4) * 4;
+        let header = head + u64::from(transport);
+        let (header_length, sequence) = if protocol == UDP {
+            (UDP_HEADER, 0)
+        } else {
+            let data_offset: u8 = read(header, 12)?;
+            (u32::from(data_offset >> 4) * 4, u32::from_be(read(header, 4)?))
+        };
+        let headers = (header - data) as u32 + header_length;
         Some(Self {
             headers,
             linear: (length - in_pages).saturating_sub(headers),

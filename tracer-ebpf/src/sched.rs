@@ -4,19 +4,19 @@ use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use tracer_common::{ABSENT, Event};
 
 use crate::{
-    count::{add, key, role_in_window},
+    count::{self, add, key},
     kernel::{layout, read},
 };
 
 /// `sched_switch(preempt, prev, next[, prev_state])` runs in the context of the task that leaves.
 #[raw_tracepoint(tracepoint = "sched_switch")]
 pub fn sched_switch(ctx: RawTracePointContext) -> i32 {
-    if let Some(role) = role_in_window() {
+    if let Some(actor) = count::actor() {
         // As `__schedule` decides between `nvcsw` and `nivcsw`.
         let preempted = ctx.arg::<u64>(0) & 1 != 0;
         let voluntary = !preempted && state(&ctx) != 0;
         let event = if voluntary { Event::SwitchVoluntary } else { Event::SwitchInvoluntary };
-        add(key(event, role), 0);
+        add(key(event, actor), 0);
     }
     0
 }

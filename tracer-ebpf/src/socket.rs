@@ -2,24 +2,27 @@
 //! packets later, in whatever context.
 
 use aya_ebpf::{
-    helpers::{bpf_get_current_pid_tgid, bpf_get_current_task},
+    helpers::bpf_get_current_pid_tgid,
     macros::{fentry, fexit, kprobe, kretprobe, map, raw_tracepoint},
     maps::{HashMap, LruHashMap},
     programs::{FEntryContext, FExitContext, ProbeContext, RawTracePointContext, RetProbeContext},
 };
-use tracer_common::{Event, Function, Key, Socket};
+use tracer_common::{ABSENT, Event, Flow, Function, Key, Socket, owner};
 
 use crate::{
-    count::{self, SOCKETS, role_in_window},
+    count::{self, Actor, SOCKETS},
     kernel::{layout, read},
-    netdev, page,
+    netdev,
+    object::{self, AF_INET, AF_INET6},
+    packet::{self, Packet},
+    page,
 };
 
 /// Traced sockets by their ports.
 #[map]
 static SENDERS: HashMap<u32, u64> = HashMap::with_max_entries(4096, 0);
 
-/// By thread: 1 if the pages it is passing on are memory of a program.
+/// By thread: whose memory the pages are that it is passing on.
 #[map]
 static PASSING_ON: LruHashMap<u64, u8> = LruHashMap::with_max_entries(1024, 0);
 
@@ -27,12 +30,12 @@ static PASSING_ON: LruHashMap<u64, u8> = LruHashMap::with_max_entries(1024, 0);
 /// socket, an address that means nothing.
 #[inline(always)]
 fn of_descriptor(fd: u32) -> Option<u64> {
-    // SAFETY: the helper has no preconditions.
-    let task = unsafe { bpf_get_current_task() };
-    let files: u64 = read(task, layout!(task_files))?;
-    let table: u64 = read(files, layout!(files_fdt))?;
-    let descriptors: u64 = read(table, layout!(fdtable_fd))?;
-    let file: u64 = read(descriptors, fd.checked_mul(8)?)?;
+    of_file(object::file_of(fd)?)
+}
+
+/// As [`of_descriptor`], of a `struct file`.
+#[inline(always)]
+fn of_file(file: u64) -> Option<u64> {
     let socket: u64 = read(file, layout!(file_private_data))?;
     read(socket, layout!(socket_sk))
 }
@@ -41,17 +44,85 @@ fn of_descriptor(fd: u32) -> Option<u64> {
 #[inline(always)]
 pub fn trace(fd: u32, role: u8) -> Option<()> {
     let sock = of_descriptor(fd)?;
-    let state = Socket { role, sequence_known: [0; 2], padding: 0, next_sequence: [0; 2] };
+    if upper_protocol(sock).is_some() {
+        count::add(count::key(Event::UpperProtocol, Actor { role, flow: Flow::NONE }), 0);
+    }
+    insert(sock, role, Flow::NONE)
+}
+
+/// Traces the socket that is behind `file`, if it is one of TCP, until it is closed: the process
+/// and the object of `flow` have sent through it last.
+#[inline(always)]
+pub fn send_to(file: u64, role: u8, flow: Flow) {
+    if object::is_socket(file)
+        && let Some(sock) = of_file(file)
+        && is_tcp(sock)
+    {
+        match SOCKETS.get_ptr_mut(sock) {
+            // SAFETY: the map gave the pointer.
+            Some(socket) => unsafe { (*socket).flow = flow },
+            None if insert(sock, role, flow).is_none() => count::lost(),
+            None => {}
+        }
+    }
+}
+
+#[inline(always)]
+fn is_tcp(sock: u64) -> bool {
+    let family: u16 = read(sock, layout!(sock_family)).unwrap_or(0);
+    let kind: u16 = read(sock, layout!(sock_type)).unwrap_or(0);
+    (family == AF_INET || family == AF_INET6) && kind == SOCK_STREAM
+}
+
+const TCP_CLOSE: u32 = 7;
+const SOCK_STREAM: u16 = 1;
+
+/// `inet_sock_set_state(sk, old, new)`: at the end of a connection the memory of its socket may
+/// become another one's.
+#[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+pub fn inet_sock_set_state(ctx: RawTracePointContext) -> i32 {
+    let (sock, state): (u64, u32) = (ctx.arg(0), ctx.arg(2));
+    if state == TCP_CLOSE
+        && let Some(socket) = SOCKETS.get_ptr(sock)
+        // SAFETY: the map gave the pointer.
+        && unsafe { (*socket).flow.process } != 0
+    {
+        let _ = SOCKETS.remove(sock);
+    }
+    0
+}
+
+#[inline(always)]
+fn insert(sock: u64, role: u8, flow: Flow) -> Option<()> {
+    let protocol: u16 = read(sock, layout!(sock_protocol))?;
+    let protocol = protocol as u8;
+    let state = Socket { role, sequence_known: [0; 2], protocol, next_sequence: [0; 2], flow };
     SOCKETS.insert(sock, state, 0).ok()?;
     let local: u16 = read(sock, layout!(sock_local_port))?;
     let remote: u16 = read(sock, layout!(sock_remote_port))?;
     SENDERS.insert(ports(local.to_be(), remote), sock, 0).ok()
 }
 
+/// What the kernel runs above TCP for a socket.
+#[inline(always)]
+fn upper_protocol(sock: u64) -> Option<u64> {
+    let offset = layout!(sock_upper_protocol);
+    if offset == ABSENT {
+        return None;
+    }
+    read(sock, offset).filter(|operations| *operations != 0)
+}
+
 /// Whether the current process's file descriptor `fd` is a traced socket.
 #[inline(always)]
 pub fn is_traced(fd: u32) -> bool {
     of_descriptor(fd).is_some_and(|sock| SOCKETS.get_ptr(sock).is_some())
+}
+
+/// Whether a `struct file` is a traced socket.
+#[inline(always)]
+pub fn is_traced_file(file: u64) -> bool {
+    of_file(file).is_some_and(|sock| SOCKETS.get_ptr(sock).is_some())
 }
 
 /// Source and destination port as they lie in a TCP header.
@@ -67,16 +138,15 @@ pub fn of_packet(skb: u64) -> Option<*mut Socket> {
     SOCKETS.get_ptr_mut(sock)
 }
 
-/// The traced socket that sent a packet which is on its way to a receiver on this machine: it
-/// belongs to no socket any longer, but still has its ports.
+/// The `struct sock` that sent a packet which is on its way to a receiver on this machine: the packet
+/// belongs to no socket any longer, but still has the ports of a traced one.
 #[inline(always)]
-fn of_looped_packet(skb: u64) -> Option<*mut Socket> {
+fn of_looped_packet(skb: u64) -> Option<u64> {
     let head: u64 = read(skb, layout!(skb_head))?;
     let transport: u16 = read(skb, layout!(skb_transport_header))?;
     let tcp = head + u64::from(transport);
     // SAFETY: the map's entries are read as a whole.
-    let sock = unsafe { SENDERS.get(ports(read(tcp, 0)?, read(tcp, 2)?)) }?;
-    SOCKETS.get_ptr_mut(*sock)
+    unsafe { SENDERS.get(ports(read(tcp, 0)?, read(tcp, 2)?)) }.copied()
 }
 
 /// A function that copies `length` bytes of `skb` inside the kernel, from `offset` on.
@@ -84,12 +154,9 @@ fn of_looped_packet(skb: u64) -> Option<*mut Socket> {
 fn packet_copied(skb: u64, offset: u32, length: i32, function: Function) -> u32 {
     if let Some(socket) = of_packet(skb) {
         let key = Key {
-            event: Event::PacketCopy as u16,
-            // SAFETY: the map gave the pointer.
-            role: unsafe { (*socket).role },
             kind: u8::from(netdev::sent_before(skb, offset, socket)),
             detail: function as u32,
-            address: 0,
+            ..count::key(Event::PacketCopy, Actor::of_socket(socket))
         };
         count::add(key, length.max(0) as u64);
     }
@@ -99,10 +166,9 @@ fn packet_copied(skb: u64, offset: u32, length: i32, function: Function) -> u32 
 /// Remembers whose memory a page is that the current thread is about to pass on.
 #[inline(always)]
 fn pass_on(page: Option<u64>) -> u32 {
-    if role_in_window().is_some() {
-        let anonymous = page.is_some_and(page::is_anonymous);
-        let thread = bpf_get_current_pid_tgid();
-        if PASSING_ON.insert(thread, u8::from(anonymous), 0).is_err() {
+    if count::task_in_window().is_some() {
+        let owner = page.map_or(owner::PAGE_CACHE, page::owner);
+        if PASSING_ON.insert(bpf_get_current_pid_tgid(), owner, 0).is_err() {
             count::lost();
         }
     }
@@ -116,16 +182,16 @@ fn page_of_iterator(iterator: u64) -> Option<u64> {
     if u32::from(kind) != layout!(kind_bvec) {
         return None;
     }
-    page::of_vectors(read(iterator, layout!(iter_bvec))?)
+    page::of_iterator(iterator)
 }
 
 /// A function that passed on `returned` bytes by reference in the current process's context.
 #[inline(always)]
 fn referenced(returned: i32, function: Function, kind: u8) -> u32 {
-    if let Some(role) = role_in_window()
+    if let Some(actor) = count::actor()
         && returned > 0
     {
-        let key = Key { kind, detail: function as u32, ..count::key(Event::Reference, role) };
+        let key = Key { kind, detail: function as u32, ..count::key(Event::Reference, actor) };
         count::add(key, returned as u64);
     }
     0
@@ -175,13 +241,40 @@ pub fn fentry_copy_user_fragments(ctx: FEntryContext) -> u32 {
 
 #[inline(always)]
 fn fragments_copied(skb: u64) -> u32 {
-    if let Some(socket) = of_packet(skb).or_else(|| of_looped_packet(skb)) {
-        // SAFETY: the map gave the pointer.
-        let mut key = count::key(Event::PacketCopy, unsafe { (*socket).role });
-        key.detail = Function::CopyUserFragments as u32;
-        count::add(key, u64::from(read::<u32>(skb, layout!(skb_data_len)).unwrap_or(0)));
+    let own = read(skb, layout!(skb_sk)).filter(|sock| *sock != 0);
+    if let Some(sock) = own.or_else(|| of_looped_packet(skb))
+        && let Some(socket) = SOCKETS.get_ptr_mut(sock)
+        && on_fragments(skb, sock, socket).is_none()
+    {
+        count::lost();
     }
     0
+}
+
+#[inline(always)]
+fn on_fragments(skb: u64, sock: u64, socket: *mut Socket) -> Option<()> {
+    // SAFETY: the map gave the pointer.
+    let protocol = unsafe { (*socket).protocol };
+    let key = Key {
+        kind: u8::from(arrived_before(skb, sock, protocol)?),
+        detail: Function::CopyUserFragments as u32,
+        ..count::key(Event::PacketCopy, Actor::of_socket(socket))
+    };
+    count::add(key, u64::from(read::<u32>(skb, layout!(skb_data_len))?));
+    Some(())
+}
+
+/// Whether the receiver has a packet already, and does not need it again.
+#[inline(always)]
+fn arrived_before(skb: u64, sock: u64, protocol: u8) -> Option<bool> {
+    if protocol == packet::UDP {
+        // Nobody sends a datagram again.
+        return Some(false);
+    }
+    let packet = Packet::parse(skb, protocol)?;
+    let end = packet.sequence.wrapping_add(packet.payload);
+    let acknowledged: u32 = read(sock, layout!(sock_acknowledged))?;
+    Some(end.wrapping_sub(acknowledged) as i32 <= 0)
 }
 
 /// `skb_splice_from_iter(skb, iter, maxsize, gfp)`
@@ -239,12 +332,45 @@ pub fn fentry_splice_from_file(ctx: FExitContext) -> u32 {
     referenced(ctx.ret().unwrap_or(0), Function::SpliceFromFile, 0)
 }
 
+/// `tcp_splice_read` returns the bytes whose pages the pipe took.
+#[kretprobe]
+pub fn kprobe_splice_from_socket(ctx: RetProbeContext) -> u32 {
+    referenced(ctx.ret(), Function::SpliceFromSocket, 0)
+}
+
+#[fexit]
+pub fn fentry_splice_from_socket(ctx: FExitContext) -> u32 {
+    referenced(ctx.ret().unwrap_or(0), Function::SpliceFromSocket, 0)
+}
+
+/// `__zerocopy_sg_from_iter(msg, sk, skb, from, length)`: bytes whose pages a datagram takes. TCP
+/// comes here too, and is seen on its way.
+#[inline(always)]
+fn zero_copy_datagram(sock: u64, length: u64) -> u32 {
+    match read::<u16>(sock, layout!(sock_protocol)) {
+        Some(protocol) if protocol == u16::from(packet::UDP) => {
+            referenced(length as i32, Function::ZeroCopyDatagram, 0)
+        }
+        _ => 0,
+    }
+}
+
+#[kprobe]
+pub fn kprobe_zero_copy_datagram(ctx: ProbeContext) -> u32 {
+    zero_copy_datagram(ctx.arg(1).unwrap_or(0), ctx.arg(4).unwrap_or(0))
+}
+
+#[fentry]
+pub fn fentry_zero_copy_datagram(ctx: FEntryContext) -> u32 {
+    zero_copy_datagram(ctx.arg(1), ctx.arg(4))
+}
+
 /// `skb_copy_datagram_iovec(skb, len)`: what a receiver copies out, where no call site is seen.
 #[raw_tracepoint(tracepoint = "skb_copy_datagram_iovec")]
 pub fn skb_copy_datagram_iovec(ctx: RawTracePointContext) -> i32 {
-    if let Some(role) = role_in_window() {
+    if let Some(actor) = count::actor() {
         let length: i32 = ctx.arg(1);
-        count::add(count::key(Event::SkbToUser, role), length.max(0) as u64);
+        count::add(count::key(Event::SkbToUser, actor), length.max(0) as u64);
     }
     0
 }

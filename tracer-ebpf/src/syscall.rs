@@ -2,22 +2,31 @@
 
 use aya_ebpf::{bindings::pt_regs, macros::raw_tracepoint, programs::RawTracePointContext};
 use aya_log_ebpf::info;
-use tracer_common::{Event, Key, Task, call, marker, window};
+use tracer_common::{Event, Flow, Key, Task, call, marker, window};
 
 use crate::{
-    count::{self, current_task, task_in_window},
-    kernel::read,
-    socket,
+    count::{self, Actor, current_task, task_in_window},
+    flow,
+    kernel::{read, read_user},
+    mapping, socket,
 };
 
 const SYS_WRITE: u32 = 1;
 const SYS_MMAP: u32 = 9;
+const SYS_WRITEV: u32 = 20;
 const SYS_SENDTO: u32 = 44;
 const SYS_SENDMSG: u32 = 46;
+const SYS_GETSOCKOPT: u32 = 55;
 const SYS_PRCTL: u32 = 157;
 const SYS_SPLICE: u32 = 275;
+const SYS_RECVMMSG: u32 = 299;
+const SYS_SENDMMSG: u32 = 307;
 const MSG_ZEROCOPY: u64 = 0x400_0000;
 const MAP_ANONYMOUS: u64 = 0x20;
+const IPPROTO_TCP: u64 = 6;
+const TCP_ZEROCOPY_RECEIVE: u64 = 35;
+/// `tcp_zerocopy_receive.length`, the third field.
+const MAPPED_LENGTH: u32 = 8;
 
 /// Reads a register of the `pt_regs` at `$regs`.
 macro_rules! register {
@@ -42,25 +51,57 @@ fn on_enter(ctx: &RawTracePointContext, task: *mut Task) {
         return on_marker(ctx, task, regs);
     }
     // SAFETY: the map gave the pointer.
-    if unsafe { (*task).window } == window::OPEN {
-        count::add(syscall_key(task, regs, number), 0);
+    let (open, process) = unsafe { ((*task).window == window::OPEN, (*task).process) };
+    if !open {
+        return;
     }
+    let key = match process {
+        0 => syscall_key(task, regs, number),
+        _ => flow_key(task, number, flow::enter(task, regs, number, sends_zero_copy(regs, number))),
+    };
+    count::add(key, 0);
+}
+
+/// The key of a system call of a process that is traced as a whole; `current` if it moves data.
+#[inline(always)]
+fn flow_key(task: *mut Task, number: u32, current: Option<flow::Current>) -> Key {
+    // SAFETY: the map gave the pointer.
+    let (role, process) = unsafe { ((*task).role, (*task).process) };
+    let none = flow::Current { flow: Flow { process, ..Flow::NONE }, kind: 0, buffer: 0 };
+    let flow::Current { flow, kind, .. } = current.unwrap_or(none);
+    Key { kind: kind as u8, detail: number, ..count::key(Event::Syscall, Actor { role, flow }) }
 }
 
 #[inline(always)]
 fn syscall_key(task: *mut Task, regs: u64, number: u32) -> Key {
-    // SAFETY: the map gave the pointer.
-    let role = unsafe { (*task).role };
     let kind = match number {
         SYS_SPLICE if register!(regs, rdx).is_some_and(|fd| socket::is_traced(fd as u32)) => {
             call::TO_SOCKET
         }
-        SYS_SENDTO if zero_copy(register!(regs, r10)) => call::ZERO_COPY,
-        SYS_SENDMSG if zero_copy(register!(regs, rdx)) => call::ZERO_COPY,
+        SYS_SPLICE if register!(regs, rdi).is_some_and(|fd| socket::is_traced(fd as u32)) => {
+            call::FROM_SOCKET
+        }
+        SYS_GETSOCKOPT
+            if (register!(regs, rsi), register!(regs, rdx))
+                == (Some(IPPROTO_TCP), Some(TCP_ZEROCOPY_RECEIVE)) =>
+        {
+            call::MAPS_RECEIVED
+        }
+        _ if sends_zero_copy(regs, number) => call::ZERO_COPY,
         SYS_WRITE if in_mapping(task, register!(regs, rsi)) => call::FROM_MAPPING,
+        SYS_WRITEV if in_mapping(task, first_part(register!(regs, rsi))) => call::FROM_MAPPING,
         _ => call::PLAIN,
     };
-    Key { kind, detail: number, ..count::key(Event::Syscall, role) }
+    Key { kind, detail: number, ..count::key(Event::Syscall, Actor::of_task(task)) }
+}
+
+#[inline(always)]
+fn sends_zero_copy(regs: u64, number: u32) -> bool {
+    match number {
+        SYS_SENDTO => zero_copy(register!(regs, r10)),
+        SYS_SENDMSG => zero_copy(register!(regs, rdx)),
+        _ => false,
+    }
 }
 
 #[inline(always)]
@@ -68,12 +109,16 @@ fn zero_copy(flags: Option<u64>) -> bool {
     flags.is_some_and(|flags| flags & MSG_ZEROCOPY != 0)
 }
 
-/// Whether an address lies in the file that the process mapped.
+/// Where the first of an array of `struct iovec` in the process's memory points to.
+#[inline(always)]
+fn first_part(parts: Option<u64>) -> Option<u64> {
+    read_user(parts?, 0)
+}
+
+/// Whether an address lies in a file that the process mapped.
 #[inline(always)]
 fn in_mapping(task: *mut Task, address: Option<u64>) -> bool {
-    // SAFETY: the map gave the pointer.
-    let (start, end) = unsafe { ((*task).mapping_start, (*task).mapping_end) };
-    address.is_some_and(|address| (start..end).contains(&address))
+    address.is_some_and(|address| mapping::holds(task, address))
 }
 
 #[inline(always)]
@@ -82,7 +127,12 @@ fn on_marker(ctx: &RawTracePointContext, task: *mut Task, regs: u64) {
     let fd = register!(regs, rdx).unwrap_or(u64::MAX) as i32;
     // SAFETY: the map gave the pointer.
     unsafe {
-        (*task).window = if open { window::ARMED } else { window::CLOSED };
+        // A window that is open stays so: the marker only adds a socket to it.
+        if !open {
+            (*task).window = window::CLOSED;
+        } else if (*task).window != window::OPEN {
+            (*task).window = window::ARMED;
+        }
         if open && fd >= 0 && socket::trace(fd as u32, (*task).role).is_none() {
             count::lost();
         }
@@ -112,11 +162,36 @@ fn on_exit(ctx: &RawTracePointContext, task: *mut Task) {
     let regs: u64 = ctx.arg(0);
     let returned: i64 = ctx.arg(1);
     let Some(number) = register!(regs, orig_rax) else { return count::lost() };
-    if number as u32 == SYS_MMAP {
-        on_mapping(task, regs, returned);
-    } else if returned > 0 {
-        count::add_bytes(syscall_key(task, regs, number as u32), returned as u64);
+    // SAFETY: the map gave the pointer.
+    if unsafe { (*task).process } != 0 {
+        return on_flow_exit(task, number as u32, returned);
     }
+    if number as u32 == SYS_MMAP {
+        return on_mapping(task, regs, returned);
+    }
+    let key = syscall_key(task, regs, number as u32);
+    let bytes = if key.kind == call::MAPS_RECEIVED && returned == 0 {
+        // It says how much in its argument.
+        register!(regs, r10).and_then(|zc| read_user::<u32>(zc, MAPPED_LENGTH)).map(i64::from)
+    } else {
+        Some(returned)
+    };
+    match bytes {
+        Some(bytes) if bytes > 0 => count::add_bytes(key, bytes as u64),
+        Some(_) => {}
+        None => count::lost(),
+    }
+}
+
+#[inline(always)]
+fn on_flow_exit(task: *mut Task, number: u32, returned: i64) {
+    let Some(current) = flow::current() else { return };
+    // These return how many messages, and not how many bytes.
+    let is_bytes = number != SYS_RECVMMSG && number != SYS_SENDMMSG;
+    if returned > 0 && is_bytes {
+        count::add_bytes(flow_key(task, number, Some(current)), returned as u64);
+    }
+    flow::leave(&current, returned);
 }
 
 /// Remembers where the process mapped a file, to tell copies out of the page cache from copies
@@ -128,9 +203,5 @@ fn on_mapping(task: *mut Task, regs: u64, address: i64) {
     if failed || flags & MAP_ANONYMOUS != 0 {
         return;
     }
-    // SAFETY: the map gave the pointer.
-    unsafe {
-        (*task).mapping_start = address as u64;
-        (*task).mapping_end = address as u64 + length;
-    }
+    mapping::made(task, address as u64, length);
 }

@@ -1,4 +1,4 @@
-//! The hidden verbs by which a program runs itself again as sender or consumer.
+//! The hidden verbs by which a program runs itself again as sender, consumer or broker.
 //!
 //! A command flattens [`Child`] into its verbs, and the [`crate::driver`] finds them there.
 
@@ -11,13 +11,17 @@ use serde::Serialize;
 
 use crate::{
     Error, Result,
+    broker::server::{self, BrokerArgs, BrokerEvent},
     consumer::{self, ConsumerArgs},
+    peer::{self, PeerArgs},
     protocol::{ConsumerEvent, SenderEvent},
     sender::{self, SenderArgs},
 };
 
 pub(crate) const SENDER_VERB: &str = "run-sender";
 pub(crate) const CONSUMER_VERB: &str = "run-consumer";
+pub(crate) const BROKER_VERB: &str = "run-broker";
+pub(crate) const PEER_VERB: &str = "run-peer";
 
 /// What a child does.
 ///
@@ -31,6 +35,12 @@ pub enum Child {
     /// Receive, for the demo
     #[command(name = CONSUMER_VERB, hide = true)]
     Consumer(ConsumerArgs),
+    /// Serve producers and consumers, for the demo
+    #[command(name = BROKER_VERB, hide = true)]
+    Broker(BrokerArgs),
+    /// Be the other process of a transfer between two, for the demo
+    #[command(name = PEER_VERB, hide = true)]
+    Peer(PeerArgs),
 }
 
 impl Child {
@@ -44,6 +54,17 @@ impl Child {
             Self::Consumer(args) => finish(consumer::run(&args), |error| ConsumerEvent::Error {
                 what: error.to_string(),
             }),
+            Self::Broker(args) => {
+                finish(server::run(&args), |error| BrokerEvent::Error { what: error.to_string() })
+            }
+            // It speaks to the sender, which hears that it ended; its error is for the person.
+            Self::Peer(args) => match peer::run(&args) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    let _ = writeln!(io::stderr(), "the other process: {error}");
+                    ExitCode::FAILURE
+                }
+            },
         }
     }
 }

@@ -46,9 +46,9 @@ struct SendArgs {
     /// Way to send: see `workloads list`
     #[arg(long, value_name = "NAME")]
     strategy: String,
-    /// Address of the consumer
+    /// Address of the consumer, for the strategies that need one
     #[arg(long, value_name = "ADDR:PORT")]
-    to: SocketAddr,
+    to: Option<SocketAddr>,
     /// How many messages
     #[arg(long, default_value_t = 256)]
     messages: u64,
@@ -88,7 +88,8 @@ fn send(args: &SendArgs) -> anyhow::Result<()> {
     let file =
         File::open(&path).map_err(Error::os_advice(format!("open {path}"), "mount /proc"))?;
     let hash = payload.hash();
-    let request = Request { strategy, shape, file, hash, to: args.to, cache: args.cache };
+    let (dir, to, cache, seed) = (args.dir.clone(), args.to, args.cache, payload.seed());
+    let request = Request { strategy, shape, file, hash, seed, dir, to, cache };
     let outcome = sender::send(&request, |_| Ok(true))?.context("the transfer was not started")?;
     report(&outcome, &payload)
 }

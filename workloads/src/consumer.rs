@@ -1,8 +1,9 @@
-//! The consumer: receives until the sender shuts its side, and answers with count and hash.
+//! The consumer: does what a sender asks of it in the first bytes of a connection, which is to receive
+//! until the sender shuts its side, and to answer with count and hash.
 
 use std::{
     fs::File,
-    io::{self, Write},
+    io::{self, Read, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::fd::AsFd,
     path::{Path, PathBuf},
@@ -10,12 +11,13 @@ use std::{
     time::Duration,
 };
 
-use rustix::{
-    io::Errno,
-    thread::{LinkNameSpaceType, move_into_link_name_space},
-};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::{Error, Result, process, protocol::Answer, protocol::ConsumerEvent};
+use crate::{
+    Error, Result, process,
+    protocol::{Answer, ConsumerEvent, Service},
+    supply, tls,
+};
 
 /// Bytes read at a time.
 const BUFFER: usize = 256 << 10;
@@ -77,7 +79,8 @@ fn listen(args: &ListenArgs) -> Result<(TcpListener, SocketAddr)> {
     Ok((listener, addr))
 }
 
-fn enter_namespace(path: &Path) -> Result<()> {
+/// Brings the calling thread into a network namespace.
+pub(crate) fn enter_namespace(path: &Path) -> Result<()> {
     let file = File::open(path).map_err(|cause| match cause.kind() {
         io::ErrorKind::NotFound => {
             let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
@@ -127,7 +130,7 @@ fn serve(listener: &TcpListener, report: fn(SocketAddr, io::Result<Answer>)) -> 
     loop {
         match listener.accept() {
             Ok((stream, peer)) => {
-                thread::spawn(move || report(peer, answer(&stream)));
+                thread::spawn(move || report(peer, attend(&stream)));
             }
             Err(error) => {
                 note(format!("cannot accept a connection: {error}"));
@@ -145,16 +148,40 @@ fn note(mut line: String) {
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
-/// Receives everything, and answers.
-fn answer(mut stream: &TcpStream) -> io::Result<Answer> {
+/// Does what the sender asks for.
+fn attend(mut stream: &TcpStream) -> io::Result<Answer> {
+    let mut wire = [0; Service::LENGTH];
+    stream.read_exact(&mut wire)?;
+    let unknown = || io::Error::new(io::ErrorKind::InvalidData, "it asked for nothing known here");
+    let service = Service::decode(&wire).ok_or_else(unknown)?;
+    stream.write_all(&wire)?;
+    match service {
+        Service::Receive => receive(stream, |buffer| Ok(rustix::io::read(stream, buffer)?)),
+        Service::ReceiveTls => {
+            let mut plain = tls::accept(stream)?;
+            receive(stream, |buffer| match plain.read(buffer) {
+                // The kernel ends a stream without a word of TLS.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+                read => read,
+            })
+        }
+        Service::Send | Service::SendPages => supply::send(stream, service),
+    }
+}
+
+/// Receives everything that `read` gives, and answers.
+fn receive(
+    mut stream: &TcpStream,
+    mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
+) -> io::Result<Answer> {
     let mut buffer = vec![1; BUFFER];
     let mut hasher = blake3::Hasher::new();
     loop {
-        match rustix::io::read(stream, &mut buffer[..]) {
+        match read(&mut buffer) {
             Ok(0) => break,
             Ok(read) => hasher.update(&buffer[..read]),
-            Err(Errno::INTR) => continue,
-            Err(error) => return Err(error.into()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
         };
     }
     let answer = Answer { bytes: hasher.count(), hash: hasher.finalize() };
@@ -164,7 +191,7 @@ fn answer(mut stream: &TcpStream) -> io::Result<Answer> {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Read, net::Shutdown};
+    use std::net::Shutdown;
 
     use proptest::prelude::*;
 
@@ -174,8 +201,12 @@ mod tests {
     fn consumed(parts: &[Vec<u8>]) -> Answer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
-        let consumer = thread::spawn(move || answer(&listener.accept().unwrap().0).unwrap());
+        let consumer = thread::spawn(move || attend(&listener.accept().unwrap().0).unwrap());
         let mut stream = TcpStream::connect(addr).unwrap();
+        let mut echo = [0; Service::LENGTH];
+        stream.write_all(&Service::Receive.encode()).unwrap();
+        stream.read_exact(&mut echo).unwrap();
+        assert_eq!(Service::decode(&echo), Some(Service::Receive));
         for part in parts {
             stream.write_all(part).unwrap();
         }
@@ -195,6 +226,16 @@ mod tests {
             let expected = Answer { bytes: whole.len() as u64, hash: blake3::hash(&whole) };
             prop_assert_eq!(consumed(&parts), expected);
         }
+    }
+
+    #[test]
+    fn a_stranger_gets_no_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let consumer = thread::spawn(move || attend(&listener.accept().unwrap().0));
+        TcpStream::connect(addr).unwrap().write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        let error = consumer.join().unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
     }
 
     #[test]

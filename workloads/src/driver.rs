@@ -82,13 +82,13 @@ pub struct SenderSpec<'a> {
     pub strategy: &'a str,
     /// What to send.
     pub payload: &'a Payload,
-    /// Where to.
+    /// Where to, for the routes that have a consumer.
     pub to: SocketAddr,
     /// Where the payload is before.
     pub cache: Cache,
 }
 
-/// A sender that runs as a child, is set up, connected, and waits.
+/// A sender that runs as a child, is set up, and waits.
 #[derive(Debug)]
 pub struct Sender {
     process: Process,
@@ -116,14 +116,19 @@ impl Sender {
         self.process.pid
     }
 
-    /// Its end of the connection.
-    pub fn local_addr(&self) -> SocketAddr {
+    /// Its end of the connection to the consumer, where the route has one.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
         self.ready.local
     }
 
-    /// The consumer's end of the connection.
-    pub fn peer_addr(&self) -> SocketAddr {
+    /// The consumer's end of it.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.ready.peer
+    }
+
+    /// Process id of the other process of a transfer between two, where it started one.
+    pub fn peer_pid(&self) -> Option<u32> {
+        self.ready.peer_pid
     }
 
     /// Bytes of the payload that are in the page cache: see [`Ready::cached_bytes`].
@@ -135,8 +140,7 @@ impl Sender {
     ///
     /// There is no limit to how long a transfer takes; the sender gives up when it stands still.
     pub async fn go(mut self) -> Result<Outcome> {
-        // Should the sender be gone, its end is what is to be told, not that it does not listen.
-        let _ = self.process.stdin.write_all(format!("{GO}\n").as_bytes()).await;
+        self.process.say(GO).await;
         match self.process.event(None).await? {
             SenderEvent::Done(outcome) => Ok(outcome),
             SenderEvent::Unsupported { reason } => Err(Error::Unsupported { reason }),
@@ -155,18 +159,20 @@ fn sender_arguments(spec: &SenderSpec<'_>) -> Vec<OsString> {
         ("--message-size", shape.message_bytes().to_string()),
         ("--file", file),
         ("--hash", spec.payload.hash().to_string()),
+        ("--seed", spec.payload.seed().to_string()),
         ("--to", spec.to.to_string()),
         ("--cache", spec.cache.name().to_owned()),
     ];
     let options = options.into_iter().flat_map(|(name, value)| [name.into(), value.into()]);
-    [SENDER_VERB.into()].into_iter().chain(options).collect()
+    let dir = ["--dir".into(), spec.payload.dir().into()];
+    [SENDER_VERB.into()].into_iter().chain(options).chain(dir).collect()
 }
 
 /// A child that speaks JSON lines. It is killed when this is dropped.
 #[derive(Debug)]
-struct Process {
+pub(crate) struct Process {
     who: &'static str,
-    pid: u32,
+    pub(crate) pid: u32,
     child: Child,
     stdin: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
@@ -174,7 +180,7 @@ struct Process {
 
 impl Process {
     /// Starts it; it inherits `file`, under the same number.
-    fn start(
+    pub(crate) fn start(
         who: &'static str,
         exe: &Path,
         arguments: Vec<OsString>,
@@ -199,8 +205,22 @@ impl Process {
         Ok(Self { who, pid, child, stdin, lines })
     }
 
+    /// Tells it a line. Should it be gone, its end is what is to be told, not that it does not
+    /// listen.
+    pub(crate) async fn say(&mut self, line: &str) {
+        let _ = self.stdin.write_all(format!("{line}\n").as_bytes()).await;
+    }
+
+    /// Kills it, and waits until it is gone.
+    pub(crate) async fn kill(&mut self) -> Result<()> {
+        self.child.kill().await.map_err(Error::os(format!("kill the {}", self.who)))
+    }
+
     /// Its next event.
-    async fn event<E: DeserializeOwned>(&mut self, limit: Option<Duration>) -> Result<E> {
+    pub(crate) async fn event<E: DeserializeOwned>(
+        &mut self,
+        limit: Option<Duration>,
+    ) -> Result<E> {
         let who = self.who;
         let line = match limit {
             Some(limit) => timeout(limit, self.lines.next_line())
@@ -215,7 +235,7 @@ impl Process {
     }
 
     /// Ends it if it did not by itself, and says how it did.
-    async fn ended(&mut self) -> Error {
+    pub(crate) async fn ended(&mut self) -> Error {
         let who = self.who;
         // One that closed its output is about to end; one that spoke out of turn must be made to.
         if timeout(Duration::from_secs(1), self.child.wait()).await.is_err() {

@@ -72,6 +72,12 @@ pub enum Error {
         /// Bytes to send.
         total: u64,
     },
+    /// Nobody was named to send to.
+    #[error("{strategy} needs a consumer: give its address with --to")]
+    NoConsumer {
+        /// Name of the strategy.
+        strategy: &'static str,
+    },
     /// Nobody listens where the consumer should.
     #[error(
         "no consumer can be reached at {addr} ({cause}): start one there with `workloads consume --listen {}:{}`, or check address and firewall",
@@ -82,6 +88,14 @@ pub enum Error {
         addr: SocketAddr,
         /// What the kernel said.
         cause: io::Error,
+    },
+    /// What listens there is something else.
+    #[error(
+        "{addr} is no consumer of this version of copytrace: start one there with `workloads consume`, from the same build"
+    )]
+    Stranger {
+        /// Where it was to be.
+        addr: SocketAddr,
     },
     /// The consumer went away in the middle.
     #[error(
@@ -109,7 +123,7 @@ pub enum Error {
     },
     /// Bytes were lost or came twice.
     #[error(
-        "the consumer received {received} bytes of {sent}: the transfer lost or repeated some, its numbers are void"
+        "the other end received {received} bytes of {sent}: the transfer lost or repeated some, its numbers are void"
     )]
     Lost {
         /// Bytes sent.
@@ -119,7 +133,7 @@ pub enum Error {
     },
     /// The bytes are not those of the payload.
     #[error(
-        "the consumer received other bytes than were sent (blake3 {received} instead of {sent}): the transfer's numbers are void"
+        "the other end received other bytes than were sent (blake3 {received} instead of {sent}): the transfer's numbers are void"
     )]
     Changed {
         /// Hash of the payload.
@@ -140,6 +154,74 @@ pub enum Error {
         "this network namespace has no IPv4 address but loopback: bring an interface up in it (`ip addr add`, `ip link set up`), or give --listen an address"
     )]
     NoAddress,
+    /// A file is there, but it is none of a broker's logs.
+    #[error("{} is no log of this broker: choose another directory", path.display())]
+    NotALog {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process has the log open.
+    #[error("{} is open in another broker: end that one, or choose another directory", path.display())]
+    LogInUse {
+        /// The log.
+        path: PathBuf,
+    },
+    /// A record is damaged, and it is not the last one.
+    #[error(
+        "{}: the record at offset {at} is damaged ({flaw}), and intact ones follow it: cutting them off would lose acknowledged messages; restore the file from a copy, or cut it yourself with `truncate -s {at}`",
+        path.display()
+    )]
+    DamagedLog {
+        /// The log.
+        path: PathBuf,
+        /// Where the record begins.
+        at: u64,
+        /// What is wrong with it.
+        flaw: String,
+    },
+    /// The log has no room for another record.
+    #[error("{} is as long as a log can be: begin a new one in another directory", path.display())]
+    LogFull {
+        /// The log.
+        path: PathBuf,
+    },
+    /// An earlier write failed so that nobody knows what is on disk.
+    #[error(
+        "{} takes no more messages ({why}): an earlier write to its disk failed; start the broker again to find out what is there",
+        path.display()
+    )]
+    BrokenLog {
+        /// The log.
+        path: PathBuf,
+        /// What the kernel said then.
+        why: String,
+    },
+    /// A broker that hands messages out unseen was asked for something that takes a look at them.
+    #[error(
+        "a broker of flavour {flavour} cannot {what}: its messages go out with sendfile(), which answers only how many bytes it sent, so the broker never sees what is in them; ask one of flavour rocketmq"
+    )]
+    NeedsContent {
+        /// The flavour.
+        flavour: &'static str,
+        /// What it cannot do.
+        what: &'static str,
+    },
+    /// A consumer got more or fewer messages than are in the log.
+    #[error(
+        "a consumer received {received} messages of {messages}: the broker lost or repeated some, its numbers are void"
+    )]
+    Undelivered {
+        /// Messages in the log.
+        messages: u64,
+        /// Messages received.
+        received: u64,
+    },
+    /// A consumer got a message twice, or before one that is older.
+    #[error("a consumer received messages out of order: the broker's numbers are void")]
+    OutOfOrder,
+    /// A broker refused a request: its own words.
+    #[error("{0}")]
+    Refused(String),
     /// A call to the kernel failed.
     #[error("cannot {tried}: {cause}{}{advice}", if advice.is_empty() { "" } else { ": " })]
     Os {

@@ -2,8 +2,11 @@
 //!
 //! Three processes play: the *driver* in the measuring command ([`driver`]), and two children of
 //! it, both the same program run again with a hidden verb ([`child`]): the *sender*, which is what
-//! is measured, and the *consumer*, which receives every byte and answers with count and hash.
+//! is measured, and the *consumer*, which receives every byte and answers with count and hash. What
+//! is at the far end of the sender instead of a consumer is for the [`Route`] to say: a file, or a
+//! child of the sender's own, the *peer*.
 
+pub mod broker;
 pub mod cache;
 pub mod child;
 pub mod cli;
@@ -13,13 +16,17 @@ pub mod driver;
 mod error;
 mod page;
 pub mod payload;
+mod peer;
 mod pinned;
 mod process;
 pub mod protocol;
 pub mod sender;
+mod shared;
 pub mod size;
 pub mod strategy;
+mod supply;
 mod tally;
+pub mod tls;
 mod usage;
 mod window;
 
@@ -28,4 +35,4 @@ pub use disk::Disk;
 pub use error::{Error, Result};
 pub use payload::{Payload, Shape};
 pub use protocol::Outcome;
-pub use strategy::{STRATEGIES, Strategy};
+pub use strategy::{Route, STRATEGIES, Strategy};

@@ -8,7 +8,7 @@ use std::{
         fd::{AsFd, BorrowedFd},
         unix::fs::OpenOptionsExt,
     },
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rand::{RngCore, SeedableRng, rngs::SmallRng};
@@ -70,8 +70,10 @@ impl Shape {
 pub struct Payload {
     file: File,
     shape: Shape,
+    seed: u64,
     hash: blake3::Hash,
     disk: Disk,
+    dir: PathBuf,
 }
 
 impl Payload {
@@ -81,15 +83,20 @@ impl Payload {
         let full = |cause| disk_full(dir, shape, cause);
         let file = nameless(dir)?;
         reserve(&file, shape.bytes()).map_err(full)?;
-        let hash = fill(&file, shape.bytes(), seed).map_err(full)?;
+        let hash = generate(shape.bytes(), seed, &file).map_err(full)?;
         file.sync_all().map_err(full)?;
         let disk = Disk::of(&file)?;
-        Ok(Self { file, shape, hash, disk })
+        Ok(Self { file, shape, seed, hash, disk, dir: dir.to_owned() })
     }
 
     /// How many messages it holds, and how long.
     pub fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// What its content was made from.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// blake3 of its content.
@@ -101,12 +108,26 @@ impl Payload {
     pub fn disk(&self) -> &Disk {
         &self.disk
     }
+
+    /// The directory it was made in.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
 }
 
 impl AsFd for Payload {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
+}
+
+/// An empty file beside a payload, with room for as much.
+pub(crate) fn empty(dir: &Path, shape: Shape) -> Result<File> {
+    let file = nameless(dir)?;
+    reserve(&file, shape.bytes())
+        .and_then(|()| file.set_len(0))
+        .map_err(|cause| disk_full(dir, shape, cause))?;
+    Ok(file)
 }
 
 /// A new file without a name; where the file system has no such thing, one that loses its name at
@@ -130,14 +151,16 @@ fn nameless(dir: &Path) -> Result<File> {
 
 /// Reserves the blocks: a full disk is noticed before anything is written.
 fn reserve(file: &File, bytes: u64) -> io::Result<()> {
-    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
+    // The end of a child is a signal, and some file systems give up at one.
+    let reserve = || rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes);
+    match rustix::io::retry_on_intr(reserve) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
         result => Ok(result?),
     }
 }
 
-/// Writes random bytes and answers their hash.
-fn fill(mut file: &File, bytes: u64, seed: u64) -> io::Result<blake3::Hash> {
+/// Writes random bytes, the same for the same seed, and answers their hash.
+pub(crate) fn generate(bytes: u64, seed: u64, mut to: impl Write) -> io::Result<blake3::Hash> {
     let mut random = SmallRng::seed_from_u64(seed);
     let mut hasher = blake3::Hasher::new();
     let mut chunk = vec![0; CHUNK];
@@ -147,7 +170,7 @@ fn fill(mut file: &File, bytes: u64, seed: u64) -> io::Result<blake3::Hash> {
         let part = &mut chunk[..length as usize];
         random.fill_bytes(part);
         hasher.update(part);
-        file.write_all(part)?;
+        to.write_all(part)?;
         left -= length;
     }
     Ok(hasher.finalize())

@@ -1,7 +1,12 @@
-//! What the processes say to each other: JSON lines from a child to the driver, and the consumer's
-//! answer on the wire.
+//! What the processes say to each other: JSON lines from a child to the driver; on the wire, what
+//! a sender asks of the consumer first, and the consumer's answer at the end.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Seek},
+    net::SocketAddr,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +37,7 @@ pub enum ConsumerEvent {
 pub enum SenderEvent {
     /// Everything is set up, and it waits for `go`.
     Ready(Ready),
-    /// The transfer is done, and the consumer confirmed every byte.
+    /// The transfer is done, and every byte was confirmed.
     Done(Outcome),
     /// The strategy cannot run here.
     Unsupported {
@@ -51,10 +56,12 @@ pub enum SenderEvent {
 pub struct Ready {
     /// Its process id.
     pub pid: u32,
-    /// Its end of the connection.
-    pub local: SocketAddr,
-    /// The consumer's end of the connection.
-    pub peer: SocketAddr,
+    /// Its end of the connection to a consumer, where there is one.
+    pub local: Option<SocketAddr>,
+    /// The consumer's end of it.
+    pub peer: Option<SocketAddr>,
+    /// Process id of the other process, where it has started one.
+    pub peer_pid: Option<u32>,
     /// Bytes of the payload that lie in the page cache: 0 for a cold cache, all for a warm one,
     /// unless the file system does otherwise (a tmpfs is always warm).
     pub cached_bytes: u64,
@@ -94,6 +101,97 @@ pub struct Outcome {
     pub elapsed_ns: u64,
     /// Bytes of the payload that lay in the page cache before the transfer.
     pub cached_bytes: u64,
+    /// Bytes that were not moved: the two files have the same blocks on the disk.
+    pub shared_bytes: u64,
+    /// What the kernel said of zero-copy sends, if the strategy made some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zero_copy: Option<ZeroCopy>,
+}
+
+/// What the kernel said of the zero-copy sends of a transfer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZeroCopy {
+    /// Sends of which it said that it is done with their memory.
+    pub notifications: u64,
+    /// Those of them whose bytes it copied after all; none where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied: Option<u64>,
+}
+
+/// What a sender asks of a consumer, in the first bytes of a connection. The consumer echoes it
+/// when it is ready, so that neither end's preparations fall into the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Receive everything, and answer with count and hash.
+    Receive,
+    /// The same, but what is sent comes by TLS: see [`crate::tls`].
+    ReceiveTls,
+    /// Send what is ordered.
+    Send,
+    /// The same in whole pages that a receiver can have mapped.
+    SendPages,
+}
+
+impl Service {
+    /// Bytes of a request on the wire.
+    pub const LENGTH: usize = 8;
+    const ALL: [Self; 4] = [Self::Receive, Self::ReceiveTls, Self::Send, Self::SendPages];
+
+    /// Whether it is the consumer that sends, and has to be told what.
+    pub fn sends(self) -> bool {
+        matches!(self, Self::Send | Self::SendPages)
+    }
+
+    /// As it goes over the wire.
+    pub fn encode(self) -> [u8; Self::LENGTH] {
+        match self {
+            Self::Receive => *b"ctrc:rcv",
+            Self::ReceiveTls => *b"ctrc:tls",
+            Self::Send => *b"ctrc:snd",
+            Self::SendPages => *b"ctrc:snp",
+        }
+    }
+
+    /// As it came over the wire; nothing if it is no request of this program.
+    pub fn decode(wire: &[u8; Self::LENGTH]) -> Option<Self> {
+        Self::ALL.into_iter().find(|service| service.encode() == *wire)
+    }
+}
+
+/// What a receiver orders of a consumer that is to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// What the payload is made from: both ends make the same.
+    pub seed: u64,
+    /// How many messages.
+    pub messages: u64,
+    /// Bytes of one message.
+    pub message_bytes: u64,
+}
+
+impl Order {
+    /// Bytes of an order on the wire: three numbers in little-endian order.
+    pub const LENGTH: usize = 24;
+
+    /// As it goes over the wire.
+    pub fn encode(&self) -> [u8; Self::LENGTH] {
+        let mut wire = [0; Self::LENGTH];
+        let numbers = [self.seed, self.messages, self.message_bytes];
+        for (part, number) in wire.chunks_exact_mut(8).zip(numbers) {
+            part.copy_from_slice(&number.to_le_bytes());
+        }
+        wire
+    }
+
+    /// As it came over the wire.
+    pub fn decode(wire: &[u8; Self::LENGTH]) -> Self {
+        let number = |index: usize| {
+            let mut part = [0; 8];
+            part.copy_from_slice(&wire[index * 8..][..8]);
+            u64::from_le_bytes(part)
+        };
+        Self { seed: number(0), messages: number(1), message_bytes: number(2) }
+    }
 }
 
 /// What a consumer answers when the sender has shut its side: how many bytes came, and their hash.
@@ -108,6 +206,14 @@ pub struct Answer {
 impl Answer {
     /// Bytes of an answer on the wire: the count in little-endian order, and the hash.
     pub const LENGTH: usize = 8 + blake3::OUT_LEN;
+
+    /// Of all that is in a file.
+    pub(crate) fn of_file(mut file: &File) -> io::Result<Self> {
+        file.rewind()?;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(file)?;
+        Ok(Self { bytes: hasher.count(), hash: hasher.finalize() })
+    }
 
     /// As it goes over the wire.
     pub fn encode(&self) -> [u8; Self::LENGTH] {
@@ -134,10 +240,24 @@ mod tests {
 
     proptest! {
         #[test]
+        fn an_order_survives_the_wire(seed: u64, messages: u64, message_bytes: u64) {
+            let order = Order { seed, messages, message_bytes };
+            prop_assert_eq!(Order::decode(&order.encode()), order);
+        }
+
+        #[test]
         fn an_answer_survives_the_wire(bytes: u64, content: Vec<u8>) {
             let answer = Answer { bytes, hash: blake3::hash(&content) };
             prop_assert_eq!(Answer::decode(&answer.encode()), answer);
         }
+    }
+
+    #[test]
+    fn a_request_survives_the_wire() {
+        for service in Service::ALL {
+            assert_eq!(Service::decode(&service.encode()), Some(service));
+        }
+        assert_eq!(Service::decode(b"GET / HT"), None);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::protocol::ZeroCopy;
+
 /// How many different system calls one strategy may make in its window.
 const NAMES: usize = 8;
 
@@ -17,6 +19,8 @@ pub struct Tally {
     pub partial_writes: u64,
     /// Calls that a signal interrupted.
     pub interrupted: u64,
+    /// What the kernel said of zero-copy sends.
+    pub zero_copy: Option<ZeroCopy>,
 }
 
 impl Tally {
@@ -26,6 +30,16 @@ impl Tally {
         let (used, count) = slot.expect("a strategy makes at most eight different system calls");
         *used = name;
         *count += 1;
+    }
+
+    /// Notes that the kernel is done with so many zero-copy sends, and whether it says that it
+    /// copied them after all.
+    pub fn zero_copy(&mut self, sends: u64, copied: Option<bool>) {
+        let said = self.zero_copy.get_or_insert_default();
+        said.notifications += sends;
+        if let Some(copied) = copied {
+            *said.copied.get_or_insert_default() += if copied { sends } else { 0 };
+        }
     }
 
     /// The calls by name.

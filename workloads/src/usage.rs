@@ -5,6 +5,8 @@ use std::mem::MaybeUninit;
 /// Faults and switches until now, or the difference of two moments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
+    /// CPU time in user and kernel mode, in nanoseconds.
+    pub cpu_ns: u64,
     /// Page faults without I/O.
     pub minor_faults: u64,
     /// Page faults with I/O.
@@ -25,7 +27,10 @@ impl Usage {
             libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
             usage.assume_init()
         };
+        let ns =
+            |time: libc::timeval| time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1000;
         Self {
+            cpu_ns: ns(usage.ru_utime) + ns(usage.ru_stime),
             minor_faults: usage.ru_minflt as u64,
             major_faults: usage.ru_majflt as u64,
             voluntary_switches: usage.ru_nvcsw as u64,
@@ -36,6 +41,7 @@ impl Usage {
     /// Since an earlier moment.
     pub fn since(self, earlier: Self) -> Self {
         Self {
+            cpu_ns: self.cpu_ns - earlier.cpu_ns,
             minor_faults: self.minor_faults - earlier.minor_faults,
             major_faults: self.major_faults - earlier.major_faults,
             voluntary_switches: self.voluntary_switches - earlier.voluntary_switches,

@@ -4,9 +4,10 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use tracer_common::marker;
 
-/// Opens the window; `socket` is the one whose bytes are the sender's.
-pub fn open(socket: BorrowedFd<'_>) {
-    mark(marker::OPEN, i64::from(socket.as_raw_fd()));
+/// Opens the window; `socket` is the one whose packets are the process's own, if it has one. In an
+/// open window, adds another one.
+pub fn open(socket: Option<BorrowedFd<'_>>) {
+    mark(marker::OPEN, socket.map_or(-1, |socket| i64::from(socket.as_raw_fd())));
 }
 
 /// Closes the window.

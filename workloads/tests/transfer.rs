@@ -13,10 +13,11 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use workloads::{
-    Cache, Error, Outcome, Payload, Result, STRATEGIES, Shape,
+    Cache, Error, Outcome, Payload, Result, STRATEGIES, Shape, Strategy,
     driver::{Consumer, Network, Sender, SenderSpec},
-    protocol::{Answer, ConsumerEvent},
+    protocol::{Answer, ConsumerEvent, Service},
     strategy::USER_COPY,
+    tls,
 };
 
 const MESSAGES: u64 = 40;
@@ -64,7 +65,16 @@ async fn loopback() -> Consumer {
 fn fake_consumer(serve: impl FnOnce(TcpStream) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
-    thread::spawn(move || serve(listener.accept().unwrap().0));
+    thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        let mut request = [0; Service::LENGTH];
+        stream.read_exact(&mut request).unwrap();
+        stream.write_all(&request).unwrap();
+        if Service::decode(&request) == Some(Service::ReceiveTls) {
+            tls::accept(&stream).map(drop).unwrap();
+        }
+        serve(stream);
+    });
     addr
 }
 
@@ -116,7 +126,8 @@ async fn every_strategy_delivers_every_byte() {
             let Some(sender) = possible(strategy.name(), &payload, to, cache).await else {
                 continue;
             };
-            assert_eq!(sender.peer_addr(), consumer.addr());
+            let connected = strategy.route().has_consumer().then(|| consumer.addr());
+            assert_eq!(sender.peer_addr(), connected);
             let outcome = sender.go().await.unwrap();
             assert_eq!(outcome.strategy, strategy.name());
             assert_eq!(outcome.bytes, MESSAGES * MESSAGE_BYTES);
@@ -142,8 +153,21 @@ async fn a_message_costs_the_calls_it_should_and_no_fault_of_the_programs_own() 
         // No exception is taken, but the kernel counts what it maps ahead as minor faults.
         ("mmap-populate-write", mapped(), true),
         ("mmap-heap-write", mapped(), true),
+        ("io-uring-send", vec![("io_uring_enter", MESSAGES)], false),
+        ("io-uring-splice", vec![("io_uring_enter", MESSAGES)], false),
+        ("sendfile-ktls", vec![("sendfile", MESSAGES)], false),
+        ("write-ktls", pair("read", "write"), false),
         ("write", vec![("write", MESSAGES)], false),
         ("vmsplice", pair("splice", "vmsplice"), false),
+        ("read-write-file", pair("read", "write"), false),
+        ("copy-file-range", vec![("copy_file_range", MESSAGES)], false),
+        ("sendfile-file", vec![("sendfile", MESSAGES)], false),
+        ("mmap-memcpy-file", vec![("mmap", 2)], true),
+        ("pipe", vec![("write", MESSAGES)], false),
+        ("unix-stream", vec![("sendto", MESSAGES)], false),
+        ("process-vm-readv", vec![("process_vm_readv", MESSAGES)], false),
+        ("shared-memory", vec![], false),
+        ("recv", vec![("recvfrom", MESSAGES)], false),
     ];
     for (strategy, expected_calls, maps) in expected {
         let Some(sender) = possible(strategy, &payload, consumer.addr(), Cache::Warm).await else {
@@ -152,6 +176,31 @@ async fn a_message_costs_the_calls_it_should_and_no_fault_of_the_programs_own() 
         let outcome = sender.go().await.unwrap();
         assert_eq!(calls(&outcome), expected_calls, "{strategy}");
         assert_eq!(outcome.minor_faults + outcome.major_faults > 0, maps, "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn zero_copy_sends_are_waited_for_and_reported() {
+    let (consumer, payload) = (loopback().await, payload());
+    for strategy in ["msg-zerocopy", "io-uring-send-zc"] {
+        let to = consumer.addr();
+        let Some(sender) = possible(strategy, &payload, to, Cache::Warm).await else { continue };
+        let outcome = sender.go().await.unwrap();
+        let made = |name| outcome.calls.get(name).copied().unwrap_or_default();
+        if strategy == "msg-zerocopy" {
+            assert_eq!((made("pread64"), made("sendto")), (MESSAGES, MESSAGES), "{outcome:?}");
+            // One notification may speak of several sends, and each is waited for.
+            assert_eq!(made("poll"), made("recvmsg"));
+            assert!((1..=MESSAGES).contains(&made("recvmsg")), "{outcome:?}");
+        } else {
+            // Most notifications come while the kernel is entered for something else.
+            assert!((MESSAGES..=2 * MESSAGES).contains(&made("io_uring_enter")), "{outcome:?}");
+        }
+        let said = outcome.zero_copy.unwrap();
+        assert_eq!(said.notifications, MESSAGES);
+        // No memory of a program is given to another program: what loops back is copied. Some
+        // kernels do not say so of io_uring.
+        assert!(said.copied.is_none_or(|copied| copied == MESSAGES), "{said:?}");
     }
 }
 
@@ -212,9 +261,14 @@ async fn a_lost_byte_is_a_failure() {
     assert!(error.contains("received 2621439 bytes of 2621440"), "{error}");
 }
 
+/// Whether it sends to a consumer.
+fn sends(strategy: &dyn Strategy) -> bool {
+    strategy.route().has_consumer() && !strategy.receives()
+}
+
 #[tokio::test]
 async fn a_consumer_that_closes_in_the_middle_is_named() {
-    for strategy in STRATEGIES {
+    for strategy in STRATEGIES.iter().filter(|strategy| sends(**strategy)) {
         let addr = fake_consumer(|mut stream| stream.read_exact(&mut [0; 1000]).unwrap());
         let payload = payload_of(200, MESSAGE_BYTES);
         let Some(sender) = possible(strategy.name(), &payload, addr, Cache::Warm).await else {
@@ -245,6 +299,15 @@ async fn a_consumer_that_was_killed_is_named() {
     wait_for_end(consumer.pid());
     let error = sender.go().await.unwrap_err().to_string();
     assert!(error.contains("closed the connection after"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_no_consumer_is_told_from_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    thread::spawn(move || listener.accept().unwrap().0.write_all(b"220 ready\r\n").unwrap());
+    let error = sender("sendfile", &payload(), addr, Cache::Warm).await.unwrap_err().to_string();
+    assert!(error.contains("is no consumer"), "{error}");
 }
 
 #[tokio::test]

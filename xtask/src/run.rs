@@ -145,7 +145,7 @@ fn in_guest(
     let job = Job {
         kernel,
         nic: Nic::E1000e,
-        modules: Vec::new(),
+        modules: vm::FOR_STRATEGIES.map(str::to_owned).into(),
         command,
         environment: environment(output.is_none()),
         terminal: None,

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Error, Result, anyhow, bail};
 
 use crate::build_step::{self, Environment};
+use crate::cache::Cache;
 use crate::e2e::Tier;
 use crate::guest::client::{Input, Output};
 use crate::packages::as_root;
 use crate::say::note;
-use crate::setup::Consent;
+use crate::setup::{self, Consent};
 use crate::vm::{self, Job, Nic};
 use crate::{KernelVersion, command};
 
@@ -130,6 +131,11 @@ pub fn main(arguments: &Arguments) -> Result<u8> {
     let mut tally = Tally::default();
     format_and_lint(&environment, &mut tally);
     unit_tests(&environment, &mut tally);
+    let cache = Cache::locate()?;
+    let nginx = setup::guest::programs_for_tests(&cache, consent);
+    if let Err(error) = &nginx {
+        tally.record("set-up of nginx, curl and openssl", Duration::ZERO, Some(error));
+    }
     if step(&mut tally, "release build", || build_step::build(&environment)) {
         on_host(arguments.quick, &mut tally)?;
         in_guests(arguments.quick, consent, &mut tally)?;
@@ -224,7 +230,7 @@ fn in_guests(quick: bool, consent: Consent, tally: &mut Tally) -> Result<()> {
         let job = Job {
             kernel,
             nic: Nic::E1000e,
-            modules: Vec::new(),
+            modules: vm::FOR_STRATEGIES.map(str::to_owned).into(),
             command: checks(tiers, quick)?,
             environment: vec![("COPYTRACE_WHERE".into(), "vm".into())],
             terminal: None,
@@ -250,6 +256,7 @@ fn checks(tiers: &[Tier], quick: bool) -> Result<Vec<OsString>> {
         words.extend(["--tier".into(), tier.name().into()]);
     }
     words.extend(quick.then(|| "--quick".into()));
+    words.extend(["--nginx".into(), setup::guest::nginx(&Cache::locate()?).into_os_string()]);
     Ok(words)
 }
 

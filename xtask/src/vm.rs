@@ -68,6 +68,9 @@ impl Nic {
     }
 }
 
+/// Modules that strategies need: TLS, and what it encrypts with.
+pub const FOR_STRATEGIES: [&str; 4] = ["tls", "gcm", "ghash-generic", "ctr"];
+
 /// A command to run in a guest of its own.
 pub struct Job {
     /// The guest's kernel.

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use workloads::Route;
 
 use super::documents::Strategy;
 use super::finding::{Finding, reasons, verdict};
@@ -33,7 +34,7 @@ pub fn judge(quantity: Quantity, observed: &Observation, conditions: &[Condition
         return Judgement {
             quantity,
             documented: None,
-            measured: number.filter(|_| quantity.is_whole(observed)),
+            measured: number.filter(|_| quantity.is_whole(observed, conditions)),
             provenance,
             verdict: None,
             reasons: Vec::new(),
@@ -81,16 +82,20 @@ impl Quantity {
     }
 
     /// Whether the number leaves out nothing that is known to have happened: payload that arrived
-    /// must have entered the socket by a copy or by reference.
-    fn is_whole(self, observed: &Observation) -> bool {
-        !self.counts(Mover::Cpu) || observed.unaccounted() <= 0
+    /// must have been seen getting there, and what a NIC puts into memory nobody sees.
+    fn is_whole(self, observed: &Observation, conditions: &[Condition]) -> bool {
+        let no_nic = [Condition::Loopback, Condition::VirtualNic];
+        let from_nic = observed.route == Route::Receive
+            && !conditions.iter().any(|condition| no_nic.contains(condition));
+        (!self.counts(Mover::Cpu) || observed.unaccounted() <= 0)
+            && (!self.counts(Mover::Dma) || !from_nic)
     }
 
     /// Measured, unless a part of the number is derived. That a byte was not copied by the CPU is
     /// known from its having gone by reference.
     fn provenance(self, observed: &Observation) -> Provenance {
         observed
-            .sent()
+            .own()
             .filter(|movement| self.rests_on(movement.by) && movement.bytes > 0)
             .map(|movement| movement.provenance)
             .max()

@@ -5,6 +5,7 @@
 //! from: they see an [`Observation`](crate::ledger::Observation), and the [`Condition`]s it was
 //! made under.
 
+pub mod brokers;
 mod calls;
 mod condition;
 pub mod documents;
@@ -81,6 +82,8 @@ pub enum Verdict {
     Refuted,
     /// What the claim is about could not be seen.
     NotMeasurable,
+    /// The measurement cannot test the claim.
+    NotTested,
 }
 
 impl fmt::Display for Verdict {
@@ -90,6 +93,7 @@ impl fmt::Display for Verdict {
             Self::Refined => "refined",
             Self::Refuted => "refuted",
             Self::NotMeasurable => "not measurable",
+            Self::NotTested => "not tested",
         })
     }
 }

@@ -4,7 +4,7 @@ use super::condition::{Condition, Effect};
 use super::documents::{Arrow, Strategy};
 use super::finding::{Finding, Weight};
 use super::{Quantity, TOLERANCE};
-use crate::ledger::{Movement, Mover, Observation, Place, merge};
+use crate::ledger::{Movement, Mover, Observation, Place, delivery, merge};
 
 /// What differs, for the movers that a quantity counts.
 pub(super) fn compare(
@@ -33,7 +33,7 @@ pub(super) fn compare(
     findings
 }
 
-/// The arrows of the documents and all else that the sender's bytes went through, in words.
+/// The arrows of the documents and all else that the bytes of the measured side went through, in words.
 pub(super) fn evidence(observed: &Observation) -> String {
     let seen: Vec<_> = sent(observed)
         .iter()
@@ -46,7 +46,7 @@ pub(super) fn evidence(observed: &Observation) -> String {
 }
 
 fn documented_arrow(arrow: &Arrow, observed: &Observation, effects: &[&Effect]) -> Option<Finding> {
-    let bytes = observed.sent().filter(|movement| arrow.is(movement)).map(|m| m.bytes).sum();
+    let bytes = observed.own().filter(|movement| arrow.is(movement)).map(|m| m.bytes).sum();
     let seen = observed.per_payload_byte(bytes);
     if same(seen, 1.0) {
         return None;
@@ -86,24 +86,24 @@ fn undocumented_movement(
     Some(Finding::new(Weight::Unexplained, format!("{name} {seen:.2} is not in the documents")))
 }
 
-/// The payload arrived, so it was in the socket: if no witness saw it get there, a copy may be
-/// missing.
+/// The payload arrived: if no witness saw it get there, a copy may be missing.
 fn unseen_entry(observed: &Observation) -> Option<Finding> {
     let unseen = observed.unaccounted() as f64 / observed.payload_bytes.max(1) as f64;
     (unseen > TOLERANCE).then(|| {
         let percent = unseen * 100.0;
-        let reason = format!("{percent:.0} % of the payload was not seen entering the socket");
+        let delivery = delivery(observed.route);
+        let reason = format!("{percent:.0} % of the payload was not seen {delivery}");
         Finding::new(Weight::Blind, reason)
     })
 }
 
 fn sent(observed: &Observation) -> Vec<Movement> {
-    let sent: Vec<_> = observed.sent().cloned().collect();
+    let sent: Vec<_> = observed.own().cloned().collect();
     merge(&sent)
 }
 
 fn reached(place: Place, observed: &Observation) -> bool {
-    observed.sent().any(|movement| movement.to == place && movement.bytes > 0)
+    observed.own().any(|movement| movement.to == place && movement.bytes > 0)
 }
 
 fn same_number(documented: &Strategy, quantity: Quantity, observed: &Observation) -> bool {

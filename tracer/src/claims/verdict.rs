@@ -100,7 +100,7 @@ fn caveats(judgement: &Judgement, observed: &Observation) -> Vec<String> {
 /// What the derived parts of a number were derived from, each once.
 fn sources(quantity: Quantity, observed: &Observation) -> String {
     let mut sources: Vec<&str> = Vec::new();
-    for movement in observed.sent() {
+    for movement in observed.own() {
         let derived = movement.provenance == Provenance::Derived && quantity.counts(movement.by);
         if derived && !sources.contains(&&*movement.witness) {
             sources.push(&movement.witness);

@@ -13,7 +13,7 @@ use tracer::{
     witness::{Plan, sites::CallSite},
 };
 
-use super::kernel::{Kernel, TierChoice};
+use super::kernel::{Kernel, Sites, TierChoice};
 
 /// Arguments of `copytrace doctor`.
 #[derive(Debug, clap::Args)]
@@ -21,6 +21,8 @@ pub struct Options {
     /// Print every call to a copy routine that was found, with its address
     #[arg(long)]
     sites: bool,
+    #[command(flatten)]
+    breadth: Sites,
     /// Only answer by the exit status whether this kernel takes function probes
     #[arg(long, conflicts_with = "sites")]
     function_probes: bool,
@@ -34,7 +36,7 @@ pub struct Options {
 
 /// Exit status 0: `copytrace demo` can run. With `--function-probes`: the kernel takes them.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let kernel = Kernel::examine()?;
+    let kernel = Kernel::examine(options.breadth.breadth())?;
     if let Some(path) = &options.record {
         record(&kernel.facts, path)?;
     }

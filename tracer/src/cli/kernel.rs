@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use tracer::{
-    kernel::Facts,
+    kernel::{Breadth, Facts},
+    report::Where,
     session::trial::Trial,
     witness::{Plan, Tier, layout},
 };
@@ -23,6 +24,30 @@ pub enum TierChoice {
     Tracepoint,
 }
 
+/// Where to look for copies.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Sites {
+    /// Probe calls to copy routines in all of the kernel, and not only on the known ways: a path
+    /// that nobody thought of shows up by the name of the function that copies
+    #[arg(long)]
+    all_copy_sites: bool,
+}
+
+impl Sites {
+    /// What it means.
+    pub fn breadth(self) -> Breadth {
+        if self.all_copy_sites { Breadth::Everywhere } else { Breadth::Catalogue }
+    }
+}
+
+/// The guest's set-up says that it is one.
+pub fn location() -> Where {
+    match std::env::var("COPYTRACE_WHERE").as_deref() {
+        Ok("vm") => Where::Vm,
+        _ => Where::Host,
+    }
+}
+
 /// What is known of the running kernel.
 pub struct Kernel {
     /// Answers to the catalogue's questions.
@@ -33,7 +58,7 @@ pub struct Kernel {
 
 impl Kernel {
     /// Asks the running kernel.
-    pub fn examine() -> anyhow::Result<Self> {
+    pub fn examine(breadth: Breadth) -> anyhow::Result<Self> {
         if !rustix::process::geteuid().is_root() {
             bail!(
                 "not run as root: the kernel lets only root (or CAP_BPF with CAP_PERFMON) attach \
@@ -41,7 +66,8 @@ impl Kernel {
             );
         }
         let start = Instant::now();
-        let mut facts = Facts::gather().context("cannot find out what this kernel offers")?;
+        let mut facts =
+            Facts::gather(breadth).context("cannot find out what this kernel offers")?;
         log::info!("read types, symbols and text of the kernel in {:?}", start.elapsed());
         let address = facts.symbols.get("skb_copy_bits").copied();
         let layout = layout::resolve(&facts).context("this kernel is too old or too new")?;
@@ -50,6 +76,16 @@ impl Kernel {
             facts.without_sites(format!("kprobes: {reason}"));
         }
         Ok(Self { facts, trial })
+    }
+
+    /// Whether hardware breakpoints can be had, if they are wanted.
+    pub fn check_verify(&self, wanted: bool) -> anyhow::Result<()> {
+        match &self.trial.breakpoint {
+            Err(reason) if wanted => {
+                bail!("this kernel refuses hardware breakpoints ({reason}): run without --verify")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The best tier this kernel offers.

@@ -1,9 +1,14 @@
 //! The command `copytrace`: one file a verb.
 
 mod demo;
+mod diff;
 mod doctor;
 mod kernel;
+mod output;
+mod report;
 mod schema;
+mod shell;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -25,11 +30,23 @@ struct Cli {
 enum Verb {
     /// Run the documents' strategies and measure what one message costs
     Demo(Box<demo::Options>),
+    /// Run a command, and say which way its data takes and how often it is copied
+    Run(Box<trace::RunOptions>),
+    /// The same for processes that run already
+    Attach(Box<trace::AttachOptions>),
+    /// Render what `--record` kept
+    Report(report::Options),
+    /// Compare two recordings
+    Diff(diff::Options),
     /// Say what this kernel offers, which tier follows, and which witnesses were found
     Doctor(doctor::Options),
     /// Print the JSON Schema of the documents that `--format json` prints
-    Schema,
-    /// The two ends of `demo`'s transfer
+    Schema(schema::Options),
+    /// Print completions for a shell
+    Completions(shell::CompletionOptions),
+    /// Write manual pages
+    Man(shell::ManOptions),
+    /// The processes that `demo` starts
     #[command(flatten)]
     Child(workloads::child::Child),
     /// Turns a device's scatter-gather on again when its standard input ends
@@ -43,8 +60,14 @@ pub fn run() -> ExitCode {
     start_log(cli.verbose);
     let result = match cli.verb {
         Verb::Demo(options) => demo::run(*options, cli.verbose > 0),
+        Verb::Run(options) => trace::run(&options, cli.verbose > 0),
+        Verb::Attach(options) => trace::attach(&options, cli.verbose > 0),
+        Verb::Report(options) => report::run(&options),
+        Verb::Diff(options) => diff::run(&options),
+        Verb::Completions(options) => shell::completions::<Cli>(&options),
+        Verb::Man(options) => shell::man::<Cli>(&options),
         Verb::Doctor(options) => doctor::run(&options),
-        Verb::Schema => schema::run(),
+        Verb::Schema(options) => schema::run(&options),
         Verb::Child(child) => return child.run(),
         Verb::Guard(args) => demo::nic::guard(&args).map(|()| ExitCode::SUCCESS),
     };

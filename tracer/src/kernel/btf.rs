@@ -108,6 +108,12 @@ impl Btf {
         Some(bits / 8)
     }
 
+    /// Size of a struct in bytes.
+    pub fn size(&self, name: &str) -> Option<u32> {
+        let id = self.named(name, KIND_STRUCT)?;
+        Some(self.types[id as usize].size_or_type)
+    }
+
     /// The value of an enumerator, whichever enum it stands in.
     pub fn enumerator(&self, name: &str) -> Option<u32> {
         self.types.iter().find_map(|ty| {
@@ -300,6 +306,7 @@ mod tests {
         assert_eq!(btf.field("outer.inner.a"), Some(10), "through a typedef");
         assert_eq!(btf.field("outer.c"), None);
         assert_eq!(btf.field("nobody.c"), None);
+        assert_eq!((btf.size("outer"), btf.size("inner_t")), (Some(12), None));
         assert_eq!(btf.enumerator("ITER_BVEC"), Some(2));
         assert_eq!(btf.enumerator("ITER_PIPE"), None);
         assert_eq!(btf.arguments("work"), Some(2));

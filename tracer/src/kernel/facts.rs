@@ -1,9 +1,17 @@
 //! What the catalogue needs to know of a kernel. It can be written to a file and read again, so
 //! that the catalogue is tested against kernels that do not run here.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::Path,
+};
 
-use super::{btf, symbols::Symbols, text};
+use super::{
+    btf, scan,
+    symbols::{Symbol, Symbols},
+    text,
+};
 use crate::witness::{
     catalogue::{CALLERS, FUNCTIONS, LEAVES, ROUTINES, TRACEPOINTS},
     layout::{Question, ROWS},
@@ -17,6 +25,8 @@ pub struct Facts {
     pub release: String,
     /// Byte offsets by path, such as `sk_buff.len`.
     pub fields: BTreeMap<String, u32>,
+    /// Sizes of structs in bytes, by name.
+    pub sizes: BTreeMap<String, u32>,
     /// Values by name.
     pub enumerators: BTreeMap<String, u32>,
     /// Number of arguments by function, of those in BTF.
@@ -66,9 +76,19 @@ pub enum FactsError {
     HiddenSymbols,
 }
 
+/// Where calls to copy routines are looked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Breadth {
+    /// In the callers of the catalogue.
+    #[default]
+    Catalogue,
+    /// In all of the kernel's text, and its modules'.
+    Everywhere,
+}
+
 impl Facts {
     /// Asks the running kernel.
-    pub fn gather() -> Result<Self, FactsError> {
+    pub fn gather(breadth: Breadth) -> Result<Self, FactsError> {
         let btf = btf::Btf::parse(fs::read(btf::VMLINUX).map_err(FactsError::NoBtf)?)?;
         let table = fs::read_to_string("/proc/kallsyms").map_err(FactsError::Symbols)?;
         let symbols = Symbols::parse(&table);
@@ -81,7 +101,7 @@ impl Facts {
         };
         facts.ask_types(&btf);
         facts.ask_symbols(&symbols);
-        match read_texts(&symbols) {
+        match read_texts(&symbols, breadth) {
             Ok(texts) => facts.texts = texts,
             Err(error) => facts.text_error = Some(error.to_string()),
         }
@@ -98,6 +118,7 @@ impl Facts {
         for row in ROWS {
             match row.question {
                 Question::Field(paths) => record(&mut self.fields, paths, |path| btf.field(path)),
+                Question::Size(name) => record(&mut self.sizes, &[name], |name| btf.size(name)),
                 Question::Enumerator(name) => {
                     record(&mut self.enumerators, &[name], |name| btf.enumerator(name));
                 }
@@ -137,17 +158,29 @@ fn record<T>(answers: &mut BTreeMap<String, T>, names: &[&str], ask: impl Fn(&st
     }
 }
 
-fn read_texts(symbols: &Symbols) -> Result<Vec<FunctionText>, text::TextError> {
+fn read_texts(symbols: &Symbols, breadth: Breadth) -> Result<Vec<FunctionText>, text::TextError> {
     let kernel = text::KernelText::open(Path::new(text::KCORE))?;
-    let mut texts = Vec::new();
-    for caller in CALLERS {
-        for symbol in symbols.variants(caller.name) {
-            texts.push(FunctionText {
-                caller: caller.name.to_owned(),
-                code: kernel.read(symbol.address, symbol.size as usize)?,
-                symbol: symbol.name,
-                address: symbol.address,
-            });
+    let known = CALLERS
+        .iter()
+        .flat_map(|caller| symbols.variants(caller.name).into_iter().map(|it| (caller.name, it)));
+    let read = |caller: &str, symbol: Symbol| -> Result<FunctionText, text::TextError> {
+        Ok(FunctionText {
+            caller: caller.to_owned(),
+            code: kernel.read(symbol.address, symbol.size as usize)?,
+            symbol: symbol.name,
+            address: symbol.address,
+        })
+    };
+    let mut texts: Vec<FunctionText> =
+        known.map(|(caller, symbol)| read(caller, symbol)).collect::<Result<_, _>>()?;
+    if breadth == Breadth::Everywhere {
+        let addresses: BTreeSet<u64> = texts.iter().map(|text| text.address).collect();
+        let routines = ROUTINES.iter().filter_map(|routine| symbols.address(routine.name));
+        let callers = scan::callers(&kernel, symbols, &routines.collect())?;
+        for symbol in callers.into_iter().filter(|it| !addresses.contains(&it.address)) {
+            // A clone is called as the function is that the compiler made it of.
+            let name = symbol.name.split('.').next().unwrap_or_default().to_owned();
+            texts.push(read(&name, symbol)?);
         }
     }
     Ok(texts)

@@ -2,7 +2,8 @@
 
 pub mod btf;
 mod facts;
+pub mod scan;
 pub mod symbols;
 pub mod text;
 
-pub use facts::{Facts, FactsError, ITERATOR_KINDS};
+pub use facts::{Breadth, Facts, FactsError, ITERATOR_KINDS};

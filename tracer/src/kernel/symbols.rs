@@ -63,6 +63,28 @@ impl Symbols {
             .collect()
     }
 
+    /// The function that the byte at an address belongs to.
+    pub fn around(&self, address: u64) -> Option<Symbol> {
+        let next = self.sorted.partition_point(|(at, _)| *at <= address);
+        let (start, _) = self.sorted.get(next.checked_sub(1)?)?;
+        // Of two names of one address, the first.
+        let first = self.sorted.partition_point(|(at, _)| at < start);
+        let (start, name) = &self.sorted[first];
+        let symbol = Symbol { name: name.clone(), address: *start, size: self.size_at(*start) };
+        (address - start < symbol.size).then_some(symbol)
+    }
+
+    /// Where the text is: from a first symbol to a last one, in pieces where symbols are further
+    /// apart than `gap`. The last symbol of a piece is not in it: nobody knows how long it is.
+    pub fn ranges(&self, gap: u64) -> Vec<(u64, u64)> {
+        let near = |a: &(u64, String), b: &(u64, String)| b.0 - a.0 <= gap;
+        let pieces = self.sorted.chunk_by(near);
+        pieces
+            .filter_map(|piece| Some((piece.first()?.0, piece.last()?.0)))
+            .filter(|(start, end)| start < end)
+            .collect()
+    }
+
     /// Distance to the next symbol at another address.
     fn size_at(&self, address: u64) -> u64 {
         let next = self.sorted.partition_point(|(at, _)| *at <= address);
@@ -102,6 +124,21 @@ ffffffffc0000000 t inside\t[module]
         assert_eq!(names, ["filemap_read", "filemap_read.cold"]);
         assert_eq!(variants[0].size, 0x100);
         assert_eq!(symbols.variants("simple_copy_to_iter")[0].size, 0xc0);
+    }
+
+    #[test]
+    fn an_address_belongs_to_the_function_before_it() {
+        let symbols = Symbols::parse(TEXT);
+        let name = |address| symbols.around(address).map(|symbol| symbol.name);
+        assert_eq!(name(0xffff_ffff_8100_0143).as_deref(), Some("filemap_read"));
+        assert_eq!(name(0xffff_ffff_8100_0041).as_deref(), Some("an_alias"));
+        assert_eq!(name(0xffff_ffff_8100_0000), None);
+    }
+
+    #[test]
+    fn the_kernel_and_its_modules_are_pieces_of_their_own() {
+        let ranges = Symbols::parse(TEXT).ranges(1 << 20);
+        assert_eq!(ranges, [(0xffff_ffff_8100_0040, 0xffff_ffff_8100_0300)]);
     }
 
     #[test]

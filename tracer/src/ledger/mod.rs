@@ -4,13 +4,16 @@
 //! Every report is a view of an [`Observation`].
 
 mod balance;
+mod delivery;
 mod merge;
 mod movement;
 mod observation;
 
+pub use balance::delivery;
+pub use delivery::{Cost, Delivery, Round, Setting, Spread};
 pub use merge::merge;
 pub use movement::{Movement, Mover, Place, Provenance, Side};
-pub use observation::{Copies, Observation, ratio};
+pub use observation::{Copies, Observation, ZeroCopy, ratio};
 
 #[cfg(test)]
 mod properties;

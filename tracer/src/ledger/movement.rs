@@ -21,7 +21,8 @@ pub enum Place {
     Socket,
     /// A pipe's buffers.
     Pipe,
-    /// Memory of the kernel that is none of the others, such as a linearised packet.
+    /// Memory of the kernel that is none of the others, such as what it enciphered, or a packet that
+    /// it made linear.
     Kernel,
     /// A network device.
     Nic,
@@ -53,6 +54,9 @@ pub enum Mover {
     Cpu,
     /// Nothing: a page changed hands and no byte was copied.
     Reference,
+    /// The CPU, by enciphering: it touches every byte and puts another one elsewhere, but that is
+    /// the work asked for and no copy.
+    Cipher,
 }
 
 impl Mover {
@@ -68,17 +72,30 @@ impl fmt::Display for Mover {
             Self::Dma => "DMA",
             Self::Cpu => "CPU",
             Self::Reference => "reference",
+            Self::Cipher => "cipher",
         })
     }
 }
 
 /// Who paid for a movement.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Side {
     /// The sending process, or the kernel on behalf of its socket.
+    #[default]
     Sender,
     /// The receiving process.
     Receiver,
@@ -152,6 +169,7 @@ mod tests {
 
     #[test]
     fn only_devices_and_the_cpu_copy() {
+        assert!(!Mover::Cipher.copies());
         assert!(Mover::Dma.copies());
         assert!(Mover::Cpu.copies());
         assert!(!Mover::Reference.copies());

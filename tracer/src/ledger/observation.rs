@@ -5,28 +5,34 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Movement, Mover, Side};
+use workloads::Route;
+
+use super::{Movement, Mover, Place, Side};
 
 /// All that was seen of one strategy inside its window.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
     /// The strategy's name, such as `read-write`.
     pub strategy: String,
+    /// From what to what the payload went.
+    pub route: Route,
+    /// The side that was measured: its calls, switches and copies are the numbers of this.
+    pub side: Side,
     /// Payload size of one message, in bytes.
     pub message_bytes: u64,
     /// How many messages were sent.
     pub messages: u64,
-    /// Payload bytes the consumer received and checked.
+    /// Payload bytes that arrived and were checked.
     pub payload_bytes: u64,
-    /// System calls the sender made in the window, by name.
+    /// System calls made in the window, by name.
     pub syscalls: BTreeMap<String, u64>,
     /// Page faults taken in user mode: each is two mode switches.
     pub page_faults_user: u64,
     /// Page faults taken in kernel mode, such as inside `write()`: no further mode switch.
     pub page_faults_kernel: u64,
-    /// Times the scheduler took the CPU from the sender because it had to wait.
+    /// Times the scheduler took the CPU from the measured process because it had to wait.
     pub context_switches_voluntary: u64,
-    /// Times the scheduler took the CPU from the sender though it could have run on.
+    /// Times the scheduler took the CPU from it though it could have run on.
     pub context_switches_involuntary: u64,
     /// Every movement of payload bytes, the sender's and the receiver's.
     pub movements: Vec<Movement>,
@@ -38,6 +44,26 @@ pub struct Observation {
     pub disk_metadata_bytes: u64,
     /// Events the kernel or the tool lost. Other than 0, every number is a lower bound.
     pub lost_events: u64,
+    /// What the kernel told the program of its zero-copy sends, if it made some.
+    pub zero_copy: Option<ZeroCopy>,
+}
+
+/// What the kernel told the program of its zero-copy sends: the program's account, and not the
+/// probes'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ZeroCopy {
+    /// Sends of which the kernel said that it is done with their memory.
+    pub notifications: u64,
+    /// Those of them whose bytes it said it copied after all; absent where it does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copied: Option<u64>,
+}
+
+impl ZeroCopy {
+    /// Those that were copied, as a part of all.
+    pub fn copied_part(&self) -> Option<f64> {
+        self.copied.map(|copied| ratio(copied, self.notifications))
+    }
 }
 
 /// Copies per payload byte.
@@ -73,7 +99,7 @@ impl Observation {
         ratio(bytes, self.payload_bytes)
     }
 
-    /// The sender's copies per payload byte, with what the kernel did later for its socket.
+    /// The measured side's copies per payload byte, with what the kernel did later for its socket.
     pub fn copies(&self) -> Copies {
         let cpu = self.bytes_by(Mover::Cpu);
         let dma = self.bytes_by(Mover::Dma);
@@ -84,14 +110,32 @@ impl Observation {
         }
     }
 
-    /// The sender's bytes moved by one kind of mover.
+    /// The measured side's bytes moved by one kind of mover.
     pub fn bytes_by(&self, by: Mover) -> u64 {
-        self.sent().filter(|movement| movement.by == by).map(|movement| movement.bytes).sum()
+        self.own().filter(|movement| movement.by == by).map(|movement| movement.bytes).sum()
+    }
+
+    /// How often the CPU copied each payload byte on its way into the socket or out of it.
+    pub fn copied_at_socket(&self) -> f64 {
+        let at_socket = |movement: &&Movement| {
+            movement.by == Mover::Cpu
+                && (movement.from == Place::Socket || movement.to == Place::Socket)
+        };
+        self.per_payload_byte(self.sent().filter(at_socket).map(|movement| movement.bytes).sum())
+    }
+
+    /// The movements the measured side paid for.
+    pub fn own(&self) -> impl Iterator<Item = &Movement> {
+        self.paid_by(self.side)
     }
 
     /// The movements the sender paid for.
     pub fn sent(&self) -> impl Iterator<Item = &Movement> {
-        self.movements.iter().filter(|movement| movement.side == Side::Sender)
+        self.paid_by(Side::Sender)
+    }
+
+    fn paid_by(&self, side: Side) -> impl Iterator<Item = &Movement> {
+        self.movements.iter().filter(move |movement| movement.side == side)
     }
 }
 

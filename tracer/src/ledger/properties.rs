@@ -13,7 +13,7 @@ fn place() -> impl Strategy<Value = Place> {
 }
 
 fn mover() -> impl Strategy<Value = Mover> {
-    prop::sample::select(vec![Mover::Dma, Mover::Cpu, Mover::Reference])
+    prop::sample::select(vec![Mover::Dma, Mover::Cpu, Mover::Reference, Mover::Cipher])
 }
 
 fn movement() -> impl Strategy<Value = Movement> {
@@ -68,7 +68,7 @@ proptest! {
         let alone = Observation { movements: more.clone(), ..observation.clone() };
         let mut both = observation.clone();
         both.movements.extend(more);
-        for by in [Mover::Dma, Mover::Cpu, Mover::Reference] {
+        for by in [Mover::Dma, Mover::Cpu, Mover::Reference, Mover::Cipher] {
             prop_assert_eq!(both.bytes_by(by), observation.bytes_by(by) + alone.bytes_by(by));
         }
         let copies = both.copies();
@@ -91,7 +91,7 @@ proptest! {
     #[test]
     fn merging_keeps_sums_and_happens_once(movements in movements()) {
         let merged = merge(&movements);
-        for by in [Mover::Dma, Mover::Cpu, Mover::Reference] {
+        for by in [Mover::Dma, Mover::Cpu, Mover::Reference, Mover::Cipher] {
             prop_assert_eq!(bytes(&merged, by), bytes(&movements, by));
         }
         let calls = |movements: &[Movement]| movements.iter().map(|m| m.calls).sum::<u64>();
@@ -117,12 +117,12 @@ proptest! {
     }
 
     #[test]
-    fn references_and_the_receiver_cost_the_sender_no_copy(
+    fn references_ciphers_and_the_receiver_cost_the_sender_no_copy(
         observation in observation(), mut free in movement()
     ) {
         let mut more = observation.clone();
         if free.side == Side::Sender {
-            free.by = Mover::Reference;
+            free.by = if free.calls % 2 == 0 { Mover::Reference } else { Mover::Cipher };
         }
         more.movements.push(free);
         prop_assert_eq!(more.copies(), observation.copies());

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use workloads::Cache;
 
 use crate::{claims::Condition, witness::Tier};
@@ -12,7 +12,7 @@ use crate::{claims::Condition, witness::Tier};
 const LOOPBACK: &str = "lo";
 
 /// Which machine's kernel measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Where {
     /// The kernel the tool was started on.

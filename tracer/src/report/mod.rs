@@ -3,8 +3,10 @@
 //! A [`Report`] is built once, from observations, and every format is a view of it: what one of
 //! them shows, the others can show too.
 
+pub mod brokers;
 mod csv;
 mod environment;
+pub mod flows;
 mod json;
 mod markdown;
 mod model;

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use workloads::Route;
 
 use super::Environment;
 use crate::{
-    claims::{ClaimVerdict, Condition, Judgement, Quantity, judge, judge_claims},
-    ledger::{Copies, Movement, Mover, Observation, Place, Provenance, Side, merge},
+    claims::{ClaimVerdict, Condition, Judgement, Quantity, TOLERANCE, judge, judge_claims},
+    ledger::{
+        Copies, Movement, Mover, Observation, Place, Provenance, Side, ZeroCopy, delivery, merge,
+        ratio,
+    },
 };
 
 /// The name of the JSON document's schema.
@@ -74,11 +78,16 @@ pub struct Skipped {
 pub struct Measured {
     /// The strategy's name.
     pub name: String,
+    /// From what to what the payload went.
+    #[schemars(with = "String", extend("enum" = Route::ALL))]
+    pub route: Route,
+    /// The side whose calls, switches and copies these are.
+    pub side: Side,
     /// Counts a message.
     pub per_message: PerMessage,
     /// System calls in the window, by name.
     pub syscalls: BTreeMap<String, u64>,
-    /// Copies per payload byte: the sender's, with what the kernel did later for its socket.
+    /// Copies per payload byte: the measured side's, with what the kernel did later for its socket.
     pub copies: Copies,
     /// Every number that the documents have one for, side by side with theirs.
     pub quantities: Vec<Judgement>,
@@ -86,10 +95,10 @@ pub struct Measured {
     pub movements: Vec<MovementRow>,
     /// The documents' claims about the strategy.
     pub claims: Vec<ClaimVerdict>,
-    /// Payload bytes the consumer received and checked.
+    /// Payload bytes that arrived and were checked.
     pub payload_bytes: u64,
-    /// Payload bytes that were not seen entering the sender's socket; negative when more was seen
-    /// than arrived.
+    /// Payload bytes that were not seen on their way to where the route delivers them; negative when
+    /// more was seen than arrived.
     pub unaccounted_bytes: i64,
     /// Protocol headers handed to the network device, in bytes.
     pub nic_header_bytes: u64,
@@ -99,6 +108,9 @@ pub struct Measured {
     pub disk_metadata_bytes: u64,
     /// Events lost in this strategy's window.
     pub lost_events: u64,
+    /// What the kernel told the program of its zero-copy sends, if it made some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zero_copy: Option<ZeroCopy>,
 }
 
 /// Counts of one strategy, each for one message.
@@ -108,9 +120,9 @@ pub struct PerMessage {
     pub syscalls: f64,
     /// Switches between user and kernel mode, each way counted.
     pub mode_switches: f64,
-    /// Times the scheduler took the CPU from the sender because it had to wait.
+    /// Times the scheduler took the CPU from the measured process because it had to wait.
     pub context_switches_voluntary: f64,
-    /// Times the scheduler took the CPU from the sender though it could have run on.
+    /// Times the scheduler took the CPU from it though it could have run on.
     pub context_switches_involuntary: f64,
     /// Page faults taken in user mode.
     pub page_faults_user: f64,
@@ -212,6 +224,8 @@ impl Measured {
         let row = |movement| MovementRow::new(movement, observed);
         Self {
             name: observed.strategy.clone(),
+            route: observed.route,
+            side: observed.side,
             per_message: PerMessage::new(observed),
             syscalls: observed.syscalls.clone(),
             copies: observed.copies(),
@@ -224,6 +238,7 @@ impl Measured {
             nic_retransmitted_bytes: observed.nic_retransmitted_bytes,
             disk_metadata_bytes: observed.disk_metadata_bytes,
             lost_events: observed.lost_events,
+            zero_copy: observed.zero_copy,
         }
     }
 
@@ -234,7 +249,7 @@ impl Measured {
 }
 
 impl PerMessage {
-    fn new(observed: &Observation) -> Self {
+    pub(super) fn new(observed: &Observation) -> Self {
         Self {
             syscalls: observed.per_message(observed.syscalls_total()),
             mode_switches: observed.per_message(observed.mode_switches()),
@@ -253,7 +268,12 @@ impl PerMessage {
 }
 
 impl MovementRow {
-    fn new(movement: Movement, observed: &Observation) -> Self {
+    pub(super) fn new(movement: Movement, observed: &Observation) -> Self {
+        Self::of(movement, observed.payload_bytes)
+    }
+
+    /// A movement, beside so many bytes of payload.
+    pub(super) fn of(movement: Movement, payload_bytes: u64) -> Self {
         Self {
             from: movement.from,
             to: movement.to,
@@ -261,7 +281,7 @@ impl MovementRow {
             side: movement.side,
             bytes: movement.bytes,
             calls: movement.calls,
-            per_payload_byte: observed.per_payload_byte(movement.bytes),
+            per_payload_byte: ratio(movement.bytes, payload_bytes),
             provenance: movement.provenance,
             verified_bytes: movement.verified_bytes,
             disagreement: movement.disagreement().filter(|part| part.is_finite()),
@@ -270,28 +290,43 @@ impl MovementRow {
     }
 }
 
+/// What the kernel told the program of its zero-copy sends, where the witnesses saw something else.
+fn contradiction(observed: &Observation) -> Option<String> {
+    let said = observed.zero_copy?;
+    let (part, seen) = (said.copied_part()?, observed.copied_at_socket());
+    let all_seen = observed.unaccounted() <= 0;
+    (all_seen && (part - seen).abs() > TOLERANCE).then(|| {
+        format!(
+            "{}: the kernel told the program that it copied {} of {} zero-copy sends, but at the \
+             socket {seen:.2} copies a byte by the CPU were seen: trust what was seen",
+            observed.strategy,
+            said.copied.unwrap_or_default(),
+            said.notifications,
+        )
+    })
+}
+
 /// What to know before trusting what was seen of one strategy.
 fn warnings(observed: &Observation) -> Vec<String> {
     let mut warnings = Vec::new();
     let (name, unaccounted) = (&observed.strategy, observed.unaccounted());
+    let delivery = delivery(observed.route);
     if unaccounted > 0 {
         warnings.push(format!(
-            "{name}: {unaccounted} of {} payload bytes were not seen entering the socket",
+            "{name}: {unaccounted} of {} payload bytes were not seen {delivery}",
             observed.payload_bytes
         ));
     }
     if unaccounted < 0 {
         warnings.push(format!(
-            "{name}: {} bytes more than the payload were seen entering the socket",
+            "{name}: {} bytes more than the payload were seen {delivery}",
             unaccounted.unsigned_abs()
         ));
     }
+    warnings.extend(contradiction(observed));
     let sent = observed.message_bytes * observed.messages;
     if observed.payload_bytes != sent {
-        warnings.push(format!(
-            "{name}: the consumer checked {} bytes of {sent}",
-            observed.payload_bytes
-        ));
+        warnings.push(format!("{name}: {} bytes of {sent} were checked", observed.payload_bytes));
     }
     warnings
 }

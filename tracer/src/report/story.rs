@@ -7,10 +7,11 @@ use crate::ledger::Side;
 pub(super) fn tell(measured: &Measured) -> String {
     let sentences = [
         calls(measured),
-        movements(measured, Side::Sender),
+        movements(measured, measured.side),
         switches(measured),
+        zero_copy(measured),
         retransmitted(measured),
-        movements(measured, Side::Receiver).map(|way| format!("The receiver's own: {way}")),
+        others(measured),
     ];
     let sentences: Vec<_> = sentences.into_iter().flatten().map(|text| text + ".").collect();
     sentences.join(" ")
@@ -27,6 +28,15 @@ fn movements(measured: &Measured, side: Side) -> Option<String> {
     (!movements.is_empty()).then(|| movements.join("; "))
 }
 
+/// What the other side did, which is none of the measured one's numbers.
+fn others(measured: &Measured) -> Option<String> {
+    let (side, whose) = match measured.side {
+        Side::Sender => (Side::Receiver, "receiver"),
+        Side::Receiver => (Side::Sender, "sender"),
+    };
+    movements(measured, side).map(|way| format!("The {whose}'s own: {way}"))
+}
+
 fn switches(measured: &Measured) -> Option<String> {
     let counts = &measured.per_message;
     (counts.context_switches() > 0.0).then(|| {
@@ -35,6 +45,16 @@ fn switches(measured: &Measured) -> Option<String> {
             words::rough(counts.context_switches()),
             words::rough(counts.context_switches_voluntary)
         )
+    })
+}
+
+fn zero_copy(measured: &Measured) -> Option<String> {
+    measured.zero_copy.map(|said| {
+        let copied = match said.copied {
+            Some(copied) => format!("{copied} of them copied"),
+            None => "without a word on which of them it copied".to_owned(),
+        };
+        format!("The kernel's own word: done with {} zero-copy sends, {copied}", said.notifications)
     })
 }
 

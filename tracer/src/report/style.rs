@@ -46,6 +46,6 @@ fn ansi_color(verdict: Verdict) -> AnsiColor {
         Verdict::Confirmed => AnsiColor::Green,
         Verdict::Refined => AnsiColor::Yellow,
         Verdict::Refuted => AnsiColor::Red,
-        Verdict::NotMeasurable => AnsiColor::Magenta,
+        Verdict::NotMeasurable | Verdict::NotTested => AnsiColor::Magenta,
     }
 }

@@ -71,7 +71,7 @@ fn strategies(report: &Report, style: &Style) -> Table {
 }
 
 /// A table that colours its cells as the style says, whatever it thinks of the terminal.
-fn empty(style: &Style) -> Table {
+pub(super) fn empty(style: &Style) -> Table {
     let mut table = Table::new();
     table
         .load_style(RULE)
@@ -109,16 +109,16 @@ fn compared(judgement: &Judgement) -> Cell {
     }
 }
 
-fn bold(cell: Cell) -> Cell {
+pub(super) fn bold(cell: Cell) -> Cell {
     cell.add_attribute(Attribute::Bold)
 }
 
-fn color(verdict: Verdict) -> Color {
+pub(super) fn color(verdict: Verdict) -> Color {
     match verdict {
         Verdict::Confirmed => Color::DarkGreen,
         Verdict::Refined => Color::DarkYellow,
         Verdict::Refuted => Color::DarkRed,
-        Verdict::NotMeasurable => Color::DarkMagenta,
+        Verdict::NotMeasurable | Verdict::NotTested => Color::DarkMagenta,
     }
 }
 
@@ -172,25 +172,30 @@ fn verification(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::
 }
 
 /// What stands before a paragraph's first line, and indents the others.
-struct Lead<'a> {
-    plain: &'a str,
-    painted: String,
+pub(super) struct Lead<'a> {
+    pub(super) plain: &'a str,
+    pub(super) painted: String,
 }
 
 impl<'a> Lead<'a> {
-    fn plain(text: &'a str) -> Self {
+    pub(super) fn plain(text: &'a str) -> Self {
         Self { plain: text, painted: text.to_owned() }
     }
 }
 
 /// A paragraph with a name in the margin.
-fn named(out: &mut dyn io::Write, style: &Style, name: &str, text: &str) -> io::Result<()> {
+pub(super) fn named(
+    out: &mut dyn io::Write,
+    style: &Style,
+    name: &str,
+    text: &str,
+) -> io::Result<()> {
     let margin = format!(" {name:<10}  ");
     let lead = Lead { painted: style.bold(&margin), plain: &margin };
     paragraph(out, style, lead, text, str::to_owned)
 }
 
-fn paragraph(
+pub(super) fn paragraph(
     out: &mut dyn io::Write,
     style: &Style,
     lead: Lead<'_>,
@@ -207,7 +212,7 @@ fn paragraph(
 }
 
 /// The table without the spaces at the ends of its lines.
-fn trimmed(table: &Table) -> String {
+pub(super) fn trimmed(table: &Table) -> String {
     let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     lines.join("\n")
 }

@@ -3,7 +3,11 @@
 use workloads::Cache;
 
 use super::*;
-use crate::{claims::samples, ledger::Observation, witness::Tier};
+use crate::{
+    claims::samples,
+    ledger::{Observation, ZeroCopy},
+    witness::Tier,
+};
 
 const AT_100: Style = Style { color: false, width: 100 };
 
@@ -73,6 +77,15 @@ fn verified() -> Report {
         }
         observed
     })
+}
+
+/// A zero-copy send to this machine, of which the kernel says that it copied `copied` messages.
+fn zero_copy(copied: u64) -> Report {
+    let mut observed = samples::to_loopback(samples::read_write());
+    observed.strategy = "msg-zerocopy".into();
+    observed.zero_copy = Some(ZeroCopy { notifications: samples::MESSAGES, copied: Some(copied) });
+    let environment = Environment { nic: "lo".into(), ..environment() };
+    Report::new(environment, PAYLOAD, &[observed.into()])
 }
 
 fn written(format: Format, report: &Report, style: &Style) -> String {
@@ -145,10 +158,10 @@ fn json() {
 #[test]
 fn json_is_what_the_schema_says() {
     let mut schema = Vec::new();
-    write_schema(&mut schema).unwrap();
+    write_schema::<Report>(&mut schema).unwrap();
     let schema = serde_json::from_slice(&schema).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
-    for report in [as_documented(), as_bad_as_it_gets(), verified()] {
+    for report in [as_documented(), as_bad_as_it_gets(), verified(), zero_copy(7)] {
         let document = written(Format::Json, &report, &AT_100);
         let document = serde_json::from_str(&document).unwrap();
         let errors: Vec<_> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
@@ -175,6 +188,21 @@ fn json_has_the_promised_numbers() {
     assert_eq!(numbers(2), [0.0, 2.0, 2.0]);
     assert_eq!(document["strategies"][1]["per_message"]["syscalls"], 1.0 + 1.0 / 256.0);
     assert_eq!(document["environment"]["where"], "vm");
+}
+
+#[test]
+fn what_the_kernel_says_of_zero_copy_sends_is_passed_on() {
+    let document = serde_json::to_value(zero_copy(samples::MESSAGES)).unwrap();
+    let said = serde_json::json!({ "notifications": 256, "copied": 256 });
+    assert_eq!(document["strategies"][0]["zero_copy"], said);
+    insta::assert_snapshot!(table_at_100(&zero_copy(7)));
+}
+
+#[test]
+fn a_kernel_that_says_otherwise_than_the_witnesses_is_a_warning() {
+    assert_eq!(zero_copy(samples::MESSAGES).warnings, [""; 0]);
+    let warnings = zero_copy(0).warnings;
+    assert!(warnings[0].contains("copied 0 of 256 zero-copy sends"), "{warnings:?}");
 }
 
 #[test]

@@ -33,6 +33,7 @@ pub(super) fn mark(verdict: Verdict) -> char {
         Verdict::Refined => '≈',
         Verdict::Refuted => '✘',
         Verdict::NotMeasurable => '?',
+        Verdict::NotTested => '–',
     }
 }
 
@@ -121,6 +122,7 @@ pub(super) fn movement(movement: &MovementRow) -> String {
         Mover::Dma => "by DMA",
         Mover::Cpu => "by CPU",
         Mover::Reference => "by reference",
+        Mover::Cipher => "by cipher",
     };
     let derived = if movement.provenance == Provenance::Derived { "derived from " } else { "" };
     let much = match movement.per_payload_byte {

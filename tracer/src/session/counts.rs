@@ -1,6 +1,8 @@
 //! What the programs counted, summed over the CPUs.
 
-use tracer_common::{Event, Key, Tally};
+use std::collections::BTreeMap;
+
+use tracer_common::{Event, Flow, Key, Tally};
 
 /// Every counter of a window.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +27,16 @@ impl Counts {
             calls: total.calls + value.calls,
         });
         self.entries.push((key, total));
+    }
+
+    /// The counters of each flow.
+    pub fn by_flow(&self) -> BTreeMap<Flow, Self> {
+        let mut flows: BTreeMap<Flow, Self> = BTreeMap::new();
+        for (key, tally) in &self.entries {
+            let none = || Self::new(self.verified);
+            flows.entry(key.flow).or_insert_with(none).entries.push((*key, *tally));
+        }
+        flows
     }
 
     /// The counters of one event and role.

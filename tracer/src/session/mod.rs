@@ -4,8 +4,10 @@ mod attach;
 mod counts;
 mod derived;
 mod diagnostics;
+pub mod flows;
 mod misses;
 mod movements;
+pub mod names;
 pub mod trial;
 
 use std::{
@@ -32,7 +34,11 @@ pub use movements::{Payload, observe, unexplained};
 
 use crate::{
     ledger::Side,
-    witness::{Plan, Tier, sites::CallSite},
+    witness::{
+        Plan, Tier,
+        catalogue::{Need, TracepointWitness},
+        sites::CallSite,
+    },
 };
 
 /// The eBPF programs, built by `build.rs`.
@@ -70,6 +76,15 @@ pub enum SessionError {
     },
 }
 
+/// When the window of a traced process opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opens {
+    /// At its marker.
+    AtMarker,
+    /// At once: what it does is not what is measured, and only its copies are looked at.
+    AtOnce,
+}
+
 /// Programs attached to the kernel. Dropping it detaches them all.
 pub struct Session {
     ebpf: Ebpf,
@@ -79,22 +94,52 @@ pub struct Session {
     verify: bool,
     /// Lost events that were reported already.
     lost: u64,
+    /// How many processes were given an id here.
+    followed: u32,
 }
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Windows that the traced processes open and close themselves.
+    Window,
+    /// Flows of any program.
+    Flows,
+}
+
+/// How much room the maps need for [`Purpose::Flows`], in entries.
+const ROOM: &[(&str, u32)] = &[
+    ("TASKS", 65_536),
+    ("SOCKETS", 65_536),
+    ("SENDERS", 65_536),
+    ("COUNTS", 65_536),
+    ("CURRENT", 65_536),
+    ("LAST_READS", 16_384),
+    ("IDENTITIES", 65_536),
+    ("OBJECTS", 16_384),
+    ("PROCESSES", 16_384),
+];
 
 impl Session {
     /// Loads the programs a plan names and attaches them; with `verify`, hardware breakpoints too.
-    pub fn start(plan: Plan, verify: bool) -> Result<Self, SessionError> {
-        let ebpf =
-            EbpfLoader::new().override_global("LAYOUT", &plan.layout, true).load(PROGRAMS)?;
+    pub fn start(plan: Plan, purpose: Purpose, verify: bool) -> Result<Self, SessionError> {
+        let mut loader = EbpfLoader::new();
+        loader.override_global("LAYOUT", &plan.layout, true);
+        if purpose == Purpose::Flows {
+            for (map, entries) in ROOM {
+                loader.map_max_entries(map, *entries);
+            }
+        }
+        let ebpf = loader.load(PROGRAMS)?;
         let start = Instant::now();
-        let mut session = Self { ebpf, plan, events: Vec::new(), verify, lost: 0 };
+        let mut session = Self { ebpf, plan, events: Vec::new(), verify, lost: 0, followed: 0 };
         session.tell_sites()?;
         session.attach_sites()?;
         session.attach_functions()?;
         if verify {
             session.attach_breakpoints()?;
         }
-        session.attach_tracepoints()?;
+        session.attach_tracepoints(purpose)?;
         log::info!(
             "attached {} call sites, {} functions and {} tracepoints in {:?}",
             session.plan.sites.len(),
@@ -133,13 +178,24 @@ impl Session {
         })
     }
 
-    /// Starts to count for a process. A sender's window opens at its marker, a receiver's at once.
-    pub fn trace(&mut self, pid: u32, side: Side) -> Result<(), SessionError> {
-        let (role, window) = match side {
-            Side::Sender => (ROLE_SENDER, window::CLOSED),
-            Side::Receiver => (ROLE_RECEIVER, window::OPEN),
+    /// Starts to count for a process.
+    pub fn trace(&mut self, pid: u32, side: Side, opens: Opens) -> Result<(), SessionError> {
+        let role = match side {
+            Side::Sender => ROLE_SENDER,
+            Side::Receiver => ROLE_RECEIVER,
         };
-        let task = Task { role, padding: [0; 3], window, mapping_start: 0, mapping_end: 0 };
+        let window = match opens {
+            Opens::AtMarker => window::CLOSED,
+            Opens::AtOnce => window::OPEN,
+        };
+        let task = Task {
+            role,
+            padding: [0; 3],
+            window,
+            mappings: Default::default(),
+            process: 0,
+            padding_after: 0,
+        };
         self.map::<HashMap<_, u32, Task>>("TASKS")?
             .insert(pid, task, 0)
             .map_err(|error| map_error("TASKS", error))
@@ -158,10 +214,15 @@ impl Session {
             counts.add(key, values.iter());
             map.remove(&key).map_err(|error| map_error("COUNTS", error))?;
         }
-        let lost = self.lost()?;
-        counts.lost = lost - self.lost;
-        self.lost = lost;
+        counts.lost = self.newly_lost()?;
         Ok(counts)
+    }
+
+    /// Events lost since the last time.
+    fn newly_lost(&mut self) -> Result<u64, SessionError> {
+        let lost = self.lost()?;
+        let before = std::mem::replace(&mut self.lost, lost);
+        Ok(lost - before)
     }
 
     /// Events lost since the session began.
@@ -229,8 +290,14 @@ impl Session {
         let events = attach::in_parallel(&self.plan.sites, |site| {
             attach::at_address(fd, pmu, site.address).map_err(|error| failed(site, error))
         });
-        for event in events {
-            self.events.push(event?);
+        for (site, event) in self.plan.sites.iter().zip(events) {
+            match event {
+                Ok(event) => self.events.push(event),
+                Err(error) if site.is_known() => return Err(error),
+                // Much of what is found everywhere refuses probes, such as the routines' own
+                // folder.
+                Err(error) => log::debug!("{error}"),
+            }
         }
         Ok(())
     }
@@ -277,8 +344,11 @@ impl Session {
     }
 
     /// Last, so that a window never opens before everything else is attached.
-    fn attach_tracepoints(&mut self) -> Result<(), SessionError> {
-        for witness in &self.plan.tracepoints {
+    fn attach_tracepoints(&mut self, purpose: Purpose) -> Result<(), SessionError> {
+        let needed = |witness: &&TracepointWitness| {
+            purpose == Purpose::Flows || witness.need != Need::ForFlows
+        };
+        for witness in self.plan.tracepoints.iter().copied().filter(needed) {
             let program: &mut RawTracePoint = Self::program(&mut self.ebpf, witness.name)?;
             program.load().map_err(|error| program_error(witness.name, &error))?;
             program.attach(witness.name).map_err(|error| SessionError::Attach {

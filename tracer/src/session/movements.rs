@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use tracer_common::{Event, Function, Key, NO_ITERATOR, ROLE_RECEIVER, ROLE_SENDER, Tally};
+use tracer_common::{
+    Event, Function, Key, NO_ITERATOR, ROLE_RECEIVER, ROLE_SENDER, Tally, owner, user_copy,
+};
+use workloads::Route;
 
 use super::{Counts, derived};
 use crate::{
-    ledger::{Movement, Mover, Observation, Place, Provenance, Side, merge},
+    ledger::{Movement, Mover, Observation, Place, Provenance, Side, ZeroCopy, merge},
     witness::{
         Leaf, Plan,
         catalogue::{CALLERS, FUNCTIONS},
@@ -14,67 +17,86 @@ use crate::{
     },
 };
 
-/// What was sent, as the consumer confirmed it.
+/// What was sent, and is known to have arrived.
 #[derive(Clone, Debug)]
 pub struct Payload {
     /// The strategy's name.
     pub strategy: String,
+    /// From what to what it went.
+    pub route: Route,
+    /// The side that was measured.
+    pub side: Side,
     /// Payload size of one message, in bytes.
     pub message_bytes: u64,
     /// How many messages.
     pub messages: u64,
     /// Payload bytes of all of them.
     pub bytes: u64,
+    /// What the kernel told the program of zero-copy sends.
+    pub zero_copy: Option<ZeroCopy>,
+    /// Payload bytes that two files share on the disk, so that nothing had to move.
+    pub shared_bytes: u64,
 }
 
 /// Makes the ledger of one window.
 pub fn observe(payload: Payload, counts: &Counts, plan: &Plan) -> Observation {
-    let sender = |event| counts.total(event, ROLE_SENDER);
+    let role = role(payload.side);
+    let own = |event| counts.total(event, role);
+    let movements = merge(&movements(&payload, counts, plan));
     Observation {
         strategy: payload.strategy,
+        route: payload.route,
+        side: payload.side,
         message_bytes: payload.message_bytes,
         messages: payload.messages,
         payload_bytes: payload.bytes,
-        syscalls: syscalls(counts),
-        page_faults_user: sender(Event::FaultUser).calls,
-        page_faults_kernel: sender(Event::FaultKernel).calls,
-        context_switches_voluntary: sender(Event::SwitchVoluntary).calls,
-        context_switches_involuntary: sender(Event::SwitchInvoluntary).calls,
-        movements: merge(&movements(counts, plan)),
-        nic_header_bytes: on_bus(counts, Event::NicHeader).bytes,
-        nic_retransmitted_bytes: sender(Event::NicRetransmit).bytes,
-        disk_metadata_bytes: sender(Event::DiskMetadata).bytes,
+        syscalls: syscalls(counts, role),
+        page_faults_user: own(Event::FaultUser).calls,
+        page_faults_kernel: own(Event::FaultKernel).calls,
+        context_switches_voluntary: own(Event::SwitchVoluntary).calls,
+        context_switches_involuntary: own(Event::SwitchInvoluntary).calls,
+        movements,
+        nic_header_bytes: on_bus(counts, Event::NicHeader, role).bytes,
+        nic_retransmitted_bytes: own(Event::NicRetransmit).bytes,
+        disk_metadata_bytes: own(Event::DiskMetadata).bytes,
         lost_events: counts.lost,
+        zero_copy: payload.zero_copy,
     }
 }
 
-fn syscalls(counts: &Counts) -> BTreeMap<String, u64> {
+fn syscalls(counts: &Counts, role: u8) -> BTreeMap<String, u64> {
     let mut calls = BTreeMap::new();
-    for (key, tally) in counts.of(Event::Syscall, ROLE_SENDER) {
+    for (key, tally) in counts.of(Event::Syscall, role) {
         *calls.entry(syscall_name(key.detail)).or_default() += tally.calls;
     }
     calls
 }
 
-fn syscall_name(number: u32) -> String {
+pub(super) fn syscall_name(number: u32) -> String {
     syscalls::Sysno::new(number as usize)
         .map_or_else(|| format!("syscall_{number}"), |call| call.name().to_owned())
 }
 
-fn movements(counts: &Counts, plan: &Plan) -> Vec<Movement> {
-    let mut movements = Vec::new();
-    for side in [Side::Sender, Side::Receiver] {
-        movements.extend(in_every_tier(counts, side));
-        movements.extend(packet_copies(counts, side, plan));
-        movements.extend(references(counts, side, plan));
-        movements.extend(site_copies(counts, side, plan));
-    }
-    movements.extend(derived::movements(counts, plan));
+fn movements(payload: &Payload, counts: &Counts, plan: &Plan) -> Vec<Movement> {
+    let mut movements: Vec<Movement> =
+        [Side::Sender, Side::Receiver].iter().flat_map(|side| seen(counts, *side, plan)).collect();
+    let derived = derived::movements(payload, counts, plan);
+    movements.extend(derived.into_iter().filter(|movement| movement.bytes > 0));
+    movements
+}
+
+/// The movements that witnesses saw.
+pub(super) fn seen(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
+    let mut movements = in_every_tier(counts, side);
+    movements.extend(packet_copies(counts, side, plan));
+    movements.extend(references(counts, side, plan));
+    movements.extend(ciphered(counts, side, plan));
+    movements.extend(site_copies(counts, side, plan));
     movements.retain(|movement| movement.bytes > 0);
     movements
 }
 
-fn role(side: Side) -> u8 {
+pub(super) fn role(side: Side) -> u8 {
     match side {
         Side::Sender => ROLE_SENDER,
         Side::Receiver => ROLE_RECEIVER,
@@ -87,7 +109,6 @@ pub(super) type Way = (Place, Place, Mover);
 const TO_NIC: Way = (Place::Socket, Place::Nic, Mover::Dma);
 const FROM_DISK_TO_USER: Way = (Place::Disk, Place::User, Mover::Dma);
 const FROM_DISK: Way = (Place::Disk, Place::PageCache, Mover::Dma);
-const IN_USER: Way = (Place::User, Place::User, Mover::Cpu);
 const USER_COPY: &str = "uprobe on the program's copying function";
 const RECEIVED: Way = (Place::Socket, Place::User, Mover::Cpu);
 
@@ -111,8 +132,8 @@ pub(super) fn measured(
 }
 
 /// A sum over packets given to devices on a bus; a virtual device moves nothing by DMA.
-fn on_bus(counts: &Counts, event: Event) -> Tally {
-    sum(counts.of(event, ROLE_SENDER).filter(|(key, _)| key.kind == 1))
+pub(super) fn on_bus(counts: &Counts, event: Event, role: u8) -> Tally {
+    sum(counts.of(event, role).filter(|(key, _)| key.kind == 1))
 }
 
 pub(super) fn sum(entries: impl Iterator<Item = (Key, Tally)>) -> Tally {
@@ -127,11 +148,11 @@ fn in_every_tier(counts: &Counts, side: Side) -> Vec<Movement> {
         sum(counts.of(Event::DiskRead, role(side)).filter(|(key, _)| key.kind == to_user))
     };
     let nic = match side {
-        Side::Sender => on_bus(counts, Event::NicPayload),
+        Side::Sender => on_bus(counts, Event::NicPayload, ROLE_SENDER),
         Side::Receiver => Tally::default(),
     };
-    vec![
-        measured(IN_USER, side, USER_COPY, counts.total(Event::UserCopy, role(side))),
+    let mut movements = user_copies(counts, side);
+    movements.extend([
         measured(FROM_DISK, side, "block:block_bio_queue", disk(0)),
         measured(FROM_DISK_TO_USER, side, "block:block_bio_queue", disk(1)),
         measured(TO_NIC, side, "net:net_dev_start_xmit", nic),
@@ -141,7 +162,21 @@ fn in_every_tier(counts: &Counts, side: Side) -> Vec<Movement> {
             "skb:skb_copy_datagram_iovec",
             counts.total(Event::SkbToUser, role(side)),
         ),
-    ]
+    ]);
+    movements
+}
+
+/// What the program itself copied; a mapping of a file is the page cache.
+fn user_copies(counts: &Counts, side: Side) -> Vec<Movement> {
+    let copies = counts.of(Event::UserCopy, role(side));
+    let place = |kind: u8, end| if kind & end != 0 { Place::PageCache } else { Place::User };
+    copies
+        .map(|(Key { kind, .. }, tally)| {
+            let (from, to) =
+                (place(kind, user_copy::FROM_MAPPING), place(kind, user_copy::TO_MAPPING));
+            measured((from, to, Mover::Cpu), side, USER_COPY, tally)
+        })
+        .collect()
 }
 
 /// Events counted under a function with a program of its own, of one kind.
@@ -171,15 +206,35 @@ fn packet_copies(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
         .collect()
 }
 
-/// Bytes that were passed on by reference: out of the place the catalogue says, or out of memory
-/// of the program.
+/// Bytes that were passed on by reference.
 fn references(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
-    let references = FUNCTIONS.iter().filter(|witness| witness.movement.2 == Mover::Reference);
-    references
+    out_of_pages(counts, side, plan, Event::Reference, Mover::Reference)
+}
+
+/// Bytes that the kernel enciphered.
+fn ciphered(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
+    out_of_pages(counts, side, plan, Event::Cipher, Mover::Cipher)
+}
+
+/// What functions did with pages: out of the place the catalogue says, or whose memory they are.
+fn out_of_pages(
+    counts: &Counts,
+    side: Side,
+    plan: &Plan,
+    event: Event,
+    mover: Mover,
+) -> Vec<Movement> {
+    let witnesses = FUNCTIONS.iter().filter(|witness| witness.movement.2 == mover);
+    witnesses
         .flat_map(|witness| {
             let (from, to, by) = witness.movement;
-            [(from, 0), (Place::User, 1)].map(|(from, kind)| {
-                let tally = of_function(counts, Event::Reference, side, witness.function, kind);
+            let places = [
+                (from, owner::PAGE_CACHE),
+                (Place::User, owner::PROGRAM),
+                (Place::Kernel, owner::KERNEL),
+            ];
+            places.map(|(from, owner)| {
+                let tally = of_function(counts, event, side, witness.function, owner);
                 measured((from, to, by), side, symbol_of(plan, witness.function), tally)
             })
         })
@@ -276,13 +331,16 @@ pub fn unexplained(counts: &Counts, plan: &Plan) -> Vec<String> {
 
 /// Which way a call site's bytes went, by the caller and by what the iterator iterates over.
 fn way_of(site: &CallSite, key: Key, plan: &Plan) -> Option<Way> {
-    let place = CALLERS.iter().find(|caller| caller.name == site.caller)?.place;
+    let known = CALLERS.iter().find(|caller| caller.name == site.caller);
+    let place = known.map_or(Place::Kernel, |caller| caller.place);
     let kind = plan.iterator_kinds.get(&key.kind).copied();
     let (other, by) = match kind {
         Some("ITER_DISCARD") => return None,
         // Up to 6.4 the routine puts a reference to the page into the pipe.
         Some("ITER_PIPE") => (Place::Pipe, Mover::Reference),
-        Some("ITER_UBUF" | "ITER_IOVEC") if key.detail == 1 => (Place::PageCache, Mover::Cpu),
+        Some("ITER_UBUF" | "ITER_IOVEC" | "ITER_BVEC") if key.detail == 1 => {
+            (Place::PageCache, Mover::Cpu)
+        }
         Some("ITER_UBUF" | "ITER_IOVEC") => (Place::User, Mover::Cpu),
         _ => (Place::Kernel, Mover::Cpu),
     };
@@ -294,6 +352,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use tracer_common::Flow;
+
     use crate::{kernel::Facts, witness::Tier};
 
     const BYTES: u64 = 1 << 20;
@@ -329,20 +389,51 @@ mod tests {
     }
 
     fn key(event: Event, kind: u8, detail: u32, address: u64) -> Key {
-        Key { event: event as u16, role: ROLE_SENDER, kind, detail, address }
+        Key {
+            event: event as u16,
+            role: ROLE_SENDER,
+            kind,
+            detail,
+            address,
+            flow: Flow::NONE,
+            epoch: 0,
+        }
+    }
+
+    fn payload(route: Route, side: Side) -> Payload {
+        Payload {
+            strategy: "any".into(),
+            route,
+            side,
+            message_bytes: BYTES,
+            messages: 1,
+            bytes: BYTES,
+            zero_copy: None,
+            shared_bytes: 0,
+        }
     }
 
     fn ways(counts: &Counts, plan: &Plan) -> Vec<(Place, Place, Mover, Provenance)> {
-        movements(counts, plan)
+        ways_of(Route::FileToSocket, Side::Sender, counts, plan)
+    }
+
+    fn ways_of(
+        route: Route,
+        side: Side,
+        counts: &Counts,
+        plan: &Plan,
+    ) -> Vec<(Place, Place, Mover, Provenance)> {
+        movements(&payload(route, side), counts, plan)
             .into_iter()
             .inspect(|movement| assert_eq!((movement.bytes, movement.calls), (BYTES, 2)))
             .map(|movement| (movement.from, movement.to, movement.by, movement.provenance))
             .collect()
     }
 
-    use Mover::{Cpu, Dma, Reference};
+    use Mover::{Cipher, Cpu, Dma, Reference};
     use Place::{Kernel, Nic, PageCache, Pipe, Socket, User};
     use Provenance::{Derived, Measured};
+    use tracer_common::call;
 
     #[test]
     fn the_same_call_is_a_copy_or_a_reference_by_what_it_copies_to() {
@@ -367,6 +458,60 @@ mod tests {
         };
         assert_eq!(from(false), [(User, Socket, Cpu, Measured)]);
         assert_eq!(from(true), [(PageCache, Socket, Cpu, Measured)]);
+    }
+
+    #[test]
+    fn a_file_is_written_from_pages_of_the_cache_or_of_the_kernel() {
+        for (kernel, tier) in [("debian-6.1", Tier::Kprobe), ("debian-6.12", Tier::Fentry)] {
+            let plan = plan(kernel, tier);
+            let from = |iterator, cached| {
+                let caller = "generic_perform_write";
+                ways(&Counted::default().site(&plan, caller, iterator, cached).0, &plan)
+            };
+            assert_eq!(from("ITER_BVEC", true), [(PageCache, PageCache, Cpu, Measured)]);
+            assert_eq!(from("ITER_BVEC", false), [(Kernel, PageCache, Cpu, Measured)]);
+            assert_eq!(from("ITER_UBUF", false), [(User, PageCache, Cpu, Measured)]);
+        }
+    }
+
+    #[test]
+    fn a_program_copies_to_and_from_what_it_mapped() {
+        let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
+        let copied =
+            |kind| ways(&Counted::default().with(key(Event::UserCopy, kind, 0, 0), BYTES).0, &plan);
+        assert_eq!(copied(0), [(User, User, Cpu, Measured)]);
+        assert_eq!(copied(user_copy::FROM_MAPPING), [(PageCache, User, Cpu, Measured)]);
+        let both = user_copy::FROM_MAPPING | user_copy::TO_MAPPING;
+        assert_eq!(copied(both), [(PageCache, PageCache, Cpu, Measured)]);
+    }
+
+    #[test]
+    fn what_two_files_share_was_not_copied() {
+        let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
+        let call = syscalls::Sysno::copy_file_range as u32;
+        let counted = Counted::default().with(key(Event::Syscall, 0, call, 0), BYTES);
+        let payload = payload(Route::FileToFile, Side::Sender);
+        let seen = |payload: &Payload| -> Vec<_> {
+            let movements = movements(payload, &counted.0, &plan);
+            movements.into_iter().map(|seen| (seen.from, seen.to, seen.by, seen.bytes)).collect()
+        };
+        assert_eq!(seen(&payload), [(PageCache, PageCache, Cpu, BYTES)]);
+        let shared = Payload { shared_bytes: BYTES, ..payload };
+        assert_eq!(seen(&shared), [(Place::Disk, Place::Disk, Reference, BYTES)]);
+    }
+
+    #[test]
+    fn what_a_process_fetches_or_reads_is_the_receivers() {
+        let received = |call: syscalls::Sysno| {
+            let key = Key { role: ROLE_RECEIVER, ..key(Event::Syscall, 0, call as u32, 0) };
+            let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
+            let payload = payload(Route::ProcessToProcess, Side::Receiver);
+            let movements = movements(&payload, &Counted::default().with(key, BYTES).0, &plan);
+            movements.into_iter().map(|seen| (seen.side, seen.from, seen.to)).collect::<Vec<_>>()
+        };
+        use syscalls::Sysno::{process_vm_readv, read};
+        assert_eq!(received(process_vm_readv), [(Side::Receiver, User, User)]);
+        assert_eq!(received(read), [(Side::Receiver, Pipe, User)]);
     }
 
     #[test]
@@ -406,6 +551,73 @@ mod tests {
     }
 
     #[test]
+    fn without_function_probes_the_kernels_word_stands_for_late_copies() {
+        let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
+        let send = key(Event::Syscall, call::ZERO_COPY, 44, 0);
+        let late = |copied, linear| {
+            let counted =
+                Counted::default().with(send, BYTES).with(key(Event::NicLinear, 1, 2, 0), linear);
+            let said = ZeroCopy { notifications: 4, copied };
+            let payload =
+                Payload { zero_copy: Some(said), ..payload(Route::FileToSocket, Side::Sender) };
+            let movements = movements(&payload, &counted.0, &plan);
+            let late = movements.iter().filter(|m| (m.from, m.to) == (Socket, Kernel));
+            late.map(|movement| movement.bytes).sum::<u64>()
+        };
+        assert_eq!(late(Some(0), 0), 0);
+        assert_eq!(late(Some(1), 0), BYTES / 4);
+        assert_eq!(late(Some(4), 0), BYTES);
+        // A linearised packet may be told of as copied, and is so once.
+        assert_eq!(late(Some(4), BYTES), BYTES);
+        assert_eq!(late(None, 0), 0);
+    }
+
+    #[test]
+    fn whose_pages_they_are_is_where_bytes_come_from() {
+        let plan = plan("debian-6.12", Tier::Fentry);
+        let of = |event, owner, function| {
+            let counted = Counted::default().with(key(event, owner, function as u32, 0), BYTES);
+            ways(&counted.0, &plan)
+        };
+        let spliced = |owner| of(Event::Reference, owner, Function::SpliceToSocket);
+        assert_eq!(spliced(owner::PAGE_CACHE), [(PageCache, Socket, Reference, Measured)]);
+        assert_eq!(spliced(owner::PROGRAM), [(User, Socket, Reference, Measured)]);
+        assert_eq!(spliced(owner::KERNEL), [(Kernel, Socket, Reference, Measured)]);
+        let ciphered = |owner| of(Event::Cipher, owner, Function::Encrypt);
+        assert_eq!(ciphered(owner::PAGE_CACHE), [(PageCache, Kernel, Cipher, Measured)]);
+        assert_eq!(ciphered(owner::PROGRAM), [(User, Kernel, Cipher, Measured)]);
+    }
+
+    #[test]
+    fn without_function_probes_results_of_io_uring_stand_in() {
+        let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
+        let of = |opcode, kind| {
+            let counted = Counted::default().with(key(Event::IoUring, kind, opcode, 0), BYTES);
+            ways(&counted.0, &plan)
+        };
+        assert_eq!(of(22, call::PLAIN), [(PageCache, User, Cpu, Derived)]);
+        assert_eq!(of(26, call::TO_SOCKET), [(User, Socket, Cpu, Derived)]);
+        assert_eq!(of(30, call::PLAIN), [(PageCache, Pipe, Reference, Derived)]);
+        assert_eq!(of(30, call::TO_SOCKET), [(PageCache, Socket, Reference, Derived)]);
+        // What becomes of a zero-copy send is not known.
+        assert_eq!(of(47, call::TO_SOCKET), []);
+    }
+
+    #[test]
+    fn without_function_probes_nothing_is_known_of_a_socket_with_a_protocol_above() {
+        let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
+        let above = key(Event::UpperProtocol, 0, 0, 0);
+        let of = |call: syscalls::Sysno| {
+            let counted = Counted::default().with(above, 0);
+            let counted = counted.with(key(Event::Syscall, 0, call as u32, 0), BYTES);
+            ways(&counted.0, &plan)
+        };
+        assert_eq!(of(syscalls::Sysno::read), [(PageCache, User, Cpu, Derived)]);
+        assert_eq!(of(syscalls::Sysno::write), []);
+        assert_eq!(of(syscalls::Sysno::sendfile), []);
+    }
+
+    #[test]
     fn breakpoints_are_compared_with_the_sites_that_lead_to_them() {
         let plan = plan("debian-6.12", Tier::Kprobe);
         let leaf = leaf_address(&plan, "_copy_from_iter").unwrap();
@@ -414,7 +626,8 @@ mod tests {
             .site(&plan, "tcp_sendmsg_locked", "ITER_UBUF", false)
             .with(key(Event::Leaf, ubuf, 0, leaf), BYTES);
         counted.0.verified = true;
-        assert_eq!(movements(&counted.0, &plan)[0].verified_bytes, Some(BYTES));
+        let movements = movements(&payload(Route::FileToSocket, Side::Sender), &counted.0, &plan);
+        assert_eq!(movements[0].verified_bytes, Some(BYTES));
         assert!(unexplained(&counted.0, &plan).is_empty());
 
         let counted = counted.with(key(Event::Leaf, ubuf, 1, leaf), 4096);

@@ -93,11 +93,15 @@ pub const CALLERS: &[Caller] = &[
     caller("udpv6_recvmsg", Place::Socket),
     caller("skb_copy_datagram_from_iter", Place::Socket),
     caller("ip_generic_getfrag", Place::Socket),
-    caller("sk_msg_memcopy_from_iter", Place::Socket),
+    caller("sk_msg_memcopy_from_iter", Place::Kernel),
     caller("pipe_write", Place::Pipe),
     caller("anon_pipe_write", Place::Pipe),
     caller("pipe_read", Place::Pipe),
     caller("anon_pipe_read", Place::Pipe),
+    // The other process's pages. The compiler makes one of the three.
+    caller("process_vm_rw_core", Place::User),
+    caller("process_vm_rw_single_vec", Place::User),
+    caller("process_vm_rw_pages", Place::User),
 ];
 
 /// A function with programs of its own, entered by fentry or kprobe as the tier has it.
@@ -166,6 +170,20 @@ pub const FUNCTIONS: &[FunctionWitness] = &[
         leaf: None,
     },
     FunctionWitness {
+        function: Function::SpliceFromSocket,
+        candidates: &[function("tcp_splice_read")],
+        programs: ["kprobe_splice_from_socket", "fentry_splice_from_socket"],
+        movement: (Place::Socket, Place::Pipe, Mover::Reference),
+        leaf: None,
+    },
+    FunctionWitness {
+        function: Function::ZeroCopyDatagram,
+        candidates: &[function("__zerocopy_sg_from_iter")],
+        programs: ["kprobe_zero_copy_datagram", "fentry_zero_copy_datagram"],
+        movement: (Place::User, Place::Socket, Mover::Reference),
+        leaf: None,
+    },
+    FunctionWitness {
         function: Function::CopyBits,
         candidates: &[function("skb_copy_bits")],
         programs: ["kprobe_copy_bits", "fentry_copy_bits"],
@@ -186,6 +204,14 @@ pub const FUNCTIONS: &[FunctionWitness] = &[
         movement: (Place::Socket, Place::Kernel, Mover::Cpu),
         leaf: None,
     },
+    FunctionWitness {
+        function: Function::Encrypt,
+        // The functions of TLS itself are in a module, whose types are not the kernel's.
+        candidates: &[function("crypto_aead_encrypt")],
+        programs: ["kprobe_encrypt", "fentry_encrypt"],
+        movement: (Place::PageCache, Place::Kernel, Mover::Cipher),
+        leaf: None,
+    },
 ];
 
 /// A raw tracepoint.
@@ -204,8 +230,10 @@ pub struct TracepointWitness {
 pub enum Need {
     /// Without it nothing can be measured.
     Always,
-    /// Only where the receiver's call sites are not seen.
+    /// Only where call sites are not seen.
     WithoutCallSites,
+    /// Only where programs are traced as a whole.
+    ForFlows,
 }
 
 /// Tracepoints, the same in every tier.
@@ -219,11 +247,24 @@ pub const TRACEPOINTS: &[TracepointWitness] = &[
     tracepoint("net_dev_start_xmit", "socket → NIC, by DMA"),
     tracepoint("net_dev_xmit", "the end of that"),
     TracepointWitness {
+        name: "io_uring_complete",
+        sees: "results of io_uring's operations",
+        need: Need::WithoutCallSites,
+    },
+    TracepointWitness {
         name: "skb_copy_datagram_iovec",
         sees: "socket → user, by CPU, of the receiver",
         need: Need::WithoutCallSites,
     },
+    for_flows("sched_process_fork", "children of traced processes"),
+    for_flows("sched_process_exec", "what they become"),
+    for_flows("sched_process_exit", "their end"),
+    for_flows("inet_sock_set_state", "the end of connections"),
 ];
+
+const fn for_flows(name: &'static str, sees: &'static str) -> TracepointWitness {
+    TracepointWitness { name, sees, need: Need::ForFlows }
+}
 
 const fn tracepoint(name: &'static str, sees: &'static str) -> TracepointWitness {
     TracepointWitness { name, sees, need: Need::Always }

@@ -9,6 +9,8 @@ use crate::kernel::Facts;
 pub enum Question {
     /// Byte offset of the first of these fields that exists.
     Field(&'static [&'static str]),
+    /// Size of a struct in bytes.
+    Size(&'static str),
     /// Value of an enumerator.
     Enumerator(&'static str),
     /// Index of the last argument of a tracepoint, if it has at least so many.
@@ -31,6 +33,10 @@ const fn field(paths: &'static [&'static str], slot: Slot) -> Row {
 
 const fn optional(row: Row) -> Row {
     Row { optional: true, ..row }
+}
+
+const fn size(name: &'static str, slot: Slot) -> Row {
+    Row { question: Question::Size(name), slot, optional: false }
 }
 
 const fn enumerator(name: &'static str, slot: Slot) -> Row {
@@ -71,8 +77,10 @@ pub const ROWS: &[Row] = &[
     field(&["iov_iter.__iov", "iov_iter.iov"], |l| &mut l.iter_iov),
     field(&["iov_iter.iov_offset"], |l| &mut l.iter_offset),
     field(&["iov_iter.bvec"], |l| &mut l.iter_bvec),
+    field(&["iov_iter.count"], |l| &mut l.iter_count),
     field(&["sock.__sk_common.skc_num"], |l| &mut l.sock_local_port),
     field(&["sock.__sk_common.skc_dport"], |l| &mut l.sock_remote_port),
+    field(&["sock.sk_protocol"], |l| &mut l.sock_protocol),
     enumerator("ITER_BVEC", |l| &mut l.kind_bvec),
     optional(enumerator("ITER_UBUF", |l| &mut l.kind_ubuf)),
     enumerator("ITER_IOVEC", |l| &mut l.kind_iovec),
@@ -82,7 +90,41 @@ pub const ROWS: &[Row] = &[
         slot: |l| &mut l.switch_state_argument,
         optional: true,
     }),
+    // A kernel may have no io_uring.
+    optional(field(&["io_kiocb.opcode"], |l| &mut l.operation_code)),
+    optional(field(&["io_kiocb.cqe.res"], |l| &mut l.operation_result)),
+    optional(field(&["io_kiocb.file"], |l| &mut l.operation_file)),
+    field(&["tcp_sock.snd_una"], |l| &mut l.sock_acknowledged),
+    optional(field(&["inet_connection_sock.icsk_ulp_ops"], |l| &mut l.sock_upper_protocol)),
+    // A kernel may have its cryptography in modules, or none.
+    optional(field(&["aead_request.cryptlen"], |l| &mut l.cipher_length)),
+    optional(field(&["aead_request.src"], |l| &mut l.cipher_source)),
+    optional(field(&["aead_request.base.tfm"], |l| &mut l.cipher_transform)),
+    optional(field(&["crypto_tfm.__crt_alg"], |l| &mut l.transform_algorithm)),
+    optional(field(&["crypto_alg.cra_flags"], |l| &mut l.algorithm_flags)),
+    optional(field(&["scatterlist.page_link"], |l| &mut l.scatter_link)),
+    optional(size("scatterlist", |l| &mut l.scatter_size)),
     field(&["task_struct.__state", "task_struct.state"], |l| &mut l.task_state),
+    field(&["file.f_inode"], |l| &mut l.file_inode),
+    field(&["file.f_path.dentry", "file.__f_path.dentry"], |l| &mut l.file_dentry),
+    field(&["inode.i_mode"], |l| &mut l.inode_mode),
+    field(&["inode.i_ino"], |l| &mut l.inode_number),
+    field(&["inode.i_generation"], |l| &mut l.inode_generation),
+    field(&["inode.i_sb"], |l| &mut l.inode_super),
+    field(&["super_block.s_dev"], |l| &mut l.super_device),
+    field(&["dentry.d_name.name", "dentry.__d_name.name"], |l| &mut l.dentry_name),
+    field(&["dentry.d_parent"], |l| &mut l.dentry_parent),
+    field(&["sock.__sk_common.skc_family"], |l| &mut l.sock_family),
+    field(&["sock.sk_type"], |l| &mut l.sock_type),
+    field(&["sock.__sk_common.skc_rcv_saddr"], |l| &mut l.sock_local),
+    field(&["sock.__sk_common.skc_daddr"], |l| &mut l.sock_remote),
+    optional(field(&["sock.__sk_common.skc_v6_rcv_saddr"], |l| &mut l.sock_local6)),
+    optional(field(&["sock.__sk_common.skc_v6_daddr"], |l| &mut l.sock_remote6)),
+    field(&["task_struct.tgid"], |l| &mut l.task_tgid),
+    field(&["task_struct.signal"], |l| &mut l.task_signal),
+    field(&["signal_struct.live"], |l| &mut l.signal_live),
+    field(&["vm_area_struct.vm_file"], |l| &mut l.area_file),
+    field(&["vm_area_struct.vm_flags"], |l| &mut l.area_flags),
 ];
 
 /// What of [`ROWS`] this kernel's BTF cannot answer.
@@ -107,6 +149,7 @@ pub fn resolve(facts: &Facts) -> Result<Layout, UnknownLayout> {
 fn answer(question: &Question, facts: &Facts) -> Option<u32> {
     match question {
         Question::Field(paths) => paths.iter().find_map(|path| facts.fields.get(*path)).copied(),
+        Question::Size(name) => facts.sizes.get(*name).copied(),
         Question::Enumerator(name) => facts.enumerators.get(*name).copied(),
         Question::LastArgument(tracepoint, least) => {
             let count = facts.tracepoints.get(*tracepoint).copied()?;
@@ -118,7 +161,7 @@ fn answer(question: &Question, facts: &Facts) -> Option<u32> {
 fn name(question: &Question) -> String {
     match question {
         Question::Field(paths) => paths.join(" or "),
-        Question::Enumerator(name) => (*name).to_owned(),
+        Question::Size(name) | Question::Enumerator(name) => (*name).to_owned(),
         Question::LastArgument(tracepoint, _) => format!("tracepoint {tracepoint}"),
     }
 }

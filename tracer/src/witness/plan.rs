@@ -15,7 +15,18 @@ use super::{
 use crate::kernel::{Facts, ITERATOR_KINDS};
 
 /// How functions of the kernel are entered, best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, clap::ValueEnum)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    clap::ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
     /// By fentry and fexit.

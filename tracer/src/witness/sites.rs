@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, OpKind};
 
-use super::catalogue::Routine;
+use super::catalogue::{CALLERS, Routine};
 
 /// A function's machine code as read from a kernel.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -38,6 +38,11 @@ pub struct CallSite {
 }
 
 impl CallSite {
+    /// Whether the catalogue has its caller.
+    pub fn is_known(&self) -> bool {
+        CALLERS.iter().any(|caller| caller.name == self.caller)
+    }
+
     /// `tcp_sendmsg_locked+0x375 → _copy_from_iter`
     pub fn label(&self) -> String {
         format!("{}+{:#x} → {}", self.symbol, self.offset, self.routine.name)

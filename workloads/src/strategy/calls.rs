@@ -50,11 +50,22 @@ fn fill(
 
 /// Writes all of the bytes to the socket.
 pub fn write_all(socket: BorrowedFd<'_>, bytes: &[u8], tally: &mut Tally) -> Result<(), Failure> {
+    pass_all("write", bytes, tally, |rest| io::write(socket, rest))
+}
+
+/// Makes a call, which is given what is left of the bytes and answers how many it took, until it
+/// took them all.
+pub fn pass_all(
+    name: &'static str,
+    bytes: &[u8],
+    tally: &mut Tally,
+    mut call: impl FnMut(&[u8]) -> io::Result<usize>,
+) -> Result<(), Failure> {
     let mut rest = bytes;
     while !rest.is_empty() {
-        let written = counted("write", tally, || io::write(socket, rest))?;
-        note_sent(written, rest.len(), tally);
-        rest = &rest[written..];
+        let passed = counted(name, tally, || call(rest))?;
+        note_sent(passed, rest.len(), tally);
+        rest = &rest[passed..];
     }
     Ok(())
 }

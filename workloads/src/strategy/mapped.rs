@@ -30,7 +30,7 @@ where
     S: FnMut(BorrowedFd<'_>, &[u8], &mut Tally) -> Result<(), Failure>,
 {
     fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
-        let Job { file, socket, shape } = self.job;
+        let Job { file, socket, shape, .. } = self.job;
         let mapping = Mapping::new(file, shape.len(), self.flags, tally)?;
         let mapping = self.mapping.insert(mapping);
         for message in mapping.bytes().chunks_exact(shape.message_len()) {

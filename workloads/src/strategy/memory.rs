@@ -13,9 +13,11 @@ use super::{Failure, Job, calls};
 use crate::{Error, Result, tally::Tally};
 
 /// What `mmap` gave, until it is dropped.
-struct Region {
-    start: *mut c_void,
-    length: usize,
+pub struct Region {
+    /// Its first byte.
+    pub start: *mut c_void,
+    /// Bytes of it.
+    pub length: usize,
 }
 
 impl Drop for Region {
@@ -49,6 +51,26 @@ impl Mapping {
         // SAFETY: the mapping has this length and lives as long as `self`; the payload's file has
         // no name, so nobody else writes to it or cuts it off.
         unsafe { slice::from_raw_parts(self.0.start.cast(), self.0.length) }
+    }
+}
+
+/// A file in memory, to be written to: what is written is the file's.
+pub struct WritableMapping(Region);
+
+impl WritableMapping {
+    /// Maps its first `length` bytes, which it must have.
+    pub fn new(file: BorrowedFd<'_>, length: usize, tally: &mut Tally) -> Result<Self, Failure> {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let start = calls::counted("mmap", tally, || {
+            // SAFETY: the kernel chooses an address where nothing is.
+            unsafe { rustix::mm::mmap(ptr::null_mut(), length, access, MapFlags::SHARED, file, 0) }
+        })?;
+        Ok(Self(Region { start, length }))
+    }
+
+    /// Where it begins.
+    pub fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.0.start.cast()
     }
 }
 

@@ -1,7 +1,7 @@
 //! `mmap` the file once, copy each message to the heap, `write` it from there: what RocketMQ does by
 //! default (`transferMsgByHeap`).
 
-use std::{os::fd::BorrowedFd, ptr};
+use std::{hint::black_box, os::fd::BorrowedFd, ptr};
 
 use rustix::mm::MapFlags;
 
@@ -37,6 +37,15 @@ impl Strategy for MmapHeapWrite {
 /// Name of the function that copies in user space, for a uprobe: its third argument is the count of
 /// bytes.
 pub const USER_COPY: &str = "copytrace_user_copy";
+
+/// Copies a byte: a uprobe's first hit takes a page fault, for the page the kernel steps it in.
+pub fn copy_once() {
+    let (mut to, from) = (0, 1);
+    // SAFETY: both are one byte long.
+    unsafe { copytrace_user_copy(&raw mut to, &raw const from, 1) };
+    // Looked at, so that the compiler does not leave the call out.
+    black_box(to);
+}
 
 /// Copies in user space. A symbol of the program, and never inlined, so that a uprobe sees it.
 ///

@@ -30,6 +30,16 @@ impl Pipe {
         Ok(Self { reader, writer })
     }
 
+    /// Where pages come out.
+    pub fn reader(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+
+    /// Where bytes are put in, and where they come out.
+    pub fn into_ends(self) -> (OwnedFd, OwnedFd) {
+        (self.writer, self.reader)
+    }
+
     /// Where pages are put in.
     pub fn writer(&self) -> BorrowedFd<'_> {
         self.writer.as_fd()

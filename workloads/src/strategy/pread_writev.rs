@@ -46,7 +46,7 @@ struct Prepared<'a> {
 
 impl Transfer for Prepared<'_> {
     fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
-        let Job { file, socket, shape } = self.job;
+        let Job { file, socket, shape, .. } = self.job;
         let mut offset = self.header as u64;
         for header in self.headers.chunks_exact(self.header) {
             calls::pread_full(file, &mut self.body, offset, tally)?;

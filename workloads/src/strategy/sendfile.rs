@@ -29,7 +29,7 @@ struct Prepared<'a> {
 
 impl Transfer for Prepared<'_> {
     fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
-        let Job { file, socket, shape } = self.job;
+        let Job { file, socket, shape, .. } = self.job;
         for _ in 0..shape.messages() {
             calls::sendfile_all(socket, file, shape.message_len(), tally)?;
         }

@@ -32,7 +32,7 @@ struct Prepared<'a> {
 
 impl Transfer for Prepared<'_> {
     fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
-        let Job { file, socket, shape } = self.job;
+        let Job { file, socket, shape, .. } = self.job;
         let pipe = &self.pipe;
         for _ in 0..shape.messages() {
             let length = shape.message_len();

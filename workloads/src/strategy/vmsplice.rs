@@ -2,7 +2,7 @@
 
 use rustix::pipe::{IoSliceRaw, SpliceFlags};
 
-use super::{Failure, Job, Strategy, Transfer, calls, memory::Memory, pipe::Pipe};
+use super::{Failure, Job, Route, Strategy, Transfer, calls, memory::Memory, pipe::Pipe};
 use crate::{Result, tally::Tally};
 
 pub struct Vmsplice;
@@ -18,6 +18,10 @@ impl Strategy for Vmsplice {
 
     fn needs(&self) -> &'static str {
         "Linux 2.6.17"
+    }
+
+    fn route(&self) -> Route {
+        Route::MemoryToSocket
     }
 
     fn prepare<'a>(&self, job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {

@@ -1,6 +1,6 @@
 //! `write` each message from memory: a broker that keeps its messages there.
 
-use super::{Failure, Job, Strategy, Transfer, calls, memory::Memory};
+use super::{Failure, Job, Route, Strategy, Transfer, calls, memory::Memory};
 use crate::{Result, tally::Tally};
 
 pub struct Write;
@@ -16,6 +16,10 @@ impl Strategy for Write {
 
     fn needs(&self) -> &'static str {
         "any Linux"
+    }
+
+    fn route(&self) -> Route {
+        Route::MemoryToSocket
     }
 
     fn prepare<'a>(&self, job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {

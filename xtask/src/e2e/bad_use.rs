@@ -1,6 +1,6 @@
 //! What goes wrong must be told in one clear line, with an exit status, and leave nothing behind.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -59,8 +59,12 @@ pub fn dying_consumer(context: &Context) -> Result<()> {
     let address = listener.local_addr()?.to_string();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            // Some of the payload, and no more.
-            let _ = stream.read_exact(&mut [0; 100_000]);
+            // It agrees to what it is asked for, takes some of the payload, and no more.
+            let mut request = [0; 8];
+            let _ = stream
+                .read_exact(&mut request)
+                .and_then(|()| stream.write_all(&request))
+                .and_then(|()| stream.read_exact(&mut [0; 100_000]));
         }
     });
     fails(&mut context.bad(&["--to", &address]), &["consumer"])

@@ -35,8 +35,17 @@ pub struct Strategy {
     pub name: String,
     pub per_message: PerMessage,
     pub copies: Copies,
+    #[serde(default)]
+    pub quantities: Vec<Quantity>,
     pub movements: Vec<Movement>,
     pub claims: Vec<Claim>,
+}
+
+/// A number as it is shown: none where it could not be seen.
+#[derive(Debug, Deserialize)]
+pub struct Quantity {
+    pub quantity: String,
+    pub measured: Option<f64>,
 }
 
 /// Counts a message.
@@ -156,6 +165,12 @@ impl Document {
 }
 
 impl Strategy {
+    /// A number as it is shown.
+    pub fn shown(&self, quantity: &str) -> Result<Option<f64>> {
+        let found = self.quantities.iter().find(|row| row.quantity == quantity);
+        Ok(found.with_context(|| format!("{}: no {quantity}", self.name))?.measured)
+    }
+
     /// What the sender’s side moved between two places, for each payload byte.
     pub fn sent(&self, from: &str, to: &str) -> f64 {
         self.movements

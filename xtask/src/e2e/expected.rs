@@ -58,29 +58,71 @@ pub struct Further {
     pub strategy: &'static str,
     /// Copies by the CPU for each payload byte.
     pub cpu: f64,
-    /// Copies by devices for each payload byte, from a cold cache to a NIC.
+    /// Copies by devices for each payload byte, from a cold cache, and to a NIC if it goes to a socket.
     pub dma: f64,
+    /// Copies by the CPU for each payload byte to a receiver on the same machine.
+    pub looped: f64,
+    /// Copies by devices for each payload byte then.
+    pub looped_dma: f64,
 }
 
 const fn further(strategy: &'static str, cpu: f64, dma: f64) -> Further {
-    Further { strategy, cpu, dma }
+    Further { strategy, cpu, dma, looped: cpu, looped_dma: dma - 1.0 }
+}
+
+/// A strategy that sends nothing to a NIC, whatever the consumer is reached by.
+const fn local(strategy: &'static str, cpu: f64, dma: f64) -> Further {
+    Further { looped_dma: dma, ..further(strategy, cpu, dma) }
+}
+
+/// The kernel never lets a receiver on the same machine have another program's memory: it copies
+/// late (`skb_orphan_frags_rx` in `__netif_receive_skb_core`).
+const fn zero_copy(strategy: &'static str, cpu: f64, dma: f64) -> Further {
+    Further { looped: cpu + 1.0, ..further(strategy, cpu, dma) }
 }
 
 /// What hardware breakpoints on the copy routines counted on Linux 6.1 and 6.12, by the way the
-/// bytes take there: `read` 1, `write` 1, pages by reference 0, O_DIRECT 0, the program's own 1.
-pub const FURTHER: [Further; 8] = [
+/// bytes take there: `read` 1, `write` 1, pages by reference 0, O_DIRECT 0, the program's own 1,
+/// `copy_file_range` and `sendfile` to a file of ext4 1, into a pipe or unix socket 1 and out of it 1
+/// that is the other process's, `recv` 1, out of a socket into a pipe 0 and from there into a file 1.
+/// Not recv-zerocopy: to a NIC the kernel copies more when it must make room in the receive queue.
+pub const FURTHER: [Further; 25] = [
     further("pread-writev", 2.0, 2.0),
     further("splice", 0.0, 2.0),
     further("odirect-write", 1.0, 2.0),
     further("mmap-touch-write", 1.0, 2.0),
     further("mmap-populate-write", 1.0, 2.0),
     further("mmap-heap-write", 2.0, 2.0),
+    zero_copy("msg-zerocopy", 1.0, 2.0),
+    further("io-uring-send", 2.0, 2.0),
+    zero_copy("io-uring-send-zc", 1.0, 2.0),
+    further("io-uring-splice", 0.0, 2.0),
+    // What is enciphered is not copied: the plain text is read where it lies, full records of it
+    // also in a program's memory (`tls_sw_sendmsg` in net/tls/tls_sw.c).
+    further("sendfile-ktls", 0.0, 2.0),
+    further("write-ktls", 1.0, 2.0),
     further("write", 1.0, 1.0),
     further("vmsplice", 0.0, 1.0),
+    local("read-write-file", 2.0, 1.0),
+    local("copy-file-range", 1.0, 1.0),
+    local("sendfile-file", 1.0, 1.0),
+    local("mmap-memcpy-file", 1.0, 1.0),
+    local("pipe", 1.0, 0.0),
+    local("pipe-vmsplice", 0.0, 0.0),
+    local("unix-stream", 1.0, 0.0),
+    local("process-vm-readv", 1.0, 0.0),
+    local("shared-memory", 1.0, 0.0),
+    local("recv", 1.0, 0.0),
+    local("splice-recv", 1.0, 0.0),
 ];
 
 /// How far a number of copies may be off: a few bytes of headers are copied, too.
 pub const COPY_TOLERANCE: f64 = 0.02;
+
+/// How many bytes breakpoints and function probes may disagree by on copies of packets, which are
+/// headers of four bytes each here: both ask whether a packet was sent before, one after the other,
+/// and another CPU may send meanwhile.
+pub const HEADER_TOLERANCE: u64 = 64;
 
 /// How far breakpoints and call sites may disagree where a fault cuts a copy in two.
 pub const FAULT_TOLERANCE: f64 = 0.001;

@@ -2,8 +2,10 @@
 //! numbers come from the documents' claims and from hardware breakpoints, never from its output.
 
 mod bad_use;
+mod brokers;
 mod document;
 mod expected;
+mod flows;
 mod measure;
 
 use std::path::PathBuf;
@@ -24,6 +26,9 @@ pub struct Arguments {
     /// Repeat less
     #[arg(long)]
     quick: bool,
+    /// Where nginx is unpacked
+    #[arg(long)]
+    nginx: Option<PathBuf>,
 }
 
 /// How functions of the kernel are entered.
@@ -49,10 +54,23 @@ impl Tier {
 }
 
 /// What a check runs with.
+#[derive(Clone)]
 pub struct Context {
     copytrace: PathBuf,
     tier: Tier,
     quick: bool,
+    nginx: Option<PathBuf>,
+}
+
+impl Context {
+    fn new(arguments: &Arguments, tier: Tier) -> Self {
+        Self {
+            copytrace: build_step::release_folder().join("copytrace"),
+            tier,
+            quick: arguments.quick,
+            nginx: arguments.nginx.clone(),
+        }
+    }
 }
 
 /// A check: what must be true, and how it is found out.
@@ -62,7 +80,8 @@ struct Check {
 }
 
 /// Where all functions can be probed, and there are a disk and two NICs.
-const IN_GUEST: [Check; 8] = [
+const IN_GUEST: [Check; 11] = [
+    Check { name: "all copy sites: a way nobody thought of", run: flows::unknown_way },
     Check { name: "cold cache, NIC: the documents’ copies", run: measure::cold_to_nic },
     Check { name: "one message: exact calls and mode switches", run: measure::single_messages },
     Check { name: "warm cache: no disk DMA", run: measure::warm },
@@ -71,12 +90,33 @@ const IN_GUEST: [Check; 8] = [
     Check { name: "scatter-gather is on again", run: measure::scatter_gather_restored },
     Check { name: "hardware breakpoints agree", run: measure::verified },
     Check { name: "further strategies: their copies", run: measure::further_strategies },
+    Check {
+        name: "further strategies over loopback: late copies",
+        run: measure::further_over_loopback,
+    },
+    Check { name: "brokers: copies of a delivered byte", run: brokers::copies },
 ];
 
+/// Where all functions can be probed, but are not.
+const WITHOUT_PROBES: [Check; 1] =
+    [Check { name: "further strategies: nothing wrong is derived", run: measure::derived }];
+
 /// Where there are only tracepoints, and no NIC of its own.
-const ON_HOST: [Check; 2] = [
+const ON_HOST: [Check; 3] = [
     Check { name: "loopback: exact calls, copies marked derived", run: measure::tracepoints },
+    Check { name: "brokers: copies of a delivered byte", run: brokers::copies },
     Check { name: "one message: exact calls and mode switches", run: measure::single_messages },
+];
+
+/// Any program, in every tier.
+const PROGRAMS: [Check; 7] = [
+    Check { name: "dd: two copies a byte", run: flows::copy_with_dd },
+    Check { name: "a pipeline: children are traced", run: flows::pipeline },
+    Check { name: "processes of a moment: no byte lost", run: flows::short_lived_processes },
+    Check { name: "nginx, sendfile on: zero-copy", run: flows::nginx_with_sendfile },
+    Check { name: "nginx, sendfile off: two copies", run: flows::nginx_without_sendfile },
+    Check { name: "nginx, TLS: fell back", run: flows::nginx_with_tls },
+    Check { name: "attached in the middle", run: flows::attached },
 ];
 
 /// What has nothing to do with how functions are entered.
@@ -94,14 +134,19 @@ const BAD_USE: [Check; 8] = [
 /// Runs the checks and prints a line for each; the last line sums up.
 pub fn main(arguments: &Arguments) -> Result<u8> {
     let mut tally = Tally::default();
-    let copytrace = build_step::release_folder().join("copytrace");
     for &tier in &arguments.tiers {
-        let context = Context { copytrace: copytrace.clone(), tier, quick: arguments.quick };
+        let context = Context::new(arguments, tier);
         let checks: &[Check] = if tier == Tier::Tracepoint { &ON_HOST } else { &IN_GUEST };
         run_all(checks, &context, &mut tally);
+        run_all(&PROGRAMS, &context, &mut tally);
     }
     if let Some(&tier) = arguments.tiers.iter().find(|&&tier| tier != Tier::Tracepoint) {
-        let context = Context { copytrace, tier, quick: arguments.quick };
+        let context = Context::new(arguments, tier);
+        run_all(
+            &WITHOUT_PROBES,
+            &Context { tier: Tier::Tracepoint, ..context.clone() },
+            &mut tally,
+        );
         run_all(&BAD_USE, &context, &mut tally);
     }
     println!("{tally}");

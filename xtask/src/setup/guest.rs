@@ -66,6 +66,24 @@ fn qemu(cache: &Cache, consent: Consent) -> Result<Qemu> {
     Ok(qemu)
 }
 
+/// Where nginx is unpacked, laid out like a root folder.
+pub fn nginx(cache: &Cache) -> PathBuf {
+    cache.packages("nginx")
+}
+
+/// Finds or fetches the programs of others that the tests trace: a server, unpacked and not
+/// installed, and what asks it for a file.
+pub fn programs_for_tests(cache: &Cache, consent: Consent) -> Result<()> {
+    ensure_program("curl", "curl", consent)?;
+    ensure_program("openssl", "openssl", consent)?;
+    let root = nginx(cache);
+    if !command::is_executable(&root.join("usr/sbin/nginx")) {
+        consent.ask("nginx")?;
+        fetch(cache, "nginx", &root).context("nginx is needed for the tests")?;
+    }
+    Ok(())
+}
+
 /// A program of a package that is unpacked into the cache.
 fn packaged(cache: &Cache, consent: Consent, package: &str, program: &str) -> Result<PathBuf> {
     let root = cache.packages(package);

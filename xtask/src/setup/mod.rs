@@ -54,6 +54,7 @@ pub fn main(_: &Arguments) -> Result<()> {
         let kernel = guest::kernel(&cache, version, Consent::Given)?;
         note(&format!("kernel {version}: {}", kernel.release));
     }
+    guest::programs_for_tests(&cache, Consent::Given)?;
     note("ready");
     Ok(())
 }

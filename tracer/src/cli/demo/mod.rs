@@ -1,25 +1,20 @@
 //! `copytrace demo`: runs the strategies and measures what one message costs.
 
+mod brokers;
 pub mod nic;
 mod options;
-mod progress;
+pub mod progress;
 mod run;
 
-use std::{
-    fs::File,
-    io::{self, IsTerminal, Write},
-    path::Path,
-    process::ExitCode,
-};
+use std::{fs::File, io, path::Path, process::ExitCode};
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
-use tracer::report::{self, Format, Report, Style};
+use tracer::report::{self, Format, Report, brokers::BrokerReport};
 
-pub use options::Options;
+use super::output;
 
-/// Width of the table where the terminal does not say its own, in columns.
-const WIDTH: u16 = 100;
+pub use options::{Options, Scenario};
 
 /// Runs the verb. The exit status is 0 if every strategy was measured, 128 + n after signal n.
 pub fn run(options: Options, verbose: bool) -> anyhow::Result<ExitCode> {
@@ -32,7 +27,7 @@ pub fn run(options: Options, verbose: bool) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(async {
         tokio::select! {
-            report = run::measure(&options, verbose) => report.map(Ok),
+            report = measure(&options, verbose) => report.map(Ok),
             interrupted = interrupted() => interrupted.map(Err),
         }
     })?;
@@ -42,6 +37,19 @@ pub fn run(options: Options, verbose: bool) -> anyhow::Result<ExitCode> {
             eprintln!("copytrace: interrupted; nothing is left behind");
             Ok(ExitCode::from(128 + signal))
         }
+    }
+}
+
+/// What a scenario measured.
+enum Measured {
+    Strategies(Report),
+    Brokers(BrokerReport),
+}
+
+async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Measured> {
+    match options.scenario {
+        Scenario::Strategies => run::measure(options, verbose).await.map(Measured::Strategies),
+        Scenario::Brokers => brokers::measure(options, verbose).await.map(Measured::Brokers),
     }
 }
 
@@ -61,34 +69,9 @@ async fn interrupted() -> anyhow::Result<u8> {
     })
 }
 
-fn print(report: &Report, format: Format, output: Option<File>) -> anyhow::Result<()> {
-    let style = match output {
-        Some(_) => Style { color: false, width: WIDTH },
-        None => Style { color: color(), width: width() },
-    };
-    let mut out: Box<dyn Write> = match output {
-        Some(file) => Box::new(file),
-        None => Box::new(io::stdout().lock()),
-    };
-    match report::write(format, report, &style, &mut out).and_then(|()| out.flush()) {
-        // Whoever read the result, such as `head`, has seen enough of it.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("cannot write the result"),
-    }
-}
-
-/// As <https://no-color.org> and <https://bixense.com/clicolors> have it.
-fn color() -> bool {
-    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    !set("NO_COLOR") && (set("CLICOLOR_FORCE") || io::stdout().is_terminal())
-}
-
-/// Never wider than the table was made for.
-fn width() -> u16 {
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let columns = columns.or_else(|| {
-        let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-        (size.ws_col > 0).then_some(size.ws_col)
-    });
-    columns.map_or(WIDTH, |columns: u16| columns.min(WIDTH))
+fn print(report: &Measured, format: Format, output: Option<File>) -> anyhow::Result<()> {
+    output::print(output, |style, out| match report {
+        Measured::Strategies(report) => report::write(format, report, style, out),
+        Measured::Brokers(report) => report::brokers::write(format, report, style, out),
+    })
 }

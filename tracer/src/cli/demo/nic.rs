@@ -26,6 +26,8 @@ pub struct Nic {
     pub name: String,
     /// Such as `e1000e`; none for a virtual device.
     pub driver: Option<String>,
+    /// This machine's address on it.
+    pub address: IpAddr,
 }
 
 impl Nic {
@@ -41,7 +43,7 @@ impl Nic {
             })
             .map(|interface| interface.interface_name)
             .with_context(|| format!("no network interface has the address {local}"))?;
-        Ok(Self { driver: driver(&name), name })
+        Ok(Self { driver: driver(&name), name, address: local })
     }
 
     /// `eth0 (e1000e)`
@@ -173,7 +175,8 @@ mod tests {
     #[test]
     fn loopback_is_virtual_and_takes_scattered_packets() {
         let nic = Nic::towards(([127, 0, 0, 1], 9).into()).unwrap();
-        assert_eq!(nic, Nic { name: "lo".to_owned(), driver: None });
+        let address = IpAddr::from([127, 0, 0, 1]);
+        assert_eq!(nic, Nic { name: "lo".to_owned(), driver: None, address });
         assert_eq!(nic.label(), "lo");
         assert!(nic.scatter_gather().unwrap());
     }

@@ -6,26 +6,32 @@ use clap::builder::PossibleValuesParser;
 use tracer::report::Format;
 use workloads::{Cache, STRATEGIES};
 
-use crate::cli::kernel::TierChoice;
+use super::brokers::BrokerOptions;
+use crate::cli::kernel::{Sites, TierChoice};
 
 /// Arguments of `copytrace demo`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
+    /// What to run
+    #[arg(long, value_enum, default_value = "strategies")]
+    pub scenario: Scenario,
     /// Which strategy to run, or `all`; may be repeated [default: the documents' three]
     #[arg(short, long = "strategy", value_name = "NAME", value_parser = names())]
     pub strategies: Vec<String>,
     /// Print the strategies, each with a line of explanation, and exit
     #[arg(long)]
     pub list: bool,
-    /// How many messages to send
-    #[arg(short = 'n', long, default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..))]
-    pub messages: u64,
-    /// Payload size of one message, such as 4096, 64KiB or 1MiB
-    #[arg(short = 'z', long, default_value = "64KiB", value_parser = workloads::size::parse)]
-    pub message_size: u64,
-    /// Whether the payload is in the page cache before the transfer
-    #[arg(long, value_enum, default_value = "cold")]
-    pub cache: Cache,
+    /// How many messages to send [default: 256; of brokers: fewer the larger they are]
+    #[arg(short = 'n', long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub messages: Option<u64>,
+    /// Payload size of one message, such as 4096, 64KiB or 1MiB [default: 64KiB; of brokers:
+    /// 1KiB, 16KiB and 256KiB]
+    #[arg(short = 'z', long, value_parser = workloads::size::parse)]
+    pub message_size: Option<u64>,
+    /// Whether the payload is in the page cache before the transfer [default: cold; of brokers:
+    /// both]
+    #[arg(long, value_enum)]
+    pub cache: Option<Cache>,
     /// Where the consumer is: `nic` (in the network namespace `copytrace`, reached through a
     /// network card), `loopback`, or the ADDR:PORT of a `workloads consume` [default: nic where
     /// there is that namespace, else loopback]
@@ -34,6 +40,8 @@ pub struct Options {
     /// Turn the network card's scatter-gather off for the run, and on again after it
     #[arg(long, value_enum, default_value = "keep")]
     pub nic_sg: ScatterGather,
+    #[command(flatten)]
+    pub sites: Sites,
     /// How to enter the kernel's functions
     #[arg(long, value_enum, default_value = "auto")]
     pub tier: TierChoice,
@@ -49,6 +57,34 @@ pub struct Options {
     /// Write the result to a file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub brokers: BrokerOptions,
+}
+
+/// What to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Scenario {
+    /// Single senders, one for each strategy
+    Strategies,
+    /// A log broker with consumers: as Kafka, as RocketMQ, and as RocketMQ ships
+    Brokers,
+}
+
+impl Options {
+    /// How many messages a strategy sends.
+    pub fn messages(&self) -> u64 {
+        self.messages.unwrap_or(256)
+    }
+
+    /// Payload size of one message of a strategy, in bytes.
+    pub fn message_size(&self) -> u64 {
+        self.message_size.unwrap_or(64 << 10)
+    }
+
+    /// The state of the page cache for a strategy.
+    pub fn cache(&self) -> Cache {
+        self.cache.unwrap_or(Cache::Cold)
+    }
 }
 
 /// The name that stands for every strategy.

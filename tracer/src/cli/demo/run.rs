@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use tracer::{
     claims::documents,
-    ledger::{Observation, Side},
-    report::{Environment, Outcome, Payload, Report, Where},
-    session::{self, Session},
+    ledger::{Observation, Side, ZeroCopy},
+    report::{Environment, Outcome, Payload, Report},
+    session::{self, Opens, Purpose, Session},
 };
 use workloads::{
     Cache, STRATEGIES, Shape, Strategy,
@@ -19,28 +19,24 @@ use super::{
     options::{ALL, Options, ScatterGather, Target},
     progress::Progress,
 };
-use crate::cli::kernel::Kernel;
+use crate::cli::kernel::{Kernel, location};
 
 /// The network namespace a NIC of this machine leads to, as `ip netns add copytrace` makes it.
-const NAMESPACE: &str = "/run/netns/copytrace";
+pub(super) const NAMESPACE: &str = "/run/netns/copytrace";
 
 /// The running program, which has the sender and the consumer among its verbs.
-const SELF: &str = "/proc/self/exe";
+pub(super) const SELF: &str = "/proc/self/exe";
 
 /// Measures every strategy the user chose.
 pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report> {
     let progress = Progress::start();
     let strategies = chosen(&options.strategies)?;
-    let shape = Shape::new(options.messages, options.message_size)?;
+    let shape = Shape::new(options.messages(), options.message_size())?;
     let target = target(options.to)?;
 
     progress.say("examining the kernel");
-    let kernel = Kernel::examine()?;
-    if options.verify
-        && let Err(reason) = &kernel.trial.breakpoint
-    {
-        bail!("this kernel refuses hardware breakpoints ({reason}): run without --verify");
-    }
+    let kernel = Kernel::examine(options.sites.breadth())?;
+    kernel.check_verify(options.verify)?;
     let plan = kernel.plan(options.tier)?;
 
     progress.say("starting the consumer");
@@ -54,7 +50,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
     let _guard = scatter_gather(options.nic_sg, &nic)?;
 
     progress.say("attaching to the kernel");
-    let mut session = Session::start(plan, options.verify)?;
+    let mut session = Session::start(plan, Purpose::Window, options.verify)?;
     let program = std::fs::read_link(SELF).context("cannot find the running program's file")?;
     session.watch_user_copies(&program, workloads::strategy::USER_COPY)?;
     if verbose {
@@ -71,8 +67,8 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
         let payload = workloads::Payload::create(&options.dir, shape, rand::random())?;
         disk = payload.disk().to_string();
         let spec =
-            SenderSpec { strategy: strategy.name(), payload: &payload, to, cache: options.cache };
-        let run = Run { session: &mut session, consumer: consumer.as_ref(), spec };
+            SenderSpec { strategy: strategy.name(), payload: &payload, to, cache: options.cache() };
+        let run = Run { session: &mut session, strategy, consumer: consumer.as_ref(), spec };
         match run.measure().await {
             Ok((observation, caveats)) => {
                 outcomes.push(Outcome::from(observation));
@@ -87,7 +83,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
         tier: session.plan().tier,
         scatter_gather: nic.scatter_gather().unwrap_or(true),
         nic: nic.label(),
-        cache: options.cache,
+        cache: options.cache(),
         disk,
     };
     let sent = Payload { message_bytes: shape.message_bytes(), messages: shape.messages() };
@@ -109,7 +105,7 @@ fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static dyn Strategy>> {
     names.into_iter().map(|name| Ok(workloads::strategy::find(name)?)).collect()
 }
 
-fn target(wanted: Option<Target>) -> anyhow::Result<Target> {
+pub(super) fn target(wanted: Option<Target>) -> anyhow::Result<Target> {
     let exists = Path::new(NAMESPACE).exists();
     match wanted {
         Some(Target::Nic) => {
@@ -141,18 +137,10 @@ async fn consumer(target: Target) -> anyhow::Result<Option<Consumer>> {
     Ok(Some(Consumer::start(Path::new(SELF), &network).await?))
 }
 
-fn scatter_gather(wanted: ScatterGather, nic: &Nic) -> anyhow::Result<Option<Guard>> {
+pub(super) fn scatter_gather(wanted: ScatterGather, nic: &Nic) -> anyhow::Result<Option<Guard>> {
     match wanted {
         ScatterGather::Keep => Ok(None),
         ScatterGather::Off => nic.without_scatter_gather(),
-    }
-}
-
-/// The guest's set-up says that it is one.
-fn location() -> Where {
-    match std::env::var("COPYTRACE_WHERE").as_deref() {
-        Ok("vm") => Where::Vm,
-        _ => Where::Host,
     }
 }
 
@@ -167,6 +155,7 @@ fn skipped(strategy: &str, error: anyhow::Error) -> anyhow::Result<Outcome> {
 /// One strategy's run.
 struct Run<'a> {
     session: &'a mut Session,
+    strategy: &'static dyn Strategy,
     consumer: Option<&'a Consumer>,
     spec: SenderSpec<'a>,
 }
@@ -184,17 +173,28 @@ impl Run<'_> {
                 self.spec.payload.disk(),
             ));
         }
-        self.session.trace(sender.pid(), Side::Sender)?;
-        if let Some(consumer) = self.consumer {
-            self.session.trace(consumer.pid(), Side::Receiver)?;
+        let (own, other) = match self.strategy.receives() {
+            false => (Side::Sender, Side::Receiver),
+            true => (Side::Receiver, Side::Sender),
+        };
+        self.session.trace(sender.pid(), own, Opens::AtMarker)?;
+        let consumer = self.consumer.filter(|_| self.strategy.route().has_consumer());
+        for pid in consumer.map(Consumer::pid).into_iter().chain(sender.peer_pid()) {
+            self.session.trace(pid, other, Opens::AtOnce)?;
         }
         let outcome = sender.go().await?;
         let counts = self.session.collect()?;
         let payload = session::Payload {
             strategy: outcome.strategy,
+            route: self.strategy.route(),
+            side: own,
             message_bytes: outcome.message_bytes,
             messages: outcome.messages,
             bytes: outcome.bytes,
+            zero_copy: outcome
+                .zero_copy
+                .map(|said| ZeroCopy { notifications: said.notifications, copied: said.copied }),
+            shared_bytes: outcome.shared_bytes,
         };
         let observation = session::observe(payload, &counts, self.session.plan());
         caveats.extend(session::unexplained(&counts, self.session.plan()));

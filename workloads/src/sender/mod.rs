@@ -1,9 +1,15 @@
 //! The sender: the process that is measured.
 
+mod consumer;
+mod extents;
+mod far_end;
+mod file;
+mod peer;
+
 use std::{
     fs::File,
-    io::{self, BufRead, Read},
-    net::{Shutdown, SocketAddr, TcpStream},
+    io::{self, BufRead},
+    net::SocketAddr,
     os::fd::AsFd,
     path::PathBuf,
     time::{Duration, Instant},
@@ -17,11 +23,8 @@ use crate::{
     usage::Usage,
     window,
 };
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long one call may wait for the consumer. A stalled transfer can take a few of them to notice,
-/// as long as each still got some bytes into a buffer.
-const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) use consumer::STALL_TIMEOUT;
+use far_end::FarEnd;
 
 /// Arguments of the sender as a child of [`crate::driver::Sender`].
 #[derive(Clone, Debug, clap::Args)]
@@ -39,9 +42,15 @@ pub struct SenderArgs {
     /// blake3 of the payload
     #[arg(long)]
     pub(crate) hash: blake3::Hash,
+    /// What the payload was made from
+    #[arg(long)]
+    pub(crate) seed: u64,
+    /// Directory of the payload
+    #[arg(long)]
+    pub(crate) dir: PathBuf,
     /// Address of the consumer
     #[arg(long)]
-    pub(crate) to: SocketAddr,
+    pub(crate) to: Option<SocketAddr>,
     #[arg(long)]
     pub(crate) cache: Cache,
     /// Process id of the driver
@@ -56,7 +65,12 @@ pub(crate) struct Request {
     /// Opened for this transfer alone: its position is at the beginning.
     pub file: File,
     pub hash: blake3::Hash,
-    pub to: SocketAddr,
+    /// What the payload was made from.
+    pub seed: u64,
+    /// Where other files of the transfer are made.
+    pub dir: PathBuf,
+    /// The consumer, for the routes that have one.
+    pub to: Option<SocketAddr>,
     pub cache: Cache,
 }
 
@@ -80,6 +94,8 @@ impl Request {
             shape: Shape::new(args.messages, args.message_size)?,
             file: File::open(&args.file).map_err(Error::os_advice(tried, "mount /proc"))?,
             hash: args.hash,
+            seed: args.seed,
+            dir: args.dir.clone(),
             to: args.to,
             cache: args.cache,
         })
@@ -93,51 +109,39 @@ fn told_to_go() -> Result<bool> {
     Ok(line.trim_end() == GO)
 }
 
-/// Sets up, asks `gate` whether to go on, sends, and has the consumer confirm every byte. Without
-/// an outcome if the gate was closed.
+/// Sets up, asks `gate` whether to go on, sends, and has every byte confirmed. Without an outcome if
+/// the gate was closed.
 pub(crate) fn send(
     request: &Request,
     gate: impl FnOnce(Ready) -> Result<bool>,
 ) -> Result<Option<Outcome>> {
     let Request { strategy, shape, .. } = request;
     check_length(request)?;
-    let socket = connect(request.to)?;
-    let job = Job { file: request.file.as_fd(), socket: socket.as_fd(), shape: *shape };
+    let far_end = far_end::open(request)?;
+    let (file, remote) = (request.file.as_fd(), far_end.remote());
+    let job = Job { file, socket: far_end.fd(), remote, dir: &request.dir, shape: *shape };
     let mut transfer = strategy.prepare(&job)?;
     let cached_bytes = cache::establish(&request.file, shape.bytes(), request.cache)?;
-    let ready = Ready {
-        pid: std::process::id(),
-        local: socket.local_addr().map_err(Error::os("ask for the sender's address"))?,
-        peer: socket.peer_addr().map_err(Error::os("ask for the consumer's address"))?,
-        cached_bytes,
-    };
-    if !gate(ready)? {
+    let (local, peer) = far_end.addresses()?.unzip();
+    let (pid, peer_pid) = (std::process::id(), remote.map(|remote| remote.pid));
+    if !gate(Ready { pid, local, peer, peer_pid, cached_bytes })? {
         return Ok(None);
     }
     pinned::pin()?;
-    let measured = measure(transfer.as_mut(), &socket);
+    far_end.start()?;
+    let measured = measure(transfer.as_mut(), far_end.as_ref());
+    measured.result.map_err(|failure| measured.explain(failure, far_end.as_ref(), *shape))?;
+    let received = transfer.received()?;
     drop(transfer);
-    measured.result.map_err(|failure| measured.explain(failure, *shape))?;
-    confirm(&socket, request)?;
-    Ok(Some(measured.outcome(request, cached_bytes)))
+    confirm(&received.map_or_else(|| far_end.arrived(), Ok)?, request)?;
+    let shared_bytes = far_end.shared_bytes();
+    Ok(Some(Outcome { cached_bytes, shared_bytes, ..measured.outcome(request) }))
 }
 
 fn check_length(request: &Request) -> Result<()> {
     let found = request.file.metadata().map_err(Error::os("stat the payload"))?.len();
     let expected = request.shape.bytes();
     if found == expected { Ok(()) } else { Err(Error::PayloadLength { expected, found }) }
-}
-
-fn connect(addr: SocketAddr) -> Result<TcpStream> {
-    let socket = TcpStream::connect_timeout(&addr, CONNECT_TIMEOUT)
-        .map_err(|cause| Error::Unreachable { addr, cause })?;
-    // As brokers do: the end of a message does not wait for an acknowledgement.
-    socket
-        .set_nodelay(true)
-        .and_then(|()| socket.set_write_timeout(Some(STALL_TIMEOUT)))
-        .and_then(|()| socket.set_read_timeout(Some(STALL_TIMEOUT)))
-        .map_err(Error::os("set the connection's options"))?;
-    Ok(socket)
 }
 
 /// What was seen of one transfer from inside the process.
@@ -150,11 +154,12 @@ struct Measured {
 
 /// Makes the transfer in a window. The clock and the accounts are read outside of it: on some
 /// machines that is a system call.
-fn measure(transfer: &mut dyn Transfer, socket: &TcpStream) -> Measured {
+fn measure(transfer: &mut dyn Transfer, far_end: &dyn FarEnd) -> Measured {
+    let socket = far_end.socket();
     let mut tally = Tally::default();
     let before = Usage::now();
     let start = Instant::now();
-    window::open(socket.as_fd());
+    window::open(socket);
     let result = transfer.run(&mut tally);
     window::close();
     let elapsed = start.elapsed();
@@ -163,15 +168,15 @@ fn measure(transfer: &mut dyn Transfer, socket: &TcpStream) -> Measured {
 }
 
 impl Measured {
-    fn explain(&self, failure: Failure, shape: Shape) -> Error {
+    fn explain(&self, failure: Failure, far_end: &dyn FarEnd, shape: Shape) -> Error {
         let (sent, total) = (self.tally.sent, shape.bytes());
         match failure {
             Failure::EndOfFile => Error::PayloadEnded { sent, total },
-            Failure::Call { name, errno } => broken(name, errno.into(), sent, total),
+            Failure::Call { name, errno } => far_end.broken(name, errno.into(), sent, total),
         }
     }
 
-    fn outcome(&self, request: &Request, cached_bytes: u64) -> Outcome {
+    fn outcome(&self, request: &Request) -> Outcome {
         Outcome {
             strategy: request.strategy.name().to_owned(),
             messages: request.shape.messages(),
@@ -187,40 +192,20 @@ impl Measured {
             voluntary_switches: self.usage.voluntary_switches,
             involuntary_switches: self.usage.involuntary_switches,
             elapsed_ns: u64::try_from(self.elapsed.as_nanos()).unwrap_or(u64::MAX),
-            cached_bytes,
+            zero_copy: self.tally.zero_copy,
+            ..Outcome::default()
         }
     }
 }
 
-/// What a failed call says about the connection.
-fn broken(name: &str, cause: io::Error, sent: u64, total: u64) -> Error {
-    use io::ErrorKind::{
-        BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof, WouldBlock,
-    };
-    match cause.kind() {
-        BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof => {
-            Error::Disconnected { sent, total, cause }
-        }
-        // A blocking socket says so when its time is up.
-        WouldBlock => Error::Stalled { seconds: STALL_TIMEOUT.as_secs(), sent, total },
-        _ => Error::os(format!("{name} after {sent} of {total} bytes"))(cause),
-    }
-}
-
-/// Ends the stream and compares what the consumer received with what the payload is.
-fn confirm(mut socket: &TcpStream, request: &Request) -> Result<()> {
+/// Compares what arrived with what the payload is.
+fn confirm(arrived: &Answer, request: &Request) -> Result<()> {
     let sent = request.shape.bytes();
-    let mut wire = [0; Answer::LENGTH];
-    socket
-        .shutdown(Shutdown::Write)
-        .and_then(|()| socket.read_exact(&mut wire))
-        .map_err(|cause| broken("read", cause, sent, sent))?;
-    let answer = Answer::decode(&wire);
-    if answer.bytes != sent {
-        return Err(Error::Lost { sent, received: answer.bytes });
+    if arrived.bytes != sent {
+        return Err(Error::Lost { sent, received: arrived.bytes });
     }
-    if answer.hash != request.hash {
-        let (sent, received) = (request.hash.to_string(), answer.hash.to_string());
+    if arrived.hash != request.hash {
+        let (sent, received) = (request.hash.to_string(), arrived.hash.to_string());
         return Err(Error::Changed { sent, received });
     }
     Ok(())

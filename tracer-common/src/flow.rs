@@ -1,0 +1,88 @@
+//! Flows of any program: from which object to which, and what those are.
+
+/// What an event is counted for, of a program that is traced as a whole. All 0 in a window.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Flow {
+    /// The process, a key of the map `PROCESSES`; 0 without one.
+    pub process: u32,
+    /// Where the bytes came from: a key of the map `OBJECTS`, [`MEMORY`] or [`ANY`].
+    pub source: u32,
+    /// Where the bytes went to, likewise.
+    pub destination: u32,
+}
+
+/// No object but the process's own memory.
+pub const MEMORY: u32 = 0;
+/// As a source: whatever was sent through the destination, which is a socket. The kernel moves the
+/// packets later, when it does not know any longer who wrote them.
+pub const ANY: u32 = u32::MAX;
+
+impl Flow {
+    /// Of nothing known.
+    pub const NONE: Self = Self { process: 0, source: MEMORY, destination: MEMORY };
+}
+
+/// A traced process, or what it became by `exec`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its id as users know it.
+    pub pid: u32,
+    /// That of the process that started it.
+    pub parent: u32,
+    /// Its name (`comm`), ended by a 0.
+    pub name: [u8; 16],
+}
+
+/// What tells an object from every other, as long as it exists.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// `i_ino`
+    pub inode: u64,
+    /// `s_dev`
+    pub device: u32,
+    /// `i_generation`: an inode number can be used again.
+    pub generation: u32,
+}
+
+/// Path components that an [`Object`] has room for.
+pub const DEPTH: usize = 8;
+/// Bytes of a path component that it has room for, with a 0 at the end.
+pub const COMPONENT: usize = 48;
+
+/// What is behind a file descriptor.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Which.
+    pub identity: Identity,
+    /// `i_mode`, whose upper bits say what it is.
+    pub mode: u16,
+    /// Of a socket: `skc_family`
+    pub family: u16,
+    /// Of a socket: `sk_type`
+    pub kind: u16,
+    /// Of a socket: the local port.
+    pub local_port: u16,
+    /// Of a socket: the remote port.
+    pub remote_port: u16,
+    /// How many of `path` are filled; one more than fits if the path is longer.
+    pub components: u16,
+    /// The process that was seen using it first, as users know it.
+    pub pid: u32,
+    /// And under which file descriptor; [`NO_DESCRIPTOR`] for a mapping.
+    pub descriptor: u32,
+    /// No undefined bytes.
+    pub padding: u32,
+    /// Of a socket: the local address; IPv4 in the first four bytes.
+    pub local: [u8; 16],
+    /// Of a socket: the remote address, likewise.
+    pub remote: [u8; 16],
+    /// Of a file: its path from the root of its file system, the last component first.
+    pub path: [[u8; COMPONENT]; DEPTH],
+}
+
+/// Not reached by a file descriptor.
+pub const NO_DESCRIPTOR: u32 = u32::MAX;

@@ -1,0 +1,70 @@
+//! Encryption: a pass of the CPU over the bytes, which is no copy.
+
+use aya_ebpf::{
+    macros::{fentry, kprobe},
+    programs::{FEntryContext, ProbeContext},
+};
+use tracer_common::{Event, Function, Key};
+
+use crate::{
+    count::{self, Actor},
+    kernel::{layout, read},
+    page,
+};
+
+/// `CRYPTO_ALG_INTERNAL` in `linux/crypto.h`: another algorithm has this one do its work, and was
+/// counted.
+const INTERNAL: u32 = 0x2000;
+
+/// Low bit of `scatterlist.page_link`: it points to more of them, and not to a page.
+const CHAIN: u64 = 1;
+const FLAGS: u64 = 3;
+
+/// `crypto_aead_encrypt(request)`
+#[kprobe]
+pub fn kprobe_encrypt(ctx: ProbeContext) -> u32 {
+    encrypted(ctx.arg(0).unwrap_or(0))
+}
+
+#[fentry]
+pub fn fentry_encrypt(ctx: FEntryContext) -> u32 {
+    encrypted(ctx.arg(0))
+}
+
+#[inline(always)]
+fn encrypted(request: u64) -> u32 {
+    if let Some(actor) = count::actor()
+        && on_request(request, actor).is_none()
+    {
+        count::lost();
+    }
+    0
+}
+
+#[inline(always)]
+fn on_request(request: u64, actor: Actor) -> Option<()> {
+    let transform: u64 = read(request, layout!(cipher_transform))?;
+    let algorithm: u64 = read(transform, layout!(transform_algorithm))?;
+    let flags: u32 = read(algorithm, layout!(algorithm_flags))?;
+    if flags & INTERNAL != 0 {
+        return Some(());
+    }
+    let key = Key {
+        kind: page::owner(plain_page(read(request, layout!(cipher_source))?)?),
+        detail: Function::Encrypt as u32,
+        ..count::key(Event::Cipher, actor)
+    };
+    let length: u32 = read(request, layout!(cipher_length))?;
+    count::add(key, u64::from(length));
+    Some(())
+}
+
+/// The first page of the plain text: what is only authenticated comes before it, and TLS puts it
+/// into an entry of its own.
+#[inline(always)]
+fn plain_page(entries: u64) -> Option<u64> {
+    let second = entries + u64::from(layout!(scatter_size));
+    let link: u64 = read(second, layout!(scatter_link))?;
+    let link = if link & CHAIN != 0 { read(link & !FLAGS, layout!(scatter_link))? } else { link };
+    Some(link & !FLAGS)
+}

@@ -1,0 +1,330 @@
+//! Flows: what each data call of a traced thread moves, from where to where. Every copy inside of
+//! the call belongs to its flow.
+
+use aya_ebpf::{
+    bindings::{pt_regs, task_struct},
+    helpers::{bpf_find_vma, bpf_get_current_pid_tgid, bpf_get_current_task_btf},
+    macros::map,
+    maps::{HashMap, LruHashMap},
+};
+use tracer_common::{
+    Flow, Task, call,
+    flow::{ANY, MEMORY},
+};
+
+use crate::{
+    kernel::{layout, read, read_user},
+    object, socket,
+};
+
+/// What a thread's current data call does.
+#[derive(Clone, Copy)]
+pub struct Current {
+    pub flow: Flow,
+    /// See [`call`].
+    pub kind: u32,
+    /// Where a reading call puts the bytes, or 0.
+    pub buffer: u64,
+}
+
+/// Data calls that are under way, by thread.
+#[map]
+static CURRENT: HashMap<u64, Current> =
+    HashMap::with_max_entries(1, 1 /* BPF_F_NO_PREALLOC */);
+
+/// How many of its last reads are remembered of a process.
+const READS: usize = 8;
+
+/// Where a process read something into.
+#[derive(Clone, Copy)]
+struct Read {
+    start: u64,
+    end: u64,
+    source: u64,
+}
+
+/// The last reads of a process.
+#[derive(Clone, Copy)]
+struct Reads {
+    next: u64,
+    reads: [Read; READS],
+}
+
+/// By process.
+#[map]
+static LAST_READS: LruHashMap<u32, Reads> = LruHashMap::with_max_entries(1, 0);
+
+/// The flow of the current thread's call.
+#[inline(always)]
+pub fn current() -> Option<Current> {
+    // SAFETY: the map's entries are read as a whole, and only their thread writes them.
+    unsafe { CURRENT.get(bpf_get_current_pid_tgid()) }.copied()
+}
+
+/// How a call's memory is described.
+#[derive(Clone, Copy)]
+enum Memory {
+    /// By an address and a length.
+    Buffer,
+    /// By an array of `struct iovec`.
+    Vector,
+    /// By a `struct msghdr`.
+    Message,
+}
+
+/// What a call moves.
+enum Call {
+    /// From the file descriptor in the first argument to memory.
+    Reads(Memory),
+    /// From memory to the file descriptor in the first argument.
+    Writes(Memory),
+    /// Between the file descriptors in these arguments.
+    Passes(usize, usize),
+}
+
+#[inline(always)]
+fn data_call(number: u32) -> Option<Call> {
+    Some(match number {
+        // read, pread64, recvfrom
+        0 | 17 | 45 => Call::Reads(Memory::Buffer),
+        // readv, preadv, preadv2
+        19 | 295 | 327 => Call::Reads(Memory::Vector),
+        // recvmsg, recvmmsg, whose first message stands for all
+        47 | 299 => Call::Reads(Memory::Message),
+        // write, pwrite64, sendto
+        1 | 18 | 44 => Call::Writes(Memory::Buffer),
+        // writev, pwritev, pwritev2, vmsplice
+        20 | 296 | 328 | 278 => Call::Writes(Memory::Vector),
+        // sendmsg, sendmmsg
+        46 | 307 => Call::Writes(Memory::Message),
+        // sendfile
+        40 => Call::Passes(1, 0),
+        // splice, copy_file_range
+        275 | 326 => Call::Passes(0, 2),
+        // tee
+        276 => Call::Passes(0, 1),
+        _ => return None,
+    })
+}
+
+/// The first four arguments of a system call.
+#[inline(always)]
+fn arguments(regs: u64) -> Option<[u64; 4]> {
+    use core::mem::offset_of;
+    Some([
+        read(regs, offset_of!(pt_regs, rdi) as u32)?,
+        read(regs, offset_of!(pt_regs, rsi) as u32)?,
+        read(regs, offset_of!(pt_regs, rdx) as u32)?,
+        read(regs, offset_of!(pt_regs, r10) as u32)?,
+    ])
+}
+
+/// Notes what the call that the current thread enters will move. `zero_copy`: it sends with
+/// `MSG_ZEROCOPY`.
+#[inline(always)]
+pub fn enter(task: *mut Task, regs: u64, number: u32, zero_copy: bool) -> Option<Current> {
+    // SAFETY: the map gave the pointer.
+    let (process, role) = unsafe { ((*task).process, (*task).role) };
+    let arguments = arguments(regs)?;
+    let mut flow = Flow { process, ..Flow::NONE };
+    let mut kind = if zero_copy { call::ZERO_COPY } else { call::PLAIN };
+    let mut buffer = 0;
+    match data_call(number)? {
+        Call::Reads(memory) => {
+            flow.source = source(arguments[0])?;
+            (buffer, _) = largest(memory, arguments);
+        }
+        Call::Writes(memory) => {
+            let (address, length) = largest(memory, arguments);
+            flow.destination = destination(arguments[0], role, process)?;
+            let origin = origin(process, address, length);
+            flow.source = origin.0;
+            if origin.1 != call::PLAIN {
+                kind = origin.1;
+            } else if is_tls_record(address) {
+                kind = call::TLS;
+            }
+        }
+        Call::Passes(from, to) => {
+            flow.source = source(arguments[from & 3])?;
+            flow.destination = destination(arguments[to & 3], role, process)?;
+        }
+    }
+    let current = Current { flow, kind: u32::from(kind), buffer };
+    if CURRENT.insert(bpf_get_current_pid_tgid(), current, 0).is_err() {
+        crate::count::lost();
+    }
+    Some(current)
+}
+
+/// Forgets the current thread's call, and remembers where it put the bytes it read.
+#[inline(always)]
+pub fn leave(current: &Current, returned: i64) {
+    if current.buffer != 0 && returned > 0 {
+        remember(current, returned as u64);
+    }
+    forget_thread();
+}
+
+/// Forgets the current thread's call.
+#[inline(always)]
+pub fn forget_thread() {
+    // It is not there if the call began before the thread was traced.
+    let _ = CURRENT.remove(bpf_get_current_pid_tgid());
+}
+
+/// Forgets what a process has read.
+#[inline(always)]
+pub fn forget_process(process: u32) {
+    let _ = LAST_READS.remove(process);
+}
+
+#[inline(always)]
+fn source(fd: u64) -> Option<u32> {
+    Some(object::of_file(object::file_of(fd as u32)?, fd as u32))
+}
+
+#[inline(always)]
+fn destination(fd: u64, role: u8, process: u32) -> Option<u32> {
+    let file = object::file_of(fd as u32)?;
+    let id = object::of_file(file, fd as u32);
+    socket::send_to(file, role, Flow { process, source: ANY, destination: id });
+    Some(id)
+}
+
+/// The largest of a call's first pieces of memory: (address, length).
+#[inline(always)]
+fn largest(memory: Memory, arguments: [u64; 4]) -> (u64, u64) {
+    let [_, second, third, _] = arguments;
+    match memory {
+        Memory::Buffer => (second, third),
+        Memory::Vector => largest_of(second, third),
+        Memory::Message => {
+            // `msg_iov` and `msg_iovlen`
+            let vector = read_user(second, 16).unwrap_or(0);
+            largest_of(vector, read_user(second, 24).unwrap_or(0))
+        }
+    }
+}
+
+/// As many pieces as a header and a body with what goes around them have.
+const PIECES: u32 = 6;
+
+#[inline(always)]
+fn largest_of(vector: u64, count: u64) -> (u64, u64) {
+    let mut largest = (0, 0);
+    for index in 0..PIECES {
+        if u64::from(index) >= count {
+            break;
+        }
+        let address = read_user(vector, index * 16).unwrap_or(0);
+        let length = read_user(vector, index * 16 + 8).unwrap_or(0);
+        if length > largest.1 {
+            largest = (address, length);
+        }
+    }
+    largest
+}
+
+/// Whether application data of TLS begins at this address of the process: content type 23, and
+/// a version 3.x.
+#[inline(always)]
+fn is_tls_record(address: u64) -> bool {
+    matches!(read_user::<[u8; 3]>(address, 0), Some([23, 3, 1..=4]))
+}
+
+/// Where the bytes in a process's memory come from: an object, and a [`call`].
+#[inline(always)]
+fn origin(process: u32, address: u64, length: u64) -> (u32, u8) {
+    if let Some(file) = mapped_file(address) {
+        return (object::of_mapping(file), call::FROM_MAPPING);
+    }
+    match read_before(process, address, length) {
+        MEMORY => (MEMORY, call::PLAIN),
+        source => (source, call::LINKED),
+    }
+}
+
+/// The file that is mapped at an address of the current process.
+#[inline(always)]
+fn mapped_file(address: u64) -> Option<u64> {
+    let mut file = 0u64;
+    // SAFETY: the callback writes to `file` alone, and only until the helper returns. It fails
+    // where another thread changes the mappings: then the memory passes for the program's own.
+    unsafe {
+        bpf_find_vma(
+            bpf_get_current_task_btf(),
+            address,
+            on_area as *mut core::ffi::c_void,
+            (&raw mut file).cast(),
+            0,
+        );
+    }
+    (file != 0).then_some(file)
+}
+
+unsafe extern "C" fn on_area(_: *mut task_struct, area: u64, file: *mut u64) -> i64 {
+    // What a program wrote to in a private mapping is its own memory.
+    let flags: u64 = read(area, layout!(area_flags)).unwrap_or(0);
+    if flags & VM_SHARED != 0 || flags & VM_WRITE == 0 {
+        let found = read(area, layout!(area_file)).unwrap_or(0);
+        // SAFETY: `mapped_file` passed it.
+        unsafe { *file = found };
+    }
+    0
+}
+
+const VM_WRITE: u64 = 2;
+const VM_SHARED: u64 = 8;
+
+/// The object that was read into this memory, or [`MEMORY`].
+#[inline(always)]
+fn read_before(process: u32, address: u64, length: u64) -> u32 {
+    let Some(reads) = LAST_READS.get_ptr(process) else { return MEMORY };
+    // SAFETY: the map gave the pointer. Another thread may change an entry while it is read: its
+    // end is 0 then.
+    let reads = unsafe { &(*reads).reads };
+    for read in reads {
+        if read.start <= address && address + length <= read.end {
+            return read.source as u32;
+        }
+    }
+    MEMORY
+}
+
+#[inline(always)]
+fn remember(current: &Current, length: u64) {
+    let process = current.flow.process;
+    if LAST_READS.get_ptr(process).is_none() {
+        let empty = Reads { next: 0, reads: [Read { start: 0, end: 0, source: 0 }; READS] };
+        if LAST_READS.insert(process, empty, 0).is_err() {
+            return crate::count::lost();
+        }
+    }
+    let Some(reads) = LAST_READS.get_ptr_mut(process) else { return };
+    let (start, end) = (current.buffer, current.buffer + length);
+    // SAFETY: the map gave the pointer; see `read_before` for other threads.
+    let reads = unsafe { &mut *reads };
+    let source = u64::from(current.flow.source);
+    let mut continued = false;
+    for read in &mut reads.reads {
+        if read.start < end && start < read.end {
+            // What lay there before is gone.
+            read.end = 0;
+        } else if read.end == start && read.source == source {
+            // A buffer that is filled by several calls may be written by one.
+            read.end = end;
+            continued = true;
+        }
+    }
+    if continued {
+        return;
+    }
+    let index = (reads.next as usize) % READS;
+    reads.next += 1;
+    if let Some(read) = reads.reads.get_mut(index) {
+        read.end = 0;
+        (read.start, read.source) = (start, source);
+        read.end = end;
+    }
+}

@@ -1,0 +1,39 @@
+//! `io_uring`: what operations return, where their copies are not seen.
+
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use tracer_common::{Event, Key, call};
+
+use crate::{
+    count::{self, Actor},
+    kernel::{layout, read},
+    socket,
+};
+
+/// `io_uring_complete(ring, request, …)`: in a thread of the process that asked. What follows differs
+/// by kernel, and is in the request, too.
+#[raw_tracepoint(tracepoint = "io_uring_complete")]
+pub fn io_uring_complete(ctx: RawTracePointContext) -> i32 {
+    let request: u64 = ctx.arg(1);
+    // There is none where an operation says something before its end.
+    if request != 0
+        && let Some(actor) = count::actor()
+        && on_request(request, actor).is_none()
+    {
+        count::lost();
+    }
+    0
+}
+
+#[inline(always)]
+fn on_request(request: u64, actor: Actor) -> Option<()> {
+    let opcode: u8 = read(request, layout!(operation_code))?;
+    let result: i32 = read(request, layout!(operation_result))?;
+    let file: u64 = read(request, layout!(operation_file))?;
+    let key = Key {
+        kind: if socket::is_traced_file(file) { call::TO_SOCKET } else { call::PLAIN },
+        detail: u32::from(opcode),
+        ..count::key(Event::IoUring, actor)
+    };
+    count::add(key, result.max(0) as u64);
+    Some(())
+}

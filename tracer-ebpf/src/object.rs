@@ -1,0 +1,174 @@
+//! What is behind a file descriptor: a file, a socket, a pipe, described once for userspace.
+
+use aya_ebpf::{
+    helpers::{
+        bpf_get_current_pid_tgid, bpf_get_current_task, bpf_get_smp_processor_id,
+        bpf_probe_read_kernel_str_bytes,
+    },
+    macros::map,
+    maps::{LruHashMap, PerCpuArray},
+};
+use tracer_common::flow::{COMPONENT, DEPTH, Identity, NO_DESCRIPTOR, Object};
+
+use crate::{
+    count,
+    kernel::{layout, read},
+};
+
+/// Ids of objects.
+#[map]
+static IDENTITIES: LruHashMap<Identity, u32> = LruHashMap::with_max_entries(1, 0);
+
+/// What the ids stand for.
+#[map]
+static OBJECTS: LruHashMap<u32, Object> = LruHashMap::with_max_entries(1, 0);
+
+/// Where an object is put together: it is too large for the stack.
+#[map]
+static DRAFT: PerCpuArray<Object> = PerCpuArray::with_max_entries(1, 0);
+
+/// How many ids this CPU has given out.
+#[map]
+static GIVEN_OUT: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
+
+/// Bits of an id that say which CPU gave it out, and that count. The highest bit is for ids that
+/// userspace gives out.
+const CPU_BITS: u32 = 9;
+const COUNT_BITS: u32 = 22;
+
+const S_IFMT: u16 = 0o170_000;
+const S_IFSOCK: u16 = 0o140_000;
+
+/// An id that no other object or process has, until four million more on this CPU: never
+/// `MEMORY`, and never `ANY`.
+#[inline(always)]
+pub fn new_id() -> Option<u32> {
+    let counter = GIVEN_OUT.get_ptr_mut(0)?;
+    // SAFETY: the map gave the pointer, and no other CPU has this one's entry.
+    let count = unsafe {
+        *counter = *counter % ((1 << COUNT_BITS) - 1) + 1;
+        *counter
+    };
+    // SAFETY: the helper has no preconditions.
+    let cpu = unsafe { bpf_get_smp_processor_id() } & ((1 << CPU_BITS) - 1);
+    Some(count << CPU_BITS | cpu)
+}
+
+/// The `struct file` behind the current process's file descriptor `fd`.
+#[inline(always)]
+pub fn file_of(fd: u32) -> Option<u64> {
+    // SAFETY: the helper has no preconditions.
+    let task = unsafe { bpf_get_current_task() };
+    let files: u64 = read(task, layout!(task_files))?;
+    let table: u64 = read(files, layout!(files_fdt))?;
+    let descriptors: u64 = read(table, layout!(fdtable_fd))?;
+    let file: u64 = read(descriptors, fd.checked_mul(8)?)?;
+    (file != 0).then_some(file)
+}
+
+/// Whether `file` is a socket.
+#[inline(always)]
+pub fn is_socket(file: u64) -> bool {
+    read(file, layout!(file_inode))
+        .and_then(|inode| read::<u16>(inode, layout!(inode_mode)))
+        .is_some_and(|mode| mode & S_IFMT == S_IFSOCK)
+}
+
+/// The id of what is behind `file`, which the current process has open as `descriptor`.
+#[inline(never)]
+pub fn of_file(file: u64, descriptor: u32) -> u32 {
+    identify(file, descriptor).unwrap_or_else(|| {
+        count::lost();
+        0
+    })
+}
+
+#[inline(always)]
+fn identify(file: u64, descriptor: u32) -> Option<u32> {
+    let inode: u64 = read(file, layout!(file_inode))?;
+    let identity = Identity {
+        inode: read(inode, layout!(inode_number))?,
+        device: read(read(inode, layout!(inode_super))?, layout!(super_device))?,
+        generation: read(inode, layout!(inode_generation))?,
+    };
+    // SAFETY: the map's entries are read as a whole.
+    if let Some(id) = unsafe { IDENTITIES.get(identity) } {
+        return Some(*id);
+    }
+    let id = new_id()?;
+    let object = describe(file, inode, identity, descriptor)?;
+    // SAFETY: `describe` gave a pointer into a map, to this CPU's entry.
+    OBJECTS.insert(id, unsafe { &*object }, 0).ok()?;
+    IDENTITIES.insert(identity, id, 0).ok()?;
+    Some(id)
+}
+
+#[inline(always)]
+fn describe(file: u64, inode: u64, identity: Identity, descriptor: u32) -> Option<*const Object> {
+    let draft = DRAFT.get_ptr_mut(0)?;
+    // SAFETY: the map gave the pointer, and no other CPU has this one's entry.
+    let object = unsafe { &mut *draft };
+    object.identity = identity;
+    object.mode = read(inode, layout!(inode_mode))?;
+    object.pid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    object.descriptor = descriptor;
+    (object.family, object.kind, object.components) = (0, 0, 0);
+    if object.mode & S_IFMT == S_IFSOCK {
+        describe_socket(object, read(file, layout!(file_private_data))?)?;
+    } else {
+        describe_path(object, read(file, layout!(file_dentry))?);
+    }
+    Some(draft)
+}
+
+#[inline(always)]
+fn describe_socket(object: &mut Object, socket: u64) -> Option<()> {
+    let sock: u64 = read(socket, layout!(socket_sk))?;
+    object.family = read(sock, layout!(sock_family))?;
+    object.kind = read(sock, layout!(sock_type))?;
+    object.local_port = read(sock, layout!(sock_local_port))?;
+    object.remote_port = u16::from_be(read(sock, layout!(sock_remote_port))?);
+    (object.local, object.remote) = ([0; 16], [0; 16]);
+    match object.family {
+        AF_INET => {
+            let [local, remote] = [layout!(sock_local), layout!(sock_remote)];
+            object.local[..4].copy_from_slice(&read::<[u8; 4]>(sock, local)?);
+            object.remote[..4].copy_from_slice(&read::<[u8; 4]>(sock, remote)?);
+        }
+        AF_INET6 => {
+            object.local = read(sock, layout!(sock_local6))?;
+            object.remote = read(sock, layout!(sock_remote6))?;
+        }
+        _ => {}
+    }
+    Some(())
+}
+
+pub const AF_INET: u16 = 2;
+pub const AF_INET6: u16 = 10;
+
+/// From the file up to the root of its file system.
+#[inline(always)]
+fn describe_path(object: &mut Object, file: u64) {
+    let mut dentry = file;
+    for index in 0..=DEPTH {
+        let Some(parent) = read::<u64>(dentry, layout!(dentry_parent)) else { return };
+        if parent == dentry {
+            return;
+        }
+        object.components = index as u16 + 1;
+        let Some(component) = object.path.get_mut(index) else { return };
+        let Some(name) = read::<u64>(dentry, layout!(dentry_name)) else { return };
+        component[0] = 0;
+        let room: &mut [u8; COMPONENT] = component;
+        // SAFETY: the helper checks the address.
+        let _ = unsafe { bpf_probe_read_kernel_str_bytes(name as *const u8, room) };
+        dentry = parent;
+    }
+}
+
+/// The id of a file that a process has mapped.
+#[inline(always)]
+pub fn of_mapping(file: u64) -> u32 {
+    of_file(file, NO_DESCRIPTOR)
+}

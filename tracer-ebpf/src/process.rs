@@ -1,0 +1,113 @@
+//! Processes that are traced as a whole: their children, what they become, and their end.
+
+use aya_ebpf::{
+    helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid},
+    macros::{map, raw_tracepoint},
+    maps::LruHashMap,
+    programs::RawTracePointContext,
+};
+use tracer_common::{Task, flow::Process, window};
+
+use crate::{
+    count::{self, TASKS, current_task},
+    flow,
+    kernel::{layout, read},
+    object,
+};
+
+/// Traced processes, by the id they have in a flow.
+#[map]
+static PROCESSES: LruHashMap<u32, Process> = LruHashMap::with_max_entries(1, 0);
+
+/// `sched_process_fork(parent, child)`: a child is traced as its parent is.
+#[raw_tracepoint(tracepoint = "sched_process_fork")]
+pub fn sched_process_fork(ctx: RawTracePointContext) -> i32 {
+    if let Some(task) = whole_process()
+        && on_fork(task, ctx.arg(1)).is_none()
+    {
+        count::lost();
+    }
+    0
+}
+
+/// The current process, if it is traced as a whole.
+#[inline(always)]
+fn whole_process() -> Option<*mut Task> {
+    let task = current_task()?;
+    // SAFETY: the map gave the pointer.
+    (unsafe { (*task).process } != 0).then_some(task)
+}
+
+#[inline(always)]
+fn current_pid() -> u32 {
+    (bpf_get_current_pid_tgid() >> 32) as u32
+}
+
+#[inline(always)]
+fn on_fork(parent: *mut Task, child: u64) -> Option<()> {
+    let pid: u32 = read(child, layout!(task_tgid))?;
+    if pid == current_pid() {
+        // A thread.
+        return Some(());
+    }
+    let id = object::new_id()?;
+    introduce(id, pid, current_pid())?;
+    // SAFETY: the map gave the pointer.
+    let task = Task { process: id, ..unsafe { *parent } };
+    TASKS.insert(pid, task, 0).ok()
+}
+
+#[inline(always)]
+fn introduce(id: u32, pid: u32, parent: u32) -> Option<()> {
+    let name = bpf_get_current_comm().ok()?;
+    PROCESSES.insert(id, Process { pid, parent, name }, 0).ok()
+}
+
+/// `sched_process_exec(task, old_pid, bprm)`: from here on it is another program.
+#[raw_tracepoint(tracepoint = "sched_process_exec")]
+pub fn sched_process_exec(_ctx: RawTracePointContext) -> i32 {
+    if let Some(task) = whole_process()
+        && on_exec(task).is_none()
+    {
+        count::lost();
+    }
+    0
+}
+
+#[inline(always)]
+fn on_exec(task: *mut Task) -> Option<()> {
+    // SAFETY: the map gave the pointer, and an exec leaves one thread of the process.
+    let task = unsafe { &mut *task };
+    // SAFETY: the map's entries are read as a whole.
+    let parent = unsafe { PROCESSES.get(task.process) }.map_or(0, |process| process.parent);
+    flow::forget_process(task.process);
+    let id = object::new_id()?;
+    introduce(id, current_pid(), parent)?;
+    task.process = id;
+    if task.window == window::AT_EXEC {
+        task.window = window::OPEN;
+    }
+    Some(())
+}
+
+/// `sched_process_exit(task)` runs in the thread that ends.
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+pub fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
+    if let Some(task) = whole_process() {
+        flow::forget_thread();
+        if is_last_thread(ctx.arg(0)) {
+            // SAFETY: the map gave the pointer.
+            flow::forget_process(unsafe { (*task).process });
+            let _ = TASKS.remove(current_pid());
+        }
+    }
+    0
+}
+
+/// The kernel counts down the threads that live before this tracepoint.
+#[inline(always)]
+fn is_last_thread(task: u64) -> bool {
+    read(task, layout!(task_signal))
+        .and_then(|signal| read::<u32>(signal, layout!(signal_live)))
+        .is_some_and(|live| live == 0)
+}

@@ -1,0 +1,191 @@
+//! `copytrace demo --scenario brokers`: messages to disk, then deliveries for their speed, without
+//! probes; then each delivery once more with probes; and what brokers promise, tried.
+
+mod delivery;
+mod machine;
+mod options;
+mod produce;
+
+use std::path::Path;
+
+use anyhow::{bail, ensure};
+use tempfile::TempDir;
+use tokio::task::spawn_blocking;
+use tracer::{
+    claims::brokers::Evidence,
+    ledger::{Delivery, Round, Setting},
+    report::brokers::{BrokerEnvironment, BrokerReport},
+    session::{Purpose, Session},
+};
+use workloads::{
+    Cache,
+    broker::{Feature, Flavour, check, driver::Broker},
+    driver::{Consumer, Network},
+};
+
+pub use options::BrokerOptions;
+use options::Chosen;
+
+use super::{
+    Options,
+    nic::Nic,
+    options::Target,
+    progress::Progress,
+    run::{NAMESPACE, SELF, scatter_gather, target},
+};
+use crate::cli::kernel::{Kernel, location};
+use delivery::{Log, Network as Consumers};
+
+/// How often a broker is killed to see what is left.
+const KILLS: u64 = 5;
+
+/// Measures every delivery the user chose.
+pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerReport> {
+    ensure!(options.strategies.is_empty(), "--strategy is for --scenario strategies: leave it out");
+    let progress = Progress::start();
+    progress.say("examining the kernel");
+    let kernel = Kernel::examine(options.sites.breadth())?;
+    if options.verify
+        && let Err(reason) = &kernel.trial.breakpoint
+    {
+        bail!("this kernel refuses hardware breakpoints ({reason}): run without --verify");
+    }
+    let plan = kernel.plan(options.tier)?;
+    let busy = machine::busy();
+    let chosen = Chosen::new(options);
+    let (consumers, nic) = network(options.to).await?;
+    let _guard = scatter_gather(options.nic_sg, &nic)?;
+
+    let mut logs = Vec::new();
+    let mut produced = Vec::new();
+    for &message_bytes in &chosen.sizes {
+        progress.say(format!("producing messages of {message_bytes} bytes"));
+        let messages = chosen.messages(message_bytes);
+        let (log, row) = produce::measure(options, message_bytes, messages).await?;
+        produced.push(row);
+        logs.push(log);
+    }
+
+    let mut timed: Vec<(Setting, &Log, Vec<Round>)> = Vec::new();
+    for log in &logs {
+        let settings = chosen.settings(log.message_bytes);
+        timed.extend(settings.into_iter().map(|setting| (setting, log, Vec::new())));
+    }
+    for round in 1..=options.brokers.rounds {
+        progress.say(format!("delivering, round {round} of {}", options.brokers.rounds));
+        for group in timed.chunks_mut(chosen.flavours()) {
+            // Nobody is always the first.
+            let first = round as usize % group.len();
+            group.rotate_left(first);
+            for (setting, log, rounds) in group.iter_mut() {
+                rounds.push(delivery::timed(log, setting, &consumers).await?);
+            }
+            group.rotate_right(first);
+        }
+    }
+
+    progress.say("attaching to the kernel");
+    let mut session = Session::start(plan, Purpose::Window, options.verify)?;
+    let program = std::fs::read_link(SELF)?;
+    session.watch_user_copies(&program, workloads::strategy::USER_COPY)?;
+    if verbose {
+        session.log()?;
+    }
+    let mut deliveries = Vec::new();
+    let mut warnings = Vec::new();
+    for (setting, log, rounds) in timed {
+        progress.say(format!("counting {} at {}", setting.flavour.name(), setting.message_bytes));
+        let (observed, caveats) = delivery::traced(&mut session, log, &setting, &consumers).await?;
+        let (messages, bytes) = (observed.messages, observed.payload_bytes);
+        deliveries.push(Delivery { setting, messages, bytes, rounds, observed });
+        warnings.extend(caveats);
+    }
+    let tier = session.plan().tier;
+    drop(session);
+
+    progress.say("trying what brokers promise");
+    let features = features(&options.dir).await?;
+    let dir = folder(&options.dir)?;
+    let survival = check::survival(Path::new(SELF), Flavour::Rocketmq, dir.path(), KILLS).await?;
+
+    let hypervisor = machine::hypervisor();
+    let emulated = machine::is_emulated(hypervisor.as_deref());
+    let environment = BrokerEnvironment {
+        kernel: kernel.facts.release.clone(),
+        where_: location(),
+        tier,
+        nic: nic.label(),
+        disk: logs.first().map(|log| log.disk.to_string()).unwrap_or_default(),
+        processor: machine::processor(),
+        cpus: machine::cpus(),
+        hypervisor,
+        emulated,
+    };
+    let evidence = Evidence { deliveries, features, survival, times_count: !emulated };
+    let mut report = BrokerReport::new(environment, produced, &evidence);
+    report.warnings.extend(busy.into_iter().chain(warnings));
+    Ok(report)
+}
+
+/// A folder of its own, gone when dropped.
+fn folder(dir: &Path) -> anyhow::Result<TempDir> {
+    let made = tempfile::Builder::new().prefix("copytrace-brokers-").tempdir_in(dir);
+    made.map_err(|error| {
+        anyhow::anyhow!(
+            "cannot make a folder in {}: {error}; choose another directory with --dir",
+            dir.display()
+        )
+    })
+}
+
+/// Where the consumers are, and the network device towards them.
+async fn network(wanted: Option<Target>) -> anyhow::Result<(Consumers, Nic)> {
+    match target(wanted)? {
+        Target::Loopback => {
+            let nic = Nic::towards(([127, 0, 0, 1], 1).into())?;
+            Ok((Consumers { broker: nic.address, namespace: None }, nic))
+        }
+        Target::Nic => {
+            // It says by which address the namespace can be reached.
+            let network = Network::Namespace(NAMESPACE.into());
+            let there = Consumer::start(Path::new(SELF), &network).await?;
+            let nic = Nic::towards(there.addr())?;
+            Ok((Consumers { broker: nic.address, namespace: Some(NAMESPACE.into()) }, nic))
+        }
+        Target::Remote(_) => bail!(
+            "--scenario brokers has consumers of its own, on this machine: give --to loopback or \
+             --to nic"
+        ),
+    }
+}
+
+/// Asks a new broker of each flavour for each feature.
+async fn features(dir: &Path) -> anyhow::Result<Vec<(Flavour, Feature, check::Answer)>> {
+    let mut features = Vec::new();
+    for flavour in Flavour::ALL {
+        let dir = folder(dir)?;
+        let broker = Broker::start(Path::new(SELF), flavour, dir.path(), None).await?;
+        let addr = broker.addr();
+        for feature in Feature::ALL {
+            let answer = spawn_blocking(move || check::feature(addr, feature)).await??;
+            features.push((flavour, feature, answer));
+        }
+        broker.kill().await?;
+    }
+    Ok(features)
+}
+
+/// Whether a cold log that stays in the page cache is worth a word.
+fn stayed(setting: &Setting, log: &Log, cached: u64) -> Option<String> {
+    (setting.cache == Cache::Cold && cached > 0).then(|| {
+        format!(
+            "{}, {} bytes, {} consumers: {cached} of {} bytes of the log stayed in the page \
+             cache: {} does not drop them",
+            setting.flavour.name(),
+            setting.message_bytes,
+            setting.consumers,
+            log.bytes,
+            log.disk
+        )
+    })
+}

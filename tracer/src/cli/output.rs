@@ -1,0 +1,48 @@
+//! Where a result goes, and how it may look there.
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal, Write},
+};
+
+use anyhow::Context;
+use tracer::report::Style;
+
+/// Width of the table where the terminal does not say its own, in columns.
+const WIDTH: u16 = 100;
+
+/// Writes a result to `output`, or to standard output.
+pub fn print(
+    output: Option<File>,
+    write: impl FnOnce(&Style, &mut dyn Write) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    let style = match output {
+        Some(_) => Style { color: false, width: WIDTH },
+        None => Style { color: color(), width: width() },
+    };
+    let mut out: Box<dyn Write> = match output {
+        Some(file) => Box::new(file),
+        None => Box::new(io::stdout().lock()),
+    };
+    match write(&style, &mut out).and_then(|()| out.flush()) {
+        // Whoever read the result, such as `head`, has seen enough of it.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write the result"),
+    }
+}
+
+/// As <https://no-color.org> and <https://bixense.com/clicolors> have it.
+fn color() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !set("NO_COLOR") && (set("CLICOLOR_FORCE") || io::stdout().is_terminal())
+}
+
+/// Never wider than the table was made for.
+fn width() -> u16 {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let columns = columns.or_else(|| {
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+        (size.ws_col > 0).then_some(size.ws_col)
+    });
+    columns.map_or(WIDTH, |columns: u16| columns.min(WIDTH))
+}

@@ -1,0 +1,51 @@
+//! `copytrace report`: renders a recording again, in any format and on any machine.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, anyhow};
+use tracer::{
+    flows::group::Per,
+    report::{
+        Format,
+        flows::{Recording, Report, write},
+    },
+};
+
+use super::output;
+
+/// Arguments of `copytrace report`.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// What `--record` wrote
+    file: PathBuf,
+    /// What tells the rows of the report apart
+    #[arg(long, value_enum, default_value = "path")]
+    per: Per,
+    /// Form of the result
+    #[arg(short, long, value_enum, default_value = "table")]
+    format: Format,
+    /// Write the result to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Runs the verb.
+pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let report = Report::new(&load(&options.file)?, options.per);
+    let create = |path: &PathBuf| {
+        File::create(path).with_context(|| format!("cannot write {}", path.display()))
+    };
+    let output = options.output.as_ref().map(create).transpose()?;
+    output::print(output, |style, out| write(options.format, &report, style, out))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a recording.
+pub fn load(path: &Path) -> anyhow::Result<Recording> {
+    let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Recording::parse(&text).map_err(|error| anyhow!("cannot use {}: {error}", path.display()))
+}

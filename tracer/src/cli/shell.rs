@@ -1,0 +1,38 @@
+//! `copytrace completions` and `copytrace man`: made from the same arguments that are parsed.
+
+use std::{io, path::PathBuf, process::ExitCode};
+
+use anyhow::Context;
+use clap::CommandFactory;
+
+/// Arguments of `copytrace completions`.
+#[derive(Debug, clap::Args)]
+pub struct CompletionOptions {
+    /// The shell to print them for
+    shell: clap_complete::Shell,
+}
+
+/// Arguments of `copytrace man`.
+#[derive(Debug, clap::Args)]
+pub struct ManOptions {
+    /// Where to write a page for each verb
+    folder: PathBuf,
+}
+
+/// Prints completions for a shell.
+pub fn completions<C: CommandFactory>(options: &CompletionOptions) -> anyhow::Result<ExitCode> {
+    clap_complete::generate(
+        options.shell,
+        &mut C::command(),
+        "copytrace",
+        &mut io::stdout().lock(),
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the manual pages.
+pub fn man<C: CommandFactory>(options: &ManOptions) -> anyhow::Result<ExitCode> {
+    clap_mangen::generate_to(C::command(), &options.folder)
+        .with_context(|| format!("cannot write manual pages to {}", options.folder.display()))?;
+    Ok(ExitCode::SUCCESS)
+}

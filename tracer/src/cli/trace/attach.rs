@@ -1,0 +1,88 @@
+//! `copytrace attach`: traces processes that run already, and leaves them as they are.
+
+use std::{
+    collections::BTreeSet,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracer::session::flows::Start;
+
+use super::{Files, Meanwhile, TICK, recorder::Recorder, target::Target};
+
+/// Arguments of `copytrace attach`.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    common: super::Options,
+    /// How long, such as 10s or 2m [default: until Ctrl-C, or until the processes end]
+    #[arg(short, long, value_name = "TIME", value_parser = super::duration)]
+    duration: Option<Duration>,
+}
+
+/// Runs the verb. Exit status 0: there is a report, also after Ctrl-C.
+pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
+    let files = Files::create(&options.common)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let first = options.target.first()?;
+        let mut recorder = Recorder::start(&options.common, verbose)?;
+        let mut known = BTreeSet::new();
+        add(&mut recorder, first, &mut known)?;
+        follow(options, &mut recorder, &mut known).await?;
+        recorder.session().unfollow()?;
+        recorder.tick()?;
+        files.write(&recorder.recording(&options.target.name()), &options.common)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Traces those of the processes that are not traced yet.
+fn add(
+    recorder: &mut Recorder,
+    found: BTreeSet<u32>,
+    known: &mut BTreeSet<u32>,
+) -> anyhow::Result<()> {
+    let followed = recorder.session().followed()?;
+    for pid in &found {
+        if !known.contains(pid) && !followed.contains(pid) {
+            recorder.session().follow(*pid, Start::Now)?;
+        }
+    }
+    *known = found;
+    Ok(())
+}
+
+async fn follow(
+    options: &Options,
+    recorder: &mut Recorder,
+    known: &mut BTreeSet<u32>,
+) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut meanwhile = Meanwhile::start(&options.common);
+    let started = Instant::now();
+    loop {
+        let over = tokio::select! {
+            _ = tokio::time::sleep(TICK) => false,
+            _ = interrupt.recv() => true,
+            _ = terminate.recv() => true,
+            _ = hang_up.recv() => true,
+        };
+        recorder.tick()?;
+        let late = options.duration.is_some_and(|duration| started.elapsed() >= duration);
+        if over || late {
+            return Ok(());
+        }
+        if options.target.can_grow() {
+            add(recorder, options.target.processes()?, known)?;
+        } else if recorder.session().followed()?.is_empty() {
+            return Ok(());
+        }
+        meanwhile.show(recorder, &options.common, &options.target.name())?;
+    }
+}

@@ -1,0 +1,123 @@
+//! Which processes to attach to.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail, ensure};
+
+/// What the user named.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct Target {
+    /// These processes, with their threads and later children
+    #[arg(short, long = "pid", value_name = "PID", num_args = 1.., value_delimiter = ',')]
+    pids: Vec<u32>,
+    /// Every process in this control group and below, also those that enter it later
+    #[arg(long, value_name = "PATH")]
+    cgroup: Option<PathBuf>,
+    /// Every process of this name, also those that start later
+    #[arg(long, value_name = "NAME")]
+    comm: Option<String>,
+    /// Every process in this container, by its id or the beginning of it
+    #[arg(long, value_name = "ID")]
+    container: Option<String>,
+}
+
+impl Target {
+    /// As words of a report.
+    pub fn name(&self) -> String {
+        match self {
+            Self { cgroup: Some(path), .. } => format!("control group {}", path.display()),
+            Self { comm: Some(name), .. } => format!("processes called {name}"),
+            Self { container: Some(id), .. } => format!("container {id}"),
+            Self { pids, .. } => {
+                let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
+                format!("process {}", pids.join(", "))
+            }
+        }
+    }
+
+    /// Whether processes can join later that are nobody's children.
+    pub fn can_grow(&self) -> bool {
+        self.pids.is_empty()
+    }
+
+    /// The processes it is now. Nothing found at the beginning is an error.
+    pub fn processes(&self) -> anyhow::Result<BTreeSet<u32>> {
+        match self {
+            Self { cgroup: Some(path), .. } => in_control_group(path),
+            Self { comm: Some(name), .. } => Ok(matching(|pid| is_called(pid, name))),
+            Self { container: Some(id), .. } => {
+                ensure!(id.len() >= 4, "give at least four characters of the container's id");
+                Ok(matching(|pid| is_in_container(pid, id)))
+            }
+            Self { pids, .. } => Ok(pids.iter().copied().filter(|pid| exists(*pid)).collect()),
+        }
+    }
+
+    /// As [`Self::processes`], before anything was seen: it must be there.
+    pub fn first(&self) -> anyhow::Result<BTreeSet<u32>> {
+        let found = self.processes()?;
+        if let Some(missing) = self.pids.iter().find(|pid| !found.contains(pid)) {
+            bail!("there is no process {missing}: see `ps`, or use --comm");
+        }
+        if found.is_empty() && self.container.is_some() {
+            bail!("{}: no process is in it; see `docker ps` or `crictl ps`", self.name());
+        }
+        Ok(found)
+    }
+}
+
+fn exists(pid: u32) -> bool {
+    fs::exists(format!("/proc/{pid}/stat")).unwrap_or(false)
+}
+
+fn matching(wanted: impl Fn(u32) -> bool) -> BTreeSet<u32> {
+    let own = std::process::id();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| *pid != own && wanted(*pid))
+        .collect()
+}
+
+fn is_called(pid: u32, name: &str) -> bool {
+    // The kernel keeps 15 bytes of a name.
+    let kept = &name.as_bytes()[..name.len().min(15)];
+    fs::read(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim_ascii_end() == kept)
+}
+
+fn is_in_container(pid: u32, id: &str) -> bool {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let parts = groups.split(['/', '\n', ':', '-']);
+    parts.map(|part| part.trim_end_matches(".scope")).any(|part| part.starts_with(id))
+}
+
+fn in_control_group(path: &Path) -> anyhow::Result<BTreeSet<u32>> {
+    // As systemd-cgls has it, the path may begin at the root of the control groups.
+    let under = PathBuf::from("/sys/fs/cgroup").join(path.strip_prefix("/").unwrap_or(path));
+    let path = if path.join("cgroup.procs").exists() { path.to_path_buf() } else { under };
+    let mut found = BTreeSet::new();
+    let mut folders = vec![path];
+    let mut first = true;
+    while let Some(folder) = folders.pop() {
+        match fs::read_to_string(folder.join("cgroup.procs")) {
+            Ok(text) => found.extend(text.lines().filter_map(|line| line.parse::<u32>().ok())),
+            Err(error) if first => {
+                return Err(error).with_context(|| {
+                    format!("{} is no control group; see `systemd-cgls`", folder.display())
+                });
+            }
+            // It ended in between, or has threads only.
+            Err(_) => {}
+        }
+        first = false;
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        folders.extend(entries.map(|entry| entry.path()).filter(|path| path.is_dir()));
+    }
+    found.remove(&std::process::id());
+    Ok(found)
+}

@@ -1,0 +1,106 @@
+//! The ends of a flow, and whose it is.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::Place;
+
+/// What bytes come from or go to.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A file in a file system.
+    File,
+    /// A TCP connection.
+    Tcp,
+    /// A UDP socket.
+    Udp,
+    /// A socket of this machine.
+    Unix,
+    /// A pipe or a FIFO.
+    Pipe,
+    /// The process's own memory.
+    Memory,
+    /// Anything else: a device, a terminal, another socket.
+    Other,
+}
+
+impl Kind {
+    /// Where its bytes are, as the kernel sees it.
+    pub fn place(self) -> Place {
+        match self {
+            Self::File => Place::PageCache,
+            Self::Tcp | Self::Udp | Self::Unix => Place::Socket,
+            Self::Pipe => Place::Pipe,
+            Self::Memory => Place::User,
+            Self::Other => Place::Kernel,
+        }
+    }
+
+    /// Whether it is a socket.
+    pub fn is_socket(self) -> bool {
+        matches!(self, Self::Tcp | Self::Udp | Self::Unix)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::File => "file",
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Unix => "unix",
+            Self::Pipe => "pipe",
+            Self::Memory => "memory",
+            Self::Other => "other",
+        })
+    }
+}
+
+/// One end of a flow.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// What it is.
+    pub kind: Kind,
+    /// Which: a path, the two addresses of a connection, the number of a pipe; empty for memory.
+    pub name: String,
+    /// What it has in common with others of its kind, such as the port of a server; the name
+    /// where it is nothing.
+    pub group: String,
+}
+
+impl Endpoint {
+    /// The process's own memory.
+    pub fn memory() -> Self {
+        Self::new(Kind::Memory, "")
+    }
+
+    /// One that has nothing in common with others.
+    pub fn new(kind: Kind, name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self { kind, group: name.clone(), name }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name.as_str() {
+            "" => self.kind.fmt(f),
+            name if self.kind == Kind::File => f.pad(name),
+            name => write!(f, "{} {name}", self.kind),
+        }
+    }
+}
+
+/// A process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Process {
+    /// Its name, as `ps` shows it.
+    pub name: String,
+    /// Its id; nothing for several of one name.
+    pub pid: Option<u32>,
+}

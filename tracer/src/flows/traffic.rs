@@ -1,0 +1,144 @@
+//! What happened in one flow.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::apportion::apportion;
+use crate::ledger::{Movement, Mover, merge};
+
+/// System calls of one name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calls {
+    /// How many.
+    pub count: u64,
+    /// Bytes they returned.
+    pub bytes: u64,
+}
+
+/// Everything that was counted for one flow.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Bytes that reached the destination, as system calls returned them.
+    pub payload_bytes: u64,
+    /// System calls by name.
+    pub calls: BTreeMap<String, Calls>,
+    /// Payload bytes written out of a buffer that the source was read into before.
+    pub linked_bytes: u64,
+    /// Payload bytes written out of a mapping of the source.
+    pub mapped_bytes: u64,
+    /// Payload bytes sent with `MSG_ZEROCOPY`.
+    pub zero_copy_bytes: u64,
+    /// Payload bytes written as TLS records.
+    pub tls_bytes: u64,
+    /// Page faults taken in user mode.
+    pub page_faults_user: u64,
+    /// Page faults taken in kernel mode.
+    pub page_faults_kernel: u64,
+    /// Context switches because the thread had to wait.
+    pub switches_voluntary: u64,
+    /// Context switches though the thread could have run on.
+    pub switches_involuntary: u64,
+    /// Protocol headers given to network devices, in bytes.
+    pub nic_header_bytes: u64,
+    /// Payload given to network devices again, in bytes.
+    pub nic_retransmitted_bytes: u64,
+    /// File system metadata read from disk, in bytes.
+    pub disk_metadata_bytes: u64,
+    /// Bytes that moved, merged.
+    pub movements: Vec<Movement>,
+}
+
+impl Traffic {
+    /// The numbers that are no lists.
+    fn numbers(&mut self) -> [&mut u64; 12] {
+        [
+            &mut self.payload_bytes,
+            &mut self.linked_bytes,
+            &mut self.mapped_bytes,
+            &mut self.zero_copy_bytes,
+            &mut self.tls_bytes,
+            &mut self.page_faults_user,
+            &mut self.page_faults_kernel,
+            &mut self.switches_voluntary,
+            &mut self.switches_involuntary,
+            &mut self.nic_header_bytes,
+            &mut self.nic_retransmitted_bytes,
+            &mut self.disk_metadata_bytes,
+        ]
+    }
+
+    /// Adds what happened elsewhere, or later.
+    pub fn add(&mut self, other: &Self) {
+        let mut other = other.clone();
+        for (mine, theirs) in self.numbers().into_iter().zip(other.numbers()) {
+            *mine += *theirs;
+        }
+        for (name, calls) in other.calls {
+            let mine = self.calls.entry(name).or_default();
+            mine.count += calls.count;
+            mine.bytes += calls.bytes;
+        }
+        if !other.movements.is_empty() {
+            self.movements.append(&mut other.movements);
+            self.movements = merge(&self.movements);
+        }
+    }
+
+    /// Divides it into parts that are to each other as the weights are, and add up to the whole.
+    pub fn split(&self, weights: &[u64]) -> Vec<Self> {
+        let mut parts = vec![Self::default(); weights.len()];
+        let mut whole = self.clone();
+        for (index, number) in whole.numbers().into_iter().enumerate() {
+            for (part, share) in parts.iter_mut().zip(apportion(*number, weights)) {
+                *part.numbers()[index] = share;
+            }
+        }
+        for (name, calls) in &self.calls {
+            let counts = apportion(calls.count, weights);
+            let bytes = apportion(calls.bytes, weights);
+            for (part, (count, bytes)) in parts.iter_mut().zip(counts.into_iter().zip(bytes)) {
+                part.calls.insert(name.clone(), Calls { count, bytes });
+            }
+        }
+        for movement in &self.movements {
+            for (part, share) in parts.iter_mut().zip(split_movement(movement, weights)) {
+                part.movements.push(share);
+            }
+        }
+        for part in &mut parts {
+            part.calls.retain(|_, calls| *calls != Calls::default());
+            part.movements.retain(|movement| movement.bytes > 0 || movement.calls > 0);
+        }
+        parts
+    }
+
+    /// System calls of all names.
+    pub fn syscalls(&self) -> u64 {
+        self.calls.values().map(|calls| calls.count).sum()
+    }
+
+    /// Into the kernel and back, for each system call and each page fault taken in user mode.
+    pub fn mode_switches(&self) -> u64 {
+        2 * (self.syscalls() + self.page_faults_user)
+    }
+
+    /// Bytes moved by one kind of mover.
+    pub fn bytes_by(&self, by: Mover) -> u64 {
+        self.movements.iter().filter(|movement| movement.by == by).map(|it| it.bytes).sum()
+    }
+}
+
+fn split_movement(movement: &Movement, weights: &[u64]) -> Vec<Movement> {
+    let bytes = apportion(movement.bytes, weights);
+    let calls = apportion(movement.calls, weights);
+    let verified = movement.verified_bytes.map(|verified| apportion(verified, weights));
+    (0..weights.len())
+        .map(|index| Movement {
+            bytes: bytes[index],
+            calls: calls[index],
+            verified_bytes: verified.as_ref().map(|verified| verified[index]),
+            ..movement.clone()
+        })
+        .collect()
+}

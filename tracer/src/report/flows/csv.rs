@@ -1,0 +1,58 @@
+//! One line for each flow. Movements and system calls by name are in the JSON document only.
+
+use std::io;
+
+use serde::Serialize;
+
+use super::{FlowRow, Report, model::Role};
+use crate::{
+    flows::{Kind, verdict::Code},
+    ledger::Provenance,
+};
+
+#[derive(Serialize)]
+struct Line<'a> {
+    comm: &'a str,
+    pid: Option<u32>,
+    source_kind: Kind,
+    source: &'a str,
+    destination_kind: Kind,
+    destination: &'a str,
+    side: Role,
+    payload_bytes: u64,
+    cpu_copies_per_byte: f64,
+    dma_copies_per_byte: f64,
+    by_reference_per_byte: f64,
+    provenance: Provenance,
+    syscalls: u64,
+    mean_message_bytes: f64,
+    mode_switches_per_mib: f64,
+    verdict: Code,
+}
+
+pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut lines = csv::Writer::from_writer(out);
+    report.flows.iter().try_for_each(|row| lines.serialize(line(row)))?;
+    lines.flush()
+}
+
+fn line(row: &FlowRow) -> Line<'_> {
+    Line {
+        comm: &row.process.comm,
+        pid: row.process.pid,
+        source_kind: row.source.kind,
+        source: &row.source.name,
+        destination_kind: row.destination.kind,
+        destination: &row.destination.name,
+        side: row.side,
+        payload_bytes: row.payload_bytes,
+        cpu_copies_per_byte: row.copies_per_byte.cpu,
+        dma_copies_per_byte: row.copies_per_byte.dma,
+        by_reference_per_byte: row.by_reference_per_byte,
+        provenance: row.provenance,
+        syscalls: row.syscalls.values().sum(),
+        mean_message_bytes: row.mean_message_bytes,
+        mode_switches_per_mib: row.mode_switches_per_mib,
+        verdict: row.verdict.code,
+    }
+}

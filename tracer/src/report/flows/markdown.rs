@@ -1,0 +1,46 @@
+//! A table for a document, in GitHub's flavour of Markdown.
+
+use std::io;
+
+use super::{End, FlowRow, Report, table};
+use crate::{ledger::Provenance, report::words};
+
+pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    for warning in words::lost(report.lost_events).iter().chain(&report.warnings) {
+        writeln!(out, "> **Warning:** {warning}\n")?;
+    }
+    writeln!(
+        out,
+        "| program | from | to | payload | CPU copies | DMA copies | by reference | mode switches \
+         a MiB | verdict |"
+    )?;
+    writeln!(out, "|---|---|---|---:|---:|---:|---:|---:|---|")?;
+    for row in &report.flows {
+        writeln!(out, "| {} |", cells(row).join(" | "))?;
+    }
+    writeln!(out, "\nCopies are per payload byte; ~ is derived, not measured.\n")?;
+    let settings = table::settings(report);
+    let settings: Vec<_> =
+        settings.iter().map(|(name, value)| format!("**{name}** {value}")).collect();
+    writeln!(out, "{}", settings.join(" · "))
+}
+
+fn cells(row: &FlowRow) -> [String; 9] {
+    let mark = if row.provenance == Provenance::Derived { "~" } else { "" };
+    [
+        table::owner(row).replace('\n', " "),
+        end(&row.source),
+        end(&row.destination),
+        words::size(row.payload_bytes),
+        format!("{mark}{}", words::copies(row.copies_per_byte.cpu)),
+        words::copies(row.copies_per_byte.dma),
+        format!("{mark}{}", words::copies(row.by_reference_per_byte)),
+        words::grouped(row.mode_switches_per_mib.round() as u64),
+        row.verdict.text.clone(),
+    ]
+}
+
+fn end(end: &End) -> String {
+    let name = end.name.replace('|', "\\|");
+    if name.is_empty() { end.kind.to_string() } else { format!("{} {name}", end.kind) }
+}

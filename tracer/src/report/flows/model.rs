@@ -1,0 +1,329 @@
+//! The one model that every format is a view of. Its JSON is documented in `docs/json.md`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    flows::{
+        self, Flow, Kind, Ledger, Traffic,
+        derive::Witnesses,
+        group::{self, Per, Row},
+        verdict::{Verdict, switches_a_mib, verdict},
+    },
+    ledger::{Mover, Provenance, ratio},
+    report::{MovementRow, Where},
+    witness::Tier,
+};
+
+/// The name of the JSON document's schema.
+pub const SCHEMA: &str = "copytrace/flows/1";
+
+/// What a program did with its data, by flows.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Report {
+    /// Name and version of this document's schema.
+    #[schemars(extend("const" = SCHEMA))]
+    pub schema: String,
+    /// Where and how it was measured.
+    pub environment: Environment,
+    /// What was traced, in words.
+    pub target: String,
+    /// For how long, in nanoseconds.
+    pub duration_ns: u64,
+    /// Events lost. Other than 0, every number is a lower bound.
+    pub lost_events: u64,
+    /// What to know before trusting the numbers.
+    pub warnings: Vec<String>,
+    /// Everything that was counted.
+    pub total: Total,
+    /// What of it belongs to no flow.
+    pub unattributed: Unattributed,
+    /// The flows, the busiest first.
+    pub flows: Vec<FlowRow>,
+}
+
+/// Where and how it was measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Environment {
+    /// The kernel's release.
+    pub kernel: String,
+    /// Which machine's kernel that is.
+    #[serde(rename = "where")]
+    pub where_: Where,
+    /// How functions of the kernel were entered.
+    #[schemars(with = "String", extend("enum" = ["fentry", "kprobe", "tracepoint"]))]
+    pub tier: Tier,
+}
+
+/// Sums over all flows, and over what belongs to none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Total {
+    /// Bytes that reached a destination.
+    pub payload_bytes: u64,
+    /// Bytes copied by the CPU.
+    pub cpu_copied_bytes: u64,
+    /// Bytes copied by devices.
+    pub dma_bytes: u64,
+    /// Bytes whose page changed hands.
+    pub by_reference_bytes: u64,
+    /// System calls, also those that move no data.
+    pub syscalls: u64,
+    /// Into the kernel and back, for each system call and each page fault taken in user mode.
+    pub mode_switches: u64,
+}
+
+/// What was counted for traced processes, but belongs to no flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Unattributed {
+    /// Bytes that were moved.
+    pub bytes: u64,
+    /// How often.
+    pub events: u64,
+}
+
+/// From one source to one destination.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct FlowRow {
+    /// Where the bytes came from.
+    pub source: End,
+    /// Where they went to.
+    pub destination: End,
+    /// Whose calls moved them.
+    pub process: Owner,
+    /// What the process is to the network.
+    pub side: Role,
+    /// Bytes that reached the destination.
+    pub payload_bytes: u64,
+    /// Copies of each of them.
+    pub copies_per_byte: Ratios,
+    /// How often each changed hands with its page.
+    pub by_reference_per_byte: f64,
+    /// System calls that moved them, by name.
+    pub syscalls: BTreeMap<String, u64>,
+    /// Bytes that one call moved to the destination, on average.
+    pub mean_message_bytes: f64,
+    /// Mode switches for each MiB.
+    pub mode_switches_per_mib: f64,
+    /// Context switches in these calls, and page faults.
+    pub cost: Cost,
+    /// Payload bytes whose source was told by the address they were written from.
+    pub linked_bytes: u64,
+    /// Connections that are in this row; 0 without any.
+    pub connections: u64,
+    /// `derived` if one of the movements was not seen by a witness.
+    pub provenance: Provenance,
+    /// What the numbers say.
+    pub verdict: Verdict,
+    /// The way of the bytes.
+    pub movements: Vec<MovementRow>,
+}
+
+/// An end of a flow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct End {
+    /// What it is.
+    pub kind: Kind,
+    /// Which, or what those in this row have in common; empty for memory.
+    pub name: String,
+}
+
+/// The process of a flow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Owner {
+    /// Its id; none for several of one name.
+    pub pid: Option<u32>,
+    /// Its name.
+    pub comm: String,
+}
+
+/// What a process is to the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// It sends.
+    Sender,
+    /// It receives.
+    Receiver,
+    /// No socket is part of it.
+    Local,
+}
+
+/// Copies of a payload byte.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Ratios {
+    /// By the CPU.
+    pub cpu: f64,
+    /// By devices.
+    pub dma: f64,
+}
+
+/// What the calls of a flow cost besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Cost {
+    /// Context switches because the thread had to wait.
+    pub context_switches_voluntary: u64,
+    /// Context switches though the thread could have run on.
+    pub context_switches_involuntary: u64,
+    /// Page faults taken in kernel mode, inside the calls.
+    pub page_faults_kernel: u64,
+}
+
+/// The name of a recording's format.
+const RECORDING: &str = "copytrace/ledger/1";
+
+/// What was measured, to be rendered later, in any format and on any machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recording {
+    /// Name and version of the format.
+    format: String,
+    /// Where and how it was measured.
+    pub environment: Environment,
+    /// What was traced, in words.
+    pub target: String,
+    /// For how long, in nanoseconds.
+    pub duration_ns: u64,
+    /// Events lost.
+    pub lost_events: u64,
+    /// What to know before trusting the numbers.
+    pub warnings: Vec<String>,
+    /// What was measured: not yet linked, not yet derived.
+    #[serde(with = "pairs")]
+    pub ledger: Ledger,
+    /// What the witnesses saw.
+    pub witnesses: Witnesses,
+}
+
+/// JSON has no maps with keys that are not strings.
+mod pairs {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::flows::{Flow, Ledger, Traffic};
+
+    pub fn serialize<S: Serializer>(ledger: &Ledger, serializer: S) -> Result<S::Ok, S::Error> {
+        ledger.iter().collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ledger, D::Error> {
+        Ok(Vec::<(Flow, Traffic)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}
+
+impl Recording {
+    /// Of what was measured.
+    pub fn new(
+        environment: Environment,
+        target: String,
+        duration_ns: u64,
+        ledger: Ledger,
+        witnesses: Witnesses,
+    ) -> Self {
+        let (lost_events, warnings) = (0, Vec::new());
+        let format = RECORDING.to_owned();
+        Self { format, environment, target, duration_ns, lost_events, warnings, ledger, witnesses }
+    }
+
+    /// Reads what [`Serialize`] wrote; the error says in one line what is wrong with it.
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Header {
+            format: String,
+        }
+        let header: Header = serde_json::from_slice(text)
+            .map_err(|error| format!("it is no recording of copytrace ({error})"))?;
+        if header.format != RECORDING {
+            return Err(format!(
+                "its format is {}, this copytrace reads {RECORDING}",
+                header.format
+            ));
+        }
+        serde_json::from_slice(text).map_err(|error| format!("it is damaged ({error})"))
+    }
+}
+
+impl Report {
+    /// The rows of a recording, as fine as `per` has it.
+    pub fn new(recording: &Recording, per: Per) -> Self {
+        let ledger = flows::settle(recording.ledger.clone(), recording.witnesses);
+        let all = flows::total(&ledger);
+        let rest = group::unattributed(&ledger);
+        Self {
+            schema: SCHEMA.to_owned(),
+            environment: recording.environment.clone(),
+            target: recording.target.clone(),
+            duration_ns: recording.duration_ns,
+            lost_events: recording.lost_events,
+            warnings: recording.warnings.clone(),
+            total: Total {
+                payload_bytes: all.payload_bytes,
+                cpu_copied_bytes: all.bytes_by(Mover::Cpu),
+                dma_bytes: all.bytes_by(Mover::Dma),
+                by_reference_bytes: all.bytes_by(Mover::Reference),
+                syscalls: all.syscalls(),
+                mode_switches: all.mode_switches(),
+            },
+            unattributed: Unattributed {
+                bytes: rest.movements.iter().map(|movement| movement.bytes).sum(),
+                events: rest.movements.iter().map(|movement| movement.calls).sum(),
+            },
+            flows: group::group(&ledger, per).iter().map(FlowRow::new).collect(),
+        }
+    }
+}
+
+impl FlowRow {
+    fn new(row: &Row) -> Self {
+        let Row { flow, traffic, .. } = row;
+        let payload = traffic.payload_bytes;
+        let per_byte = |by| ratio(traffic.bytes_by(by), payload);
+        let end = |end: &flows::Endpoint| End { kind: end.kind, name: end.name.clone() };
+        Self {
+            source: end(&flow.source.clone().unwrap_or_else(flows::Endpoint::memory)),
+            destination: end(&flow.destination),
+            process: Owner { pid: flow.process.pid, comm: flow.process.name.clone() },
+            side: role(flow),
+            payload_bytes: payload,
+            copies_per_byte: Ratios { cpu: per_byte(Mover::Cpu), dma: per_byte(Mover::Dma) },
+            by_reference_per_byte: per_byte(Mover::Reference),
+            syscalls: counts(traffic),
+            mean_message_bytes: ratio(payload, traffic.syscalls()),
+            mode_switches_per_mib: switches_a_mib(traffic),
+            cost: Cost {
+                context_switches_voluntary: traffic.switches_voluntary,
+                context_switches_involuntary: traffic.switches_involuntary,
+                page_faults_kernel: traffic.page_faults_kernel,
+            },
+            linked_bytes: traffic.linked_bytes,
+            connections: row.connections,
+            provenance: provenance(traffic),
+            verdict: verdict(row),
+            movements: traffic
+                .movements
+                .iter()
+                .map(|movement| MovementRow::of(movement.clone(), payload))
+                .collect(),
+        }
+    }
+}
+
+fn counts(traffic: &Traffic) -> BTreeMap<String, u64> {
+    traffic.calls.iter().map(|(name, calls)| (name.clone(), calls.count)).collect()
+}
+
+fn role(flow: &Flow) -> Role {
+    let source = flow.source.as_ref().is_some_and(|source| source.kind.is_socket());
+    match (source, flow.destination.kind.is_socket()) {
+        (_, true) => Role::Sender,
+        (true, false) => Role::Receiver,
+        (false, false) => Role::Local,
+    }
+}
+
+fn provenance(traffic: &Traffic) -> Provenance {
+    let derived = |movement: &crate::ledger::Movement| movement.provenance == Provenance::Derived;
+    match traffic.movements.iter().any(derived) {
+        true => Provenance::Derived,
+        false => Provenance::Measured,
+    }
+}

@@ -1,0 +1,199 @@
+//! The table for a terminal, and below it each flow's verdict.
+
+use std::io;
+
+use comfy_table::{Cell, CellAlignment, Table};
+
+use super::{End, FlowRow, Report};
+use crate::{
+    flows::Kind,
+    ledger::Provenance,
+    report::{
+        Style,
+        table::{Lead, bold, empty, named, paragraph, trimmed},
+        words,
+    },
+};
+
+const HEADINGS: [&str; 9] = [
+    "",
+    "program",
+    "from",
+    "to",
+    "payload",
+    "CPU\ncopies",
+    "DMA\ncopies",
+    "by refe-\nrence",
+    "switches\na MiB",
+];
+
+/// Rows of the table at most, and those that are shown however small they are; JSON and CSV have
+/// them all.
+const MOST_ROWS: usize = 20;
+const FIRST_ROWS: usize = 5;
+
+/// The part of the payload that the rows must cover.
+const ENOUGH: f64 = 0.999;
+
+/// Columns of a path or of an address before its beginning is left out.
+const NAME_WIDTH: usize = 22;
+
+const UNITS: &str = "Copies a payload byte, mode switches a MiB of payload";
+
+pub(super) fn write(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
+    for warning in words::lost(report.lost_events).iter().chain(&report.warnings) {
+        const WARNING: &str = " WARNING  ";
+        let lead = Lead { painted: style.alarm(WARNING), plain: WARNING };
+        paragraph(out, style, lead, warning, |text| style.alarm(text))?;
+    }
+    if report.flows.is_empty() {
+        writeln!(out, " No data call was made: nothing to show.")?;
+    } else {
+        writeln!(out, "{}\n", trimmed(&rows(report, style)))?;
+        paragraph(out, style, Lead::plain(" "), &units(report), |text| style.dim(text))?;
+        writeln!(out)?;
+        verdicts(report, style, out)?;
+    }
+    setting(report, style, out)
+}
+
+fn units(report: &Report) -> String {
+    let derived = report.flows.iter().any(|row| row.provenance == Provenance::Derived);
+    if derived { format!("{UNITS}; ~ derived, not measured") } else { UNITS.to_owned() }
+}
+
+/// The busiest flows, until they are nearly everything.
+fn shown(report: &Report) -> &[FlowRow] {
+    let enough = (report.total.payload_bytes as f64 * ENOUGH) as u64;
+    let mut covered = 0;
+    let needed = report.flows.iter().take_while(|row| {
+        let more = covered < enough;
+        covered += row.payload_bytes;
+        more
+    });
+    let count = needed.count().clamp(FIRST_ROWS, MOST_ROWS).min(report.flows.len());
+    &report.flows[..count]
+}
+
+fn rows(report: &Report, style: &Style) -> Table {
+    let mut table = empty(style);
+    table.set_header(HEADINGS.map(|heading| bold(Cell::new(heading))));
+    for (index, row) in shown(report).iter().enumerate() {
+        table.add_row(cells(index, row));
+    }
+    for column in table.column_iter_mut().skip(4) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn cells(index: usize, row: &FlowRow) -> Vec<Cell> {
+    let mark = if row.provenance == Provenance::Derived { "~" } else { "" };
+    vec![
+        Cell::new(index + 1),
+        bold(Cell::new(owner(row))),
+        Cell::new(end(&row.source)),
+        Cell::new(end(&row.destination)),
+        Cell::new(words::size(row.payload_bytes)),
+        Cell::new(format!("{mark}{}", words::copies(row.copies_per_byte.cpu))),
+        Cell::new(words::copies(row.copies_per_byte.dma)),
+        Cell::new(format!("{mark}{}", words::copies(row.by_reference_per_byte))),
+        Cell::new(words::grouped(row.mode_switches_per_mib.round() as u64)),
+    ]
+}
+
+pub(super) fn owner(row: &FlowRow) -> String {
+    match row.process.pid {
+        Some(pid) => format!("{}\n{pid}", row.process.comm),
+        None => row.process.comm.clone(),
+    }
+}
+
+/// An end in a column: its kind above its name.
+fn end(end: &End) -> String {
+    match (end.kind, end.name.as_str()) {
+        (kind, "") => kind.to_string(),
+        (Kind::File, name) => shortened(name),
+        (kind, name) => {
+            format!("{kind}\n{}", name.split(" → ").map(shortened).collect::<Vec<_>>().join("\n→ "))
+        }
+    }
+}
+
+fn shortened(name: &str) -> String {
+    let length = name.chars().count();
+    if length <= NAME_WIDTH {
+        return name.to_owned();
+    }
+    let end: String = name.chars().skip(length - NAME_WIDTH + 1).collect();
+    format!("…{end}")
+}
+
+fn verdicts(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
+    for (index, row) in shown(report).iter().enumerate() {
+        let number = format!(" {:>2}  ", index + 1);
+        let lead = Lead { painted: style.bold(&number), plain: &number };
+        paragraph(out, style, lead, &row.verdict.text, str::to_owned)?;
+        paragraph(out, style, Lead::plain("     "), &row.verdict.evidence, |text| style.dim(text))?;
+    }
+    let rest = &report.flows[shown(report).len()..];
+    if !rest.is_empty() {
+        let bytes = rest.iter().map(|row| row.payload_bytes).sum();
+        let noun = if rest.len() == 1 { "flow" } else { "flows" };
+        let text = format!(
+            "and {} more {noun} with {}, which --format csv or json shows",
+            rest.len(),
+            words::size(bytes)
+        );
+        paragraph(out, style, Lead::plain("     "), &text, str::to_owned)?;
+    }
+    writeln!(out)
+}
+
+fn setting(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
+    for (name, value) in settings(report) {
+        named(out, style, name, &value)?;
+    }
+    Ok(())
+}
+
+/// Columns of a command before its end is left out.
+const TARGET_WIDTH: usize = 120;
+
+fn in_one_line(target: &str) -> String {
+    let line = target.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(TARGET_WIDTH) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+/// What the table does not show, as names and values.
+pub(super) fn settings(report: &Report) -> Vec<(&'static str, String)> {
+    let (total, environment) = (&report.total, &report.environment);
+    let seconds = report.duration_ns as f64 / 1e9;
+    let mut settings = vec![
+        ("Traced", format!("{}, for {seconds:.2} s", in_one_line(&report.target))),
+        (
+            "Total",
+            format!(
+                "{} delivered; {} copied by the CPU, {} by devices, {} passed by reference; {} \
+                 system calls, {} mode switches",
+                words::size(total.payload_bytes),
+                words::size(total.cpu_copied_bytes),
+                words::size(total.dma_bytes),
+                words::size(total.by_reference_bytes),
+                words::grouped(total.syscalls),
+                words::grouped(total.mode_switches)
+            ),
+        ),
+        ("Kernel", format!("{}, {}", environment.kernel, environment.where_)),
+        ("Tier", environment.tier.to_string()),
+    ];
+    if report.unattributed.bytes > 0 {
+        let moved = words::size(report.unattributed.bytes);
+        let text = format!("{moved} were moved outside of any data call, and are in no flow");
+        settings.insert(2, ("Besides", text));
+    }
+    settings
+}

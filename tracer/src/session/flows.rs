@@ -1,0 +1,151 @@
+//! Tracing any program: which processes, and the counters of what they did since the last look.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aya::maps::{Array, HashMap, PerCpuHashMap};
+use tracer_common::{
+    Event, Flow, Key, ROLE_SENDER, Tally, Task, call,
+    flow::{Object, Process},
+    window,
+};
+
+use super::{
+    Counts, Session, SessionError, map_error,
+    movements::{on_bus, seen, sum, syscall_name},
+};
+use crate::{
+    flows::Traffic,
+    ledger::{Side, merge},
+    witness::Plan,
+};
+
+/// Ids of processes that userspace gives out; the kernel's programs give out the others.
+const GIVEN_OUT_HERE: u32 = 1 << 31;
+
+/// Processes and objects by the ids they have in flows.
+pub type Known = (BTreeMap<u32, Process>, BTreeMap<u32, Object>);
+
+/// When a process starts to be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At once.
+    Now,
+    /// When it runs another program.
+    AtExec,
+}
+
+impl Session {
+    /// Counts by flows for a process as a whole, and for every child it will have. Answers the id
+    /// its flows will have.
+    pub fn follow(&mut self, pid: u32, start: Start) -> Result<u32, SessionError> {
+        self.followed += 1;
+        let id = GIVEN_OUT_HERE | self.followed;
+        let name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+        let mut process = Process { pid, parent: 0, name: [0; 16] };
+        for (to, from) in process.name[..15].iter_mut().zip(name.trim_ascii_end()) {
+            *to = *from;
+        }
+        self.map::<HashMap<_, u32, Process>>("PROCESSES")?
+            .insert(id, process, 0)
+            .map_err(|error| map_error("PROCESSES", error))?;
+        let task = Task {
+            role: ROLE_SENDER,
+            padding: [0; 3],
+            window: match start {
+                Start::Now => window::OPEN,
+                Start::AtExec => window::AT_EXEC,
+            },
+            mappings: Default::default(),
+            process: id,
+            padding_after: 0,
+        };
+        self.map::<HashMap<_, u32, Task>>("TASKS")?
+            .insert(pid, task, 0)
+            .map_err(|error| map_error("TASKS", error))?;
+        Ok(id)
+    }
+
+    /// Process ids, as users know them, that are counted for now.
+    pub fn followed(&mut self) -> Result<BTreeSet<u32>, SessionError> {
+        Ok(self.map::<HashMap<_, u32, Task>>("TASKS")?.keys().flatten().collect())
+    }
+
+    /// Stops to count for every process.
+    pub fn unfollow(&mut self) -> Result<(), SessionError> {
+        self.clear::<u32, Task>("TASKS")
+    }
+
+    /// Takes what was counted since the last time; counting goes on.
+    pub fn drain(&mut self) -> Result<Counts, SessionError> {
+        let epoch = self.next_epoch()?;
+        let mut counts = Counts::new(self.verify);
+        let mut map = self.map::<PerCpuHashMap<_, Key, Tally>>("COUNTS")?;
+        let keys: Vec<Key> = map.keys().flatten().filter(|key| key.epoch == epoch).collect();
+        for key in keys {
+            // A key can come twice while others are added.
+            let Ok(values) = map.get(&key, 0) else { continue };
+            counts.add(key, values.iter());
+            map.remove(&key).map_err(|error| map_error("COUNTS", error))?;
+        }
+        counts.lost = self.newly_lost()?;
+        Ok(counts)
+    }
+
+    /// Has everything from now on counted in the other epoch, and answers the one that is over.
+    fn next_epoch(&mut self) -> Result<u32, SessionError> {
+        let mut map = self.map::<Array<_, u32>>("EPOCH")?;
+        let over = map.get(&0, 0).map_err(|error| map_error("EPOCH", error))?;
+        map.set(0, over ^ 1, 0).map_err(|error| map_error("EPOCH", error))?;
+        wait_for_programs();
+        Ok(over)
+    }
+
+    /// What the processes and objects of these flows are, as far as the kernel still knows them.
+    pub fn describe(&mut self, flows: &BTreeSet<Flow>) -> Result<Known, SessionError> {
+        let map = self.map::<HashMap<_, u32, Process>>("PROCESSES")?;
+        let processes = flows.iter().map(|flow| flow.process);
+        let processes = processes.filter_map(|id| Some((id, map.get(&id, 0).ok()?))).collect();
+        let map = self.map::<HashMap<_, u32, Object>>("OBJECTS")?;
+        let objects = flows.iter().flat_map(|flow| [flow.source, flow.destination]);
+        let objects = objects.filter_map(|id| Some((id, map.get(&id, 0).ok()?))).collect();
+        Ok((processes, objects))
+    }
+}
+
+/// What was counted for one flow, as its traffic.
+pub fn observe(counts: &Counts, plan: &Plan) -> Traffic {
+    let of = |event| counts.total(event, ROLE_SENDER);
+    let mut traffic = Traffic {
+        page_faults_user: of(Event::FaultUser).calls,
+        page_faults_kernel: of(Event::FaultKernel).calls,
+        switches_voluntary: of(Event::SwitchVoluntary).calls,
+        switches_involuntary: of(Event::SwitchInvoluntary).calls,
+        nic_header_bytes: on_bus(counts, Event::NicHeader, ROLE_SENDER).bytes,
+        nic_retransmitted_bytes: of(Event::NicRetransmit).bytes,
+        disk_metadata_bytes: of(Event::DiskMetadata).bytes,
+        movements: merge(&seen(counts, Side::Sender, plan)),
+        ..Traffic::default()
+    };
+    for (key, tally) in counts.of(Event::Syscall, ROLE_SENDER) {
+        let calls = traffic.calls.entry(syscall_name(key.detail)).or_default();
+        calls.count += tally.calls;
+        calls.bytes += tally.bytes;
+    }
+    let of_kind = |kind| {
+        sum(counts.of(Event::Syscall, ROLE_SENDER).filter(|(key, _)| key.kind == kind)).bytes
+    };
+    traffic.payload_bytes = traffic.calls.values().map(|calls| calls.bytes).sum();
+    traffic.mapped_bytes = of_kind(call::FROM_MAPPING);
+    traffic.zero_copy_bytes = of_kind(call::ZERO_COPY);
+    traffic.linked_bytes = of_kind(call::LINKED);
+    traffic.tls_bytes = of_kind(call::TLS);
+    traffic
+}
+
+/// Waits until every program that runs now is done: they run under RCU.
+fn wait_for_programs() {
+    const MEMBARRIER_CMD_GLOBAL: libc::c_long = 1;
+    // SAFETY: the call has no pointers. Where it is refused, the few events that programs are
+    // counting at this moment are read with the next epoch but one.
+    unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };
+}

@@ -1,0 +1,133 @@
+//! Producers and consumers to load a broker with, one thread each.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Barrier},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use rand::{RngCore, SeedableRng, rngs::SmallRng};
+
+use super::{client::Client, wire::Order};
+use crate::{Error, Result, consumer};
+
+/// What one kind of client did together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Messages of all clients.
+    pub messages: u64,
+    /// Bytes of these messages as they lie in the log, with their headers.
+    pub bytes: u64,
+    /// From the first request to the last answer.
+    pub elapsed: Duration,
+}
+
+/// Has producers send so many messages of random content in all, each one when the one before is
+/// acknowledged.
+pub fn produce(
+    broker: SocketAddr,
+    producers: u64,
+    messages: u64,
+    message_bytes: usize,
+) -> Result<Load> {
+    let start = Arc::new(Barrier::new(producers as usize + 1));
+    let threads: Vec<_> = (0..producers)
+        .map(|producer| {
+            let start = Arc::clone(&start);
+            let share = messages / producers + u64::from(producer < messages % producers);
+            thread::spawn(move || {
+                let client = Client::connect(broker);
+                let mut body = vec![0; message_bytes];
+                SmallRng::seed_from_u64(producer).fill_bytes(&mut body);
+                start.wait();
+                let mut client = client?;
+                (0..share).try_for_each(|_| client.produce("", &body).map(drop))
+            })
+        })
+        .collect();
+    start.wait();
+    let since = Instant::now();
+    threads.into_iter().try_for_each(joined)?;
+    let bytes = messages * (super::record::HEADER + message_bytes) as u64;
+    Ok(Load { messages, bytes, elapsed: since.elapsed() })
+}
+
+/// Consumers that are connected, and wait for the word. Each is a group of its own, and gets every
+/// message.
+#[derive(Debug)]
+pub struct Consumers {
+    threads: Vec<JoinHandle<Result<Received>>>,
+    start: Arc<Barrier>,
+}
+
+/// What one consumer received.
+#[derive(Debug)]
+struct Received {
+    messages: u64,
+    bytes: u64,
+    done: Instant,
+}
+
+impl Consumers {
+    /// Connects so many, from another network namespace if there is one.
+    pub fn connect(broker: SocketAddr, count: usize, namespace: Option<&Path>) -> Result<Self> {
+        let start = Arc::new(Barrier::new(count + 1));
+        let mut consumers = Self { threads: Vec::new(), start };
+        for group in 1..=count as u32 {
+            let namespace = namespace.map(Path::to_owned);
+            // The namespace is a thread's own.
+            let connecting = thread::spawn(move || {
+                namespace.as_deref().map_or(Ok(()), consumer::enter_namespace)?;
+                Client::connect(broker)
+            });
+            let client = joined(connecting)?;
+            let start = Arc::clone(&consumers.start);
+            consumers.threads.push(thread::spawn(move || {
+                start.wait();
+                receive(client, group)
+            }));
+        }
+        Ok(consumers)
+    }
+
+    /// Lets them all receive the whole log, and checks that each got `messages` messages.
+    pub fn run(self, messages: u64) -> Result<Load> {
+        self.start.wait();
+        let since = Instant::now();
+        let mut load = Load { messages: 0, bytes: 0, elapsed: Duration::ZERO };
+        for thread in self.threads {
+            let received = joined(thread)?;
+            if received.messages != messages {
+                return Err(Error::Undelivered { messages, received: received.messages });
+            }
+            load.messages += received.messages;
+            load.bytes += received.bytes;
+            load.elapsed = load.elapsed.max(received.done - since);
+        }
+        Ok(load)
+    }
+}
+
+/// Receives the whole log; a message of other content than was produced is an error, and so is one
+/// that comes twice or out of order.
+fn receive(mut client: Client, group: u32) -> Result<Received> {
+    let mut received = Received { messages: 0, bytes: 0, done: Instant::now() };
+    let mut last = 0;
+    let mut in_order = true;
+    client.fetch(&Order::all(group), |message| {
+        in_order &= message.offset > last;
+        last = message.offset;
+        received.messages += 1;
+        received.bytes += message.length() as u64;
+    })?;
+    received.done = Instant::now();
+    if in_order { Ok(received) } else { Err(Error::OutOfOrder) }
+}
+
+/// What a thread came to.
+pub(super) fn joined<T>(thread: JoinHandle<Result<T>>) -> Result<T> {
+    // A panic goes on here: it is a fault of the program.
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

@@ -1,0 +1,41 @@
+//! Looking at messages in the mapped log, to choose those that an order asks for.
+
+use super::{
+    super::{
+        record::{HEADER, Header},
+        store::Store,
+        wire::Order,
+    },
+    Stopped,
+};
+use crate::Error;
+
+/// Shows each chosen message to `send`, with its header, and answers the offset to go on from.
+pub fn each(
+    store: &Store,
+    order: &Order<'_>,
+    mut send: impl FnMut(&Header, &[u8]) -> Result<(), Stopped>,
+) -> Result<u64, Stopped> {
+    let bytes = store.content(order.source)?;
+    let mut at = store.first_from(order);
+    let mut left = order.most;
+    while left > 0 && (at as usize) < bytes.len() {
+        let rest = &bytes[at as usize..];
+        // Whole and right since it was written, or since start-up: no checksum again.
+        let header = Header::read(rest).ok().filter(|header| header.offset == at);
+        let Some((header, record)) =
+            header.and_then(|header| Some((header, rest.get(..header.length)?)))
+        else {
+            return Err(Error::Refused(format!(
+                "no message begins at offset {at}: ask from an offset that a message had, or 0"
+            ))
+            .into());
+        };
+        if order.wants(&header, &record[HEADER..HEADER + header.tag]) {
+            send(&header, record)?;
+            left -= 1;
+        }
+        at += header.length as u64;
+    }
+    Ok(at)
+}

@@ -1,0 +1,116 @@
+//! The other process of a transfer between two: a child of the measured one.
+//!
+//! Its standard input is what connects the two. On its standard output it says that it is ready, as
+//! an address of eight bytes, and at the end what it received.
+
+use std::{
+    io::{self, Read, Write},
+    os::fd::{AsFd, BorrowedFd},
+    thread,
+    time::Duration,
+};
+
+use rustix::{io::Errno, net::RecvFlags};
+
+use crate::{Error, Result, page, process, protocol::Answer, shared::Shared, strategy::Channel};
+
+/// Bytes received at a time.
+const BUFFER: usize = 256 << 10;
+/// How long it waits before it looks at shared memory again.
+const BETWEEN_LOOKS: Duration = Duration::from_micros(50);
+
+/// Arguments of the other process.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PeerArgs {
+    /// What its standard input is
+    #[arg(long, value_enum)]
+    pub(crate) channel: Channel,
+    /// Bytes of the payload
+    #[arg(long)]
+    pub(crate) bytes: u64,
+    /// Process id of the measured process
+    #[arg(long)]
+    pub(crate) parent: u32,
+}
+
+/// Runs as a child, until the parent ends it: its own end would be a signal in the window.
+pub fn run(args: &PeerArgs) -> Result<()> {
+    process::ignore_signals();
+    process::die_with_parent(args.parent)?;
+    let input = io::stdin();
+    let (input, bytes) = (input.as_fd(), args.bytes);
+    let answer = match args.channel {
+        Channel::Pipe => receive(bytes, |buffer| rustix::io::read(input, buffer)),
+        Channel::UnixStream => receive(bytes, |buffer| {
+            rustix::net::recv(input, buffer, RecvFlags::empty()).map(|(received, _)| received)
+        }),
+        Channel::SharedMemory => look(input, bytes),
+        Channel::ItsMemory => hold(input, bytes),
+    }?;
+    say(&answer.encode())?;
+    stay()
+}
+
+fn stay() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+fn ready(address: u64) -> Result<()> {
+    say(&address.to_le_bytes())
+}
+
+fn say(what: &[u8]) -> Result<()> {
+    let mut output = io::stdout().lock();
+    output
+        .write_all(what)
+        .and_then(|()| output.flush())
+        .map_err(Error::os("tell the measured process"))
+}
+
+/// Takes so many bytes, or fewer if there are no more.
+fn receive(bytes: u64, read: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Answer> {
+    let mut buffer = vec![1; BUFFER];
+    let mut hasher = blake3::Hasher::new();
+    ready(0)?;
+    while hasher.count() < bytes {
+        match read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => hasher.update(&buffer[..read]),
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(Error::os("receive")(error)),
+        };
+    }
+    Ok(Answer { bytes: hasher.count(), hash: hasher.finalize() })
+}
+
+/// Looks at what is put into shared memory, where it is.
+fn look(memory: BorrowedFd<'_>, bytes: u64) -> Result<Answer> {
+    let shared = Shared::map(memory, bytes as usize)?;
+    let mut hasher = blake3::Hasher::new();
+    ready(0)?;
+    while hasher.count() < bytes {
+        let seen = hasher.count() as usize;
+        match &shared.published()[seen..] {
+            [] => thread::sleep(BETWEEN_LOOKS),
+            more => drop(hasher.update(more)),
+        }
+    }
+    Ok(Answer { bytes, hash: hasher.finalize() })
+}
+
+/// Holds the payload, which comes in the standard input, until the parent ends this process.
+fn hold(mut payload: BorrowedFd<'_>, bytes: u64) -> Result<Answer> {
+    let mut memory = vec![1; bytes as usize + page::size()];
+    let start = memory.as_ptr().align_offset(page::size());
+    let held = &mut memory[start..start + bytes as usize];
+    read_exact(&mut payload, held)?;
+    ready(held.as_ptr() as u64)?;
+    stay()
+}
+
+fn read_exact(payload: &mut BorrowedFd<'_>, held: &mut [u8]) -> Result<()> {
+    let file = payload.try_clone_to_owned().map_err(Error::os("read the payload"))?;
+    std::fs::File::from(file).read_exact(held).map_err(Error::os("read the payload"))
+}

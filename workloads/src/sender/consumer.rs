@@ -1,0 +1,141 @@
+//! A consumer at the far end, behind a connection.
+
+use std::{
+    io::{self, Read, Write},
+    net::{Shutdown, SocketAddr, TcpStream},
+    os::fd::{AsFd, BorrowedFd},
+    time::Duration,
+};
+
+use socket2::{Domain, Socket, Type};
+
+use super::{Request, far_end::FarEnd};
+use crate::{
+    Error, Result, Shape, page,
+    protocol::{Answer, Order, Service},
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one call may wait for the consumer. A stalled transfer can take a few of them to notice,
+/// as long as each still got some bytes into a buffer.
+pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Pages of a segment, where whole pages are to come: as many as TCP_MAXSEG allows.
+const SEGMENT_OF_PAGES: u32 = 7;
+/// Bytes of a segment that TCP's timestamps take.
+const TIMESTAMPS: u32 = 12;
+
+/// The connection, after the consumer agreed to what it was asked.
+pub struct Connection {
+    socket: TcpStream,
+    service: Service,
+    shape: Shape,
+}
+
+impl Connection {
+    pub fn open(request: &Request) -> Result<Self> {
+        let addr = request.to.ok_or(Error::NoConsumer { strategy: request.strategy.name() })?;
+        let service = request.strategy.service();
+        let socket = connect(addr, service)?;
+        ask(&socket, addr, request)?;
+        Ok(Self { socket, service, shape: request.shape })
+    }
+}
+
+impl FarEnd for Connection {
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.socket.as_fd())
+    }
+
+    fn addresses(&self) -> Result<Option<(SocketAddr, SocketAddr)>> {
+        let local = self.socket.local_addr().map_err(Error::os("ask for the sender's address"))?;
+        let peer = self.socket.peer_addr().map_err(Error::os("ask for the consumer's address"))?;
+        Ok(Some((local, peer)))
+    }
+
+    fn start(&self) -> Result<()> {
+        if !self.service.sends() {
+            return Ok(());
+        }
+        let go = (&self.socket).write_all(&[1]);
+        go.map_err(|cause| broken("write", cause, 0, self.shape.bytes()))
+    }
+
+    /// Ends the stream and hears what the consumer received.
+    fn arrived(&self) -> Result<Answer> {
+        let mut wire = [0; Answer::LENGTH];
+        let sent = self.shape.bytes();
+        self.socket
+            .shutdown(Shutdown::Write)
+            .and_then(|()| (&self.socket).read_exact(&mut wire))
+            .map_err(|cause| broken("read", cause, sent, sent))?;
+        Ok(Answer::decode(&wire))
+    }
+
+    fn broken(&self, call: &str, cause: io::Error, sent: u64, total: u64) -> Error {
+        broken(call, cause, sent, total)
+    }
+}
+
+fn connect(addr: SocketAddr, service: Service) -> Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)
+        .map_err(Error::os("make a socket"))?;
+    if service == Service::SendPages {
+        socket
+            .set_tcp_mss(SEGMENT_OF_PAGES * page::size() as u32 + TIMESTAMPS)
+            .map_err(Error::os("ask for segments of whole pages"))?;
+    }
+    socket
+        .connect_timeout(&addr.into(), CONNECT_TIMEOUT)
+        .map_err(|cause| Error::Unreachable { addr, cause })?;
+    let socket = TcpStream::from(socket);
+    // As brokers do: the end of a message does not wait for an acknowledgement.
+    socket
+        .set_nodelay(true)
+        .and_then(|()| socket.set_write_timeout(Some(STALL_TIMEOUT)))
+        .and_then(|()| socket.set_read_timeout(Some(STALL_TIMEOUT)))
+        .map_err(Error::os("set the connection's options"))?;
+    Ok(socket)
+}
+
+/// Tells the consumer what to do, and waits until it is ready.
+fn ask(mut socket: &TcpStream, addr: SocketAddr, request: &Request) -> Result<()> {
+    let asked = request.strategy.service().encode();
+    let mut echo = [0; Service::LENGTH];
+    socket
+        .write_all(&asked)
+        .and_then(|()| socket.read_exact(&mut echo))
+        .map_err(|cause| broken("read", cause, 0, request.shape.bytes()))?;
+    if echo != asked {
+        return Err(Error::Stranger { addr });
+    }
+    if !request.strategy.service().sends() {
+        return Ok(());
+    }
+    let Request { seed, shape, .. } = request;
+    let (messages, message_bytes) = (shape.messages(), shape.message_bytes());
+    let order = Order { seed: *seed, messages, message_bytes };
+    socket
+        .write_all(&order.encode())
+        .and_then(|()| socket.read_exact(&mut echo))
+        .map_err(|cause| broken("read", cause, 0, shape.bytes()))
+}
+
+/// What a failed call says about the connection.
+fn broken(name: &str, cause: io::Error, sent: u64, total: u64) -> Error {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof, WouldBlock,
+    };
+    match cause.kind() {
+        BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof => {
+            Error::Disconnected { sent, total, cause }
+        }
+        // A blocking socket says so when its time is up.
+        WouldBlock => Error::Stalled { seconds: STALL_TIMEOUT.as_secs(), sent, total },
+        _ => Error::os(format!("{name} after {sent} of {total} bytes"))(cause),
+    }
+}

@@ -1,0 +1,60 @@
+//! The far end of a transfer: what is there before the window, and what arrived there after it.
+
+use std::{io, net::SocketAddr, os::fd::BorrowedFd};
+
+use super::{Request, consumer::Connection, file::Destination, peer::Peer};
+use crate::{
+    Error, Result,
+    protocol::Answer,
+    strategy::{Remote, Route},
+};
+
+/// What the bytes go to, by route.
+pub trait FarEnd {
+    /// What the strategy is given to write to.
+    fn fd(&self) -> BorrowedFd<'_>;
+
+    /// The socket of the measured process whose packets are its own, if there is one.
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// Both ends of that socket: its own address, and the other's.
+    fn addresses(&self) -> Result<Option<(SocketAddr, SocketAddr)>> {
+        Ok(None)
+    }
+
+    /// The process at the far end that is a child of this one, and its memory.
+    fn remote(&self) -> Option<Remote> {
+        None
+    }
+
+    /// Tells it that the window is about to open, if it is the one that sends.
+    fn start(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// What arrived: asked once, after the window.
+    fn arrived(&self) -> Result<Answer>;
+
+    /// Bytes that did not have to be moved, because both files have the same blocks on the disk.
+    fn shared_bytes(&self) -> u64 {
+        0
+    }
+
+    /// What a failed call says about the far end.
+    fn broken(&self, call: &str, cause: io::Error, sent: u64, total: u64) -> Error {
+        Error::os(format!("{call} after {sent} of {total} bytes"))(cause)
+    }
+}
+
+/// Sets up the far end that a strategy needs.
+pub fn open(request: &Request) -> Result<Box<dyn FarEnd>> {
+    Ok(match request.strategy.route() {
+        Route::FileToSocket | Route::MemoryToSocket | Route::Receive => {
+            Box::new(Connection::open(request)?)
+        }
+        Route::FileToFile => Box::new(Destination::create(request)?),
+        Route::ProcessToProcess => Box::new(Peer::start(request)?),
+    })
+}

@@ -1,0 +1,35 @@
+//! What connects a strategy to the process at the far end.
+
+/// The way to the other process, which says what that process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Channel {
+    /// A pipe, which it reads.
+    Pipe,
+    /// A stream socket of this machine, from which it receives.
+    UnixStream,
+    /// Memory of both: it looks at what was put there.
+    SharedMemory,
+    /// Its own memory, which holds the payload: it does nothing.
+    ItsMemory,
+}
+
+impl Channel {
+    /// As on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Pipe => "pipe",
+            Self::UnixStream => "unix-stream",
+            Self::SharedMemory => "shared-memory",
+            Self::ItsMemory => "its-memory",
+        }
+    }
+}
+
+/// Where the payload lies in another process.
+#[derive(Clone, Copy, Debug)]
+pub struct Remote {
+    /// The process.
+    pub pid: u32,
+    /// Address of the first byte, in that process.
+    pub address: u64,
+}

@@ -1,0 +1,53 @@
+//! `vmsplice` pages of memory into a pipe that another process reads.
+
+use rustix::pipe::{IoSliceRaw, SpliceFlags, vmsplice};
+
+use super::{Channel, Failure, Job, Route, Strategy, Transfer, calls, memory::Memory};
+use crate::{Result, tally::Tally};
+
+pub struct PipeVmsplice;
+
+impl Strategy for PipeVmsplice {
+    fn name(&self) -> &'static str {
+        "pipe-vmsplice"
+    }
+
+    fn summary(&self) -> &'static str {
+        "vmsplice() pages from memory into a pipe as a gift, the other process read()s them"
+    }
+
+    fn needs(&self) -> &'static str {
+        "Linux 2.6.17"
+    }
+
+    fn route(&self) -> Route {
+        Route::ProcessToProcess
+    }
+
+    fn channel(&self) -> Channel {
+        Channel::Pipe
+    }
+
+    fn prepare<'a>(&self, job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
+        Ok(Box::new(Prepared { job: *job, payload: Memory::with_payload(job)? }))
+    }
+}
+
+struct Prepared<'a> {
+    job: Job<'a>,
+    payload: Memory,
+}
+
+impl Transfer for Prepared<'_> {
+    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+        let Job { socket: to, shape, .. } = self.job;
+        for message in self.payload.chunks_exact(shape.message_len()) {
+            calls::pass_all("vmsplice", message, tally, |rest| {
+                let pages = [IoSliceRaw::from_slice(rest)];
+                // SAFETY: nobody writes to the payload, before or after it is read.
+                unsafe { vmsplice(to, &pages, SpliceFlags::GIFT) }
+            })?;
+        }
+        Ok(())
+    }
+}
