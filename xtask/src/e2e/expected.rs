@@ -64,15 +64,22 @@ pub struct Further {
     pub looped: f64,
     /// Copies by devices for each payload byte then.
     pub looped_dma: f64,
+    /// Whether the receiver is what is measured.
+    pub receives: bool,
 }
 
 const fn further(strategy: &'static str, cpu: f64, dma: f64) -> Further {
-    Further { strategy, cpu, dma, looped: cpu, looped_dma: dma - 1.0 }
+    Further { strategy, cpu, dma, looped: cpu, looped_dma: dma - 1.0, receives: false }
 }
 
 /// A strategy that sends nothing to a NIC, whatever the consumer is reached by.
 const fn local(strategy: &'static str, cpu: f64, dma: f64) -> Further {
     Further { looped_dma: dma, ..further(strategy, cpu, dma) }
+}
+
+/// One of which the receiver is measured.
+const fn receiving(strategy: &'static str, cpu: f64, dma: f64) -> Further {
+    Further { receives: true, ..local(strategy, cpu, dma) }
 }
 
 /// The kernel never lets a receiver on the same machine have another program's memory: it copies
@@ -112,8 +119,8 @@ pub const FURTHER: [Further; 25] = [
     local("unix-stream", 1.0, 0.0),
     local("process-vm-readv", 1.0, 0.0),
     local("shared-memory", 1.0, 0.0),
-    local("recv", 1.0, 0.0),
-    local("splice-recv", 1.0, 0.0),
+    receiving("recv", 1.0, 0.0),
+    receiving("splice-recv", 1.0, 0.0),
 ];
 
 /// How far a number of copies may be off: a few bytes of headers are copied, too.
