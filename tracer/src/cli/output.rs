@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, IsTerminal, Write},
+    path::Path,
 };
 
 use anyhow::Context;
@@ -10,6 +11,12 @@ use tracer::report::Style;
 
 /// Width of the table where the terminal does not say its own, in columns.
 const WIDTH: u16 = 100;
+
+/// A file for a result. It is made before anything is measured, so that a long run never ends in
+/// "permission denied".
+pub fn create(path: &Path) -> anyhow::Result<File> {
+    File::create(path).with_context(|| format!("cannot write the result to {}", path.display()))
+}
 
 /// Writes a result to `output`, or to standard output.
 pub fn print(

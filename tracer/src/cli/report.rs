@@ -1,7 +1,7 @@
 //! `copytrace report`: renders a recording again, in any format and on any machine.
 
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -36,10 +36,7 @@ pub struct Options {
 /// Runs the verb.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let report = Report::new(&load(&options.file)?, options.per);
-    let create = |path: &PathBuf| {
-        File::create(path).with_context(|| format!("cannot write {}", path.display()))
-    };
-    let output = options.output.as_ref().map(create).transpose()?;
+    let output = options.output.as_deref().map(output::create).transpose()?;
     output::print(output, |style, out| write(options.format, &report, style, out))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -6,9 +6,7 @@ use super::{Report, StrategyRow, notes::notes, story, verification, words};
 use crate::claims::Quantity;
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
-    for warning in words::lost(report.lost_events).iter().chain(&report.warnings) {
-        writeln!(out, "> **Warning:** {warning}\n")?;
-    }
+    warnings(report.lost_events, &report.warnings, out)?;
     table(report, out)?;
     writeln!(
         out,
@@ -29,6 +27,18 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         writeln!(out, "\n**{}**: {}", measured.name, story::tell(measured))?;
     }
     verified(report, out)
+}
+
+/// What to know before trusting the numbers.
+pub(super) fn warnings(
+    lost_events: u64,
+    warnings: &[String],
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    for warning in words::lost(lost_events).iter().chain(warnings) {
+        writeln!(out, "> **Warning:** {warning}\n")?;
+    }
+    Ok(())
 }
 
 fn table(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {

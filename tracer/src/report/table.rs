@@ -35,7 +35,10 @@ const UNITS: &str =
     "Calls, switches and faults a message, copies a payload byte; faults: user + kernel mode";
 
 pub(super) fn write(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
-    warnings(report, style, out)?;
+    warnings(report.lost_events, &report.warnings, style, out)?;
+    if report.lost_events > 0 || !report.warnings.is_empty() {
+        writeln!(out)?;
+    }
     writeln!(out, "{}\n", trimmed(&strategies(report, style)))?;
     for line in [words::LEGEND, UNITS] {
         paragraph(out, style, Lead::plain(" "), line, |text| style.dim(text))?;
@@ -46,14 +49,16 @@ pub(super) fn write(report: &Report, style: &Style, out: &mut dyn io::Write) -> 
     verification(report, style, out)
 }
 
-fn warnings(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
-    let lost = words::lost(report.lost_events);
-    for warning in lost.iter().chain(&report.warnings) {
+/// What to know before trusting the numbers.
+pub(super) fn warnings(
+    lost_events: u64,
+    warnings: &[String],
+    style: &Style,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    for warning in words::lost(lost_events).iter().chain(warnings) {
         let lead = Lead { painted: style.alarm(WARNING), plain: WARNING };
         paragraph(out, style, lead, warning, |text| style.alarm(text))?;
-    }
-    if lost.is_some() || !report.warnings.is_empty() {
-        writeln!(out)?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::mm::{MapFlags, ProtFlags};
 
-use super::{Failure, Job, calls};
+use super::{Failure, Job, Transfer, calls};
 use crate::{Error, Result, tally::Tally};
 
 /// What `mmap` gave, until it is dropped.
@@ -94,6 +94,30 @@ impl Memory {
         calls::pread_full(job.file, &mut memory, 0, &mut Tally::default())
             .map_err(|failure| failure.outside("read the payload"))?;
         Ok(memory)
+    }
+}
+
+/// Passes one message on, as a strategy does it.
+type Pass = fn(&Job<'_>, &[u8], &mut Tally) -> Result<(), Failure>;
+
+/// A transfer of the payload from memory, message by message.
+pub struct FromMemory<'a> {
+    job: Job<'a>,
+    payload: Memory,
+    pass: Pass,
+}
+
+impl<'a> FromMemory<'a> {
+    /// With the payload in memory already.
+    pub fn prepare(job: &Job<'a>, pass: Pass) -> Result<Box<dyn Transfer + 'a>> {
+        Ok(Box::new(Self { job: *job, payload: Memory::with_payload(job)?, pass }))
+    }
+}
+
+impl Transfer for FromMemory<'_> {
+    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+        let mut messages = self.payload.chunks_exact(self.job.shape.message_len());
+        messages.try_for_each(|message| (self.pass)(&self.job, message, tally))
     }
 }
 

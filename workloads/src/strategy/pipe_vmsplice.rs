@@ -2,8 +2,8 @@
 
 use rustix::pipe::{IoSliceRaw, SpliceFlags, vmsplice};
 
-use super::{Channel, Failure, Job, Route, Strategy, Transfer, calls, memory::Memory};
-use crate::{Result, tally::Tally};
+use super::{Channel, Job, Route, Strategy, Transfer, calls, memory::FromMemory};
+use crate::Result;
 
 pub struct PipeVmsplice;
 
@@ -29,25 +29,12 @@ impl Strategy for PipeVmsplice {
     }
 
     fn prepare<'a>(&self, job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
-        Ok(Box::new(Prepared { job: *job, payload: Memory::with_payload(job)? }))
-    }
-}
-
-struct Prepared<'a> {
-    job: Job<'a>,
-    payload: Memory,
-}
-
-impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
-        let Job { socket: to, shape, .. } = self.job;
-        for message in self.payload.chunks_exact(shape.message_len()) {
+        FromMemory::prepare(job, |job, message, tally| {
             calls::pass_all("vmsplice", message, tally, |rest| {
                 let pages = [IoSliceRaw::from_slice(rest)];
                 // SAFETY: nobody writes to the payload, before or after it is read.
-                unsafe { vmsplice(to, &pages, SpliceFlags::GIFT) }
-            })?;
-        }
-        Ok(())
+                unsafe { vmsplice(job.socket, &pages, SpliceFlags::GIFT) }
+            })
+        })
     }
 }

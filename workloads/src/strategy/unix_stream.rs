@@ -2,8 +2,8 @@
 
 use rustix::net::{SendFlags, send};
 
-use super::{Channel, Failure, Job, Route, Strategy, Transfer, calls, memory::Memory};
-use crate::{Result, tally::Tally};
+use super::{Channel, Job, Route, Strategy, Transfer, calls, memory::FromMemory};
+use crate::Result;
 
 pub struct UnixStream;
 
@@ -29,23 +29,10 @@ impl Strategy for UnixStream {
     }
 
     fn prepare<'a>(&self, job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
-        Ok(Box::new(Prepared { job: *job, payload: Memory::with_payload(job)? }))
-    }
-}
-
-struct Prepared<'a> {
-    job: Job<'a>,
-    payload: Memory,
-}
-
-impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
-        let Job { socket, shape, .. } = self.job;
-        for message in self.payload.chunks_exact(shape.message_len()) {
+        FromMemory::prepare(job, |job, message, tally| {
             calls::pass_all("sendto", message, tally, |rest| {
-                send(socket, rest, SendFlags::empty())
-            })?;
-        }
-        Ok(())
+                send(job.socket, rest, SendFlags::empty())
+            })
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! `write` each message from memory: a broker that keeps its messages there.
 
-use super::{Failure, Job, Route, Strategy, Transfer, calls, memory::Memory};
-use crate::{Result, tally::Tally};
+use super::{Job, Route, Strategy, Transfer, calls, memory::FromMemory};
+use crate::Result;
 
 pub struct Write;
 
@@ -23,20 +23,6 @@ impl Strategy for Write {
     }
 
     fn prepare<'a>(&self, job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
-        Ok(Box::new(Prepared { job: *job, payload: Memory::with_payload(job)? }))
-    }
-}
-
-struct Prepared<'a> {
-    job: Job<'a>,
-    payload: Memory,
-}
-
-impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
-        for message in self.payload.chunks_exact(self.job.shape.message_len()) {
-            calls::write_all(self.job.socket, message, tally)?;
-        }
-        Ok(())
+        FromMemory::prepare(job, |job, message, tally| calls::write_all(job.socket, message, tally))
     }
 }

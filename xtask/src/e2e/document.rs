@@ -173,22 +173,21 @@ impl Strategy {
 
     /// What the sender’s side moved between two places, for each payload byte.
     pub fn sent(&self, from: &str, to: &str) -> f64 {
-        self.movements
-            .iter()
-            .filter(|movement| movement.side != "receiver")
-            .filter(|movement| movement.from == from && movement.to == to)
-            .map(|movement| movement.per_payload_byte)
-            .sum()
+        self.moved(from, to, |movement| movement.side != "receiver")
     }
 
     /// What the kernel copied out of received packets into others, for each payload byte. A receiver
     /// that falls behind makes it put the packets of the queue together, to have room for more
     /// (`tcp_collapse` in net/ipv4/tcp_input.c): how often depends on the machine's load.
     fn put_together(&self) -> f64 {
+        let received = |movement: &Movement| movement.side == "receiver" && movement.by == "cpu";
+        self.moved("socket", "kernel", received)
+    }
+
+    fn moved(&self, from: &str, to: &str, which: impl Fn(&Movement) -> bool) -> f64 {
         self.movements
             .iter()
-            .filter(|movement| movement.side == "receiver" && movement.by == "cpu")
-            .filter(|movement| movement.from == "socket" && movement.to == "kernel")
+            .filter(|movement| movement.from == from && movement.to == to && which(movement))
             .map(|movement| movement.per_payload_byte)
             .sum()
     }

@@ -130,9 +130,14 @@ impl Flow {
 impl Context {
     /// `copytrace run`, with a report in `report`.
     fn trace(&self, report: &Path, program: &Path) -> Command {
+        self.trace_with(&[], report, program)
+    }
+
+    /// The same with more flags.
+    fn trace_with(&self, flags: &[&str], report: &Path, program: &Path) -> Command {
         let mut command = Command::new(&self.copytrace);
         command.args(["run", "--quiet", "--format", "json", "--tier", self.tier.name()]);
-        command.arg("--output").arg(report).arg("--").arg(program);
+        command.args(flags).arg("--output").arg(report).arg("--").arg(program);
         command.stdin(Stdio::null());
         command
     }
@@ -195,18 +200,16 @@ pub fn short_lived_processes(context: &Context) -> Result<()> {
 pub fn unknown_way(context: &Context) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let report = folder.path().join("report");
-    let copies = |flag: Option<&str>| -> Result<f64> {
-        let mut traced = Command::new(&context.copytrace);
-        traced.args(["run", "--quiet", "--format", "json", "--tier", context.tier.name()]);
-        traced.args(flag).arg("--output").arg(&report);
-        traced.args(["--", "dd", "if=/dev/urandom", "of=/dev/null", "bs=64k", "count=4"]);
+    let copies = |flags: &[&str]| -> Result<f64> {
+        let mut traced = context.trace_with(flags, &report, Path::new("dd"));
+        traced.args(["if=/dev/urandom", "of=/dev/null", "bs=64k", "count=4"]);
         command::run(&mut traced)?;
         let document = Document::read(&report)?;
         let flow = document.flow(("other", "/dev/urandom"), ("other", "/dev/null"))?;
         ensure!(flow.payload_bytes == 4 << 16, "{} bytes", flow.payload_bytes);
         Ok(flow.copies_per_byte.cpu)
     };
-    let (known, all) = (copies(None)?, copies(Some("--all-copy-sites"))?);
+    let (known, all) = (copies(&[])?, copies(&["--all-copy-sites"])?);
     ensure!(known == 0.0 && all == 1.0, "{known} copies a byte, and {all} with all copy sites");
     Ok(())
 }

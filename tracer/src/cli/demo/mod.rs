@@ -6,9 +6,8 @@ mod options;
 pub mod progress;
 mod run;
 
-use std::{fs::File, io, path::Path, process::ExitCode};
+use std::{fs::File, io, process::ExitCode};
 
-use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tracer::report::{self, Format, Report, brokers::BrokerReport};
 
@@ -22,8 +21,7 @@ pub fn run(options: Options, verbose: bool) -> anyhow::Result<ExitCode> {
         workloads::strategy::write_list(&mut io::stdout().lock())?;
         return Ok(ExitCode::SUCCESS);
     }
-    // Before the run, so that a long one never ends in "permission denied".
-    let output = options.output.as_deref().map(create).transpose()?;
+    let output = options.output.as_deref().map(output::create).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(async {
         tokio::select! {
@@ -51,10 +49,6 @@ async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Measured> {
         Scenario::Strategies => run::measure(options, verbose).await.map(Measured::Strategies),
         Scenario::Brokers => brokers::measure(options, verbose).await.map(Measured::Brokers),
     }
-}
-
-fn create(path: &Path) -> anyhow::Result<File> {
-    File::create(path).with_context(|| format!("cannot write the result to {}", path.display()))
 }
 
 /// Waits for a signal that asks the run to end, and gives its number.

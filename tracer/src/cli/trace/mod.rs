@@ -9,7 +9,7 @@ mod target;
 
 use std::{
     fs::File,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -66,8 +66,7 @@ pub struct Options {
     pub quiet: bool,
 }
 
-/// Files that are opened before anything is traced, so that a long run never ends in "permission
-/// denied".
+/// Files that are opened before anything is traced.
 struct Files {
     output: Option<File>,
     record: Option<File>,
@@ -75,12 +74,9 @@ struct Files {
 
 impl Files {
     fn create(options: &Options) -> anyhow::Result<Self> {
-        let create = |path: &Path| {
-            File::create(path).with_context(|| format!("cannot write to {}", path.display()))
-        };
         Ok(Self {
-            output: options.output.as_deref().map(create).transpose()?,
-            record: options.record.as_deref().map(create).transpose()?,
+            output: options.output.as_deref().map(output::create).transpose()?,
+            record: options.record.as_deref().map(output::create).transpose()?,
         })
     }
 

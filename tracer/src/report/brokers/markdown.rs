@@ -3,14 +3,12 @@
 use std::io;
 
 use super::{
-    super::words::{lost, mark},
+    super::{markdown::warnings, words::mark},
     BrokerReport, words,
 };
 
 pub(super) fn write(report: &BrokerReport, out: &mut dyn io::Write) -> io::Result<()> {
-    for warning in lost(report.lost_events).iter().chain(&report.warnings) {
-        writeln!(out, "> **Warning:** {warning}\n")?;
-    }
+    warnings(report.lost_events, &report.warnings, out)?;
     table(out, &words::SPEED, report.delivered.iter().map(words::speed))?;
     writeln!(out, "\n{}.\n", words::UNITS)?;
     table(out, &words::COUNTS, report.delivered.iter().map(words::counts))?;

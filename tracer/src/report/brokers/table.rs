@@ -7,23 +7,18 @@ use comfy_table::{Cell, CellAlignment};
 use super::{
     super::{
         Style,
-        table::{Lead, bold, empty, named, paragraph, trimmed},
-        words::{lost, mark},
+        table::{Lead, bold, empty, named, paragraph, trimmed, warnings},
+        words::mark,
     },
     BrokerReport, words,
 };
-
-const WARNING: &str = " WARNING  ";
 
 pub(super) fn write(
     report: &BrokerReport,
     style: &Style,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    for warning in lost(report.lost_events).iter().chain(&report.warnings) {
-        let lead = Lead { painted: style.alarm(WARNING), plain: WARNING };
-        paragraph(out, style, lead, warning, |text| style.alarm(text))?;
-    }
+    warnings(report.lost_events, &report.warnings, style, out)?;
     let speed = report.delivered.iter().map(words::speed);
     writeln!(out, "{}\n", table(style, &words::SPEED, speed))?;
     paragraph(out, style, Lead::plain(" "), words::UNITS, |text| style.dim(text))?;

@@ -3,12 +3,13 @@
 use std::io;
 
 use super::{End, FlowRow, Report, table};
-use crate::{ledger::Provenance, report::words};
+use crate::{
+    ledger::Provenance,
+    report::{markdown::warnings, words},
+};
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
-    for warning in words::lost(report.lost_events).iter().chain(&report.warnings) {
-        writeln!(out, "> **Warning:** {warning}\n")?;
-    }
+    warnings(report.lost_events, &report.warnings, out)?;
     writeln!(
         out,
         "| program | from | to | payload | CPU copies | DMA copies | by reference | mode switches \

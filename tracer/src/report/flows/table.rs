@@ -10,7 +10,7 @@ use crate::{
     ledger::Provenance,
     report::{
         Style,
-        table::{Lead, bold, empty, named, paragraph, trimmed},
+        table::{Lead, bold, empty, named, paragraph, trimmed, warnings},
         words,
     },
 };
@@ -41,11 +41,7 @@ const NAME_WIDTH: usize = 22;
 const UNITS: &str = "Copies a payload byte, mode switches a MiB of payload";
 
 pub(super) fn write(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
-    for warning in words::lost(report.lost_events).iter().chain(&report.warnings) {
-        const WARNING: &str = " WARNING  ";
-        let lead = Lead { painted: style.alarm(WARNING), plain: WARNING };
-        paragraph(out, style, lead, warning, |text| style.alarm(text))?;
-    }
+    warnings(report.lost_events, &report.warnings, style, out)?;
     if report.flows.is_empty() {
         writeln!(out, " No data call was made: nothing to show.")?;
     } else {
