@@ -4,8 +4,10 @@
 #![no_std]
 
 pub mod flow;
+pub mod stack;
 
 pub use flow::Flow;
+pub use stack::Stacks;
 
 /// The window marker: a `prctl` whose option no kernel knows.
 ///
@@ -23,7 +25,7 @@ pub mod marker {
 
 /// What a [`Tally`] counts. The comment says what its `bytes` are, and what `kind`, `detail` and
 /// `address` of its [`Key`] say.
-#[repr(u16)]
+#[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Event {
     /// A system call. `detail`: its number; `kind`: see [`call`]. Bytes: its positive return
@@ -154,10 +156,12 @@ pub const ROLE_RECEIVER: u8 = 2;
 
 /// What to count for.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     /// An [`Event`].
-    pub event: u16,
+    pub event: u8,
+    /// Userspace reads the counters of one epoch while those of the other are counted.
+    pub epoch: u8,
     /// [`ROLE_SENDER`] or [`ROLE_RECEIVER`].
     pub role: u8,
     /// See [`Event`].
@@ -168,8 +172,8 @@ pub struct Key {
     pub address: u64,
     /// Of which flow.
     pub flow: Flow,
-    /// Userspace reads the counters of one epoch while those of the other are counted.
-    pub epoch: u32,
+    /// Where in the kernel and in the program, if that is asked for.
+    pub stacks: Stacks,
 }
 
 /// Bytes and events of one [`Key`] on one CPU.
@@ -400,6 +404,24 @@ pub struct Layout {
     pub area_file: u32,
     /// `vm_area_struct.vm_flags`
     pub area_flags: u32,
+    /// `vm_area_struct.vm_start`
+    pub area_start: u32,
+    /// `vm_area_struct.vm_end`
+    pub area_end: u32,
+    /// `vm_area_struct.vm_pgoff`
+    pub area_offset: u32,
+    /// `task_struct.mm`
+    pub task_memory: u32,
+    /// `mm_struct.start_code`
+    pub memory_code: u32,
+}
+
+/// What userspace wants besides the counters of flows.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// One of [`stack::NEVER`], [`stack::AT_COPIES`] and [`stack::AT_CALLS`].
+    pub stacks: u32,
 }
 
 /// A [`Layout`] field this kernel does not have.
@@ -477,13 +499,18 @@ impl Layout {
         signal_live: ABSENT,
         area_file: ABSENT,
         area_flags: ABSENT,
+        area_start: ABSENT,
+        area_end: ABSENT,
+        area_offset: ABSENT,
+        task_memory: ABSENT,
+        memory_code: ABSENT,
     };
 }
 
 #[cfg(feature = "user")]
 mod pod {
     use super::{
-        Key, Layout, Site, Socket, Tally, Task,
+        Key, Layout, Options, Site, Socket, Tally, Task,
         flow::{Flow, Identity, Object, Process},
     };
 
@@ -499,6 +526,8 @@ mod pod {
     unsafe impl aya::Pod for Site {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Layout {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Options {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Flow {}
     // SAFETY: as above.

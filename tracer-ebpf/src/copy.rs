@@ -15,7 +15,7 @@ use crate::{
     count::{self, Actor, task_in_window},
     flow,
     kernel::{layout, read},
-    mapping, netdev, page, socket,
+    mapping, netdev, page, socket, stack,
 };
 
 /// Call sites and, under `--verify`, leaf routines, by address. Filled before anything attaches.
@@ -29,7 +29,9 @@ pub fn copy_site(ctx: ProbeContext) -> u32 {
     let regs = Registers::of(unsafe { &*ctx.regs });
     // A breakpoint instruction is one byte long, and the kernel reports the address after it,
     // also where it turned the probe into a jump.
-    copied(&regs, regs.ip - 1, Event::CopySite);
+    if let Some((key, bytes)) = copied(&regs, regs.ip - 1, Event::CopySite) {
+        count::add(stack::of_copy(&ctx, key), bytes);
+    }
     0
 }
 
@@ -52,7 +54,9 @@ pub fn leaf_breakpoint(ctx: PerfEventContext) -> u32 {
     let data: *const bpf_perf_event_data = ctx.ctx;
     // SAFETY: as above; the registers are the first field.
     let regs = Registers::of(unsafe { &*data.cast::<pt_regs>() });
-    copied(&regs, regs.ip, Event::Leaf);
+    if let Some((key, bytes)) = copied(&regs, regs.ip, Event::Leaf) {
+        count::add(key, bytes);
+    }
     0
 }
 
@@ -80,16 +84,17 @@ impl Registers {
     }
 }
 
+/// What is copied there, and for whom.
 #[inline(always)]
-fn copied(regs: &Registers, address: u64, event: Event) {
+fn copied(regs: &Registers, address: u64, event: Event) -> Option<(Key, u64)> {
     // The cheapest question first: most hits belong to processes that are not traced.
     let task = task_in_window();
     // SAFETY: userspace does not change a site while programs are attached.
-    let Some(site) = (unsafe { SITES.get(address) }) else { return };
+    let site = unsafe { SITES.get(address) }?;
     if site.by_socket != 0 {
         return packet_copied(regs, site, address, event);
     }
-    let Some(task) = task else { return };
+    let task = task?;
     let (kind, cached) = if site.iterator_argument == NO_ITERATOR {
         (NO_ITERATOR, false)
     } else {
@@ -97,7 +102,7 @@ fn copied(regs: &Registers, address: u64, event: Event) {
     };
     let detail = u32::from(cached && site.from_iterator != 0);
     let key = Key { kind, detail, address, ..count::key(event, Actor::of_task(task)) };
-    count::add(key, asked_for(regs, site));
+    Some((key, asked_for(regs, site)))
 }
 
 /// Bytes a call can copy: a pipe asks for a whole page, whatever the iterator has left.
@@ -114,16 +119,16 @@ fn asked_for(regs: &Registers, site: &Site) -> u64 {
 
 /// A copy out of a packet: (packet, offset, to, length).
 #[inline(always)]
-fn packet_copied(regs: &Registers, site: &Site, address: u64, event: Event) {
+fn packet_copied(regs: &Registers, site: &Site, address: u64, event: Event) -> Option<(Key, u64)> {
     let skb = regs.argument(0);
-    let Some(socket) = socket::of_packet(skb) else { return };
+    let socket = socket::of_packet(skb)?;
     let key = Key {
         kind: NO_ITERATOR,
         detail: u32::from(netdev::sent_before(skb, regs.argument(1) as u32, socket)),
         address,
         ..count::key(event, Actor::of_socket(socket))
     };
-    count::add(key, u64::from(regs.argument(site.count_argument) as u32));
+    Some((key, u64::from(regs.argument(site.count_argument) as u32)))
 }
 
 /// An iterator's kind, and whether it points into the page cache: to pages of it, or into a file that

@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, PerCpuArray, PerCpuHashMap},
 };
-use tracer_common::{Event, Flow, Key, Socket, Tally, Task, window};
+use tracer_common::{Event, Flow, Key, Socket, Stacks, Tally, Task, window};
 
 use crate::flow;
 
@@ -78,9 +78,11 @@ pub fn actor() -> Option<Actor> {
 /// The key of an event that needs no more to be told apart.
 #[inline(always)]
 pub fn key(event: Event, actor: Actor) -> Key {
-    let epoch = EPOCH.get(0).copied().unwrap_or(0);
+    // The verifier sees that it is one of two.
+    let epoch = (EPOCH.get(0).copied().unwrap_or(0) & 1) as u8;
     let Actor { role, flow } = actor;
-    Key { event: event as u16, role, kind: 0, detail: 0, address: 0, flow, epoch }
+    let stacks = Stacks::NONE;
+    Key { event: event as u8, epoch, role, kind: 0, detail: 0, address: 0, flow, stacks }
 }
 
 /// Adds one event of `bytes`.

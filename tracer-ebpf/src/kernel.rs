@@ -1,11 +1,29 @@
 //! Reading the kernel's own structures, by the offsets that userspace took from BTF.
 
 use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_user};
-use tracer_common::Layout;
+use tracer_common::{Layout, Options};
 
 /// Set by userspace before the programs are loaded.
 #[unsafe(no_mangle)]
 static LAYOUT: Layout = Layout::UNKNOWN;
+
+/// Set by userspace, likewise.
+#[unsafe(no_mangle)]
+static OPTIONS: Options = Options { stacks: tracer_common::stack::NEVER };
+
+/// What userspace wants of `field`. The verifier knows it, and leaves out what is not wanted.
+macro_rules! option {
+    ($field:ident) => {
+        $crate::kernel::option_field(|options| &raw const options.$field)
+    };
+}
+pub(crate) use option;
+
+#[inline(always)]
+pub fn option_field(field: impl Fn(&'static Options) -> *const u32) -> u32 {
+    // SAFETY: as in `layout_field`.
+    unsafe { core::ptr::read_volatile(field(&OPTIONS)) }
+}
 
 /// The running kernel's offset or enumerator `field`.
 macro_rules! layout {

@@ -14,6 +14,7 @@ mod flow;
 mod io_uring;
 mod kernel;
 mod mapping;
+mod module;
 mod netdev;
 mod object;
 mod packet;
@@ -21,6 +22,7 @@ mod page;
 mod process;
 mod sched;
 mod socket;
+mod stack;
 mod syscall;
 
 #[cfg(not(test))]

@@ -12,7 +12,7 @@ use crate::{
     count::{self, TASKS, current_task},
     flow,
     kernel::{layout, read},
-    object,
+    module, object,
 };
 
 /// Traced processes, by the id they have in a flow.
@@ -53,8 +53,9 @@ fn on_fork(parent: *mut Task, child: u64) -> Option<()> {
     let id = object::new_id()?;
     introduce(id, pid, current_pid())?;
     // SAFETY: the map gave the pointer.
-    let task = Task { process: id, ..unsafe { *parent } };
-    TASKS.insert(pid, task, 0).ok()
+    let parent = unsafe { *parent };
+    module::forked(id, parent.process);
+    TASKS.insert(pid, Task { process: id, ..parent }, 0).ok()
 }
 
 #[inline(always)]
@@ -83,6 +84,7 @@ fn on_exec(task: *mut Task) -> Option<()> {
     flow::forget_process(task.process);
     let id = object::new_id()?;
     introduce(id, current_pid(), parent)?;
+    module::executed(id);
     task.process = id;
     if task.window == window::AT_EXEC {
         task.window = window::OPEN;

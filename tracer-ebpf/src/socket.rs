@@ -5,7 +5,10 @@ use aya_ebpf::{
     helpers::bpf_get_current_pid_tgid,
     macros::{fentry, fexit, kprobe, kretprobe, map, raw_tracepoint},
     maps::{HashMap, LruHashMap},
-    programs::{FEntryContext, FExitContext, ProbeContext, RawTracePointContext, RetProbeContext},
+    programs::{
+        FEntryContext, FExitContext, ProbeContext, RawTracePointContext, RetProbeContext,
+        tracing::StackIdContext,
+    },
 };
 use tracer_common::{ABSENT, Event, Flow, Function, Key, Socket, owner};
 
@@ -15,7 +18,7 @@ use crate::{
     netdev,
     object::{self, AF_INET, AF_INET6},
     packet::{self, Packet},
-    page,
+    page, stack,
 };
 
 /// Traced sockets by their ports.
@@ -151,14 +154,20 @@ fn of_looped_packet(skb: u64) -> Option<u64> {
 
 /// A function that copies `length` bytes of `skb` inside the kernel, from `offset` on.
 #[inline(always)]
-fn packet_copied(skb: u64, offset: u32, length: i32, function: Function) -> u32 {
+fn packet_copied(
+    ctx: &impl StackIdContext,
+    skb: u64,
+    offset: u32,
+    length: i32,
+    function: Function,
+) -> u32 {
     if let Some(socket) = of_packet(skb) {
         let key = Key {
             kind: u8::from(netdev::sent_before(skb, offset, socket)),
             detail: function as u32,
             ..count::key(Event::PacketCopy, Actor::of_socket(socket))
         };
-        count::add(key, length.max(0) as u64);
+        count::add(stack::of_packet_copy(ctx, key), length.max(0) as u64);
     }
     0
 }
@@ -208,43 +217,43 @@ fn passed_on() -> u8 {
 #[kprobe]
 pub fn kprobe_copy_bits(ctx: ProbeContext) -> u32 {
     let [skb, offset] = [0, 1].map(|index| ctx.arg(index).unwrap_or(0u64));
-    packet_copied(skb, offset as u32, ctx.arg(3).unwrap_or(0), Function::CopyBits)
+    packet_copied(&ctx, skb, offset as u32, ctx.arg(3).unwrap_or(0), Function::CopyBits)
 }
 
 #[fentry]
 pub fn fentry_copy_bits(ctx: FEntryContext) -> u32 {
-    packet_copied(ctx.arg(0), ctx.arg(1), ctx.arg(3), Function::CopyBits)
+    packet_copied(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(3), Function::CopyBits)
 }
 
 /// `skb_copy_and_csum_bits(skb, offset, to, len)`
 #[kprobe]
 pub fn kprobe_copy_and_checksum_bits(ctx: ProbeContext) -> u32 {
     let [skb, offset] = [0, 1].map(|index| ctx.arg(index).unwrap_or(0u64));
-    packet_copied(skb, offset as u32, ctx.arg(3).unwrap_or(0), Function::CopyAndChecksumBits)
+    packet_copied(&ctx, skb, offset as u32, ctx.arg(3).unwrap_or(0), Function::CopyAndChecksumBits)
 }
 
 #[fentry]
 pub fn fentry_copy_and_checksum_bits(ctx: FEntryContext) -> u32 {
-    packet_copied(ctx.arg(0), ctx.arg(1), ctx.arg(3), Function::CopyAndChecksumBits)
+    packet_copied(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(3), Function::CopyAndChecksumBits)
 }
 
 /// `skb_copy_ubufs(skb, gfp)`: all that the packet has in pages.
 #[kprobe]
 pub fn kprobe_copy_user_fragments(ctx: ProbeContext) -> u32 {
-    fragments_copied(ctx.arg(0).unwrap_or(0))
+    fragments_copied(&ctx, ctx.arg(0).unwrap_or(0))
 }
 
 #[fentry]
 pub fn fentry_copy_user_fragments(ctx: FEntryContext) -> u32 {
-    fragments_copied(ctx.arg(0))
+    fragments_copied(&ctx, ctx.arg(0))
 }
 
 #[inline(always)]
-fn fragments_copied(skb: u64) -> u32 {
+fn fragments_copied(ctx: &impl StackIdContext, skb: u64) -> u32 {
     let own = read(skb, layout!(skb_sk)).filter(|sock| *sock != 0);
     if let Some(sock) = own.or_else(|| of_looped_packet(skb))
         && let Some(socket) = SOCKETS.get_ptr_mut(sock)
-        && on_fragments(skb, sock, socket).is_none()
+        && on_fragments(ctx, skb, sock, socket).is_none()
     {
         count::lost();
     }
@@ -252,7 +261,7 @@ fn fragments_copied(skb: u64) -> u32 {
 }
 
 #[inline(always)]
-fn on_fragments(skb: u64, sock: u64, socket: *mut Socket) -> Option<()> {
+fn on_fragments(ctx: &impl StackIdContext, skb: u64, sock: u64, socket: *mut Socket) -> Option<()> {
     // SAFETY: the map gave the pointer.
     let protocol = unsafe { (*socket).protocol };
     let key = Key {
@@ -260,7 +269,8 @@ fn on_fragments(skb: u64, sock: u64, socket: *mut Socket) -> Option<()> {
         detail: Function::CopyUserFragments as u32,
         ..count::key(Event::PacketCopy, Actor::of_socket(socket))
     };
-    count::add(key, u64::from(read::<u32>(skb, layout!(skb_data_len))?));
+    let bytes = u64::from(read::<u32>(skb, layout!(skb_data_len))?);
+    count::add(stack::of_packet_copy(ctx, key), bytes);
     Some(())
 }
 
@@ -370,7 +380,8 @@ pub fn fentry_zero_copy_datagram(ctx: FEntryContext) -> u32 {
 pub fn skb_copy_datagram_iovec(ctx: RawTracePointContext) -> i32 {
     if let Some(actor) = count::actor() {
         let length: i32 = ctx.arg(1);
-        count::add(count::key(Event::SkbToUser, actor), length.max(0) as u64);
+        let key = stack::of_any_copy(&ctx, count::key(Event::SkbToUser, actor));
+        count::add(key, length.max(0) as u64);
     }
     0
 }

@@ -8,7 +8,7 @@ use crate::{
     count::{self, Actor, current_task, task_in_window},
     flow,
     kernel::{read, read_user},
-    mapping, socket,
+    mapping, module, socket, stack,
 };
 
 const SYS_WRITE: u32 = 1;
@@ -23,6 +23,7 @@ const SYS_RECVMMSG: u32 = 299;
 const SYS_SENDMMSG: u32 = 307;
 const MSG_ZEROCOPY: u64 = 0x400_0000;
 const MAP_ANONYMOUS: u64 = 0x20;
+const PROT_EXEC: u64 = 4;
 const IPPROTO_TCP: u64 = 6;
 const TCP_ZEROCOPY_RECEIVE: u64 = 35;
 /// `tcp_zerocopy_receive.length`, the third field.
@@ -164,7 +165,7 @@ fn on_exit(ctx: &RawTracePointContext, task: *mut Task) {
     let Some(number) = register!(regs, orig_rax) else { return count::lost() };
     // SAFETY: the map gave the pointer.
     if unsafe { (*task).process } != 0 {
-        return on_flow_exit(task, number as u32, returned);
+        return on_flow_exit(ctx, task, number as u32, returned);
     }
     if number as u32 == SYS_MMAP {
         return on_mapping(task, regs, returned);
@@ -184,23 +185,45 @@ fn on_exit(ctx: &RawTracePointContext, task: *mut Task) {
 }
 
 #[inline(always)]
-fn on_flow_exit(task: *mut Task, number: u32, returned: i64) {
+fn on_flow_exit(ctx: &RawTracePointContext, task: *mut Task, number: u32, returned: i64) {
+    if number == SYS_MMAP {
+        return on_code(ctx, task, returned);
+    }
     let Some(current) = flow::current() else { return };
     // These return how many messages, and not how many bytes.
     let is_bytes = number != SYS_RECVMMSG && number != SYS_SENDMMSG;
     if returned > 0 && is_bytes {
-        count::add_bytes(flow_key(task, number, Some(current)), returned as u64);
+        let key = stack::of_call(ctx, flow_key(task, number, Some(current)));
+        count::add_bytes(key, returned as u64);
     }
     flow::leave(&current, returned);
+}
+
+/// Says where the process mapped machine code.
+#[inline(always)]
+fn on_code(ctx: &RawTracePointContext, task: *mut Task, address: i64) {
+    let regs: u64 = ctx.arg(0);
+    let (Some(protection), Some(flags)) = (register!(regs, rdx), register!(regs, r10)) else {
+        return count::lost();
+    };
+    if !failed(address) && protection & PROT_EXEC != 0 && flags & MAP_ANONYMOUS == 0 {
+        // SAFETY: the map gave the pointer.
+        module::mapped(unsafe { (*task).process }, address as u64);
+    }
+}
+
+/// Whether `mmap` returned an error instead of an address.
+#[inline(always)]
+fn failed(address: i64) -> bool {
+    (-4095..0).contains(&address)
 }
 
 /// Remembers where the process mapped a file, to tell copies out of the page cache from copies
 /// out of its own memory.
 #[inline(always)]
 fn on_mapping(task: *mut Task, regs: u64, address: i64) {
-    let failed = (-4095..0).contains(&address);
     let (Some(length), Some(flags)) = (register!(regs, rsi), register!(regs, r10)) else { return };
-    if failed || flags & MAP_ANONYMOUS != 0 {
+    if failed(address) || flags & MAP_ANONYMOUS != 0 {
         return;
     }
     mapping::made(task, address as u64, length);

@@ -6,8 +6,8 @@ use std::{
     path::Path,
 };
 
-use anyhow::Context;
-use tracer::report::Style;
+use anyhow::{Context, bail};
+use tracer::report::{Style, flows::Format};
 
 /// Width of the table where the terminal does not say its own, in columns.
 const WIDTH: u16 = 100;
@@ -16,6 +16,14 @@ const WIDTH: u16 = 100;
 /// "permission denied".
 pub fn create(path: &Path) -> anyhow::Result<File> {
     File::create(path).with_context(|| format!("cannot write the result to {}", path.display()))
+}
+
+/// Refuses to write to a terminal what is not for people, before anything is measured.
+pub fn check(format: Format, output: Option<&Path>) -> anyhow::Result<()> {
+    if format == Format::Pprof && output.is_none() && io::stdout().is_terminal() {
+        bail!("a profile is binary, and standard output is a terminal: name a file with --output");
+    }
+    Ok(())
 }
 
 /// Writes a result to `output`, or to standard output.

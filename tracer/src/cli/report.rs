@@ -6,13 +6,10 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use tracer::{
     flows::group::Per,
-    report::{
-        Format,
-        flows::{Recording, Report, write},
-    },
+    report::flows::{Format, Recording, Report, write},
 };
 
 use super::output;
@@ -35,7 +32,15 @@ pub struct Options {
 
 /// Runs the verb.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let report = Report::new(&load(&options.file)?, options.per);
+    output::check(options.format, options.output.as_deref())?;
+    let recording = load(&options.file)?;
+    if options.format.is_of_stacks() && recording.stacks.is_none() {
+        bail!(
+            "{} has no stacks: it was recorded without --stacks, so record again with it",
+            options.file.display()
+        );
+    }
+    let report = Report::new(&recording, options.per);
     let output = options.output.as_deref().map(output::create).transpose()?;
     output::print(output, |style, out| write(options.format, &report, style, out))?;
     Ok(ExitCode::SUCCESS)

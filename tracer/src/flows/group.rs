@@ -64,7 +64,7 @@ pub fn fold(ledger: Ledger) -> Ledger {
     folded
 }
 
-fn coarse(flow: &Flow, per: Per) -> Flow {
+pub(super) fn coarse(flow: &Flow, per: Per) -> Flow {
     let Flow { process, source, destination } = flow;
     let process = match per {
         Per::Process | Per::Connection => process.clone(),

@@ -14,6 +14,7 @@ pub mod link;
 #[cfg(test)]
 mod properties;
 pub mod spread;
+pub mod stacks;
 mod traffic;
 pub mod verdict;
 

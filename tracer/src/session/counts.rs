@@ -22,11 +22,7 @@ impl Counts {
 
     /// Adds one key with its value on each CPU.
     pub fn add<'a>(&mut self, key: Key, values: impl Iterator<Item = &'a Tally>) {
-        let total = values.fold(Tally::default(), |total, value| Tally {
-            bytes: total.bytes + value.bytes,
-            calls: total.calls + value.calls,
-        });
-        self.entries.push((key, total));
+        self.entries.push((key, total(values)));
     }
 
     /// The counters of each flow.
@@ -44,14 +40,24 @@ impl Counts {
         self.entries
             .iter()
             .copied()
-            .filter(move |(key, _)| key.event == event as u16 && key.role == role)
+            .filter(move |(key, _)| key.event == event as u8 && key.role == role)
     }
 
     /// Their sum.
     pub fn total(&self, event: Event, role: u8) -> Tally {
-        self.of(event, role).fold(Tally::default(), |total, (_, tally)| Tally {
-            bytes: total.bytes + tally.bytes,
-            calls: total.calls + tally.calls,
-        })
+        sum(self.of(event, role))
     }
+}
+
+/// The sum of some.
+pub fn total<'a>(values: impl Iterator<Item = &'a Tally>) -> Tally {
+    values.fold(Tally::default(), |total, value| Tally {
+        bytes: total.bytes + value.bytes,
+        calls: total.calls + value.calls,
+    })
+}
+
+/// The sum of counters, whatever their keys.
+pub fn sum(entries: impl Iterator<Item = (Key, Tally)>) -> Tally {
+    entries.fold(Tally::default(), |sum, (_, tally)| total([sum, tally].iter()))
 }

@@ -4,18 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aya::maps::{Array, HashMap, PerCpuHashMap};
 use tracer_common::{
-    Event, Flow, Key, ROLE_SENDER, Tally, Task, call,
+    Event, Flow, Key, ROLE_SENDER, Stacks, Tally, Task, call,
     flow::{Object, Process},
     window,
 };
 
 use super::{
-    Counts, Session, SessionError, map_error,
-    movements::{on_bus, seen, sum, syscall_name},
+    Counts, Session, SessionError,
+    counts::total,
+    map_error,
+    movements::{copy_of, on_bus, seen, sum, syscall_name},
+    stacks::Sample,
 };
 use crate::{
-    flows::Traffic,
-    ledger::{Side, merge},
+    flows::{Traffic, stacks::Seen},
+    ledger::{Mover, Side, merge},
     witness::Plan,
 };
 
@@ -75,20 +78,32 @@ impl Session {
         self.clear::<u32, Task>("TASKS")
     }
 
-    /// Takes what was counted since the last time; counting goes on.
-    pub fn drain(&mut self) -> Result<Counts, SessionError> {
+    /// Takes what was counted since the last time; counting goes on. With stacks, also where.
+    pub fn drain(&mut self) -> Result<(Counts, Vec<Sample>), SessionError> {
         let epoch = self.next_epoch()?;
+        let counters = self.take(epoch)?;
+        let samples = self.samples(epoch, &counters)?;
         let mut counts = Counts::new(self.verify);
+        for (key, tally) in without_stacks(&counters) {
+            counts.add(key, [tally].iter());
+        }
+        counts.lost = self.newly_lost()?;
+        Ok((counts, samples))
+    }
+
+    /// The counters of an epoch that is over, with their sums over the CPUs.
+    fn take(&mut self, epoch: u32) -> Result<Vec<(Key, Tally)>, SessionError> {
         let mut map = self.map::<PerCpuHashMap<_, Key, Tally>>("COUNTS")?;
-        let keys: Vec<Key> = map.keys().flatten().filter(|key| key.epoch == epoch).collect();
+        let keys = map.keys().flatten().filter(|key| u32::from(key.epoch) == epoch);
+        let keys: Vec<Key> = keys.collect();
+        let mut counters = Vec::with_capacity(keys.len());
         for key in keys {
             // A key can come twice while others are added.
             let Ok(values) = map.get(&key, 0) else { continue };
-            counts.add(key, values.iter());
+            counters.push((key, total(values.iter())));
             map.remove(&key).map_err(|error| map_error("COUNTS", error))?;
         }
-        counts.lost = self.newly_lost()?;
-        Ok(counts)
+        Ok(counters)
     }
 
     /// Has everything from now on counted in the other epoch, and answers the one that is over.
@@ -110,6 +125,16 @@ impl Session {
         let objects = objects.filter_map(|id| Some((id, map.get(&id, 0).ok()?))).collect();
         Ok((processes, objects))
     }
+}
+
+/// The counters, whatever the stacks.
+fn without_stacks(counters: &[(Key, Tally)]) -> BTreeMap<Key, Tally> {
+    let mut sums: BTreeMap<Key, Tally> = BTreeMap::new();
+    for (key, tally) in counters {
+        let sum = sums.entry(Key { stacks: Stacks::NONE, ..*key }).or_default();
+        *sum = total([*sum, *tally].iter());
+    }
+    sums
 }
 
 /// What was counted for one flow, as its traffic.
@@ -140,6 +165,15 @@ pub fn observe(counts: &Counts, plan: &Plan) -> Traffic {
     traffic.linked_bytes = of_kind(call::LINKED);
     traffic.tls_bytes = of_kind(call::TLS);
     traffic
+}
+
+/// What was counted under a key with a stack, if it is one of those that stacks are taken for.
+pub fn sighting(key: &Key, plan: &Plan) -> Option<Seen> {
+    if key.event == Event::Syscall as u8 {
+        return Some(Seen::Call(syscall_name(key.detail)));
+    }
+    let ((from, to, by), routine) = copy_of(key, plan)?;
+    (by == Mover::Cpu).then(|| Seen::Copy { from, to, routine: routine.to_owned() })
 }
 
 /// Waits until every program that runs now is done: they run under RCU.

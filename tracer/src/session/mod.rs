@@ -8,6 +8,8 @@ pub mod flows;
 mod misses;
 mod movements;
 pub mod names;
+pub mod stacks;
+pub mod symbols;
 pub mod trial;
 
 use std::{
@@ -26,7 +28,7 @@ use aya::{
     },
 };
 use tracer_common::{
-    Key, NO_ITERATOR, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, window,
+    Key, NO_ITERATOR, Options, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, stack, window,
 };
 
 pub use counts::Counts;
@@ -92,6 +94,7 @@ pub struct Session {
     /// Kprobes at call sites, and hardware breakpoints.
     events: Vec<OwnedFd>,
     verify: bool,
+    options: Options,
     /// Lost events that were reported already.
     lost: u64,
     /// How many processes were given an id here.
@@ -104,8 +107,27 @@ pub enum Purpose {
     /// Windows that the traced processes open and close themselves.
     Window,
     /// Flows of any program.
-    Flows,
+    Flows {
+        /// Take stacks of the copies.
+        stacks: bool,
+    },
 }
+
+impl Purpose {
+    fn options(self, plan: &Plan) -> Options {
+        match self {
+            Self::Flows { stacks: true } if plan.sites.is_empty() => {
+                Options { stacks: stack::AT_CALLS }
+            }
+            Self::Flows { stacks: true } => Options { stacks: stack::AT_COPIES },
+            _ => Options { stacks: stack::NEVER },
+        }
+    }
+}
+
+/// How much room the maps need for stacks, in entries, and in bytes for what programs mapped.
+const ROOM_FOR_STACKS: &[(&str, u32)] =
+    &[("STACKS_EVEN", stack::MOST), ("STACKS_ODD", stack::MOST), ("MODULES", 1 << 20)];
 
 /// How much room the maps need for [`Purpose::Flows`], in entries.
 const ROOM: &[(&str, u32)] = &[
@@ -123,16 +145,19 @@ const ROOM: &[(&str, u32)] = &[
 impl Session {
     /// Loads the programs a plan names and attaches them; with `verify`, hardware breakpoints too.
     pub fn start(plan: Plan, purpose: Purpose, verify: bool) -> Result<Self, SessionError> {
+        let options = purpose.options(&plan);
         let mut loader = EbpfLoader::new();
         loader.override_global("LAYOUT", &plan.layout, true);
-        if purpose == Purpose::Flows {
-            for (map, entries) in ROOM {
-                loader.map_max_entries(map, *entries);
-            }
+        loader.override_global("OPTIONS", &options, true);
+        let flows = if purpose == Purpose::Window { &[][..] } else { ROOM };
+        let stacks = if takes_stacks(&options) { ROOM_FOR_STACKS } else { &[] };
+        for (map, entries) in flows.iter().chain(stacks) {
+            loader.map_max_entries(map, *entries);
         }
         let ebpf = loader.load(PROGRAMS)?;
         let start = Instant::now();
-        let mut session = Self { ebpf, plan, events: Vec::new(), verify, lost: 0, followed: 0 };
+        let mut session =
+            Self { ebpf, plan, events: Vec::new(), verify, options, lost: 0, followed: 0 };
         session.tell_sites()?;
         session.attach_sites()?;
         session.attach_functions()?;
@@ -346,7 +371,7 @@ impl Session {
     /// Last, so that a window never opens before everything else is attached.
     fn attach_tracepoints(&mut self, purpose: Purpose) -> Result<(), SessionError> {
         let needed = |witness: &&TracepointWitness| {
-            purpose == Purpose::Flows || witness.need != Need::ForFlows
+            purpose != Purpose::Window || witness.need != Need::ForFlows
         };
         for witness in self.plan.tracepoints.iter().copied().filter(needed) {
             let program: &mut RawTracePoint = Self::program(&mut self.ebpf, witness.name)?;
@@ -369,6 +394,10 @@ impl Drop for Session {
             drop(event.lock().unwrap_or_else(|error| error.into_inner()).take());
         });
     }
+}
+
+fn takes_stacks(options: &Options) -> bool {
+    options.stacks != stack::NEVER
 }
 
 fn attach_function(

@@ -7,6 +7,7 @@ use tracer_common::{
 };
 use workloads::Route;
 
+pub(super) use super::counts::sum;
 use super::{Counts, derived};
 use crate::{
     ledger::{Movement, Mover, Observation, Place, Provenance, Side, ZeroCopy, merge},
@@ -134,13 +135,6 @@ pub(super) fn measured(
 /// A sum over packets given to devices on a bus; a virtual device moves nothing by DMA.
 pub(super) fn on_bus(counts: &Counts, event: Event, role: u8) -> Tally {
     sum(counts.of(event, role).filter(|(key, _)| key.kind == 1))
-}
-
-pub(super) fn sum(entries: impl Iterator<Item = (Key, Tally)>) -> Tally {
-    entries.fold(Tally::default(), |total, (_, tally)| Tally {
-        bytes: total.bytes + tally.bytes,
-        calls: total.calls + tally.calls,
-    })
 }
 
 fn in_every_tier(counts: &Counts, side: Side) -> Vec<Movement> {
@@ -347,12 +341,26 @@ fn way_of(site: &CallSite, key: Key, plan: &Plan) -> Option<Way> {
     Some(if site.routine.from_iterator { (other, place, by) } else { (place, other, by) })
 }
 
+/// Which way the bytes of one counter of copies went, and what copied them. Nothing of copies that
+/// are in no ledger, such as those of packets that were sent before.
+pub(super) fn copy_of(key: &Key, plan: &Plan) -> Option<(Way, &'static str)> {
+    if key.event == Event::CopySite as u8 {
+        let site = plan.sites.iter().find(|site| site.address == key.address)?;
+        return Some((way_of(site, *key, plan)?, site.routine.name));
+    }
+    if key.event == Event::PacketCopy as u8 && key.kind == 0 {
+        let witness = FUNCTIONS.iter().find(|witness| witness.function as u32 == key.detail)?;
+        return Some((witness.movement, symbol_of(plan, witness.function)));
+    }
+    (key.event == Event::SkbToUser as u8).then_some((RECEIVED, "skb_copy_datagram_iter"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
-    use tracer_common::Flow;
+    use tracer_common::{Flow, Stacks};
 
     use crate::{kernel::Facts, witness::Tier};
 
@@ -390,13 +398,14 @@ mod tests {
 
     fn key(event: Event, kind: u8, detail: u32, address: u64) -> Key {
         Key {
-            event: event as u16,
+            event: event as u8,
             role: ROLE_SENDER,
             kind,
             detail,
             address,
             flow: Flow::NONE,
             epoch: 0,
+            stacks: Stacks::NONE,
         }
     }
 

@@ -110,7 +110,13 @@ impl Names {
         }
     }
 
-    fn object(&mut self, id: u32) -> Endpoint {
+    /// The id that users know a process by.
+    pub fn pid(&self, process: u32) -> Option<u32> {
+        self.processes.get(&process).and_then(|process| process.it.pid)
+    }
+
+    /// An object by its name.
+    pub fn object(&mut self, id: u32) -> Endpoint {
         if is_no_object(id) {
             return Endpoint::memory();
         }

@@ -125,6 +125,11 @@ pub const ROWS: &[Row] = &[
     field(&["signal_struct.live"], |l| &mut l.signal_live),
     field(&["vm_area_struct.vm_file"], |l| &mut l.area_file),
     field(&["vm_area_struct.vm_flags"], |l| &mut l.area_flags),
+    field(&["vm_area_struct.vm_start"], |l| &mut l.area_start),
+    field(&["vm_area_struct.vm_end"], |l| &mut l.area_end),
+    field(&["vm_area_struct.vm_pgoff"], |l| &mut l.area_offset),
+    field(&["task_struct.mm"], |l| &mut l.task_memory),
+    field(&["mm_struct.start_code"], |l| &mut l.memory_code),
 ];
 
 /// What of [`ROWS`] this kernel's BTF cannot answer.

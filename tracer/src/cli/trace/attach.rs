@@ -49,7 +49,7 @@ fn add(
     let followed = recorder.session().followed()?;
     for pid in &found {
         if !known.contains(pid) && !followed.contains(pid) {
-            recorder.session().follow(*pid, Start::Now)?;
+            recorder.follow(*pid, Start::Now)?;
         }
     }
     *known = found;

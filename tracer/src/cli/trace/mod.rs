@@ -5,6 +5,7 @@ mod live;
 mod recorder;
 mod run;
 mod spawn;
+mod stacks;
 mod target;
 
 use std::{
@@ -16,10 +17,7 @@ use std::{
 use anyhow::Context;
 use tracer::{
     flows::group::Per,
-    report::{
-        Format,
-        flows::{Recording, Report},
-    },
+    report::flows::{Format, Recording, Report},
 };
 
 use super::{
@@ -44,6 +42,9 @@ pub struct Options {
     /// Print a report every so often, such as 10s or 500ms, besides the one at the end
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub interval: Option<Duration>,
+    /// Take the kernel's and the program's stack of every CPU copy, and say who copies
+    #[arg(long)]
+    stacks: bool,
     /// Check every CPU copy against hardware breakpoints on the copy routines
     #[arg(long)]
     pub verify: bool,
@@ -66,6 +67,12 @@ pub struct Options {
     pub quiet: bool,
 }
 
+impl Options {
+    fn takes_stacks(&self) -> bool {
+        self.stacks || self.format.is_of_stacks()
+    }
+}
+
 /// Files that are opened before anything is traced.
 struct Files {
     output: Option<File>,
@@ -74,6 +81,7 @@ struct Files {
 
 impl Files {
     fn create(options: &Options) -> anyhow::Result<Self> {
+        output::check(options.format, options.output.as_deref())?;
         Ok(Self {
             output: options.output.as_deref().map(output::create).transpose()?,
             record: options.record.as_deref().map(output::create).transpose()?,

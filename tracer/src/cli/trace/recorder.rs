@@ -5,11 +5,16 @@ use std::time::Instant;
 use tracer::{
     flows::{self, Ledger, derive::Witnesses},
     report::flows::{Environment, Recording},
-    session::{Purpose, Session, flows::observe, names::Names},
+    session::{
+        Purpose, Session,
+        flows::{Start, observe},
+        names::Names,
+    },
     witness::Plan,
 };
+use tracer_common::{Flow, flow::MEMORY, stack::Module};
 
-use super::Options;
+use super::{Options, stacks::StackRecorder};
 use crate::cli::kernel::{Kernel, location};
 
 /// Flows that are kept apart; beyond them connections and processes of one name become one.
@@ -20,6 +25,8 @@ pub struct Recorder {
     session: Session,
     names: Names,
     ledger: Ledger,
+    /// Where copies are made, if that is asked for.
+    stacks: Option<StackRecorder>,
     environment: Environment,
     witnesses: Witnesses,
     started: Instant,
@@ -39,7 +46,8 @@ impl Recorder {
             tier: plan.tier,
         };
         let witnesses = witnesses(&plan);
-        let mut session = Session::start(plan, Purpose::Flows, options.verify)?;
+        let purpose = Purpose::Flows { stacks: options.takes_stacks() };
+        let mut session = Session::start(plan, purpose, options.verify)?;
         if verbose {
             session.log()?;
         }
@@ -47,6 +55,7 @@ impl Recorder {
             session,
             names: Names::new(),
             ledger: Ledger::new(),
+            stacks: options.takes_stacks().then(StackRecorder::default),
             environment,
             witnesses,
             started: Instant::now(),
@@ -60,17 +69,32 @@ impl Recorder {
         &mut self.session
     }
 
+    /// Traces a process and all its children.
+    pub fn follow(&mut self, pid: u32, start: Start) -> anyhow::Result<()> {
+        let process = self.session.follow(pid, start)?;
+        if let (Some(stacks), Start::Now) = (&mut self.stacks, start) {
+            stacks.attached(process, pid);
+        }
+        Ok(())
+    }
+
     /// Takes what was counted since the last time.
     pub fn tick(&mut self) -> anyhow::Result<()> {
-        let counts = self.session.drain()?;
+        let (counts, samples) = self.session.drain()?;
+        let modules = self.session.modules()?;
         self.lost += counts.lost;
         let by_flow = counts.by_flow();
-        let unknown = self.names.unknown(by_flow.keys().copied());
+        let seen = by_flow.keys().copied().chain(modules.iter().map(as_flow));
+        let unknown = self.names.unknown(seen);
         let (processes, objects) = self.session.describe(&unknown)?;
         self.names.learn(processes, objects);
         for (flow, counts) in by_flow {
             let traffic = observe(&counts, self.session.plan());
             flows::add(&mut self.ledger, self.names.flow(flow), &traffic);
+        }
+        if let Some(stacks) = &mut self.stacks {
+            stacks.learn(&modules, &mut self.names);
+            stacks.add(samples, &mut self.names, self.session.plan());
         }
         if self.ledger.len() > MOST_FLOWS {
             self.fold();
@@ -100,8 +124,16 @@ impl Recorder {
             Recording::new(environment, target.to_owned(), duration, ledger, self.witnesses);
         recording.lost_events = self.lost;
         recording.warnings = self.warnings.clone();
+        recording.stacks = self.stacks.as_ref().map(|stacks| stacks.stacks().clone());
+        recording.warnings.extend(self.stacks.as_ref().and_then(StackRecorder::warning));
         recording
     }
+}
+
+/// The file of a module is looked up as a source is.
+fn as_flow(module: &Module) -> Flow {
+    let source = if module.end == 0 { MEMORY } else { module.origin };
+    Flow { process: module.process, source, destination: MEMORY }
 }
 
 fn witnesses(plan: &Plan) -> Witnesses {

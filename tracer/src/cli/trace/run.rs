@@ -39,7 +39,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     let ended = runtime.block_on(async {
         let mut recorder = Recorder::start(&options.common, verbose)?;
         let waiting = spawn::spawn(&options.command, user.as_ref())?;
-        recorder.session().follow(waiting.pid, Start::AtExec)?;
+        recorder.follow(waiting.pid, Start::AtExec)?;
         let child = match waiting.go(&options.command[0]) {
             Ok(child) => child,
             Err(failure) => return Ok(Err(failure)),

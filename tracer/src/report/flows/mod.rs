@@ -2,20 +2,48 @@
 
 mod csv;
 pub mod diff;
+mod folded;
 mod markdown;
 mod model;
+mod pprof;
+mod stack_table;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use model::{
-    Cost, End, Environment, FlowRow, Owner, Ratios, Recording, Report, Role, SCHEMA, Total,
-    Unattributed,
+    Cost, End, Environment, FlowRow, Owner, Ratios, Recording, Report, Role, SCHEMA, StackRow,
+    Total, Unattributed,
 };
 
 use std::io;
 
-use super::{Format, Style};
+use super::Style;
+
+/// The form of a report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A table for the terminal, and a verdict for each flow
+    #[default]
+    Table,
+    /// One JSON document; `copytrace schema flows` prints its schema
+    Json,
+    /// A table for a document
+    Markdown,
+    /// One line for each flow
+    Csv,
+    /// Stacks of the CPU copies with their bytes, for flame graphs
+    Folded,
+    /// Stacks of the CPU copies for pprof and what reads its format; binary
+    Pprof,
+}
+
+impl Format {
+    /// Whether it shows nothing but stacks.
+    pub fn is_of_stacks(self) -> bool {
+        matches!(self, Self::Folded | Self::Pprof)
+    }
+}
 
 /// Writes a report. Only the table looks at the style.
 pub fn write(
@@ -29,5 +57,7 @@ pub fn write(
         Format::Json => super::json::write(report, out),
         Format::Markdown => markdown::write(report, out),
         Format::Csv => csv::write(report, out),
+        Format::Folded => folded::write(report, out),
+        Format::Pprof => pprof::write(report, out),
     }
 }

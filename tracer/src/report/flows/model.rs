@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     flows::{
         self, Flow, Kind, Ledger, Traffic,
-        derive::Witnesses,
+        derive::{Witnesses, derive},
         group::{self, Per, Row},
+        stacks::{Copies, Frame, Stacks},
         verdict::{Verdict, switches_a_mib, verdict},
     },
-    ledger::{Mover, Provenance, ratio},
+    ledger::{Mover, Place, Provenance, ratio},
     report::{MovementRow, Where},
     witness::Tier,
 };
@@ -42,6 +43,9 @@ pub struct Report {
     pub unattributed: Unattributed,
     /// The flows, the busiest first.
     pub flows: Vec<FlowRow>,
+    /// Where the CPU copies were made, the most bytes first; absent if no stacks were taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stacks: Option<Vec<StackRow>>,
 }
 
 /// Where and how it was measured.
@@ -120,6 +124,29 @@ pub struct FlowRow {
     pub movements: Vec<MovementRow>,
 }
 
+/// Copies by the CPU that were made at one place.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct StackRow {
+    /// Whose.
+    pub process: Owner,
+    /// From where.
+    pub from: Place,
+    /// To where.
+    pub to: Place,
+    /// `derived` if the stack is the call's, whose copies were not seen.
+    pub provenance: Provenance,
+    /// The kernel's routine that copied, or the system call; empty if no stack was seen.
+    pub routine: String,
+    /// Bytes copied.
+    pub bytes: u64,
+    /// How often; 0 of what is derived.
+    pub calls: u64,
+    /// Functions of the kernel, the innermost first.
+    pub kernel: Vec<Frame>,
+    /// Functions of the program, likewise.
+    pub user: Vec<Frame>,
+}
+
 /// An end of a flow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct End {
@@ -193,6 +220,9 @@ pub struct Recording {
     pub ledger: Ledger,
     /// What the witnesses saw.
     pub witnesses: Witnesses,
+    /// Where copies were made, or the calls that make them; nothing if no stacks were taken.
+    #[serde(default, with = "optional_pairs")]
+    pub stacks: Option<Stacks>,
 }
 
 /// JSON has no maps with keys that are not strings.
@@ -210,6 +240,27 @@ mod pairs {
     }
 }
 
+mod optional_pairs {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::flows::stacks::{Sighting, Stacks, Weight};
+
+    pub fn serialize<S: Serializer>(
+        stacks: &Option<Stacks>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let pairs = stacks.as_ref().map(|stacks| stacks.iter().collect::<Vec<_>>());
+        pairs.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Stacks>, D::Error> {
+        let pairs = Option::<Vec<(Sighting, Weight)>>::deserialize(deserializer)?;
+        Ok(pairs.map(|pairs| pairs.into_iter().collect()))
+    }
+}
+
 impl Recording {
     /// Of what was measured.
     pub fn new(
@@ -219,9 +270,26 @@ impl Recording {
         ledger: Ledger,
         witnesses: Witnesses,
     ) -> Self {
-        let (lost_events, warnings) = (0, Vec::new());
-        let format = RECORDING.to_owned();
-        Self { format, environment, target, duration_ns, lost_events, warnings, ledger, witnesses }
+        Self {
+            format: RECORDING.to_owned(),
+            environment,
+            target,
+            duration_ns,
+            lost_events: 0,
+            warnings: Vec::new(),
+            ledger,
+            witnesses,
+            stacks: None,
+        }
+    }
+
+    /// Where the CPU copies were made, if stacks were taken.
+    fn copies_at_stacks(&self) -> Option<Vec<StackRow>> {
+        let stacks = self.stacks.as_ref()?;
+        let mut ledger = self.ledger.clone();
+        derive(&mut ledger, self.witnesses);
+        let copies = flows::stacks::settle(stacks, &ledger);
+        Some(copies.into_iter().map(StackRow::new).collect())
     }
 
     /// Reads what [`Serialize`] wrote; the error says in one line what is wrong with it.
@@ -268,6 +336,24 @@ impl Report {
                 events: rest.movements.iter().map(|movement| movement.calls).sum(),
             },
             flows: group::group(&ledger, per).iter().map(FlowRow::new).collect(),
+            stacks: recording.copies_at_stacks(),
+        }
+    }
+}
+
+impl StackRow {
+    fn new(copies: Copies) -> Self {
+        let Copies { process, from, to, provenance, routine, stack, bytes, calls } = copies;
+        Self {
+            process: Owner { pid: process.pid, comm: process.name },
+            from,
+            to,
+            provenance,
+            routine,
+            bytes,
+            calls,
+            kernel: stack.kernel,
+            user: stack.user,
         }
     }
 }

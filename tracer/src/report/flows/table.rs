@@ -4,7 +4,7 @@ use std::io;
 
 use comfy_table::{Cell, CellAlignment, Table};
 
-use super::{End, FlowRow, Report};
+use super::{End, FlowRow, Report, stack_table};
 use crate::{
     flows::Kind,
     ledger::Provenance,
@@ -49,6 +49,7 @@ pub(super) fn write(report: &Report, style: &Style, out: &mut dyn io::Write) -> 
         paragraph(out, style, Lead::plain(" "), &units(report), |text| style.dim(text))?;
         writeln!(out)?;
         verdicts(report, style, out)?;
+        stack_table::write(report, style, out)?;
     }
     setting(report, style, out)
 }

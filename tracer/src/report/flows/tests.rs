@@ -3,7 +3,7 @@
 use super::{
     Environment, Recording, Report,
     diff::{Diff, write_json, write_table},
-    write,
+    pprof, write,
 };
 use crate::{
     flows::Endpoint,
@@ -11,10 +11,11 @@ use crate::{
         Calls, Ledger, Traffic,
         derive::Witnesses,
         group::Per,
+        stacks::{Frame, Seen, Stack, Stacks, Weight, add},
         tests::{cpu_copy, file, flow, late, tcp},
     },
     ledger::{Movement, Mover, Place},
-    report::{Format, Style, Where, write_schema},
+    report::{Style, Where, flows::Format, write_schema},
     witness::Tier,
 };
 
@@ -67,10 +68,93 @@ fn passed_on() -> Recording {
 }
 
 fn written(format: Format) -> String {
-    let report = Report::new(&copied(), Per::Path);
+    String::from_utf8(bytes(&copied(), format)).unwrap()
+}
+
+fn bytes(recording: &Recording, format: Format) -> Vec<u8> {
+    let report = Report::new(recording, Per::Path);
     let mut out = Vec::new();
     write(format, &report, &Style { color: false, width: 100 }, &mut out).unwrap();
-    String::from_utf8(out).unwrap()
+    out
+}
+
+/// The same, with the stacks of half of what it read, and of all that it wrote.
+fn at_stacks() -> Recording {
+    let frames = |names: &[&str], module: &str| -> Vec<Frame> {
+        let frame = |name: &&str| Frame { function: (*name).into(), module: module.into() };
+        names.iter().map(frame).collect()
+    };
+    let entry = ["vfs_read", "do_syscall_64", "entry_SYSCALL_64_after_hwframe"];
+    let read = Stack {
+        kernel: [frames(&["filemap_read"], "kernel"), frames(&entry, "kernel")].concat(),
+        user: frames(&["read", "serve; all"], "/usr/bin/server"),
+    };
+    let write = Stack { kernel: frames(&["tcp_sendmsg_locked"], "kernel"), user: Vec::new() };
+    let mut stacks = Stacks::new();
+    let mut seen = |flow, from, to, routine: &str, stack, bytes| {
+        let seen = Seen::Copy { from, to, routine: routine.into() };
+        add(&mut stacks, &flow, seen, stack, Weight { bytes, calls: 512 });
+    };
+    let reading = flow(file("/srv/big"), Endpoint::memory());
+    let writing = flow(file("/srv/big"), tcp(4711));
+    seen(reading, Place::PageCache, Place::User, "copy_folio_to_iter", read, BYTES / 2);
+    seen(writing, Place::User, Place::Socket, "_copy_from_iter", write, BYTES);
+    let mut recording = copied();
+    recording.stacks = Some(stacks);
+    recording
+}
+
+#[test]
+fn stacks_in_a_table() {
+    let table = String::from_utf8(bytes(&at_stacks(), Format::Table)).unwrap();
+    insta::assert_snapshot!(table.split_once("Who copies").unwrap().1);
+}
+
+#[test]
+fn stacks_folded() {
+    insta::assert_snapshot!(String::from_utf8(bytes(&at_stacks(), Format::Folded)).unwrap());
+}
+
+#[test]
+fn stacks_for_pprof() {
+    let samples = pprof::read(&bytes(&at_stacks(), Format::Pprof));
+    let expected = [
+        (vec!["_copy_from_iter", "tcp_sendmsg_locked"], vec![BYTES as i64, 512]),
+        (
+            vec![
+                "copy_folio_to_iter",
+                "filemap_read",
+                "vfs_read",
+                "do_syscall_64",
+                "entry_SYSCALL_64_after_hwframe",
+                "read",
+                "serve; all",
+            ],
+            vec![BYTES as i64 / 2, 512],
+        ),
+        (vec!["[no stack]"], vec![BYTES as i64 / 2, 0]),
+    ];
+    let expected =
+        expected.map(|(names, values)| (names.into_iter().map(String::from).collect(), values));
+    assert_eq!(samples, expected);
+}
+
+#[test]
+fn stacks_add_up_to_the_copies_and_survive_the_file() {
+    let text = serde_json::to_vec(&at_stacks()).unwrap();
+    assert_eq!(Recording::parse(&text), Ok(at_stacks()));
+    let document = bytes(&at_stacks(), Format::Json);
+    let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
+    is_as_its_schema_says(&document);
+    let stacks = document["stacks"].as_array().unwrap();
+    let copied: u64 = stacks.iter().map(|stack| stack["bytes"].as_u64().unwrap()).sum();
+    assert_eq!(document["total"]["cpu_copied_bytes"], copied);
+}
+
+fn is_as_its_schema_says(document: &serde_json::Value) {
+    let mut schema = Vec::new();
+    write_schema::<Report>(&mut schema).unwrap();
+    jsonschema::validate(&serde_json::from_slice(&schema).unwrap(), document).unwrap();
 }
 
 #[test]
@@ -91,10 +175,7 @@ fn the_csv() {
 #[test]
 fn the_json_is_as_its_schema_says_and_adds_up() {
     let document: serde_json::Value = serde_json::from_str(&written(Format::Json)).unwrap();
-    let mut schema = Vec::new();
-    write_schema::<Report>(&mut schema).unwrap();
-    let schema = serde_json::from_slice(&schema).unwrap();
-    jsonschema::validate(&schema, &document).unwrap();
+    is_as_its_schema_says(&document);
     assert_eq!(document["schema"], "copytrace/flows/1");
     let flow = &document["flows"][0];
     assert_eq!(flow["source"]["kind"], "file");

@@ -1,0 +1,88 @@
+//! Stacks by the names of their functions, while these can still be found out.
+
+use std::path::PathBuf;
+
+use tracer::{
+    flows::stacks::{Stack, Stacks, Weight, add, without_programs},
+    session::{
+        flows::sighting,
+        names::Names,
+        stacks::Sample,
+        symbols::{Code, Symbols},
+    },
+    witness::Plan,
+};
+use tracer_common::stack::Module;
+
+/// Stacks that are kept apart; beyond them the programs' functions are given up.
+const MOST: usize = 50_000;
+
+/// Everything that was seen at a stack so far.
+#[derive(Default)]
+pub struct StackRecorder {
+    symbols: Symbols,
+    stacks: Stacks,
+    /// Whether programs' functions were given up.
+    folded: bool,
+}
+
+impl StackRecorder {
+    /// A process that runs already.
+    pub fn attached(&mut self, process: u32, pid: u32) {
+        self.symbols.read(process, pid);
+    }
+
+    /// What processes mapped; their files are known by name.
+    pub fn learn(&mut self, modules: &[Module], names: &mut Names) {
+        for Module { process, origin, start, end, offset } in modules {
+            if *end == 0 {
+                self.symbols.forked(*process, *origin);
+            } else {
+                let path = reachable(names.object(*origin).name, names.pid(*process));
+                let (start, end, offset) = (*start, *end, *offset);
+                self.symbols.mapped(*process, Code { start, end, offset, path });
+            }
+        }
+    }
+
+    /// Adds what was seen since the last time.
+    pub fn add(&mut self, samples: Vec<Sample>, names: &mut Names, plan: &Plan) {
+        for Sample { key, tally, kernel, user } in samples {
+            let Some(seen) = sighting(&key, plan) else { continue };
+            let flow = names.flow(key.flow);
+            let stack = Stack {
+                kernel: self.symbols.kernel(&kernel),
+                user: self.symbols.program(key.flow.process, flow.process.pid, &user),
+            };
+            let weight = Weight { bytes: tally.bytes, calls: tally.calls };
+            add(&mut self.stacks, &flow, seen, stack, weight);
+        }
+        if self.stacks.len() > MOST {
+            self.stacks = without_programs(std::mem::take(&mut self.stacks));
+            self.folded = true;
+        }
+    }
+
+    /// All until now.
+    pub fn stacks(&self) -> &Stacks {
+        &self.stacks
+    }
+
+    /// What to know before trusting them.
+    pub fn warning(&self) -> Option<String> {
+        self.folded.then(|| {
+            "more stacks than can be kept apart: those of the programs were given up".to_owned()
+        })
+    }
+}
+
+/// A path from here. That of a file system which is not mounted here, such as another mount
+/// namespace's, begins at the root of the process while it lives.
+fn reachable(path: String, pid: Option<u32>) -> PathBuf {
+    match pid {
+        Some(pid) if !path.starts_with('/') => {
+            PathBuf::from(format!("/proc/{pid}/root")).join(path)
+        }
+        _ => path.into(),
+    }
+}

@@ -1,0 +1,236 @@
+//! Names of the addresses on stacks: the kernel's by its symbol table, a program's by the files its
+//! machine code was mapped from, also when it is gone.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use blazesym::{
+    Pid,
+    symbolize::{
+        Input, Symbolized, Symbolizer,
+        source::{Elf, Kernel, Process, Source},
+    },
+};
+
+use crate::flows::stacks::Frame;
+
+/// Machine code of a process: from which file, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// First address in the process's memory.
+    pub start: u64,
+    /// The address after the last.
+    pub end: u64,
+    /// Where in the file the first one is, in bytes.
+    pub offset: u64,
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// Functions by address, as far as they are known.
+pub struct Symbols {
+    symbolizer: Symbolizer,
+    kernel: HashMap<u64, Frame>,
+    /// By file and place in it.
+    files: HashMap<(PathBuf, u64), Frame>,
+    /// By process and address: machine code of no file, such as a compiler makes while it runs.
+    made: HashMap<(u32, u64), Frame>,
+    /// By the ids processes have in flows.
+    processes: BTreeMap<u32, Arc<Vec<Code>>>,
+}
+
+/// Processes whose machine code is remembered: beyond them those that came first are forgotten.
+const MOST_PROCESSES: usize = 20_000;
+/// Addresses of each kind that are remembered.
+const MOST_ADDRESSES: usize = 200_000;
+
+const KERNEL: &str = "kernel";
+const UNKNOWN: &str = "[unknown]";
+
+impl Default for Symbols {
+    fn default() -> Self {
+        Self {
+            symbolizer: Symbolizer::builder().enable_code_info(false).build(),
+            kernel: HashMap::new(),
+            files: HashMap::new(),
+            made: HashMap::new(),
+            processes: BTreeMap::new(),
+        }
+    }
+}
+
+impl Symbols {
+    /// Remembers what a process mapped.
+    pub fn mapped(&mut self, process: u32, code: Code) {
+        let known = Arc::make_mut(self.processes.entry(process).or_default());
+        known.retain(|other| other.end <= code.start || code.end <= other.start);
+        known.push(code);
+        while self.processes.len() > MOST_PROCESSES {
+            self.processes.pop_first();
+        }
+    }
+
+    /// A child begins with what its parent has.
+    pub fn forked(&mut self, process: u32, parent: u32) {
+        if let Some(code) = self.processes.get(&parent).cloned() {
+            self.processes.insert(process, code);
+        }
+    }
+
+    /// Reads what a running process has mapped.
+    pub fn read(&mut self, process: u32, pid: u32) {
+        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+        for code in maps.lines().filter_map(code) {
+            self.mapped(process, code);
+        }
+    }
+
+    /// Functions of the kernel, the innermost first.
+    pub fn kernel(&mut self, addresses: &[u64]) -> Vec<Frame> {
+        make_room(&mut self.kernel);
+        let source = Source::Kernel(Kernel { debug_syms: false, ..Kernel::default() });
+        let frames = inside(addresses).map(|address| {
+            let find = || frame(&self.symbolizer, &source, Input::AbsAddr(&[address]), KERNEL);
+            self.kernel.entry(address).or_insert_with(find).clone()
+        });
+        // What calls the probes is not what is looked for.
+        frames.filter(|frame| !is_of_probes(&frame.function)).collect()
+    }
+
+    /// Functions of a program, the innermost first. `pid`: of the process while it lives.
+    pub fn program(&mut self, process: u32, pid: Option<u32>, addresses: &[u64]) -> Vec<Frame> {
+        inside(addresses).map(|address| self.of_program(process, pid, address)).collect()
+    }
+
+    fn of_program(&mut self, process: u32, pid: Option<u32>, address: u64) -> Frame {
+        make_room(&mut self.files);
+        make_room(&mut self.made);
+        let code = self.processes.get(&process).map_or(&[][..], |code| code);
+        let found = code.iter().find(|code| (code.start..code.end).contains(&address));
+        let Some(Code { start, offset, path, .. }) = found else {
+            let find = || made(&self.symbolizer, pid, address);
+            return self.made.entry((process, address)).or_insert_with(find).clone();
+        };
+        let place = address - start + offset;
+        let find = || {
+            let source = Source::Elf(Elf { debug_syms: false, ..Elf::new(path) });
+            let module = path.to_string_lossy();
+            frame(&self.symbolizer, &source, Input::FileOffset(&[place]), &module)
+        };
+        self.files.entry((path.clone(), place)).or_insert_with(find).clone()
+    }
+}
+
+/// Addresses inside the calls: all but the innermost are where a call returns to, which may be the
+/// next function already.
+fn inside(addresses: &[u64]) -> impl Iterator<Item = u64> + '_ {
+    addresses.iter().enumerate().map(|(index, address)| address - u64::from(index > 0))
+}
+
+fn make_room<K, V>(known: &mut HashMap<K, V>) {
+    if known.len() > MOST_ADDRESSES {
+        known.clear();
+    }
+}
+
+fn is_of_probes(function: &str) -> bool {
+    function.starts_with("bpf_") && (function.contains("trampoline") || function.contains("prog_"))
+}
+
+/// The function at one place; in brackets the file if nothing more is known.
+fn frame(symbolizer: &Symbolizer, source: &Source, input: Input<&[u64]>, module: &str) -> Frame {
+    let file = || Path::new(module).file_name().unwrap_or_default().to_string_lossy();
+    let function = name(symbolizer, source, input).unwrap_or_else(|| format!("[{}]", file()));
+    Frame { function, module: module.to_owned() }
+}
+
+fn name(symbolizer: &Symbolizer, source: &Source, input: Input<&[u64]>) -> Option<String> {
+    match symbolizer.symbolize(source, input) {
+        Ok(found) => match found.into_iter().next() {
+            Some(Symbolized::Sym(symbol)) => Some(symbol.name.into_owned()),
+            _ => None,
+        },
+        Err(error) => {
+            log::debug!("no symbols of {source:?}: {error}");
+            None
+        }
+    }
+}
+
+/// A function that is in no file: its compiler may have written it down in `/tmp/perf-PID.map`.
+fn made(symbolizer: &Symbolizer, pid: Option<u32>, address: u64) -> Frame {
+    let found = pid.and_then(|pid| {
+        let process = Process { debug_syms: false, ..Process::new(Pid::from(pid)) };
+        name(symbolizer, &Source::Process(process), Input::AbsAddr(&[address]))
+    });
+    Frame { function: found.unwrap_or_else(|| UNKNOWN.into()), module: String::new() }
+}
+
+/// A line of `/proc/PID/maps`, if it is machine code of a file.
+fn code(line: &str) -> Option<Code> {
+    let (addresses, rest) = line.split_once(' ')?;
+    let (permissions, rest) = rest.split_once(' ')?;
+    let (offset, rest) = rest.split_once(' ')?;
+    let path = rest.splitn(3, ' ').nth(2)?.trim_start();
+    let (start, end) = addresses.split_once('-')?;
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    (permissions.contains('x') && path.starts_with('/')).then_some(Code {
+        start: number(start)?,
+        end: number(end)?,
+        offset: number(offset)?,
+        path: path.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_name_the_files_of_machine_code() {
+        let line = "7f10c0028000-7f10c017d000 r-xp 00026000 fe:00 1970  /usr/lib/lib c.so.6";
+        let path = PathBuf::from("/usr/lib/lib c.so.6");
+        let (start, end, offset) = (0x7f10_c002_8000, 0x7f10_c017_d000, 0x26000);
+        assert_eq!(code(line), Some(Code { start, end, offset, path }));
+        for other in [
+            "7f10c0028000-7f10c017d000 r--p 00026000 fe:00 1970       /usr/lib/libc.so.6",
+            "7ffd2d5f6000-7ffd2d5f8000 r-xp 00000000 00:00 0          [vdso]",
+            "7ffd2d5f6000-7ffd2d5f8000 r-xp 00000000 00:00 0 ",
+            "",
+        ] {
+            assert_eq!(code(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn this_test_finds_itself_by_its_file() {
+        let mut symbols = Symbols::default();
+        symbols.read(7, std::process::id());
+        let address = this_test_finds_itself_by_its_file as fn() as usize as u64;
+        let found = symbols.program(7, None, &[address]);
+        assert!(found[0].function.contains("this_test_finds_itself_by_its_file"), "{found:?}");
+        assert!(found[0].module.contains("tracer"), "{found:?}");
+    }
+
+    #[test]
+    fn what_is_mapped_over_is_gone_and_children_have_it_too() {
+        let mut symbols = Symbols::default();
+        let code =
+            |start, path: &str| Code { start, end: start + 10, offset: 0, path: path.into() };
+        symbols.mapped(1, code(0, "/no/a"));
+        symbols.mapped(1, code(10, "/no/b"));
+        symbols.mapped(1, code(5, "/no/c"));
+        symbols.forked(2, 1);
+        symbols.mapped(2, code(100, "/no/d"));
+        let names = |symbols: &mut Symbols, process| -> Vec<String> {
+            let at = [5, 16, 101].map(|at| symbols.program(process, None, &[at])[0].clone());
+            at.map(|frame| frame.function).into()
+        };
+        assert_eq!(names(&mut symbols, 1), ["[c]", UNKNOWN, UNKNOWN]);
+        assert_eq!(names(&mut symbols, 2), ["[c]", UNKNOWN, "[d]"]);
+    }
+}
