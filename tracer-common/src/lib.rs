@@ -184,6 +184,38 @@ pub struct Tally {
     pub bytes: u64,
     /// How many events.
     pub calls: u64,
+    /// What they cost, if they are data calls.
+    pub spent: Spent,
+}
+
+impl Tally {
+    /// Bytes and events that cost nothing.
+    pub const fn new(bytes: u64, calls: u64) -> Self {
+        Self { bytes, calls, spent: Spent::NONE }
+    }
+
+    /// Adds another one.
+    pub fn add(&mut self, other: &Self) {
+        self.bytes += other.bytes;
+        self.calls += other.calls;
+        self.spent.time += other.spent.time;
+        self.spent.cycles += other.spent.cycles;
+    }
+}
+
+/// What something cost.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Time on CPUs in ns.
+    pub time: u64,
+    /// Cycles of the processor, where they are counted.
+    pub cycles: u64,
+}
+
+impl Spent {
+    /// Nothing.
+    pub const NONE: Self = Self { time: 0, cycles: 0 };
 }
 
 /// State of a traced process's window.
@@ -414,6 +446,8 @@ pub struct Layout {
     pub task_memory: u32,
     /// `mm_struct.start_code`
     pub memory_code: u32,
+    /// `task_struct.pid`
+    pub task_pid: u32,
 }
 
 /// What userspace wants besides the counters of flows.
@@ -422,6 +456,10 @@ pub struct Layout {
 pub struct Options {
     /// One of [`stack::NEVER`], [`stack::AT_COPIES`] and [`stack::AT_CALLS`].
     pub stacks: u32,
+    /// Not 0: measure the time that data calls take on CPUs.
+    pub times: u32,
+    /// Not 0: read the processor's cycles, of which there is a counter for each CPU.
+    pub cycles: u32,
 }
 
 /// A [`Layout`] field this kernel does not have.
@@ -504,6 +542,7 @@ impl Layout {
         area_offset: ABSENT,
         task_memory: ABSENT,
         memory_code: ABSENT,
+        task_pid: ABSENT,
     };
 }
 

@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, PerCpuArray, PerCpuHashMap},
 };
-use tracer_common::{Event, Flow, Key, Socket, Stacks, Tally, Task, window};
+use tracer_common::{Event, Flow, Key, Socket, Spent, Stacks, Tally, Task, window};
 
 use crate::flow;
 
@@ -88,24 +88,21 @@ pub fn key(event: Event, actor: Actor) -> Key {
 /// Adds one event of `bytes`.
 #[inline(always)]
 pub fn add(key: Key, bytes: u64) {
-    tally(key, bytes, 1);
+    tally(key, Tally::new(bytes, 1));
 }
 
-/// Adds bytes to an event that was counted already.
+/// Adds bytes to an event that was counted already, and what it cost.
 #[inline(always)]
-pub fn add_bytes(key: Key, bytes: u64) {
-    tally(key, bytes, 0);
+pub fn add_outcome(key: Key, bytes: u64, spent: Spent) {
+    tally(key, Tally { bytes, calls: 0, spent });
 }
 
 #[inline(always)]
-fn tally(key: Key, bytes: u64, calls: u64) {
+fn tally(key: Key, more: Tally) {
     if let Some(tally) = COUNTS.get_ptr_mut(key) {
         // SAFETY: the map gave the pointer, and no other CPU has this one's entry.
-        unsafe {
-            (*tally).bytes += bytes;
-            (*tally).calls += calls;
-        }
-    } else if COUNTS.insert(key, Tally { bytes, calls }, 0).is_err() {
+        unsafe { (*tally).add(&more) };
+    } else if COUNTS.insert(key, more, 0).is_err() {
         lost();
     }
 }

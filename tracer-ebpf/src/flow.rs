@@ -13,6 +13,7 @@ use tracer_common::{
 };
 
 use crate::{
+    clock::StopWatch,
     kernel::{layout, read, read_user},
     object, socket,
 };
@@ -25,6 +26,7 @@ pub struct Current {
     pub kind: u32,
     /// Where a reading call puts the bytes, or 0.
     pub buffer: u64,
+    pub watch: StopWatch,
 }
 
 /// Data calls that are under way, by thread.
@@ -59,6 +61,21 @@ static LAST_READS: LruHashMap<u32, Reads> = LruHashMap::with_max_entries(1, 0);
 pub fn current() -> Option<Current> {
     // SAFETY: the map's entries are read as a whole, and only their thread writes them.
     unsafe { CURRENT.get(bpf_get_current_pid_tgid()) }.copied()
+}
+
+/// The current thread leaves its CPU, and `next` comes to it.
+#[inline(always)]
+pub fn switched(next: u64) {
+    if let Some(current) = CURRENT.get_ptr_mut(bpf_get_current_pid_tgid()) {
+        // SAFETY: the map gave the pointer, and only its thread's CPU uses it.
+        unsafe { (*current).watch.stop() };
+    }
+    let pid: u32 = read(next, layout!(task_pid)).unwrap_or(0);
+    let tgid: u32 = read(next, layout!(task_tgid)).unwrap_or(0);
+    if let Some(current) = CURRENT.get_ptr_mut(u64::from(tgid) << 32 | u64::from(pid)) {
+        // SAFETY: as above; the thread does not run yet.
+        unsafe { (*current).watch.go_on() };
+    }
 }
 
 /// How a call's memory is described.
@@ -150,7 +167,8 @@ pub fn enter(task: *mut Task, regs: u64, number: u32, zero_copy: bool) -> Option
             flow.destination = destination(arguments[to & 3], role, process)?;
         }
     }
-    let current = Current { flow, kind: u32::from(kind), buffer };
+    let watch = StopWatch::start();
+    let current = Current { flow, kind: u32::from(kind), buffer, watch };
     if CURRENT.insert(bpf_get_current_pid_tgid(), current, 0).is_err() {
         crate::count::lost();
     }

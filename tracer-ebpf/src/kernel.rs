@@ -1,7 +1,7 @@
 //! Reading the kernel's own structures, by the offsets that userspace took from BTF.
 
 use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_user};
-use tracer_common::{Layout, Options};
+use tracer_common::{Layout, Options, stack};
 
 /// Set by userspace before the programs are loaded.
 #[unsafe(no_mangle)]
@@ -9,7 +9,7 @@ static LAYOUT: Layout = Layout::UNKNOWN;
 
 /// Set by userspace, likewise.
 #[unsafe(no_mangle)]
-static OPTIONS: Options = Options { stacks: tracer_common::stack::NEVER };
+static OPTIONS: Options = Options { stacks: stack::NEVER, times: 0, cycles: 0 };
 
 /// What userspace wants of `field`. The verifier knows it, and leaves out what is not wanted.
 macro_rules! option {

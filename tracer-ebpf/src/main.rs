@@ -7,6 +7,7 @@
 
 mod block;
 mod cipher;
+mod clock;
 mod copy;
 mod count;
 mod fault;

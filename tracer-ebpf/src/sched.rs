@@ -5,7 +5,8 @@ use tracer_common::{ABSENT, Event};
 
 use crate::{
     count::{self, add, key},
-    kernel::{layout, read},
+    flow,
+    kernel::{layout, option, read},
 };
 
 /// `sched_switch(preempt, prev, next[, prev_state])` runs in the context of the task that leaves.
@@ -17,6 +18,9 @@ pub fn sched_switch(ctx: RawTracePointContext) -> i32 {
         let voluntary = !preempted && state(&ctx) != 0;
         let event = if voluntary { Event::SwitchVoluntary } else { Event::SwitchInvoluntary };
         add(key(event, actor), 0);
+    }
+    if option!(times) != 0 {
+        flow::switched(ctx.arg(2));
     }
     0
 }

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{bindings::pt_regs, macros::raw_tracepoint, programs::RawTracePointContext};
 use aya_log_ebpf::info;
-use tracer_common::{Event, Flow, Key, Task, call, marker, window};
+use tracer_common::{Event, Flow, Key, Spent, Task, call, marker, window};
 
 use crate::{
     count::{self, Actor, current_task, task_in_window},
@@ -68,8 +68,8 @@ fn on_enter(ctx: &RawTracePointContext, task: *mut Task) {
 fn flow_key(task: *mut Task, number: u32, current: Option<flow::Current>) -> Key {
     // SAFETY: the map gave the pointer.
     let (role, process) = unsafe { ((*task).role, (*task).process) };
-    let none = flow::Current { flow: Flow { process, ..Flow::NONE }, kind: 0, buffer: 0 };
-    let flow::Current { flow, kind, .. } = current.unwrap_or(none);
+    let none = (Flow { process, ..Flow::NONE }, 0);
+    let (flow, kind) = current.map_or(none, |current| (current.flow, current.kind));
     Key { kind: kind as u8, detail: number, ..count::key(Event::Syscall, Actor { role, flow }) }
 }
 
@@ -178,7 +178,7 @@ fn on_exit(ctx: &RawTracePointContext, task: *mut Task) {
         Some(returned)
     };
     match bytes {
-        Some(bytes) if bytes > 0 => count::add_bytes(key, bytes as u64),
+        Some(bytes) if bytes > 0 => count::add_outcome(key, bytes as u64, Spent::NONE),
         Some(_) => {}
         None => count::lost(),
     }
@@ -192,10 +192,9 @@ fn on_flow_exit(ctx: &RawTracePointContext, task: *mut Task, number: u32, return
     let Some(current) = flow::current() else { return };
     // These return how many messages, and not how many bytes.
     let is_bytes = number != SYS_RECVMMSG && number != SYS_SENDMMSG;
-    if returned > 0 && is_bytes {
-        let key = stack::of_call(ctx, flow_key(task, number, Some(current)));
-        count::add_bytes(key, returned as u64);
-    }
+    let bytes = if is_bytes { returned.max(0) as u64 } else { 0 };
+    let key = stack::of_call(ctx, flow_key(task, number, Some(current)));
+    count::add_outcome(key, bytes, current.watch.read());
     flow::leave(&current, returned);
 }
 

@@ -45,13 +45,19 @@ pub struct Traffic {
     pub nic_retransmitted_bytes: u64,
     /// File system metadata read from disk, in bytes.
     pub disk_metadata_bytes: u64,
+    /// Time that data calls took on CPUs, in ns.
+    #[serde(default)]
+    pub cpu_time_ns: u64,
+    /// Cycles of the processor that they took; 0 where cycles are not counted.
+    #[serde(default)]
+    pub cpu_cycles: u64,
     /// Bytes that moved, merged.
     pub movements: Vec<Movement>,
 }
 
 impl Traffic {
     /// The numbers that are no lists.
-    fn numbers(&mut self) -> [&mut u64; 12] {
+    fn numbers(&mut self) -> [&mut u64; 14] {
         [
             &mut self.payload_bytes,
             &mut self.linked_bytes,
@@ -65,6 +71,8 @@ impl Traffic {
             &mut self.nic_header_bytes,
             &mut self.nic_retransmitted_bytes,
             &mut self.disk_metadata_bytes,
+            &mut self.cpu_time_ns,
+            &mut self.cpu_cycles,
         ]
     }
 

@@ -95,6 +95,16 @@ pub(super) fn size(bytes: u64) -> String {
     if number.fract() == 0.0 { format!("{number} {unit}") } else { format!("{number:.1} {unit}") }
 }
 
+/// A time of so many ns, to three digits.
+pub(super) fn time(nanoseconds: f64) -> String {
+    const UNITS: [(&str, f64); 3] = [("s", 1e9), ("ms", 1e6), ("µs", 1e3)];
+    let larger = UNITS.into_iter().find(|(_, scale)| nanoseconds >= scale * 0.9995);
+    let Some((unit, scale)) = larger else { return format!("{nanoseconds:.0} ns") };
+    let number = nanoseconds / scale;
+    let decimals = if number >= 99.95 { 0 } else { 1 + usize::from(number < 9.995) };
+    format!("{number:.decimals$} {unit}")
+}
+
 /// A number with its thousands apart.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -197,6 +207,13 @@ mod tests {
     fn sizes_are_short() {
         let sizes = [0, 1000, 65536, 100_000, 16 << 20, 3 << 40].map(size);
         assert_eq!(sizes, ["0 B", "1000 B", "64 KiB", "97.7 KiB", "16 MiB", "3 TiB"]);
+    }
+
+    #[test]
+    fn times_have_three_digits() {
+        let times = [0.0, 999.0, 999.6, 12_345.0, 123_456.0, 9.996e6, 61e9].map(time);
+        let expected = ["0 ns", "999 ns", "1.00 µs", "12.3 µs", "123 µs", "10.0 ms", "61.0 s"];
+        assert_eq!(times, expected);
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync)
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-fn attributes(ty: u32) -> perf_event_attr {
+pub(super) fn attributes(ty: u32) -> perf_event_attr {
     // SAFETY: all zeros is the documented default of a perf_event_attr.
     let mut attr: perf_event_attr = unsafe { std::mem::zeroed() };
     attr.size = size_of::<perf_event_attr>() as u32;
@@ -73,7 +73,7 @@ fn attributes(ty: u32) -> perf_event_attr {
     attr
 }
 
-fn open(attr: &mut perf_event_attr, cpu: i32) -> io::Result<OwnedFd> {
+pub(super) fn open(attr: &mut perf_event_attr, cpu: i32) -> io::Result<OwnedFd> {
     // SAFETY: the kernel reads `attr` within its size, and gives a new descriptor.
     let fd = unsafe {
         libc::syscall(libc::SYS_perf_event_open, &raw mut *attr, -1, cpu, -1, FLAG_CLOEXEC)

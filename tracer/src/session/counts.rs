@@ -51,9 +51,9 @@ impl Counts {
 
 /// The sum of some.
 pub fn total<'a>(values: impl Iterator<Item = &'a Tally>) -> Tally {
-    values.fold(Tally::default(), |total, value| Tally {
-        bytes: total.bytes + value.bytes,
-        calls: total.calls + value.calls,
+    values.fold(Tally::default(), |mut total, value| {
+        total.add(value);
+        total
     })
 }
 

@@ -188,7 +188,7 @@ fn without_shared_blocks(movements: &mut Vec<Movement>, shared: u64) {
         }
     }
     let way = (Place::Disk, Place::Disk, Mover::Reference);
-    let tally = Tally { bytes: shared, calls: u64::from(shared > 0) };
+    let tally = Tally::new(shared, u64::from(shared > 0));
     movements.push(derived(way, Side::Sender, "shared extents of both files (FIEMAP)", tally));
 }
 
@@ -214,7 +214,7 @@ fn copied_late(
     let copied = (sent as f64 * part).round() as u64;
     let bytes = copied.saturating_sub(linearised.bytes);
     let calls = zero_copy.and_then(|said| said.copied).unwrap_or_default();
-    derived(LATE, Side::Sender, "the notifications of zero-copy sends", Tally { bytes, calls })
+    derived(LATE, Side::Sender, "the notifications of zero-copy sends", Tally::new(bytes, calls))
 }
 
 /// TCP keeps payload in pages, so payload in the linear part of a packet that reached a device

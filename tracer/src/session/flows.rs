@@ -159,6 +159,8 @@ pub fn observe(counts: &Counts, plan: &Plan) -> Traffic {
     let of_kind = |kind| {
         sum(counts.of(Event::Syscall, ROLE_SENDER).filter(|(key, _)| key.kind == kind)).bytes
     };
+    let spent = of(Event::Syscall).spent;
+    (traffic.cpu_time_ns, traffic.cpu_cycles) = (spent.time, spent.cycles);
     traffic.payload_bytes = traffic.calls.values().map(|calls| calls.bytes).sum();
     traffic.mapped_bytes = of_kind(call::FROM_MAPPING);
     traffic.zero_copy_bytes = of_kind(call::ZERO_COPY);

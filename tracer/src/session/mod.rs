@@ -1,6 +1,7 @@
 //! A session: the programs in the kernel, the processes they count for, and what they counted.
 
 mod attach;
+mod counters;
 mod counts;
 mod derived;
 mod diagnostics;
@@ -30,6 +31,8 @@ use aya::{
 use tracer_common::{
     Key, NO_ITERATOR, Options, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, stack, window,
 };
+
+use counters::Counters;
 
 pub use counts::Counts;
 pub use movements::{Payload, observe, unexplained};
@@ -114,14 +117,14 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    fn options(self, plan: &Plan) -> Options {
-        match self {
-            Self::Flows { stacks: true } if plan.sites.is_empty() => {
-                Options { stacks: stack::AT_CALLS }
-            }
-            Self::Flows { stacks: true } => Options { stacks: stack::AT_COPIES },
-            _ => Options { stacks: stack::NEVER },
-        }
+    fn options(self, plan: &Plan, cycles: &Counters) -> Options {
+        let Self::Flows { stacks } = self else { return Options::default() };
+        let stacks = match stacks {
+            false => stack::NEVER,
+            true if plan.sites.is_empty() => stack::AT_CALLS,
+            true => stack::AT_COPIES,
+        };
+        Options { stacks, times: 1, cycles: u32::from(!cycles.is_empty()) }
     }
 }
 
@@ -145,7 +148,11 @@ const ROOM: &[(&str, u32)] = &[
 impl Session {
     /// Loads the programs a plan names and attaches them; with `verify`, hardware breakpoints too.
     pub fn start(plan: Plan, purpose: Purpose, verify: bool) -> Result<Self, SessionError> {
-        let options = purpose.options(&plan);
+        let cycles = match purpose {
+            Purpose::Window => Counters::none(),
+            Purpose::Flows { .. } => Counters::of_cycles(),
+        };
+        let options = purpose.options(&plan, &cycles);
         let mut loader = EbpfLoader::new();
         loader.override_global("LAYOUT", &plan.layout, true);
         loader.override_global("OPTIONS", &options, true);
@@ -159,6 +166,7 @@ impl Session {
         let mut session =
             Self { ebpf, plan, events: Vec::new(), verify, options, lost: 0, followed: 0 };
         session.tell_sites()?;
+        session.tell_counters(cycles)?;
         session.attach_sites()?;
         session.attach_functions()?;
         if verify {
@@ -298,6 +306,20 @@ impl Session {
             map.insert(address, site, 0).map_err(|error| map_error("SITES", error))?;
         }
         Ok(())
+    }
+
+    /// Gives the programs the counters of each CPU, which live as long as the session.
+    fn tell_counters(&mut self, counters: Counters) -> Result<(), SessionError> {
+        if let Some(map) = self.ebpf.map("CYCLES") {
+            counters.put_into(map).map_err(|error| map_error("CYCLES", error))?;
+        }
+        self.events.extend(counters.into_events());
+        Ok(())
+    }
+
+    /// Whether the processor's cycles are counted.
+    pub fn counts_cycles(&self) -> bool {
+        self.options.cycles != 0
     }
 
     fn attach_sites(&mut self) -> Result<(), SessionError> {

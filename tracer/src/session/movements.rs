@@ -384,7 +384,7 @@ mod tests {
     impl Counted {
         fn with(mut self, key: Key, bytes: u64) -> Self {
             // Two CPUs saw half of it each.
-            let half = Tally { bytes: bytes / 2, calls: 1 };
+            let half = Tally::new(bytes / 2, 1);
             self.0.add(key, [half, half].iter());
             self
         }

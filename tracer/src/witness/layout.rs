@@ -130,6 +130,7 @@ pub const ROWS: &[Row] = &[
     field(&["vm_area_struct.vm_pgoff"], |l| &mut l.area_offset),
     field(&["task_struct.mm"], |l| &mut l.task_memory),
     field(&["mm_struct.start_code"], |l| &mut l.memory_code),
+    field(&["task_struct.pid"], |l| &mut l.task_pid),
 ];
 
 /// What of [`ROWS`] this kernel's BTF cannot answer.

@@ -40,17 +40,18 @@ impl Recorder {
         let kernel = Kernel::examine(options.sites.breadth())?;
         kernel.check_verify(options.verify)?;
         let plan = kernel.plan(options.tier)?;
-        let environment = Environment {
-            kernel: kernel.facts.release.clone(),
-            where_: location(),
-            tier: plan.tier,
-        };
-        let witnesses = witnesses(&plan);
+        let (tier, witnesses) = (plan.tier, witnesses(&plan));
         let purpose = Purpose::Flows { stacks: options.takes_stacks() };
         let mut session = Session::start(plan, purpose, options.verify)?;
         if verbose {
             session.log()?;
         }
+        let environment = Environment {
+            kernel: kernel.facts.release,
+            where_: location(),
+            tier,
+            cycles: session.counts_cycles(),
+        };
         Ok(Self {
             session,
             names: Names::new(),

@@ -28,6 +28,8 @@ struct Line<'a> {
     mean_message_bytes: f64,
     mode_switches_per_mib: f64,
     verdict: Code,
+    cpu_time_ns: u64,
+    cycles_per_copied_byte: Option<f64>,
 }
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
@@ -54,5 +56,7 @@ fn line(row: &FlowRow) -> Line<'_> {
         mean_message_bytes: row.mean_message_bytes,
         mode_switches_per_mib: row.mode_switches_per_mib,
         verdict: row.verdict.code,
+        cpu_time_ns: row.cost.cpu_time_ns,
+        cycles_per_copied_byte: row.cost.cycles_per_copied_byte,
     }
 }

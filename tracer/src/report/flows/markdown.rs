@@ -13,9 +13,9 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     writeln!(
         out,
         "| program | from | to | payload | CPU copies | DMA copies | by reference | mode switches \
-         a MiB | verdict |"
+         a MiB | CPU time a MiB | verdict |"
     )?;
-    writeln!(out, "|---|---|---|---:|---:|---:|---:|---:|---|")?;
+    writeln!(out, "|---|---|---|---:|---:|---:|---:|---:|---:|---|")?;
     for row in &report.flows {
         writeln!(out, "| {} |", cells(row).join(" | "))?;
     }
@@ -26,7 +26,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     writeln!(out, "{}", settings.join(" · "))
 }
 
-fn cells(row: &FlowRow) -> [String; 9] {
+fn cells(row: &FlowRow) -> [String; 10] {
     let mark = if row.provenance == Provenance::Derived { "~" } else { "" };
     [
         table::owner(row).replace('\n', " "),
@@ -37,6 +37,7 @@ fn cells(row: &FlowRow) -> [String; 9] {
         words::copies(row.copies_per_byte.dma),
         format!("{mark}{}", words::copies(row.by_reference_per_byte)),
         words::grouped(row.mode_switches_per_mib.round() as u64),
+        words::time(row.cpu_time_a_mib()),
         row.verdict.text.clone(),
     ]
 }

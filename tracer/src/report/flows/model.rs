@@ -59,6 +59,9 @@ pub struct Environment {
     /// How functions of the kernel were entered.
     #[schemars(with = "String", extend("enum" = ["fentry", "kprobe", "tracepoint"]))]
     pub tier: Tier,
+    /// Whether the processor's cycles were counted.
+    #[serde(default)]
+    pub cycles: bool,
 }
 
 /// Sums over all flows, and over what belongs to none.
@@ -76,6 +79,8 @@ pub struct Total {
     pub syscalls: u64,
     /// Into the kernel and back, for each system call and each page fault taken in user mode.
     pub mode_switches: u64,
+    /// Time that data calls took on CPUs, in ns.
+    pub cpu_time_ns: u64,
 }
 
 /// What was counted for traced processes, but belongs to no flow.
@@ -187,7 +192,7 @@ pub struct Ratios {
 }
 
 /// What the calls of a flow cost besides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Cost {
     /// Context switches because the thread had to wait.
     pub context_switches_voluntary: u64,
@@ -195,6 +200,12 @@ pub struct Cost {
     pub context_switches_involuntary: u64,
     /// Page faults taken in kernel mode, inside the calls.
     pub page_faults_kernel: u64,
+    /// Time that the calls took on CPUs, with what interrupts did meanwhile, in ns.
+    pub cpu_time_ns: u64,
+    /// Cycles of the processor in the calls for each byte that it copied; absent where cycles are
+    /// not counted, or nothing was copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cycles_per_copied_byte: Option<f64>,
 }
 
 /// The name of a recording's format.
@@ -330,6 +341,7 @@ impl Report {
                 by_reference_bytes: all.bytes_by(Mover::Reference),
                 syscalls: all.syscalls(),
                 mode_switches: all.mode_switches(),
+                cpu_time_ns: all.cpu_time_ns,
             },
             unattributed: Unattributed {
                 bytes: rest.movements.iter().map(|movement| movement.bytes).sum(),
@@ -359,6 +371,11 @@ impl StackRow {
 }
 
 impl FlowRow {
+    /// Time that its calls took on CPUs for each MiB of payload, in ns.
+    pub(super) fn cpu_time_a_mib(&self) -> f64 {
+        ratio(self.cost.cpu_time_ns, self.payload_bytes) * f64::from(1 << 20)
+    }
+
     fn new(row: &Row) -> Self {
         let Row { flow, traffic, .. } = row;
         let payload = traffic.payload_bytes;
@@ -379,6 +396,8 @@ impl FlowRow {
                 context_switches_voluntary: traffic.switches_voluntary,
                 context_switches_involuntary: traffic.switches_involuntary,
                 page_faults_kernel: traffic.page_faults_kernel,
+                cpu_time_ns: traffic.cpu_time_ns,
+                cycles_per_copied_byte: cycles_per_copied_byte(traffic),
             },
             linked_bytes: traffic.linked_bytes,
             connections: row.connections,
@@ -391,6 +410,11 @@ impl FlowRow {
                 .collect(),
         }
     }
+}
+
+fn cycles_per_copied_byte(traffic: &Traffic) -> Option<f64> {
+    let copied = traffic.bytes_by(Mover::Cpu);
+    (traffic.cpu_cycles > 0 && copied > 0).then(|| ratio(traffic.cpu_cycles, copied))
 }
 
 fn counts(traffic: &Traffic) -> BTreeMap<String, u64> {

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-const HEADINGS: [&str; 9] = [
+const HEADINGS: [&str; 10] = [
     "",
     "program",
     "from",
@@ -25,7 +25,11 @@ const HEADINGS: [&str; 9] = [
     "DMA\ncopies",
     "by refe-\nrence",
     "switches\na MiB",
+    "CPU time\na MiB",
 ];
+
+/// A column that is there only if cycles are counted.
+const CYCLES: &str = "cycles a\ncopied\nbyte";
 
 /// Rows of the table at most, and those that are shown however small they are; JSON and CSV have
 /// them all.
@@ -36,9 +40,10 @@ const FIRST_ROWS: usize = 5;
 const ENOUGH: f64 = 0.999;
 
 /// Columns of a path or of an address before its beginning is left out.
-const NAME_WIDTH: usize = 22;
+const NAME_WIDTH: usize = 20;
 
-const UNITS: &str = "Copies a payload byte, mode switches a MiB of payload";
+const UNITS: &str =
+    "Copies a payload byte; mode switches, and CPU time in the calls, a MiB of payload";
 
 pub(super) fn write(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
     warnings(report.lost_events, &report.warnings, style, out)?;
@@ -74,9 +79,12 @@ fn shown(report: &Report) -> &[FlowRow] {
 
 fn rows(report: &Report, style: &Style) -> Table {
     let mut table = empty(style);
-    table.set_header(HEADINGS.map(|heading| bold(Cell::new(heading))));
+    let cycles = report.environment.cycles;
+    let headings = HEADINGS.into_iter().chain(cycles.then_some(CYCLES));
+    table.set_header(headings.map(|heading| bold(Cell::new(heading))));
     for (index, row) in shown(report).iter().enumerate() {
-        table.add_row(cells(index, row));
+        let of_cycles = row.cost.cycles_per_copied_byte.map_or_else(String::new, words::rough);
+        table.add_row(cells(index, row).into_iter().chain(cycles.then(|| Cell::new(of_cycles))));
     }
     for column in table.column_iter_mut().skip(4) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -96,6 +104,7 @@ fn cells(index: usize, row: &FlowRow) -> Vec<Cell> {
         Cell::new(words::copies(row.copies_per_byte.dma)),
         Cell::new(format!("{mark}{}", words::copies(row.by_reference_per_byte))),
         Cell::new(words::grouped(row.mode_switches_per_mib.round() as u64)),
+        Cell::new(words::time(row.cpu_time_a_mib())),
     ]
 }
 
@@ -175,18 +184,23 @@ pub(super) fn settings(report: &Report) -> Vec<(&'static str, String)> {
             "Total",
             format!(
                 "{} delivered; {} copied by the CPU, {} by devices, {} passed by reference; {} \
-                 system calls, {} mode switches",
+                 system calls, {} mode switches, {} of CPU time in data calls",
                 words::size(total.payload_bytes),
                 words::size(total.cpu_copied_bytes),
                 words::size(total.dma_bytes),
                 words::size(total.by_reference_bytes),
                 words::grouped(total.syscalls),
-                words::grouped(total.mode_switches)
+                words::grouped(total.mode_switches),
+                words::time(total.cpu_time_ns as f64)
             ),
         ),
         ("Kernel", format!("{}, {}", environment.kernel, environment.where_)),
         ("Tier", environment.tier.to_string()),
     ];
+    if !environment.cycles {
+        let text = "not counted: this machine shows no counter of them";
+        settings.push(("Cycles", text.to_owned()));
+    }
     if report.unattributed.bytes > 0 {
         let moved = words::size(report.unattributed.bytes);
         let text = format!("{moved} were moved outside of any data call, and are in no flow");

@@ -23,7 +23,7 @@ const BYTES: u64 = 64 << 20;
 
 fn calls(name: &str, count: u64, bytes: u64) -> Traffic {
     let calls = [(name.to_owned(), Calls { count, bytes })].into();
-    Traffic { payload_bytes: bytes, calls, ..Traffic::default() }
+    Traffic { payload_bytes: bytes, calls, cpu_time_ns: count * 12_345, ..Traffic::default() }
 }
 
 fn moved(from: Place, to: Place, by: Mover) -> Vec<Movement> {
@@ -32,8 +32,12 @@ fn moved(from: Place, to: Place, by: Mover) -> Vec<Movement> {
 
 /// A server that reads and writes a file; what it sends goes through a network card.
 fn recording(ledger: Ledger) -> Recording {
-    let environment =
-        Environment { kernel: "6.12.41".into(), where_: Where::Vm, tier: Tier::Fentry };
+    let environment = Environment {
+        kernel: "6.12.41".into(),
+        where_: Where::Vm,
+        tier: Tier::Fentry,
+        cycles: false,
+    };
     let witnesses = Witnesses { copies: true, references: true };
     Recording::new(environment, "server --port 80".into(), 2_500_000_000, ledger, witnesses)
 }
@@ -160,6 +164,24 @@ fn is_as_its_schema_says(document: &serde_json::Value) {
 #[test]
 fn the_table() {
     insta::assert_snapshot!(written(Format::Table));
+}
+
+#[test]
+fn cycles_have_a_column_where_they_are_counted() {
+    let mut recording = copied();
+    recording.environment.cycles = true;
+    for traffic in recording.ledger.values_mut() {
+        traffic.cpu_cycles = traffic.payload_bytes;
+    }
+    let table = String::from_utf8(bytes(&recording, Format::Table)).unwrap();
+    assert!(table.contains("cycles a"), "{table}");
+    assert!(!table.contains("not counted"), "{table}");
+    let document: serde_json::Value =
+        serde_json::from_slice(&bytes(&recording, Format::Json)).unwrap();
+    is_as_its_schema_says(&document);
+    // Two copies, and two calls that took one cycle a byte each.
+    assert_eq!(document["flows"][0]["cost"]["cycles_per_copied_byte"], 1.0);
+    assert_eq!(document["flows"][1]["cost"].get("cycles_per_copied_byte"), None, "no copy");
 }
 
 #[test]

@@ -1,0 +1,75 @@
+//! The processor's own counters of cycles, where it has them.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use aya::maps::Map;
+use aya_obj::generated::{
+    bpf_attr, bpf_cmd::BPF_MAP_UPDATE_ELEM, perf_hw_id::PERF_COUNT_HW_CPU_CYCLES,
+    perf_type_id::PERF_TYPE_HARDWARE,
+};
+
+use super::attach;
+
+/// A counter for each CPU, by its number.
+pub struct Counters(Vec<(u32, OwnedFd)>);
+
+impl Counters {
+    /// No counters.
+    pub fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Those of cycles. None where a CPU has none: a virtual machine often hides them.
+    pub fn of_cycles() -> Self {
+        let mut attr = attach::attributes(PERF_TYPE_HARDWARE as u32);
+        attr.config = PERF_COUNT_HW_CPU_CYCLES as u64;
+        let cpus = aya::util::online_cpus().unwrap_or_default();
+        let counters = cpus.into_iter().map(|cpu| Ok((cpu, attach::open(&mut attr, cpu as i32)?)));
+        match counters.collect::<std::io::Result<Vec<_>>>() {
+            Ok(counters) => Self(counters),
+            Err(error) => {
+                log::info!("cycles are not counted: perf_event_open says {error}");
+                Self::none()
+            }
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Tells programs that have this map of them.
+    pub fn put_into(&self, map: &Map) -> std::io::Result<()> {
+        let Map::PerfEventArray(map) = map else {
+            return Err(std::io::ErrorKind::InvalidInput.into());
+        };
+        self.0.iter().try_for_each(|(cpu, event)| put(map.fd().as_fd(), *cpu, event.as_fd()))
+    }
+
+    /// Their descriptors: counting ends when they are closed.
+    pub fn into_events(self) -> impl Iterator<Item = OwnedFd> {
+        self.0.into_iter().map(|(_, event)| event)
+    }
+}
+
+fn put(map: BorrowedFd<'_>, cpu: u32, event: BorrowedFd<'_>) -> std::io::Result<()> {
+    let event = event.as_raw_fd();
+    // SAFETY: all zeros is valid.
+    let mut attr = unsafe { std::mem::zeroed::<bpf_attr>() };
+    // SAFETY: these are the fields of this command.
+    let element = unsafe { &mut attr.__bindgen_anon_2 };
+    element.map_fd = map.as_raw_fd() as u32;
+    element.key = &raw const cpu as u64;
+    element.__bindgen_anon_1.value = &raw const event as u64;
+    // SAFETY: key and value are as long as the map's, and outlive the call.
+    let status = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_MAP_UPDATE_ELEM as libc::c_long,
+            &raw mut attr,
+            size_of::<bpf_attr>(),
+        )
+    };
+    if status == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
