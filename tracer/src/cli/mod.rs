@@ -85,3 +85,13 @@ fn start_log(verbose: u8) {
     };
     env_logger::Builder::new().filter_level(level).format_timestamp(None).init();
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_as_clap_wants_them() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -35,6 +35,7 @@ pub use run::run;
 
 /// What both verbs take.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// What tells the rows of the report apart
     #[arg(long, value_enum, default_value = "path")]

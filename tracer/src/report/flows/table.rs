@@ -29,7 +29,9 @@ const HEADINGS: [&str; 10] = [
 ];
 
 /// A column that is there only if cycles are counted.
-const CYCLES: &str = "cycles a\ncopied\nbyte";
+const CYCLES: &str = "cycles\na byte";
+/// Columns that it takes from each of the names.
+const LESS_WITH_CYCLES: usize = 4;
 
 /// Rows of the table at most, and those that are shown however small they are; JSON and CSV have
 /// them all.
@@ -80,11 +82,14 @@ fn shown(report: &Report) -> &[FlowRow] {
 fn rows(report: &Report, style: &Style) -> Table {
     let mut table = empty(style);
     let cycles = report.environment.cycles;
+    let width = NAME_WIDTH - if cycles { LESS_WITH_CYCLES } else { 0 };
     let headings = HEADINGS.into_iter().chain(cycles.then_some(CYCLES));
     table.set_header(headings.map(|heading| bold(Cell::new(heading))));
     for (index, row) in shown(report).iter().enumerate() {
         let of_cycles = row.cost.cycles_per_copied_byte.map_or_else(String::new, words::rough);
-        table.add_row(cells(index, row).into_iter().chain(cycles.then(|| Cell::new(of_cycles))));
+        table.add_row(
+            cells(index, row, width).into_iter().chain(cycles.then(|| Cell::new(of_cycles))),
+        );
     }
     for column in table.column_iter_mut().skip(4) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -92,13 +97,13 @@ fn rows(report: &Report, style: &Style) -> Table {
     table
 }
 
-fn cells(index: usize, row: &FlowRow) -> Vec<Cell> {
+fn cells(index: usize, row: &FlowRow, width: usize) -> Vec<Cell> {
     let mark = if row.provenance == Provenance::Derived { "~" } else { "" };
     vec![
         Cell::new(index + 1),
         bold(Cell::new(owner(row))),
-        Cell::new(end(&row.source)),
-        Cell::new(end(&row.destination)),
+        Cell::new(end(&row.source, width)),
+        Cell::new(end(&row.destination, width)),
         Cell::new(words::size(row.payload_bytes)),
         Cell::new(format!("{mark}{}", words::copies(row.copies_per_byte.cpu))),
         Cell::new(words::copies(row.copies_per_byte.dma)),
@@ -116,22 +121,23 @@ pub(super) fn owner(row: &FlowRow) -> String {
 }
 
 /// An end in a column: its kind above its name.
-fn end(end: &End) -> String {
+fn end(end: &End, width: usize) -> String {
     match (end.kind, end.name.as_str()) {
         (kind, "") => kind.to_string(),
-        (Kind::File, name) => shortened(name),
+        (Kind::File, name) => shortened(name, width),
         (kind, name) => {
-            format!("{kind}\n{}", name.split(" → ").map(shortened).collect::<Vec<_>>().join("\n→ "))
+            let parts: Vec<_> = name.split(" → ").map(|part| shortened(part, width)).collect();
+            format!("{kind}\n{}", parts.join("\n→ "))
         }
     }
 }
 
-fn shortened(name: &str) -> String {
+fn shortened(name: &str, width: usize) -> String {
     let length = name.chars().count();
-    if length <= NAME_WIDTH {
+    if length <= width {
         return name.to_owned();
     }
-    let end: String = name.chars().skip(length - NAME_WIDTH + 1).collect();
+    let end: String = name.chars().skip(length - width + 1).collect();
     format!("…{end}")
 }
 
