@@ -23,12 +23,16 @@ impl Flow {
     pub const NONE: Self = Self { process: 0, source: MEMORY, destination: MEMORY };
 }
 
-/// A traced process, or what it became by `exec`.
+/// A traced process, or what it became by `exec`; with [`Detail::THREADS`], one of its threads.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process {
     /// Its id as users know it.
     pub pid: u32,
+    /// Of a thread: its id as users know it; else 0.
+    pub thread: u32,
+    /// Of a thread: the process it is of, a key of the map `PROCESSES`; else 0.
+    pub owner: u32,
     /// That of the process that started it.
     pub parent: u32,
     /// Its name (`comm`), ended by a 0.
@@ -45,6 +49,23 @@ pub struct Identity {
     pub device: u32,
     /// `i_generation`: an inode number can be used again.
     pub generation: u32,
+    /// With [`Detail::DESCRIPTORS`]: under which file descriptor, [`NO_DESCRIPTOR`] for a mapping;
+    /// else 0.
+    pub descriptor: u32,
+    /// And of which process, as users know it.
+    pub holder: u32,
+}
+
+/// What is told apart besides processes and objects.
+pub struct Detail;
+
+impl Detail {
+    /// Nothing.
+    pub const PROCESSES: u32 = 0;
+    /// The threads of a process.
+    pub const THREADS: u32 = 1;
+    /// The file descriptors of a process.
+    pub const DESCRIPTORS: u32 = 2;
 }
 
 /// Path components that an [`Object`] has room for.

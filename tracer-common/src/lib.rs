@@ -456,6 +456,8 @@ pub struct Layout {
 pub struct Options {
     /// One of [`stack::NEVER`], [`stack::AT_COPIES`] and [`stack::AT_CALLS`].
     pub stacks: u32,
+    /// One of [`flow::Detail`].
+    pub detail: u32,
     /// Not 0: measure the time that data calls take on CPUs.
     pub times: u32,
     /// Not 0: read the processor's cycles, of which there is a counter for each CPU.

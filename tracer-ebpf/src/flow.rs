@@ -15,7 +15,7 @@ use tracer_common::{
 use crate::{
     clock::StopWatch,
     kernel::{layout, read, read_user},
-    object, socket,
+    object, process, socket,
 };
 
 /// What a thread's current data call does.
@@ -143,17 +143,19 @@ pub fn enter(task: *mut Task, regs: u64, number: u32, zero_copy: bool) -> Option
     // SAFETY: the map gave the pointer.
     let (process, role) = unsafe { ((*task).process, (*task).role) };
     let arguments = arguments(regs)?;
-    let mut flow = Flow { process, ..Flow::NONE };
+    let call = data_call(number)?;
+    let caller = process::of_call(process);
+    let mut flow = Flow { process: caller, ..Flow::NONE };
     let mut kind = if zero_copy { call::ZERO_COPY } else { call::PLAIN };
     let mut buffer = 0;
-    match data_call(number)? {
+    match call {
         Call::Reads(memory) => {
             flow.source = source(arguments[0])?;
             (buffer, _) = largest(memory, arguments);
         }
         Call::Writes(memory) => {
             let (address, length) = largest(memory, arguments);
-            flow.destination = destination(arguments[0], role, process)?;
+            flow.destination = destination(arguments[0], role, caller)?;
             let origin = origin(process, address, length);
             flow.source = origin.0;
             if origin.1 != call::PLAIN {
@@ -164,7 +166,7 @@ pub fn enter(task: *mut Task, regs: u64, number: u32, zero_copy: bool) -> Option
         }
         Call::Passes(from, to) => {
             flow.source = source(arguments[from & 3])?;
-            flow.destination = destination(arguments[to & 3], role, process)?;
+            flow.destination = destination(arguments[to & 3], role, caller)?;
         }
     }
     let watch = StopWatch::start();
@@ -175,11 +177,11 @@ pub fn enter(task: *mut Task, regs: u64, number: u32, zero_copy: bool) -> Option
     Some(current)
 }
 
-/// Forgets the current thread's call, and remembers where it put the bytes it read.
+/// Forgets the current thread's call, and remembers where its process put the bytes it read.
 #[inline(always)]
-pub fn leave(current: &Current, returned: i64) {
+pub fn leave(process: u32, current: &Current, returned: i64) {
     if current.buffer != 0 && returned > 0 {
-        remember(current, returned as u64);
+        remember(process, current, returned as u64);
     }
     forget_thread();
 }
@@ -311,8 +313,7 @@ fn read_before(process: u32, address: u64, length: u64) -> u32 {
 }
 
 #[inline(always)]
-fn remember(current: &Current, length: u64) {
-    let process = current.flow.process;
+fn remember(process: u32, current: &Current, length: u64) {
     if LAST_READS.get_ptr(process).is_none() {
         let empty = Reads { next: 0, reads: [Read { start: 0, end: 0, source: 0 }; READS] };
         if LAST_READS.insert(process, empty, 0).is_err() {

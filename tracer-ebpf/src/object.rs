@@ -8,11 +8,11 @@ use aya_ebpf::{
     macros::map,
     maps::{LruHashMap, PerCpuArray},
 };
-use tracer_common::flow::{COMPONENT, DEPTH, Identity, NO_DESCRIPTOR, Object};
+use tracer_common::flow::{COMPONENT, DEPTH, Detail, Identity, NO_DESCRIPTOR, Object};
 
 use crate::{
     count,
-    kernel::{layout, read},
+    kernel::{layout, option, read},
 };
 
 /// Ids of objects.
@@ -86,10 +86,16 @@ pub fn of_file(file: u64, descriptor: u32) -> u32 {
 #[inline(always)]
 fn identify(file: u64, descriptor: u32) -> Option<u32> {
     let inode: u64 = read(file, layout!(file_inode))?;
+    let (descriptor_of, holder) = match option!(detail) {
+        Detail::DESCRIPTORS => (descriptor, current_pid()),
+        _ => (0, 0),
+    };
     let identity = Identity {
         inode: read(inode, layout!(inode_number))?,
         device: read(read(inode, layout!(inode_super))?, layout!(super_device))?,
         generation: read(inode, layout!(inode_generation))?,
+        descriptor: descriptor_of,
+        holder,
     };
     // SAFETY: the map's entries are read as a whole.
     if let Some(id) = unsafe { IDENTITIES.get(identity) } {
@@ -110,7 +116,7 @@ fn describe(file: u64, inode: u64, identity: Identity, descriptor: u32) -> Optio
     let object = unsafe { &mut *draft };
     object.identity = identity;
     object.mode = read(inode, layout!(inode_mode))?;
-    object.pid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    object.pid = current_pid();
     object.descriptor = descriptor;
     (object.family, object.kind, object.components) = (0, 0, 0);
     if object.mode & S_IFMT == S_IFSOCK {
@@ -165,6 +171,11 @@ fn describe_path(object: &mut Object, file: u64) {
         let _ = unsafe { bpf_probe_read_kernel_str_bytes(name as *const u8, room) };
         dentry = parent;
     }
+}
+
+#[inline(always)]
+fn current_pid() -> u32 {
+    (bpf_get_current_pid_tgid() >> 32) as u32
 }
 
 /// The id of a file that a process has mapped.

@@ -3,21 +3,75 @@
 use aya_ebpf::{
     helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid},
     macros::{map, raw_tracepoint},
-    maps::LruHashMap,
+    maps::{HashMap, LruHashMap},
     programs::RawTracePointContext,
 };
-use tracer_common::{Task, flow::Process, window};
+use tracer_common::{
+    Task,
+    flow::{Detail, Process},
+    window,
+};
 
 use crate::{
     count::{self, TASKS, current_task},
     flow,
-    kernel::{layout, read},
+    kernel::{layout, option, read},
     module, object,
 };
 
 /// Traced processes, by the id they have in a flow.
 #[map]
 static PROCESSES: LruHashMap<u32, Process> = LruHashMap::with_max_entries(1, 0);
+
+/// A thread of a process, when threads are told apart.
+#[derive(Clone, Copy)]
+struct Thread {
+    process: u32,
+    /// A key of `PROCESSES`.
+    id: u32,
+}
+
+/// By what the kernel calls a thread.
+#[map]
+static THREADS: HashMap<u64, Thread> = HashMap::with_max_entries(1, 1 /* BPF_F_NO_PREALLOC */);
+
+/// Whose a call of the current thread is: its process's, or its own if threads are told apart.
+#[inline(always)]
+pub fn of_call(process: u32) -> u32 {
+    if option!(detail) != Detail::THREADS {
+        return process;
+    }
+    of_thread(process)
+}
+
+#[inline(never)]
+fn of_thread(process: u32) -> u32 {
+    let thread = bpf_get_current_pid_tgid();
+    // SAFETY: only the thread itself writes its entry.
+    match unsafe { THREADS.get(thread) } {
+        // An exec makes another process of it.
+        Some(known) if known.process == process => known.id,
+        _ => new_thread(thread, process).unwrap_or_else(|| {
+            count::lost();
+            process
+        }),
+    }
+}
+
+#[inline(always)]
+fn new_thread(thread: u64, process: u32) -> Option<u32> {
+    let id = object::new_id()?;
+    let who = Process {
+        pid: current_pid(),
+        thread: thread as u32,
+        owner: process,
+        parent: 0,
+        name: bpf_get_current_comm().ok()?,
+    };
+    PROCESSES.insert(id, who, 0).ok()?;
+    THREADS.insert(thread, Thread { process, id }, 0).ok()?;
+    Some(id)
+}
 
 /// `sched_process_fork(parent, child)`: a child is traced as its parent is.
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
@@ -61,7 +115,7 @@ fn on_fork(parent: *mut Task, child: u64) -> Option<()> {
 #[inline(always)]
 fn introduce(id: u32, pid: u32, parent: u32) -> Option<()> {
     let name = bpf_get_current_comm().ok()?;
-    PROCESSES.insert(id, Process { pid, parent, name }, 0).ok()
+    PROCESSES.insert(id, Process { pid, thread: 0, owner: 0, parent, name }, 0).ok()
 }
 
 /// `sched_process_exec(task, old_pid, bprm)`: from here on it is another program.
@@ -97,6 +151,8 @@ fn on_exec(task: *mut Task) -> Option<()> {
 pub fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
     if let Some(task) = whole_process() {
         flow::forget_thread();
+        // It is there only if threads are told apart.
+        let _ = THREADS.remove(bpf_get_current_pid_tgid());
         if is_last_thread(ctx.arg(0)) {
             // SAFETY: the map gave the pointer.
             flow::forget_process(unsafe { (*task).process });

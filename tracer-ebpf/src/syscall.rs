@@ -195,7 +195,8 @@ fn on_flow_exit(ctx: &RawTracePointContext, task: *mut Task, number: u32, return
     let bytes = if is_bytes { returned.max(0) as u64 } else { 0 };
     let key = stack::of_call(ctx, flow_key(task, number, Some(current)));
     count::add_outcome(key, bytes, current.watch.read());
-    flow::leave(&current, returned);
+    // SAFETY: the map gave the pointer.
+    flow::leave(unsafe { (*task).process }, &current, returned);
 }
 
 /// Says where the process mapped machine code.

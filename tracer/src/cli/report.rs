@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, anyhow, bail};
 use tracer::{
-    flows::group::Per,
+    flows::{Detail, group::Per},
     report::flows::{Format, Recording, Report, write},
 };
 
@@ -37,6 +37,12 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     if options.format.is_of_stacks() && recording.stacks.is_none() {
         bail!(
             "{} has no stacks: it was recorded without --stacks, so record again with it",
+            options.file.display()
+        );
+    }
+    if ![Detail::Process, recording.detail].contains(&options.per.detail()) {
+        bail!(
+            "{} cannot be shown that fine: record again with the same --per",
             options.file.display()
         );
     }

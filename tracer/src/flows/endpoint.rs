@@ -71,6 +71,9 @@ pub struct Endpoint {
     /// What it has in common with others of its kind, such as the port of a server; the name
     /// where it is nothing.
     pub group: String,
+    /// The file descriptor it was used under, if those are told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descriptor: Option<u32>,
 }
 
 impl Endpoint {
@@ -82,7 +85,7 @@ impl Endpoint {
     /// One that has nothing in common with others.
     pub fn new(kind: Kind, name: impl Into<String>) -> Self {
         let name = name.into();
-        Self { kind, group: name.clone(), name }
+        Self { kind, group: name.clone(), name, descriptor: None }
     }
 }
 
@@ -103,4 +106,20 @@ pub struct Process {
     pub name: String,
     /// Its id; nothing for several of one name.
     pub pid: Option<u32>,
+    /// The id of one of its threads, whose name this is then, if those are told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<u32>,
+}
+
+/// What is told apart besides processes and objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Detail {
+    /// Nothing.
+    #[default]
+    Process,
+    /// The threads of a process.
+    Thread,
+    /// The file descriptors of a process.
+    Descriptor,
 }

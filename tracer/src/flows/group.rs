@@ -2,20 +2,36 @@
 
 use std::collections::BTreeSet;
 
-use super::{Endpoint, Flow, Kind, Ledger, Process, Traffic};
+use super::{Detail, Endpoint, Flow, Kind, Ledger, Process, Traffic};
 
 /// What tells the rows of a report apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Per {
     /// Program, file, and the port of a server
     #[default]
+    #[value(alias = "file")]
     Path,
     /// Program and kinds of source and destination
     Kind,
     /// Process, and as for `path`
     Process,
+    /// Thread, and as for `path`
+    Thread,
     /// Process, file and connection
     Connection,
+    /// Process and file descriptor
+    Fd,
+}
+
+impl Per {
+    /// What must be told apart when it is measured.
+    pub fn detail(self) -> Detail {
+        match self {
+            Self::Thread => Detail::Thread,
+            Self::Fd => Detail::Descriptor,
+            Self::Path | Self::Kind | Self::Process | Self::Connection => Detail::Process,
+        }
+    }
 }
 
 /// A row.
@@ -67,12 +83,14 @@ pub fn fold(ledger: Ledger) -> Ledger {
 pub(super) fn coarse(flow: &Flow, per: Per) -> Flow {
     let Flow { process, source, destination } = flow;
     let process = match per {
-        Per::Process | Per::Connection => process.clone(),
-        Per::Path | Per::Kind => Process { pid: None, ..process.clone() },
+        Per::Thread => process.clone(),
+        Per::Process | Per::Connection | Per::Fd => Process { thread: None, ..process.clone() },
+        Per::Path | Per::Kind => Process { pid: None, thread: None, ..process.clone() },
     };
     let end = |end: &Endpoint| match per {
-        Per::Connection => end.clone(),
-        Per::Path | Per::Process => Endpoint::new(end.kind, &end.group),
+        Per::Fd => end.clone(),
+        Per::Connection => Endpoint { descriptor: None, ..end.clone() },
+        Per::Path | Per::Process | Per::Thread => Endpoint::new(end.kind, &end.group),
         Per::Kind => Endpoint::new(end.kind, ""),
     };
     Flow { process, source: source.as_ref().map(end), destination: end(destination) }
@@ -148,6 +166,19 @@ mod tests {
         assert_eq!(names(Per::Kind), [("".into(), "".into(), 35)]);
         assert_eq!(names(Per::Connection).len(), 3);
         assert_eq!(names(Per::Connection)[0], ("a".into(), whole, 20));
+    }
+
+    #[test]
+    fn threads_and_descriptors_are_apart_only_if_asked_for() {
+        let used = |thread: u32, descriptor: u32| {
+            let at = Endpoint { descriptor: Some(descriptor), ..file("a") };
+            let Flow { process, source, destination } = flow(at, tcp(1));
+            let process = Process { thread: Some(thread), ..process };
+            (Flow { process, source, destination }, sent(1))
+        };
+        let ledger = Ledger::from([used(7, 3), used(7, 4), used(8, 3), used(9, 3)]);
+        let rows = [Per::Path, Per::Process, Per::Connection, Per::Fd, Per::Thread];
+        assert_eq!(rows.map(|per| group(&ledger, per).len()), [1, 1, 1, 2, 3]);
     }
 
     #[test]

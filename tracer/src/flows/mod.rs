@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use endpoint::{Endpoint, Kind, Process};
+pub use endpoint::{Detail, Endpoint, Kind, Process};
 pub use traffic::{Calls, Traffic};
 
 /// Whose bytes went from where to where.
@@ -80,11 +80,11 @@ pub(crate) mod tests {
 
     pub fn tcp(port: u16) -> Endpoint {
         let name = format!("127.0.0.1:80 → 127.0.0.1:{port}");
-        Endpoint { kind: Kind::Tcp, name, group: "port 80".into() }
+        Endpoint { group: "port 80".into(), ..Endpoint::new(Kind::Tcp, name) }
     }
 
     pub fn flow(source: Endpoint, destination: Endpoint) -> Flow {
-        let process = Process { name: "server".into(), pid: Some(7) };
+        let process = Process { name: "server".into(), pid: Some(7), thread: None };
         Flow { process, source: Some(source), destination }
     }
 

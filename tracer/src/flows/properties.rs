@@ -16,13 +16,13 @@ fn endpoint() -> impl Strategy<Value = Endpoint> {
     let kind = prop::sample::select(vec![Kind::File, Kind::Tcp, Kind::Memory, Kind::Pipe]);
     (kind, "[ab]").prop_map(|(kind, name)| match kind {
         Kind::Memory => Endpoint::memory(),
-        kind => Endpoint { kind, name, group: "all".into() },
+        kind => Endpoint { group: "all".into(), ..Endpoint::new(kind, name) },
     })
 }
 
 fn flow() -> impl Strategy<Value = Flow> {
     (1..3u32, prop::option::of(endpoint()), endpoint()).prop_map(|(pid, source, destination)| {
-        let process = Process { name: "server".into(), pid: Some(pid) };
+        let process = Process { name: "server".into(), pid: Some(pid), thread: None };
         Flow { process, source, destination }
     })
 }

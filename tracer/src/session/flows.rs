@@ -44,7 +44,7 @@ impl Session {
         self.followed += 1;
         let id = GIVEN_OUT_HERE | self.followed;
         let name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-        let mut process = Process { pid, parent: 0, name: [0; 16] };
+        let mut process = Process { pid, thread: 0, owner: 0, parent: 0, name: [0; 16] };
         for (to, from) in process.name[..15].iter_mut().zip(name.trim_ascii_end()) {
             *to = *from;
         }

@@ -29,7 +29,8 @@ use aya::{
     },
 };
 use tracer_common::{
-    Key, NO_ITERATOR, Options, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, stack, window,
+    Key, NO_ITERATOR, Options, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, flow, stack,
+    window,
 };
 
 use counters::Counters;
@@ -38,6 +39,7 @@ pub use counts::Counts;
 pub use movements::{Payload, observe, unexplained};
 
 use crate::{
+    flows::Detail,
     ledger::Side,
     witness::{
         Plan, Tier,
@@ -111,6 +113,8 @@ pub enum Purpose {
     Window,
     /// Flows of any program.
     Flows {
+        /// What is told apart besides processes and objects.
+        detail: Detail,
         /// Take stacks of the copies.
         stacks: bool,
     },
@@ -118,13 +122,18 @@ pub enum Purpose {
 
 impl Purpose {
     fn options(self, plan: &Plan, cycles: &Counters) -> Options {
-        let Self::Flows { stacks } = self else { return Options::default() };
+        let Self::Flows { detail, stacks } = self else { return Options::default() };
+        let detail = match detail {
+            Detail::Process => flow::Detail::PROCESSES,
+            Detail::Thread => flow::Detail::THREADS,
+            Detail::Descriptor => flow::Detail::DESCRIPTORS,
+        };
         let stacks = match stacks {
             false => stack::NEVER,
             true if plan.sites.is_empty() => stack::AT_CALLS,
             true => stack::AT_COPIES,
         };
-        Options { stacks, times: 1, cycles: u32::from(!cycles.is_empty()) }
+        Options { stacks, detail, times: 1, cycles: u32::from(!cycles.is_empty()) }
     }
 }
 
@@ -143,6 +152,7 @@ const ROOM: &[(&str, u32)] = &[
     ("IDENTITIES", 65_536),
     ("OBJECTS", 16_384),
     ("PROCESSES", 16_384),
+    ("THREADS", 65_536),
 ];
 
 impl Session {

@@ -25,6 +25,8 @@ const S_IFSOCK: u16 = libc::S_IFSOCK as u16;
 pub struct Names {
     processes: BTreeMap<u32, Used<Process>>,
     objects: BTreeMap<u32, Used<Endpoint>>,
+    /// The processes of threads, where those are told apart.
+    owners: BTreeMap<u32, u32>,
     uses: u64,
     mounts: BTreeMap<u32, PathBuf>,
     local_ports: Option<(u16, u16)>,
@@ -86,12 +88,19 @@ impl Names {
     ) {
         forget(&mut self.processes);
         forget(&mut self.objects);
+        if self.owners.len() > MOST {
+            self.owners.retain(|thread, _| self.processes.contains_key(thread));
+        }
         self.uses += 1;
         let at = self.uses;
         for (id, process) in processes {
             let name = text(&process.name).into_owned();
-            let it = Process { name, pid: Some(process.pid) };
+            let thread = (process.thread != 0).then_some(process.thread);
+            let it = Process { name, pid: Some(process.pid), thread };
             self.processes.insert(id, Used { it, at });
+            if process.owner != 0 {
+                self.owners.insert(id, process.owner);
+            }
         }
         for (id, object) in objects {
             let it = self.endpoint(&object);
@@ -102,12 +111,17 @@ impl Names {
     /// A flow by names. What nobody knows any longer is called so.
     pub fn flow(&mut self, flow: tracer_common::Flow) -> Flow {
         self.uses += 1;
-        let unknown = || Process { name: UNKNOWN.into(), pid: None };
+        let unknown = || Process { name: UNKNOWN.into(), pid: None, thread: None };
         Flow {
             process: used(&mut self.processes, flow.process, self.uses).unwrap_or_else(unknown),
             source: (flow.source != flow::ANY).then(|| self.object(flow.source)),
             destination: self.object(flow.destination),
         }
+    }
+
+    /// The process that has a thread; a process is its own.
+    pub fn owner(&self, process: u32) -> u32 {
+        self.owners.get(&process).copied().unwrap_or(process)
     }
 
     /// The id that users know a process by.
@@ -125,6 +139,13 @@ impl Names {
     }
 
     fn endpoint(&self, object: &Object) -> Endpoint {
+        let told_apart = object.identity.holder != 0;
+        let descriptor = object.identity.descriptor;
+        let descriptor = (told_apart && descriptor != NO_DESCRIPTOR).then_some(descriptor);
+        Endpoint { descriptor, ..self.described(object) }
+    }
+
+    fn described(&self, object: &Object) -> Endpoint {
         let inode = object.identity.inode;
         match object.mode & S_IFMT {
             S_IFREG | S_IFDIR => Endpoint::new(Kind::File, self.path(object)),
@@ -154,7 +175,7 @@ impl Names {
             true => format!("→ {remote}"),
             false => format!("port {}", local.port()),
         };
-        Endpoint { kind, name, group }
+        Endpoint { group, ..Endpoint::new(kind, name) }
     }
 
     /// By its descriptor while the process lives and has it, else as the kernel's programs saw it.
@@ -195,7 +216,7 @@ fn is_no_object(id: u32) -> bool {
 }
 
 fn numbered(kind: Kind, what: &str, inode: u64) -> Endpoint {
-    Endpoint { kind, name: format!("{what}:[{inode}]"), group: String::new() }
+    Endpoint { group: String::new(), ..Endpoint::new(kind, format!("{what}:[{inode}]")) }
 }
 
 /// What lies before the first 0.
@@ -240,7 +261,13 @@ mod tests {
 
     fn object(mode: u16) -> Object {
         Object {
-            identity: Identity { inode: 12, device: 8 << 20 | 1, generation: 0 },
+            identity: Identity {
+                inode: 12,
+                device: 8 << 20 | 1,
+                generation: 0,
+                descriptor: 0,
+                holder: 0,
+            },
             mode,
             family: 0,
             kind: 0,

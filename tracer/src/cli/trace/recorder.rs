@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use tracer::{
-    flows::{self, Ledger, derive::Witnesses},
+    flows::{self, Detail, Ledger, derive::Witnesses},
     report::flows::{Environment, Recording},
     session::{
         Purpose, Session,
@@ -30,6 +30,7 @@ pub struct Recorder {
     environment: Environment,
     witnesses: Witnesses,
     started: Instant,
+    detail: Detail,
     lost: u64,
     warnings: Vec<String>,
 }
@@ -41,7 +42,8 @@ impl Recorder {
         kernel.check_verify(options.verify)?;
         let plan = kernel.plan(options.tier)?;
         let (tier, witnesses) = (plan.tier, witnesses(&plan));
-        let purpose = Purpose::Flows { stacks: options.takes_stacks() };
+        let purpose =
+            Purpose::Flows { detail: options.per.detail(), stacks: options.takes_stacks() };
         let mut session = Session::start(plan, purpose, options.verify)?;
         if verbose {
             session.log()?;
@@ -60,6 +62,7 @@ impl Recorder {
             environment,
             witnesses,
             started: Instant::now(),
+            detail: options.per.detail(),
             lost: 0,
             warnings: Vec::new(),
         })
@@ -123,6 +126,7 @@ impl Recorder {
         let (environment, ledger) = (self.environment.clone(), self.ledger.clone());
         let mut recording =
             Recording::new(environment, target.to_owned(), duration, ledger, self.witnesses);
+        recording.detail = self.detail;
         recording.lost_events = self.lost;
         recording.warnings = self.warnings.clone();
         recording.stacks = self.stacks.as_ref().map(|stacks| stacks.stacks().clone());

@@ -52,7 +52,7 @@ impl StackRecorder {
             let flow = names.flow(key.flow);
             let stack = Stack {
                 kernel: self.symbols.kernel(&kernel),
-                user: self.symbols.program(key.flow.process, flow.process.pid, &user),
+                user: self.symbols.program(names.owner(key.flow.process), flow.process.pid, &user),
             };
             let weight = Weight { bytes: tally.bytes, calls: tally.calls };
             add(&mut self.stacks, &flow, seen, stack, weight);

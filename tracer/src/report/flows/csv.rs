@@ -30,6 +30,9 @@ struct Line<'a> {
     verdict: Code,
     cpu_time_ns: u64,
     cycles_per_copied_byte: Option<f64>,
+    thread: Option<u32>,
+    source_fd: Option<u32>,
+    destination_fd: Option<u32>,
 }
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
@@ -58,5 +61,8 @@ fn line(row: &FlowRow) -> Line<'_> {
         verdict: row.verdict.code,
         cpu_time_ns: row.cost.cpu_time_ns,
         cycles_per_copied_byte: row.cost.cycles_per_copied_byte,
+        thread: row.process.thread,
+        source_fd: row.source.descriptor,
+        destination_fd: row.destination.descriptor,
     }
 }

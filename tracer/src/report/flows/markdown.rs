@@ -44,5 +44,6 @@ fn cells(row: &FlowRow) -> [String; 10] {
 
 fn end(end: &End) -> String {
     let name = end.name.replace('|', "\\|");
-    if name.is_empty() { end.kind.to_string() } else { format!("{} {name}", end.kind) }
+    let fd = end.descriptor.map_or_else(String::new, |descriptor| format!("fd {descriptor} "));
+    if name.is_empty() { format!("{fd}{}", end.kind) } else { format!("{fd}{} {name}", end.kind) }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     flows::{
-        self, Flow, Kind, Ledger, Traffic,
+        self, Detail, Flow, Kind, Ledger, Traffic,
         derive::{Witnesses, derive},
         group::{self, Per, Row},
         stacks::{Copies, Frame, Stacks},
@@ -159,6 +159,9 @@ pub struct End {
     pub kind: Kind,
     /// Which, or what those in this row have in common; empty for memory.
     pub name: String,
+    /// The file descriptor it was used under, with `--per fd`; absent for a mapping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub descriptor: Option<u32>,
 }
 
 /// The process of a flow.
@@ -168,6 +171,16 @@ pub struct Owner {
     pub pid: Option<u32>,
     /// Its name.
     pub comm: String,
+    /// The id of the thread, whose name it is then, with `--per thread`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread: Option<u32>,
+}
+
+impl Owner {
+    fn new(process: &flows::Process) -> Self {
+        let flows::Process { name, pid, thread } = process.clone();
+        Self { pid, comm: name, thread }
+    }
 }
 
 /// What a process is to the network.
@@ -231,6 +244,9 @@ pub struct Recording {
     pub ledger: Ledger,
     /// What the witnesses saw.
     pub witnesses: Witnesses,
+    /// What was told apart.
+    #[serde(default)]
+    pub detail: Detail,
     /// Where copies were made, or the calls that make them; nothing if no stacks were taken.
     #[serde(default, with = "optional_pairs")]
     pub stacks: Option<Stacks>,
@@ -290,6 +306,7 @@ impl Recording {
             warnings: Vec::new(),
             ledger,
             witnesses,
+            detail: Detail::default(),
             stacks: None,
         }
     }
@@ -357,7 +374,7 @@ impl StackRow {
     fn new(copies: Copies) -> Self {
         let Copies { process, from, to, provenance, routine, stack, bytes, calls } = copies;
         Self {
-            process: Owner { pid: process.pid, comm: process.name },
+            process: Owner::new(&process),
             from,
             to,
             provenance,
@@ -380,11 +397,15 @@ impl FlowRow {
         let Row { flow, traffic, .. } = row;
         let payload = traffic.payload_bytes;
         let per_byte = |by| ratio(traffic.bytes_by(by), payload);
-        let end = |end: &flows::Endpoint| End { kind: end.kind, name: end.name.clone() };
+        let end = |end: &flows::Endpoint| End {
+            kind: end.kind,
+            name: end.name.clone(),
+            descriptor: end.descriptor,
+        };
         Self {
             source: end(&flow.source.clone().unwrap_or_else(flows::Endpoint::memory)),
             destination: end(&flow.destination),
-            process: Owner { pid: flow.process.pid, comm: flow.process.name.clone() },
+            process: Owner::new(&flow.process),
             side: role(flow),
             payload_bytes: payload,
             copies_per_byte: Ratios { cpu: per_byte(Mover::Cpu), dma: per_byte(Mover::Dma) },

@@ -114,21 +114,27 @@ fn cells(index: usize, row: &FlowRow, width: usize) -> Vec<Cell> {
 }
 
 pub(super) fn owner(row: &FlowRow) -> String {
-    match row.process.pid {
-        Some(pid) => format!("{}\n{pid}", row.process.comm),
-        None => row.process.comm.clone(),
+    let name = &row.process.comm;
+    match (row.process.pid, row.process.thread) {
+        (Some(pid), Some(thread)) => format!("{name}\n{pid}/{thread}"),
+        (Some(pid), None) => format!("{name}\n{pid}"),
+        (None, _) => name.clone(),
     }
 }
 
 /// An end in a column: its kind above its name.
 fn end(end: &End, width: usize) -> String {
-    match (end.kind, end.name.as_str()) {
+    let what = match (end.kind, end.name.as_str()) {
         (kind, "") => kind.to_string(),
         (Kind::File, name) => shortened(name, width),
         (kind, name) => {
             let parts: Vec<_> = name.split(" → ").map(|part| shortened(part, width)).collect();
             format!("{kind}\n{}", parts.join("\n→ "))
         }
+    };
+    match end.descriptor {
+        Some(descriptor) => format!("fd {descriptor}\n{what}"),
+        None => what,
     }
 }
 
