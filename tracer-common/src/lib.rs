@@ -402,6 +402,8 @@ pub struct Layout {
     pub file_dentry: u32,
     /// `inode.i_mode`
     pub inode_mode: u32,
+    /// `inode.i_flags`
+    pub inode_flags: u32,
     /// `inode.i_ino`
     pub inode_number: u32,
     /// `inode.i_generation`
@@ -522,6 +524,7 @@ impl Layout {
         file_inode: ABSENT,
         file_dentry: ABSENT,
         inode_mode: ABSENT,
+        inode_flags: ABSENT,
         inode_number: ABSENT,
         inode_generation: ABSENT,
         inode_super: ABSENT,

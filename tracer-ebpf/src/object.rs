@@ -38,6 +38,8 @@ const COUNT_BITS: u32 = 22;
 
 const S_IFMT: u16 = 0o170_000;
 const S_IFSOCK: u16 = 0o140_000;
+/// In `inode.i_flags`.
+const S_PRIVATE: u32 = 0x200;
 
 /// An id that no other object or process has, until four million more on this CPU: never
 /// `MEMORY`, and never `ANY`.
@@ -72,6 +74,15 @@ pub fn is_socket(file: u64) -> bool {
     read(file, layout!(file_inode))
         .and_then(|inode| read::<u16>(inode, layout!(inode_mode)))
         .is_some_and(|mode| mode & S_IFMT == S_IFSOCK)
+}
+
+/// Whether `file` is one that no program can name: the kernel keeps memory that processes share
+/// without a file in such ones.
+#[inline(always)]
+pub fn is_hidden(file: u64) -> bool {
+    read(file, layout!(file_inode))
+        .and_then(|inode| read::<u32>(inode, layout!(inode_flags)))
+        .is_some_and(|flags| flags & S_PRIVATE != 0)
 }
 
 /// The id of what is behind `file`, which the current process has open as `descriptor`.

@@ -108,6 +108,7 @@ pub const ROWS: &[Row] = &[
     field(&["file.f_inode"], |l| &mut l.file_inode),
     field(&["file.f_path.dentry", "file.__f_path.dentry"], |l| &mut l.file_dentry),
     field(&["inode.i_mode"], |l| &mut l.inode_mode),
+    field(&["inode.i_flags"], |l| &mut l.inode_flags),
     field(&["inode.i_ino"], |l| &mut l.inode_number),
     field(&["inode.i_generation"], |l| &mut l.inode_generation),
     field(&["inode.i_sb"], |l| &mut l.inode_super),
