@@ -15,6 +15,8 @@ pub enum Code {
     NoPayload,
     /// A device took the bytes, such as /dev/null; what it does with them is its own.
     ToDevice,
+    /// A device gave the bytes, such as /dev/urandom; what it does for them is its own.
+    FromDevice,
     /// The CPU copied nothing on the way: pages changed hands.
     ZeroCopy,
     /// Nothing was seen that moved the bytes.
@@ -70,9 +72,10 @@ pub fn verdict(row: &Row) -> Verdict {
 type Finding = fn(&Row) -> Option<Verdict>;
 
 /// The most telling first.
-const FINDINGS: [Finding; 12] = [
+const FINDINGS: [Finding; 13] = [
     nothing,
     to_device,
+    from_device,
     zero_copy_on_loopback,
     no_scatter_gather,
     tls,
@@ -98,6 +101,16 @@ fn to_device(row: &Row) -> Option<Verdict> {
     (device && moved(&row.traffic, Place::User, Place::Kernel) == 0).then(|| Verdict {
         code: Code::ToDevice,
         text: format!("{} before a device took them", copies(row)),
+        evidence: by_cpu(row),
+    })
+}
+
+fn from_device(row: &Row) -> Option<Verdict> {
+    let device = row.flow.source.as_ref().is_some_and(|source| source.kind == Kind::Other);
+    let unseen = moved(&row.traffic, Place::Kernel, Place::User) == 0;
+    (device && is_into_memory(row) && unseen).then(|| Verdict {
+        code: Code::FromDevice,
+        text: format!("{} after a device gave them", copies(row)),
         evidence: by_cpu(row),
     })
 }
@@ -365,6 +378,13 @@ mod tests {
     #[test]
     fn nothing_seen_is_no_zero_copy() {
         assert_eq!(of(file("a"), file("b"), sent(vec![])).code, Code::Unseen);
+    }
+
+    #[test]
+    fn a_device_gives_what_it_wants_as_it_takes_it() {
+        let random = || Endpoint::new(Kind::Other, "/dev/urandom");
+        assert_eq!(of(random(), Endpoint::memory(), sent(vec![])).code, Code::FromDevice);
+        assert_eq!(of(Endpoint::memory(), random(), sent(vec![])).code, Code::ToDevice);
     }
 
     #[test]
