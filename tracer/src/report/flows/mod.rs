@@ -5,6 +5,7 @@ pub mod diff;
 mod folded;
 mod markdown;
 mod model;
+mod names;
 mod pprof;
 mod stack_table;
 mod table;

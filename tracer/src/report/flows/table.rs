@@ -2,9 +2,11 @@
 
 use std::io;
 
+use std::collections::BTreeMap;
+
 use comfy_table::{Cell, CellAlignment, Table};
 
-use super::{End, FlowRow, Report, stack_table};
+use super::{End, FlowRow, Report, names, stack_table};
 use crate::{
     flows::Kind,
     ledger::Provenance,
@@ -12,6 +14,7 @@ use crate::{
         Style,
         table::{Lead, bold, empty, named, paragraph, trimmed, warnings},
         words,
+        wrap::columns,
     },
 };
 
@@ -23,29 +26,26 @@ const HEADINGS: [&str; 10] = [
     "payload",
     "CPU\ncopies",
     "DMA\ncopies",
-    "by refe-\nrence",
+    "by\nref.",
     "switches\na MiB",
     "CPU time\na MiB",
 ];
 
 /// A column that is there only if cycles are counted.
 const CYCLES: &str = "cycles\na byte";
-/// Columns that it takes from each of the names.
-const LESS_WITH_CYCLES: usize = 4;
 
-/// Rows of the table at most, and those that are shown however small they are; JSON and CSV have
-/// them all.
+/// Rows of the table at most; JSON and CSV have them all.
 const MOST_ROWS: usize = 20;
-const FIRST_ROWS: usize = 5;
 
-/// The part of the payload that the rows must cover.
-const ENOUGH: f64 = 0.999;
+/// The part of the payload from which on a flow has a row: a program's own libraries, and what it
+/// looks up when it starts, are flows, too.
+const WORTH_A_ROW: f64 = 0.01;
 
-/// Columns of a path or of an address before its beginning is left out.
-const NAME_WIDTH: usize = 20;
+/// Where the two columns of names begin, counted from 0, and where they end.
+const NAMES: std::ops::Range<usize> = 2..4;
 
-const UNITS: &str =
-    "Copies a payload byte; mode switches, and CPU time in the calls, a MiB of payload";
+const UNITS: &str = "Copies and references (ref.: its page changed hands) a payload byte; mode \
+                     switches, and CPU time in the calls, a MiB of payload";
 
 pub(super) fn write(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
     warnings(report.lost_events, &report.warnings, style, out)?;
@@ -66,30 +66,31 @@ fn units(report: &Report) -> String {
     if derived { format!("{UNITS}; ~ derived, not measured") } else { UNITS.to_owned() }
 }
 
-/// The busiest flows, until they are nearly everything.
-fn shown(report: &Report) -> &[FlowRow] {
-    let enough = (report.total.payload_bytes as f64 * ENOUGH) as u64;
-    let mut covered = 0;
-    let needed = report.flows.iter().take_while(|row| {
-        let more = covered < enough;
-        covered += row.payload_bytes;
-        more
-    });
-    let count = needed.count().clamp(FIRST_ROWS, MOST_ROWS).min(report.flows.len());
-    &report.flows[..count]
+/// The busiest flows, and the others.
+fn shown(report: &Report) -> (&[FlowRow], &[FlowRow]) {
+    let least = report.total.payload_bytes as f64 * WORTH_A_ROW;
+    let worth = report.flows.iter().take_while(|row| row.payload_bytes as f64 >= least);
+    report.flows.split_at(worth.count().min(MOST_ROWS))
 }
 
 fn rows(report: &Report, style: &Style) -> Table {
-    let mut table = empty(style);
+    let (shown, _) = shown(report);
     let cycles = report.environment.cycles;
-    let width = NAME_WIDTH - if cycles { LESS_WITH_CYCLES } else { 0 };
-    let headings = HEADINGS.into_iter().chain(cycles.then_some(CYCLES));
-    table.set_header(headings.map(|heading| bold(Cell::new(heading))));
-    for (index, row) in shown(report).iter().enumerate() {
-        let of_cycles = row.cost.cycles_per_copied_byte.map_or_else(String::new, words::rough);
-        table.add_row(
-            cells(index, row, width).into_iter().chain(cycles.then(|| Cell::new(of_cycles))),
-        );
+    let headings: Vec<&str> = HEADINGS.into_iter().chain(cycles.then_some(CYCLES)).collect();
+    let rows = shown.iter().enumerate().map(|(index, row)| texts(index, row, cycles));
+    let rows: Vec<_> = rows.collect();
+    let room = room_for_names(&headings, &rows, style);
+    let mut table = empty(style);
+    table.set_header(headings.into_iter().map(|heading| bold(Cell::new(heading))));
+    for row in rows {
+        let cells = row.into_iter().enumerate().map(|(column, text)| match column {
+            1 => bold(Cell::new(text)),
+            column if NAMES.contains(&column) => {
+                Cell::new(names::fitted(&text, room[column - NAMES.start]))
+            }
+            _ => Cell::new(text),
+        });
+        table.add_row(cells.collect::<Vec<_>>());
     }
     for column in table.column_iter_mut().skip(4) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -97,20 +98,41 @@ fn rows(report: &Report, style: &Style) -> Table {
     table
 }
 
-fn cells(index: usize, row: &FlowRow, width: usize) -> Vec<Cell> {
+/// What is in a row, names as long as they are.
+fn texts(index: usize, row: &FlowRow, cycles: bool) -> Vec<String> {
     let mark = if row.provenance == Provenance::Derived { "~" } else { "" };
-    vec![
-        Cell::new(index + 1),
-        bold(Cell::new(owner(row))),
-        Cell::new(end(&row.source, width)),
-        Cell::new(end(&row.destination, width)),
-        Cell::new(words::size(row.payload_bytes)),
-        Cell::new(format!("{mark}{}", words::copies(row.copies_per_byte.cpu))),
-        Cell::new(words::copies(row.copies_per_byte.dma)),
-        Cell::new(format!("{mark}{}", words::copies(row.by_reference_per_byte))),
-        Cell::new(words::grouped(row.mode_switches_per_mib.round() as u64)),
-        Cell::new(words::time(row.cpu_time_a_mib())),
-    ]
+    let mut texts = vec![
+        (index + 1).to_string(),
+        owner(row),
+        end(&row.source),
+        end(&row.destination),
+        words::size(row.payload_bytes),
+        format!("{mark}{}", words::copies(row.copies_per_byte.cpu)),
+        words::copies(row.copies_per_byte.dma),
+        format!("{mark}{}", words::copies(row.by_reference_per_byte)),
+        words::grouped(row.mode_switches_per_mib.round() as u64),
+        words::time(row.cpu_time_a_mib()),
+    ];
+    if cycles {
+        texts.push(row.cost.cycles_per_copied_byte.map_or_else(String::new, words::rough));
+    }
+    texts
+}
+
+/// What the other columns leave to each of the two columns of names: half of it, and what the other
+/// one does not need.
+fn room_for_names(headings: &[&str], rows: &[Vec<String>], style: &Style) -> [usize; 2] {
+    /// A space at each side of a column.
+    const PADDING: usize = 2;
+    let width = |column: usize| {
+        let texts = rows.iter().map(|row| row[column].as_str()).chain([headings[column]]);
+        texts.flat_map(str::lines).map(columns).max().unwrap_or_default()
+    };
+    let others = (0..headings.len()).filter(|column| !NAMES.contains(column)).map(width);
+    let taken = others.sum::<usize>() + headings.len() * PADDING;
+    let room = usize::from(style.width).saturating_sub(taken);
+    let [from, to] = [width(NAMES.start), width(NAMES.start + 1)];
+    [to, from].map(|other| room.saturating_sub(other).max(room / 2))
 }
 
 pub(super) fn owner(row: &FlowRow) -> String {
@@ -123,14 +145,13 @@ pub(super) fn owner(row: &FlowRow) -> String {
 }
 
 /// An end in a column: its kind above its name.
-fn end(end: &End, width: usize) -> String {
+fn end(end: &End) -> String {
     let what = match (end.kind, end.name.as_str()) {
         (kind, "") => kind.to_string(),
-        (Kind::File, name) => shortened(name, width),
-        (kind, name) => {
-            let parts: Vec<_> = name.split(" → ").map(|part| shortened(part, width)).collect();
-            format!("{kind}\n{}", parts.join("\n→ "))
-        }
+        (Kind::File | Kind::Other, name) => name.to_owned(),
+        // `pipe:[4711]`
+        (kind, name) if name.starts_with(&kind.to_string()) => name.to_owned(),
+        (kind, name) => format!("{kind}\n{}", name.replace(" → ", "\n→ ")),
     };
     match end.descriptor {
         Some(descriptor) => format!("fd {descriptor}\n{what}"),
@@ -138,34 +159,37 @@ fn end(end: &End, width: usize) -> String {
     }
 }
 
-fn shortened(name: &str, width: usize) -> String {
-    let length = name.chars().count();
-    if length <= width {
-        return name.to_owned();
-    }
-    let end: String = name.chars().skip(length - width + 1).collect();
-    format!("…{end}")
-}
-
 fn verdicts(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
-    for (index, row) in shown(report).iter().enumerate() {
+    let (shown, rest) = shown(report);
+    for (index, row) in shown.iter().enumerate() {
         let number = format!(" {:>2}  ", index + 1);
         let lead = Lead { painted: style.bold(&number), plain: &number };
         paragraph(out, style, lead, &row.verdict.text, str::to_owned)?;
         paragraph(out, style, Lead::plain("     "), &row.verdict.evidence, |text| style.dim(text))?;
     }
-    let rest = &report.flows[shown(report).len()..];
     if !rest.is_empty() {
-        let bytes = rest.iter().map(|row| row.payload_bytes).sum();
-        let noun = if rest.len() == 1 { "flow" } else { "flows" };
-        let text = format!(
-            "and {} more {noun} with {}, which --format csv or json shows",
-            rest.len(),
-            words::size(bytes)
-        );
+        let text = format!("{}; --format csv or json shows each", summary(rest));
         paragraph(out, style, Lead::plain("     "), &text, str::to_owned)?;
     }
     writeln!(out)
+}
+
+/// `and 8 smaller flows: 7 file → memory (5 KiB), 1 memory → file (90 B)`
+fn summary(flows: &[FlowRow]) -> String {
+    let mut kinds = BTreeMap::<(Kind, Kind), (u64, u64)>::new();
+    for flow in flows {
+        let (count, bytes) = kinds.entry((flow.source.kind, flow.destination.kind)).or_default();
+        *count += 1;
+        *bytes += flow.payload_bytes;
+    }
+    let mut kinds: Vec<_> = kinds.into_iter().collect();
+    kinds.sort_by_key(|(_, (_, bytes))| std::cmp::Reverse(*bytes));
+    let kinds = kinds.into_iter().map(|((from, to), (count, bytes))| {
+        format!("{count} {from} → {to} ({})", words::size(bytes))
+    });
+    let noun = if flows.len() == 1 { "flow" } else { "flows" };
+    let kinds = kinds.collect::<Vec<_>>().join(", ");
+    format!("and {} smaller {noun}: {kinds}", flows.len())
 }
 
 fn setting(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
@@ -215,8 +239,32 @@ pub(super) fn settings(report: &Report) -> Vec<(&'static str, String)> {
     }
     if report.unattributed.bytes > 0 {
         let moved = words::size(report.unattributed.bytes);
-        let text = format!("{moved} were moved outside of any data call, and are in no flow");
+        let text = format!(
+            "{moved} were moved outside of any data call, such as by a page fault on a mapped \
+             file, and are in no flow"
+        );
         settings.insert(2, ("Besides", text));
     }
+    settings.extend(verified(report).map(|text| ("Verified", text)));
     settings
+}
+
+/// What hardware breakpoints saw of the copies, if they were asked.
+fn verified(report: &Report) -> Option<String> {
+    let movements = report.flows.iter().flat_map(|flow| &flow.movements);
+    let pairs = movements.filter_map(|movement| Some((movement.bytes, movement.verified_bytes?)));
+    let (seen, verified) = pairs.reduce(|sum, pair| (sum.0 + pair.0, sum.1 + pair.1))?;
+    Some(if seen == verified {
+        format!(
+            "{} of copies were seen by hardware breakpoints, too, to the byte",
+            words::size(seen)
+        )
+    } else {
+        format!(
+            "hardware breakpoints saw {} of copies, call sites {}: {:+.3} %",
+            words::size(verified),
+            words::size(seen),
+            (seen as f64 / verified as f64 - 1.0) * 100.0
+        )
+    })
 }

@@ -6,9 +6,8 @@ use super::{
     pprof, write,
 };
 use crate::{
-    flows::Endpoint,
     flows::{
-        Calls, Ledger, Traffic,
+        Calls, Endpoint, Kind, Ledger, Traffic,
         derive::Witnesses,
         group::Per,
         stacks::{Frame, Seen, Stack, Stacks, Weight, add},
@@ -72,13 +71,21 @@ fn passed_on() -> Recording {
 }
 
 fn written(format: Format) -> String {
-    String::from_utf8(bytes(&copied(), format)).unwrap()
+    written_at(100, &copied(), format)
+}
+
+fn written_at(width: u16, recording: &Recording, format: Format) -> String {
+    String::from_utf8(bytes_at(width, recording, format)).unwrap()
 }
 
 fn bytes(recording: &Recording, format: Format) -> Vec<u8> {
+    bytes_at(100, recording, format)
+}
+
+fn bytes_at(width: u16, recording: &Recording, format: Format) -> Vec<u8> {
     let report = Report::new(recording, Per::Path);
     let mut out = Vec::new();
-    write(format, &report, &Style { color: false, width: 100 }, &mut out).unwrap();
+    write(format, &report, &Style { color: false, width }, &mut out).unwrap();
     out
 }
 
@@ -159,6 +166,33 @@ fn is_as_its_schema_says(document: &serde_json::Value) {
     let mut schema = Vec::new();
     write_schema::<Report>(&mut schema).unwrap();
     jsonschema::validate(&serde_json::from_slice(&schema).unwrap(), document).unwrap();
+}
+
+/// A program with names too long for any terminal, and what every program reads when it starts.
+fn long_names() -> Recording {
+    let copies = |bytes| vec![cpu_copy(Place::PageCache, Place::User, bytes)];
+    let read = |bytes| Traffic { movements: copies(bytes), ..calls("read", 9, bytes) };
+    let table = "/var/lib/postgresql/15/main/base/16384/16385";
+    let index = format!("/var/lib/postgresql/15/main/base/{}", "7".repeat(60));
+    recording(Ledger::from([
+        (flow(file(table), Endpoint::memory()), read(BYTES)),
+        (flow(file(&index), Endpoint::memory()), read(BYTES / 2)),
+        (flow(Endpoint::new(Kind::Unix, "unix:[4711]"), Endpoint::memory()), read(BYTES / 4)),
+        (flow(file("/etc/locale.alias"), Endpoint::memory()), read(2996)),
+        (flow(file("/lib/libc.so.6"), Endpoint::memory()), read(832)),
+        (flow(Endpoint::memory(), file("/run/pid")), calls("write", 1, 5)),
+    ]))
+}
+
+#[test]
+fn names_are_cut_to_the_width_of_the_terminal() {
+    let at = |width| written_at(width, &long_names(), Format::Table);
+    for width in [80, 100] {
+        let text = at(width);
+        let longest = text.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(longest <= usize::from(width), "{longest} columns of {width}:\n{text}");
+    }
+    insta::assert_snapshot!(at(80));
 }
 
 #[test]

@@ -1,0 +1,48 @@
+//! Names that are too long for their column: what tells them apart is at their end.
+
+use crate::report::wrap::columns;
+
+/// A name is never cut to fewer columns: below that a table is rather too wide.
+const LEAST: usize = 16;
+
+/// Each line of the text in at most `width` columns.
+pub fn fitted(text: &str, width: usize) -> String {
+    let width = width.max(LEAST);
+    text.lines().map(|line| in_line(line, width)).collect::<Vec<_>>().join("\n")
+}
+
+/// Of a path as many of the last components as there is room for; of another name, or where the last
+/// component is too long, the end.
+fn in_line(name: &str, width: usize) -> String {
+    if columns(name) <= width {
+        return name.to_owned();
+    }
+    let mut components = name.match_indices('/').skip(1).map(|(at, _)| &name[at..]);
+    let fits = |part: &&str| columns(part) < width;
+    match components.find(fits) {
+        Some(part) => format!("…{part}"),
+        None => {
+            let skipped = name.chars().count() - (width - 1);
+            format!("…{}", name.chars().skip(skipped).collect::<String>())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_cut_between_components() {
+        let path = "/usr/lib/python3.11/__pycache__/enum.cpython-311.pyc";
+        assert_eq!(fitted(path, 60), path);
+        assert_eq!(fitted(path, 40), "…/__pycache__/enum.cpython-311.pyc");
+        assert_eq!(fitted(path, 24), "…/enum.cpython-311.pyc");
+    }
+
+    #[test]
+    fn what_has_no_components_is_cut_at_its_beginning() {
+        assert_eq!(fitted("/srv/a-very-long-name-of-a-log", 16), "…g-name-of-a-log");
+        assert_eq!(fitted("tcp\n[2001:db8::1]:65535", 18), "tcp\n…001:db8::1]:65535");
+    }
+}
