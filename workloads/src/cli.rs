@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     io::{self, Write},
-    net::SocketAddr,
     os::fd::{AsFd, AsRawFd},
     path::PathBuf,
     process::ExitCode,
@@ -13,7 +12,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    Cache, Error, Outcome, Payload, Shape,
+    Cache, Error, Outcome, Payload, Receiver, Shape,
     child::Child,
     consumer,
     consumer::ListenArgs,
@@ -46,9 +45,10 @@ struct SendArgs {
     /// Way to send: see `workloads list`
     #[arg(long, value_name = "NAME")]
     strategy: String,
-    /// Address of the consumer, for the strategies that need one
-    #[arg(long, value_name = "ADDR:PORT")]
-    to: Option<SocketAddr>,
+    /// Address of the consumer, for the strategies that need one; `dummy` for a device that drops
+    /// datagrams
+    #[arg(long, value_name = "ADDR:PORT|dummy")]
+    to: Option<Receiver>,
     /// How many messages
     #[arg(long, default_value_t = 256)]
     messages: u64,

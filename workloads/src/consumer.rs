@@ -14,7 +14,7 @@ use std::{
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::{
-    Error, Result, process,
+    Error, Result, mailbox, process,
     protocol::{Answer, ConsumerEvent, Service},
     supply, tls,
 };
@@ -166,6 +166,7 @@ fn attend(mut stream: &TcpStream) -> io::Result<Answer> {
             })
         }
         Service::Send | Service::SendPages => supply::send(stream, service),
+        Service::Datagrams => mailbox::receive(stream),
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    Cache, Error, Outcome, Payload, Result,
+    Cache, Error, Outcome, Payload, Receiver, Result,
     child::{CONSUMER_VERB, SENDER_VERB},
     protocol::{ConsumerEvent, GO, Ready, SenderEvent},
 };
@@ -82,8 +82,8 @@ pub struct SenderSpec<'a> {
     pub strategy: &'a str,
     /// What to send.
     pub payload: &'a Payload,
-    /// Where to, for the routes that have a consumer.
-    pub to: SocketAddr,
+    /// Whom to, for the routes to a socket.
+    pub to: Receiver,
     /// Where the payload is before.
     pub cache: Cache,
 }

@@ -131,6 +131,16 @@ pub enum Error {
         /// Bytes received.
         received: u64,
     },
+    /// Datagrams were lost, which nobody sends again.
+    #[error(
+        "{received} of {sent} bytes arrived: datagrams were dropped on their way, and nobody sends those again, so the transfer's numbers are void; `nstat -az UdpRcvbufErrors UdpInErrors` and `ip -s link` say where; send fewer messages (--messages)"
+    )]
+    DatagramsLost {
+        /// Bytes sent.
+        sent: u64,
+        /// Bytes received.
+        received: u64,
+    },
     /// The bytes are not those of the payload.
     #[error(
         "the other end received other bytes than were sent (blake3 {received} instead of {sent}): the transfer's numbers are void"

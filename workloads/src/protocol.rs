@@ -77,9 +77,9 @@ pub struct Outcome {
     pub messages: u64,
     /// Bytes of one message.
     pub message_bytes: u64,
-    /// Bytes sent, received and confirmed.
+    /// Bytes sent, and confirmed to have arrived.
     pub bytes: u64,
-    /// blake3 of the payload, in hexadecimal: the same at both ends.
+    /// blake3 of the payload, in hexadecimal: the same at both ends, where there is one at the other.
     pub hash: String,
     /// System calls made in the window, by name, as the strategy counted them.
     pub calls: BTreeMap<String, u64>,
@@ -106,6 +106,24 @@ pub struct Outcome {
     /// What the kernel said of zero-copy sends, if the strategy made some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zero_copy: Option<ZeroCopy>,
+    /// How it was found out what arrived.
+    pub checked_by: CheckedBy,
+}
+
+/// How it was found out what arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckedBy {
+    /// Who received it counted and hashed it.
+    #[default]
+    Hash,
+    /// Nobody received it: the device that dropped it counted what it was given.
+    DeviceCounters,
+}
+
+impl CheckedBy {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Hash, Self::DeviceCounters];
 }
 
 /// What the kernel said of the zero-copy sends of a transfer.
@@ -130,12 +148,15 @@ pub enum Service {
     Send,
     /// The same in whole pages that a receiver can have mapped.
     SendPages,
+    /// Receive datagrams: see [`Mailbox`].
+    Datagrams,
 }
 
 impl Service {
     /// Bytes of a request on the wire.
     pub const LENGTH: usize = 8;
-    const ALL: [Self; 4] = [Self::Receive, Self::ReceiveTls, Self::Send, Self::SendPages];
+    const ALL: [Self; 5] =
+        [Self::Receive, Self::ReceiveTls, Self::Send, Self::SendPages, Self::Datagrams];
 
     /// Whether it is the consumer that sends, and has to be told what.
     pub fn sends(self) -> bool {
@@ -149,6 +170,7 @@ impl Service {
             Self::ReceiveTls => *b"ctrc:tls",
             Self::Send => *b"ctrc:snd",
             Self::SendPages => *b"ctrc:snp",
+            Self::Datagrams => *b"ctrc:udp",
         }
     }
 
@@ -191,6 +213,35 @@ impl Order {
             u64::from_le_bytes(part)
         };
         Self { seed: number(0), messages: number(1), message_bytes: number(2) }
+    }
+}
+
+/// What the two ends tell each other over the connection before datagrams go beside it: first the
+/// sender, then the consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mailbox {
+    /// The port of its socket for datagrams, at the address it has the connection with.
+    pub port: u16,
+    /// Bytes that the sender will send, or that the consumer's kernel keeps for its socket.
+    pub bytes: u64,
+}
+
+impl Mailbox {
+    /// Bytes of it on the wire: both numbers in little-endian order.
+    pub const LENGTH: usize = 10;
+
+    /// As it goes over the wire.
+    pub fn encode(&self) -> [u8; Self::LENGTH] {
+        let mut wire = [0; Self::LENGTH];
+        wire[..2].copy_from_slice(&self.port.to_le_bytes());
+        wire[2..].copy_from_slice(&self.bytes.to_le_bytes());
+        wire
+    }
+
+    /// As it came over the wire.
+    pub fn decode(wire: &[u8; Self::LENGTH]) -> Self {
+        let [low, high, bytes @ ..] = *wire;
+        Self { port: u16::from_le_bytes([low, high]), bytes: u64::from_le_bytes(bytes) }
     }
 }
 
@@ -243,6 +294,12 @@ mod tests {
         fn an_order_survives_the_wire(seed: u64, messages: u64, message_bytes: u64) {
             let order = Order { seed, messages, message_bytes };
             prop_assert_eq!(Order::decode(&order.encode()), order);
+        }
+
+        #[test]
+        fn a_mailbox_survives_the_wire(port: u16, bytes: u64) {
+            let mailbox = Mailbox { port, bytes };
+            prop_assert_eq!(Mailbox::decode(&mailbox.encode()), mailbox);
         }
 
         #[test]

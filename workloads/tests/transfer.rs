@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -13,9 +13,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use workloads::{
-    Cache, Error, Outcome, Payload, Result, STRATEGIES, Shape, Strategy,
+    Cache, CheckedBy, Error, Outcome, Payload, Receiver, Result, Route, STRATEGIES, Shape,
+    Strategy,
     driver::{Consumer, Network, Sender, SenderSpec},
-    protocol::{Answer, ConsumerEvent, Service},
+    protocol::{Answer, ConsumerEvent, Mailbox, Service},
     strategy::USER_COPY,
     tls,
 };
@@ -37,7 +38,13 @@ fn payload() -> Payload {
     payload_of(MESSAGES, MESSAGE_BYTES)
 }
 
-async fn sender(strategy: &str, payload: &Payload, to: SocketAddr, cache: Cache) -> Result<Sender> {
+async fn sender(
+    strategy: &str,
+    payload: &Payload,
+    to: impl Into<Receiver>,
+    cache: Cache,
+) -> Result<Sender> {
+    let to = to.into();
     Sender::prepare(exe(), &SenderSpec { strategy, payload, to, cache }).await
 }
 
@@ -45,7 +52,7 @@ async fn sender(strategy: &str, payload: &Payload, to: SocketAddr, cache: Cache)
 async fn possible(
     strategy: &str,
     payload: &Payload,
-    to: SocketAddr,
+    to: impl Into<Receiver>,
     cache: Cache,
 ) -> Option<Sender> {
     match sender(strategy, payload, to, cache).await {
@@ -126,12 +133,13 @@ async fn every_strategy_delivers_every_byte() {
             let Some(sender) = possible(strategy.name(), &payload, to, cache).await else {
                 continue;
             };
-            let connected = strategy.route().has_consumer().then(|| consumer.addr());
-            assert_eq!(sender.peer_addr(), connected);
+            let connected = strategy.route().has_consumer().then(|| consumer.addr().ip());
+            assert_eq!(sender.peer_addr().map(|addr| addr.ip()), connected);
             let outcome = sender.go().await.unwrap();
             assert_eq!(outcome.strategy, strategy.name());
             assert_eq!(outcome.bytes, MESSAGES * MESSAGE_BYTES);
             assert_eq!(outcome.hash, payload.hash().to_string());
+            assert_eq!(outcome.checked_by, CheckedBy::Hash);
             assert!(outcome.elapsed_ns > 0);
         }
     }
@@ -168,6 +176,8 @@ async fn a_message_costs_the_calls_it_should_and_no_fault_of_the_programs_own() 
         ("process-vm-readv", vec![("process_vm_readv", MESSAGES)], false),
         ("shared-memory", vec![], false),
         ("recv", vec![("recvfrom", MESSAGES)], false),
+        // A packet over loopback has at most 64 KiB with its headers: a message takes two.
+        ("udp-send", vec![("sendto", 2 * MESSAGES)], false),
     ];
     for (strategy, expected_calls, maps) in expected {
         let Some(sender) = possible(strategy, &payload, consumer.addr(), Cache::Warm).await else {
@@ -182,25 +192,28 @@ async fn a_message_costs_the_calls_it_should_and_no_fault_of_the_programs_own() 
 #[tokio::test]
 async fn zero_copy_sends_are_waited_for_and_reported() {
     let (consumer, payload) = (loopback().await, payload());
-    for strategy in ["msg-zerocopy", "io-uring-send-zc"] {
+    for strategy in ["msg-zerocopy", "io-uring-send-zc", "udp-msg-zerocopy"] {
         let to = consumer.addr();
         let Some(sender) = possible(strategy, &payload, to, Cache::Warm).await else { continue };
         let outcome = sender.go().await.unwrap();
         let made = |name| outcome.calls.get(name).copied().unwrap_or_default();
-        if strategy == "msg-zerocopy" {
-            assert_eq!((made("pread64"), made("sendto")), (MESSAGES, MESSAGES), "{outcome:?}");
-            // One notification may speak of several sends, and each is waited for.
-            assert_eq!(made("poll"), made("recvmsg"));
-            assert!((1..=MESSAGES).contains(&made("recvmsg")), "{outcome:?}");
-        } else {
+        let sends = if strategy == "udp-msg-zerocopy" { 2 * MESSAGES } else { MESSAGES };
+        if strategy == "io-uring-send-zc" {
             // Most notifications come while the kernel is entered for something else.
             assert!((MESSAGES..=2 * MESSAGES).contains(&made("io_uring_enter")), "{outcome:?}");
+        } else {
+            assert_eq!(made("sendto"), sends, "{outcome:?}");
+            let reads = if strategy == "msg-zerocopy" { MESSAGES } else { 0 };
+            assert_eq!(made("pread64"), reads, "{outcome:?}");
+            // One notification may speak of several sends, and each is waited for.
+            assert_eq!(made("poll"), made("recvmsg"));
+            assert!((1..=sends).contains(&made("recvmsg")), "{outcome:?}");
         }
         let said = outcome.zero_copy.unwrap();
-        assert_eq!(said.notifications, MESSAGES);
+        assert_eq!(said.notifications, sends);
         // No memory of a program is given to another program: what loops back is copied. Some
         // kernels do not say so of io_uring.
-        assert!(said.copied.is_none_or(|copied| copied == MESSAGES), "{said:?}");
+        assert!(said.copied.is_none_or(|copied| copied == sends), "{said:?}");
     }
 }
 
@@ -261,9 +274,101 @@ async fn a_lost_byte_is_a_failure() {
     assert!(error.contains("received 2621439 bytes of 2621440"), "{error}");
 }
 
-/// Whether it sends to a consumer.
+/// Whether it sends to a consumer, by a connection.
 fn sends(strategy: &dyn Strategy) -> bool {
-    strategy.route().has_consumer() && !strategy.receives()
+    strategy.route().has_consumer() && !strategy.receives() && !sends_datagrams(strategy)
+}
+
+fn sends_datagrams(strategy: &dyn Strategy) -> bool {
+    strategy.route() == Route::Datagrams
+}
+
+/// A consumer of datagrams: what it does with its connection and its socket.
+fn fake_mailbox(
+    bytes: u64,
+    serve: impl FnOnce(TcpStream, UdpSocket) + Send + 'static,
+) -> SocketAddr {
+    fake_consumer(move |mut stream| {
+        let mut theirs = [0; Mailbox::LENGTH];
+        stream.read_exact(&mut theirs).unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        stream.write_all(&Mailbox { port, bytes }.encode()).unwrap();
+        serve(stream, socket);
+    })
+}
+
+async fn datagrams_fail_with(strategy: &dyn Strategy, to: SocketAddr) -> String {
+    let payload = payload();
+    match sender(strategy.name(), &payload, to, Cache::Warm).await {
+        Ok(sender) => sender.go().await.unwrap_err().to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn a_lost_datagram_is_a_failure_that_says_so() {
+    for strategy in STRATEGIES.iter().filter(|strategy| sends_datagrams(**strategy)) {
+        let to = fake_mailbox(u64::MAX, |mut stream, socket| {
+            stream.read_to_end(&mut Vec::new()).unwrap();
+            drop(socket);
+            let answer = Answer { bytes: 1000, hash: blake3::hash(b"") };
+            stream.write_all(&answer.encode()).unwrap();
+        });
+        let error = datagrams_fail_with(*strategy, to).await;
+        assert!(error.contains("1000 of 2621440 bytes arrived"), "{error}");
+        assert!(error.contains("nobody sends those again"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_consumer_that_takes_no_more_datagrams_is_named() {
+    for strategy in STRATEGIES.iter().filter(|strategy| sends_datagrams(**strategy)) {
+        let to = fake_mailbox(u64::MAX, |_, socket| drop(socket));
+        let error = datagrams_fail_with(*strategy, to).await;
+        assert!(error.contains("closed the connection after"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn datagrams_that_may_not_find_room_are_not_sent() {
+    for strategy in STRATEGIES.iter().filter(|strategy| sends_datagrams(**strategy)) {
+        let to = fake_mailbox(425_984, |mut stream, _| {
+            assert_eq!(stream.read_to_end(&mut Vec::new()).unwrap(), 0);
+        });
+        let refused = sender(strategy.name(), &payload(), to, Cache::Warm).await.unwrap_err();
+        assert!(matches!(refused, Error::Unsupported { .. }), "{refused}");
+        assert!(refused.to_string().contains("keeps 416 KiB"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_dummy_device_gets_datagrams_and_nothing_else() {
+    let payload = payload();
+    for strategy in STRATEGIES.iter().filter(|strategy| strategy.route().has_consumer()) {
+        let to = Receiver::Dummy;
+        match sender(strategy.name(), &payload, to, Cache::Warm).await {
+            Ok(sender) => {
+                assert!(sends_datagrams(*strategy), "{}", strategy.name());
+                let outcome = sender.go().await.unwrap();
+                assert_eq!(outcome.checked_by, CheckedBy::DeviceCounters);
+                assert_eq!(outcome.bytes, MESSAGES * MESSAGE_BYTES);
+                // With an MTU of 9000, eight datagrams of two pages each.
+                assert_eq!(outcome.calls["sendto"], 8 * MESSAGES);
+                if let Some(said) = outcome.zero_copy {
+                    assert_eq!((said.notifications, said.copied), (8 * MESSAGES, Some(0)));
+                }
+            }
+            Err(Error::Unsupported { reason }) => {
+                let no_connection = reason.contains("only datagrams can be sent to it");
+                if sends_datagrams(*strategy) {
+                    eprintln!("skipped: {}: {reason}", strategy.name());
+                }
+                assert_ne!(no_connection, sends_datagrams(*strategy), "{reason}");
+            }
+            Err(error) => panic!("{}: {error}", strategy.name()),
+        }
+    }
 }
 
 #[tokio::test]

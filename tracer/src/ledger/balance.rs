@@ -35,7 +35,7 @@ impl Observation {
 /// Where a route delivers, in words: payload is seen, or not seen, `entering the socket`.
 pub fn delivery(route: Route) -> &'static str {
     match route {
-        Route::FileToSocket | Route::MemoryToSocket => "entering the socket",
+        Route::FileToSocket | Route::MemoryToSocket | Route::Datagrams => "entering the socket",
         Route::FileToFile => "entering the file",
         Route::ProcessToProcess => "reaching the other process's memory",
         Route::Receive => "leaving the socket for memory or a file",
@@ -46,7 +46,7 @@ pub fn delivery(route: Route) -> &'static str {
 fn delivers(route: Route, movement: &Movement) -> bool {
     let sender = movement.side == Side::Sender;
     match route {
-        Route::FileToSocket | Route::MemoryToSocket => {
+        Route::FileToSocket | Route::MemoryToSocket | Route::Datagrams => {
             sender
                 && movement.to == Place::Socket
                 && movement.from != Place::Socket

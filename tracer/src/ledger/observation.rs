@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use workloads::Route;
+use workloads::{CheckedBy, Route};
 
 use super::{Movement, Mover, Place, Side};
 
@@ -22,8 +22,10 @@ pub struct Observation {
     pub message_bytes: u64,
     /// How many messages were sent.
     pub messages: u64,
-    /// Payload bytes that arrived and were checked.
+    /// Payload bytes that arrived.
     pub payload_bytes: u64,
+    /// How it was found out that they did.
+    pub checked_by: CheckedBy,
     /// System calls made in the window, by name.
     pub syscalls: BTreeMap<String, u64>,
     /// Page faults taken in user mode: each is two mode switches.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use workloads::Route;
+use workloads::{CheckedBy, Route};
 
 use super::Environment;
 use crate::{
@@ -95,8 +95,12 @@ pub struct Measured {
     pub movements: Vec<MovementRow>,
     /// The documents' claims about the strategy.
     pub claims: Vec<ClaimVerdict>,
-    /// Payload bytes that arrived and were checked.
+    /// Payload bytes that arrived.
     pub payload_bytes: u64,
+    /// How it was found out that they did: whoever received them counted and hashed them, or the
+    /// device that dropped them counted what it was given.
+    #[schemars(with = "String", extend("enum" = CheckedBy::ALL))]
+    pub checked_by: CheckedBy,
     /// Payload bytes that were not seen on their way to where the route delivers them; negative when
     /// more was seen than arrived.
     pub unaccounted_bytes: i64,
@@ -233,6 +237,7 @@ impl Measured {
             movements: merge(&observed.movements).into_iter().map(row).collect(),
             claims: judge_claims(observed, all, conditions),
             payload_bytes: observed.payload_bytes,
+            checked_by: observed.checked_by,
             unaccounted_bytes: observed.unaccounted(),
             nic_header_bytes: observed.nic_header_bytes,
             nic_retransmitted_bytes: observed.nic_retransmitted_bytes,
@@ -306,6 +311,17 @@ fn contradiction(observed: &Observation) -> Option<String> {
     })
 }
 
+/// That nobody could look at what arrived.
+fn unhashed(observed: &Observation) -> Option<String> {
+    (observed.checked_by == CheckedBy::DeviceCounters).then(|| {
+        format!(
+            "{}: the device counted {} payload bytes that it was given, and dropped them: they were \
+             not checked by hash",
+            observed.strategy, observed.payload_bytes
+        )
+    })
+}
+
 /// What to know before trusting what was seen of one strategy.
 fn warnings(observed: &Observation) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -324,6 +340,7 @@ fn warnings(observed: &Observation) -> Vec<String> {
         ));
     }
     warnings.extend(contradiction(observed));
+    warnings.extend(unhashed(observed));
     let sent = observed.message_bytes * observed.messages;
     if observed.payload_bytes != sent {
         warnings.push(format!("{name}: {} bytes of {sent} were checked", observed.payload_bytes));

@@ -50,7 +50,7 @@ const fn operation(code: u32, name: &'static str, kind: u8, way: Way) -> Call {
 /// The calls of a route: what they read from and write to goes with it.
 const fn calls(route: Route) -> &'static [Call] {
     match route {
-        Route::FileToSocket | Route::MemoryToSocket => CALLS,
+        Route::FileToSocket | Route::MemoryToSocket | Route::Datagrams => CALLS,
         Route::FileToFile => TO_FILE,
         Route::ProcessToProcess => TO_PROCESS,
         Route::Receive => FROM_SOCKET,
@@ -137,7 +137,7 @@ pub fn movements(payload: &Payload, counts: &Counts, plan: &Plan) -> Vec<Movemen
     }
     movements.extend([gift, returned(counts, &MAPPED)]);
     if plan.probes.is_empty() {
-        let linearised = linearised(counts);
+        let linearised = linearised(payload.route, counts);
         movements.push(copied_late(&movements, &linearised, payload.zero_copy));
         movements.push(linearised);
     }
@@ -218,8 +218,12 @@ fn copied_late(
 }
 
 /// TCP keeps payload in pages, so payload in the linear part of a packet that reached a device
-/// was copied there.
-fn linearised(counts: &Counts) -> Movement {
+/// was copied there. A datagram's may be copied nowhere else in the first place.
+fn linearised(route: Route, counts: &Counts) -> Movement {
     let witness = "net:net_dev_start_xmit, payload in the linear part";
-    derived(LATE, Side::Sender, witness, counts.total(Event::NicLinear, ROLE_SENDER))
+    let linear = match route {
+        Route::Datagrams => Tally::default(),
+        _ => counts.total(Event::NicLinear, ROLE_SENDER),
+    };
+    derived(LATE, Side::Sender, witness, linear)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tracer_common::{
     Event, Function, Key, NO_ITERATOR, ROLE_RECEIVER, ROLE_SENDER, Tally, owner, user_copy,
 };
-use workloads::Route;
+use workloads::{CheckedBy, Route};
 
 pub(super) use super::counts::sum;
 use super::{Counts, derived};
@@ -37,6 +37,8 @@ pub struct Payload {
     pub zero_copy: Option<ZeroCopy>,
     /// Payload bytes that two files share on the disk, so that nothing had to move.
     pub shared_bytes: u64,
+    /// How it was found out what arrived.
+    pub checked_by: CheckedBy,
 }
 
 /// Makes the ledger of one window.
@@ -51,6 +53,7 @@ pub fn observe(payload: Payload, counts: &Counts, plan: &Plan) -> Observation {
         message_bytes: payload.message_bytes,
         messages: payload.messages,
         payload_bytes: payload.bytes,
+        checked_by: payload.checked_by,
         syscalls: syscalls(counts, role),
         page_faults_user: own(Event::FaultUser).calls,
         page_faults_kernel: own(Event::FaultKernel).calls,
@@ -419,6 +422,7 @@ mod tests {
             bytes: BYTES,
             zero_copy: None,
             shared_bytes: 0,
+            checked_by: CheckedBy::Hash,
         }
     }
 

@@ -9,9 +9,12 @@ use std::{
 
 use socket2::{Domain, Socket, Type};
 
-use super::{Request, far_end::FarEnd};
+use super::{
+    Request,
+    far_end::{Arrived, FarEnd},
+};
 use crate::{
-    Error, Result, Shape, page,
+    Error, Receiver, Result, Shape, page,
     protocol::{Answer, Order, Service},
 };
 
@@ -34,11 +37,27 @@ pub struct Connection {
 
 impl Connection {
     pub fn open(request: &Request) -> Result<Self> {
-        let addr = request.to.ok_or(Error::NoConsumer { strategy: request.strategy.name() })?;
+        let addr = match request.to {
+            Some(Receiver::Consumer(addr)) => addr,
+            Some(Receiver::Dummy) => return Err(needs_answers()),
+            None => return Err(Error::NoConsumer { strategy: request.strategy.name() }),
+        };
         let service = request.strategy.service();
         let socket = connect(addr, service)?;
         ask(&socket, addr, request)?;
         Ok(Self { socket, service, shape: request.shape })
+    }
+
+    /// The connection itself.
+    pub fn stream(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    /// This process's address, and the consumer's.
+    pub fn ends(&self) -> Result<(SocketAddr, SocketAddr)> {
+        let local = self.socket.local_addr().map_err(Error::os("ask for the sender's address"))?;
+        let peer = self.socket.peer_addr().map_err(Error::os("ask for the consumer's address"))?;
+        Ok((local, peer))
     }
 }
 
@@ -52,9 +71,7 @@ impl FarEnd for Connection {
     }
 
     fn addresses(&self) -> Result<Option<(SocketAddr, SocketAddr)>> {
-        let local = self.socket.local_addr().map_err(Error::os("ask for the sender's address"))?;
-        let peer = self.socket.peer_addr().map_err(Error::os("ask for the consumer's address"))?;
-        Ok(Some((local, peer)))
+        self.ends().map(Some)
     }
 
     fn start(&self) -> Result<()> {
@@ -66,14 +83,14 @@ impl FarEnd for Connection {
     }
 
     /// Ends the stream and hears what the consumer received.
-    fn arrived(&self) -> Result<Answer> {
+    fn arrived(&self) -> Result<Arrived> {
         let mut wire = [0; Answer::LENGTH];
         let sent = self.shape.bytes();
         self.socket
             .shutdown(Shutdown::Write)
             .and_then(|()| (&self.socket).read_exact(&mut wire))
             .map_err(|cause| broken("read", cause, sent, sent))?;
-        Ok(Answer::decode(&wire))
+        Ok(Answer::decode(&wire).into())
     }
 
     fn broken(&self, call: &str, cause: io::Error, sent: u64, total: u64) -> Error {
@@ -125,13 +142,22 @@ fn ask(mut socket: &TcpStream, addr: SocketAddr, request: &Request) -> Result<()
         .map_err(|cause| broken("read", cause, 0, shape.bytes()))
 }
 
+/// What a connection cannot be made with.
+fn needs_answers() -> Error {
+    let reason = "a dummy device drops whatever it is given, and a connection needs answers: only \
+                  datagrams can be sent to it; use --to loopback or --to nic";
+    Error::Unsupported { reason: reason.into() }
+}
+
 /// What a failed call says about the connection.
-fn broken(name: &str, cause: io::Error, sent: u64, total: u64) -> Error {
+pub fn broken(name: &str, cause: io::Error, sent: u64, total: u64) -> Error {
     use io::ErrorKind::{
-        BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof, WouldBlock,
+        BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, UnexpectedEof,
+        WouldBlock,
     };
     match cause.kind() {
-        BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof => {
+        // Refused are datagrams of which the other machine says that nobody takes them.
+        BrokenPipe | ConnectionAborted | ConnectionRefused | ConnectionReset | UnexpectedEof => {
             Error::Disconnected { sent, total, cause }
         }
         // A blocking socket says so when its time is up.

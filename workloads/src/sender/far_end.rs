@@ -2,12 +2,29 @@
 
 use std::{io, net::SocketAddr, os::fd::BorrowedFd};
 
-use super::{Request, consumer::Connection, file::Destination, peer::Peer};
+use super::{
+    Request, consumer::Connection, datagrams::Correspondent, dummy::Dummy, file::Destination,
+    peer::Peer,
+};
 use crate::{
-    Error, Result,
+    Error, Receiver, Result,
     protocol::Answer,
     strategy::{Remote, Route},
 };
+
+/// What is known to have arrived.
+pub struct Arrived {
+    /// Bytes.
+    pub bytes: u64,
+    /// blake3 of them, if somebody has them.
+    pub hash: Option<blake3::Hash>,
+}
+
+impl From<Answer> for Arrived {
+    fn from(answer: Answer) -> Self {
+        Self { bytes: answer.bytes, hash: Some(answer.hash) }
+    }
+}
 
 /// What the bytes go to, by route.
 pub trait FarEnd {
@@ -35,11 +52,16 @@ pub trait FarEnd {
     }
 
     /// What arrived: asked once, after the window.
-    fn arrived(&self) -> Result<Answer>;
+    fn arrived(&self) -> Result<Arrived>;
 
     /// Bytes that did not have to be moved, because both files have the same blocks on the disk.
     fn shared_bytes(&self) -> u64 {
         0
+    }
+
+    /// What it means that fewer bytes arrived than were sent, or more.
+    fn lost(&self, sent: u64, received: u64) -> Error {
+        Error::Lost { sent, received }
     }
 
     /// What a failed call says about the far end.
@@ -56,5 +78,7 @@ pub fn open(request: &Request) -> Result<Box<dyn FarEnd>> {
         }
         Route::FileToFile => Box::new(Destination::create(request)?),
         Route::ProcessToProcess => Box::new(Peer::start(request)?),
+        Route::Datagrams if request.to == Some(Receiver::Dummy) => Box::new(Dummy::make()?),
+        Route::Datagrams => Box::new(Correspondent::open(request)?),
     })
 }

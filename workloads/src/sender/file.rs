@@ -5,7 +5,10 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
 };
 
-use super::{Request, extents, far_end::FarEnd};
+use super::{
+    Request, extents,
+    far_end::{Arrived, FarEnd},
+};
 use crate::{Error, Result, Shape, payload, protocol::Answer};
 
 /// Where the bytes go: an empty file without a name, beside the payload.
@@ -27,8 +30,9 @@ impl FarEnd for Destination {
     }
 
     /// Reads the file from its beginning.
-    fn arrived(&self) -> Result<Answer> {
-        Answer::of_file(&self.file).map_err(Error::os("read the file that was written"))
+    fn arrived(&self) -> Result<Arrived> {
+        let answer = Answer::of_file(&self.file);
+        answer.map(Into::into).map_err(Error::os("read the file that was written"))
     }
 
     fn shared_bytes(&self) -> u64 {

@@ -1,6 +1,8 @@
 //! The sender: the process that is measured.
 
 mod consumer;
+mod datagrams;
+mod dummy;
 mod extents;
 mod far_end;
 mod file;
@@ -9,22 +11,21 @@ mod peer;
 use std::{
     fs::File,
     io::{self, BufRead},
-    net::SocketAddr,
     os::fd::AsFd,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use crate::{
-    Cache, Error, Outcome, Result, Shape, cache, child, pinned, process,
-    protocol::{Answer, GO, Ready, SenderEvent},
+    Cache, CheckedBy, Error, Outcome, Receiver, Result, Shape, cache, child, pinned, process,
+    protocol::{GO, Ready, SenderEvent},
     strategy::{self, Failure, Job, Strategy, Transfer},
     tally::Tally,
     usage::Usage,
     window,
 };
 pub(crate) use consumer::STALL_TIMEOUT;
-use far_end::FarEnd;
+use far_end::{Arrived, FarEnd};
 
 /// Arguments of the sender as a child of [`crate::driver::Sender`].
 #[derive(Clone, Debug, clap::Args)]
@@ -48,9 +49,9 @@ pub struct SenderArgs {
     /// Directory of the payload
     #[arg(long)]
     pub(crate) dir: PathBuf,
-    /// Address of the consumer
+    /// Address of the consumer, or `dummy`
     #[arg(long)]
-    pub(crate) to: Option<SocketAddr>,
+    pub(crate) to: Option<Receiver>,
     #[arg(long)]
     pub(crate) cache: Cache,
     /// Process id of the driver
@@ -69,8 +70,8 @@ pub(crate) struct Request {
     pub seed: u64,
     /// Where other files of the transfer are made.
     pub dir: PathBuf,
-    /// The consumer, for the routes that have one.
-    pub to: Option<SocketAddr>,
+    /// Whom to send to, for the routes to a socket.
+    pub to: Option<Receiver>,
     pub cache: Cache,
 }
 
@@ -131,11 +132,12 @@ pub(crate) fn send(
     far_end.start()?;
     let measured = measure(transfer.as_mut(), far_end.as_ref());
     measured.result.map_err(|failure| measured.explain(failure, far_end.as_ref(), *shape))?;
-    let received = transfer.received()?;
+    let received = transfer.received()?.map(Arrived::from);
     drop(transfer);
-    confirm(&received.map_or_else(|| far_end.arrived(), Ok)?, request)?;
+    let arrived = received.map_or_else(|| far_end.arrived(), Ok)?;
+    let checked_by = confirm(&arrived, request, far_end.as_ref())?;
     let shared_bytes = far_end.shared_bytes();
-    Ok(Some(Outcome { cached_bytes, shared_bytes, ..measured.outcome(request) }))
+    Ok(Some(Outcome { cached_bytes, shared_bytes, checked_by, ..measured.outcome(request) }))
 }
 
 fn check_length(request: &Request) -> Result<()> {
@@ -198,15 +200,16 @@ impl Measured {
     }
 }
 
-/// Compares what arrived with what the payload is.
-fn confirm(arrived: &Answer, request: &Request) -> Result<()> {
+/// Compares what arrived with what the payload is, as far as somebody knows.
+fn confirm(arrived: &Arrived, request: &Request, far_end: &dyn FarEnd) -> Result<CheckedBy> {
     let sent = request.shape.bytes();
     if arrived.bytes != sent {
-        return Err(Error::Lost { sent, received: arrived.bytes });
+        return Err(far_end.lost(sent, arrived.bytes));
     }
-    if arrived.hash != request.hash {
-        let (sent, received) = (request.hash.to_string(), arrived.hash.to_string());
+    let Some(hash) = arrived.hash else { return Ok(CheckedBy::DeviceCounters) };
+    if hash != request.hash {
+        let (sent, received) = (request.hash.to_string(), hash.to_string());
         return Err(Error::Changed { sent, received });
     }
-    Ok(())
+    Ok(CheckedBy::Hash)
 }

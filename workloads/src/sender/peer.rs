@@ -9,7 +9,10 @@ use std::{
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
-use super::{Request, far_end::FarEnd};
+use super::{
+    Request,
+    far_end::{Arrived, FarEnd},
+};
 use crate::{
     Error, Result,
     child::PEER_VERB,
@@ -89,13 +92,13 @@ impl FarEnd for Peer {
         Some(self.remote)
     }
 
-    fn arrived(&self) -> Result<Answer> {
+    fn arrived(&self) -> Result<Arrived> {
         let mut wire = [0; Answer::LENGTH];
         self.said
             .borrow_mut()
             .read_exact(&mut wire)
             .map_err(Error::os("hear what the other process received"))?;
-        Ok(Answer::decode(&wire))
+        Ok(Answer::decode(&wire).into())
     }
 }
 

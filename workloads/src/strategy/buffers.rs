@@ -69,7 +69,7 @@ impl Buffers {
 }
 
 /// The pages of one send are pinned at once: see `mm_account_pinned_pages` in the kernel.
-fn check_limit(bytes: u64) -> Result<()> {
+pub fn check_limit(bytes: u64) -> Result<()> {
     let own = capabilities(None).map_err(Error::os("ask for this process's capabilities"))?;
     let limit = getrlimit(Resource::Memlock).current.unwrap_or(u64::MAX);
     let needed = bytes + 2 * page::size() as u64;

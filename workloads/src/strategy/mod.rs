@@ -13,6 +13,7 @@ mod buffers;
 mod calls;
 mod channel;
 mod copy_file_range;
+mod datagrams;
 mod io_uring_send;
 mod io_uring_send_zc;
 mod io_uring_splice;
@@ -25,6 +26,7 @@ mod mmap_populate_write;
 mod mmap_touch_write;
 mod mmap_write;
 mod msg_zerocopy;
+mod notifications;
 mod odirect_write;
 mod pipe;
 mod pipe_vmsplice;
@@ -45,6 +47,8 @@ mod socket_option;
 mod splice;
 mod splice_recv;
 mod to_pipe;
+mod udp_msg_zerocopy;
+mod udp_send;
 mod unix_stream;
 mod vmsplice;
 mod write;
@@ -88,6 +92,8 @@ pub static STRATEGIES: &[&dyn Strategy] = &[
     &recv::Recv,
     &recv_zerocopy::RecvZerocopy,
     &splice_recv::SpliceRecv,
+    &udp_send::UdpSend,
+    &udp_msg_zerocopy::UdpMsgZerocopy,
 ];
 
 /// The strategy of this name.
@@ -115,8 +121,9 @@ pub fn write_list(out: &mut dyn io::Write) -> io::Result<()> {
 pub struct Job<'a> {
     /// The payload, exactly as long as all messages, at its beginning.
     pub file: BorrowedFd<'a>,
-    /// The connection to the consumer, blocking; on a route without one, the file it goes to, which
-    /// is empty, or this end of the channel to the other process.
+    /// The connection to the consumer, or the socket whose datagrams go there, blocking; on a route
+    /// without one, the file it goes to, which is empty, or this end of the channel to the other
+    /// process.
     pub socket: BorrowedFd<'a>,
     /// The other process's memory, on a route with another process.
     pub remote: Option<Remote>,

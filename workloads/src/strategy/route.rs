@@ -22,22 +22,25 @@ pub enum Route {
     ProcessToProcess,
     /// From a socket, whose other end the consumer sends to.
     Receive,
+    /// From memory into datagrams: to a consumer, or to a device that drops them.
+    Datagrams,
 }
 
 impl Route {
     /// Every route, in the order of a list.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::FileToSocket,
         Self::MemoryToSocket,
         Self::FileToFile,
         Self::ProcessToProcess,
         Self::Receive,
+        Self::Datagrams,
     ];
 
     /// Whether a consumer is at the far end.
     pub fn has_consumer(self) -> bool {
         match self {
-            Self::FileToSocket | Self::MemoryToSocket | Self::Receive => true,
+            Self::FileToSocket | Self::MemoryToSocket | Self::Receive | Self::Datagrams => true,
             Self::FileToFile | Self::ProcessToProcess => false,
         }
     }
@@ -51,6 +54,7 @@ impl fmt::Display for Route {
             Self::FileToFile => "file to file",
             Self::ProcessToProcess => "process to process",
             Self::Receive => "receiving",
+            Self::Datagrams => "datagrams",
         })
     }
 }

@@ -33,9 +33,10 @@ pub struct Options {
     #[arg(long, value_enum)]
     pub cache: Option<Cache>,
     /// Where the consumer is: `nic` (in the network namespace `copytrace`, reached through a
-    /// network card), `loopback`, or the ADDR:PORT of a `workloads consume` [default: nic where
-    /// there is that namespace, else loopback]
-    #[arg(long, value_name = "nic|loopback|ADDR:PORT")]
+    /// network card), `loopback`, the ADDR:PORT of a `workloads consume`, or nowhere: `dummy` is a
+    /// network device that drops what it is given, for datagrams [default: nic where there is that
+    /// namespace, else loopback]
+    #[arg(long, value_name = "nic|loopback|dummy|ADDR:PORT")]
     pub to: Option<Target>,
     /// Turn the network card's scatter-gather off for the run, and on again after it
     #[arg(long, value_enum, default_value = "keep")]
@@ -102,6 +103,8 @@ pub enum Target {
     Nic,
     /// On this machine.
     Loopback,
+    /// Nowhere: a device drops what it is given.
+    Dummy,
     /// Started by somebody else.
     Remote(SocketAddr),
 }
@@ -113,8 +116,9 @@ impl FromStr for Target {
         match text {
             "nic" => Ok(Self::Nic),
             "loopback" => Ok(Self::Loopback),
+            "dummy" => Ok(Self::Dummy),
             _ => text.parse().map(Self::Remote).map_err(|_| {
-                "give nic, loopback, or the address and port of a consumer, such as \
+                "give nic, loopback, dummy, or the address and port of a consumer, such as \
                  192.0.2.7:9000 or [2001:db8::7]:9000"
                     .to_owned()
             }),
@@ -139,6 +143,7 @@ mod tests {
     fn a_target_is_a_word_or_an_address() {
         assert_eq!("nic".parse(), Ok(Target::Nic));
         assert_eq!("loopback".parse(), Ok(Target::Loopback));
+        assert_eq!("dummy".parse(), Ok(Target::Dummy));
         let address = ([192, 0, 2, 7], 9000).into();
         assert_eq!("192.0.2.7:9000".parse(), Ok(Target::Remote(address)));
         assert!("192.0.2.7".parse::<Target>().is_err());

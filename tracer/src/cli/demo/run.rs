@@ -10,7 +10,7 @@ use tracer::{
     session::{self, Opens, Purpose, Session},
 };
 use workloads::{
-    Cache, STRATEGIES, Shape, Strategy,
+    Cache, DUMMY_DEVICE, Receiver, STRATEGIES, Shape, Strategy,
     driver::{Consumer, Network, Sender, SenderSpec},
 };
 
@@ -42,12 +42,16 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
     progress.say("starting the consumer");
     let consumer = consumer(target).await?;
     let to = match (&consumer, target) {
-        (Some(consumer), _) => consumer.addr(),
-        (None, Target::Remote(address)) => address,
+        (Some(consumer), _) => Receiver::Consumer(consumer.addr()),
+        (None, Target::Remote(address)) => Receiver::Consumer(address),
+        (None, Target::Dummy) => Receiver::Dummy,
         (None, _) => bail!("no consumer was started"),
     };
-    let nic = Nic::towards(to)?;
-    let _guard = scatter_gather(options.nic_sg, &nic)?;
+    let nic = match to {
+        Receiver::Consumer(address) => Some(Nic::towards(address)?),
+        Receiver::Dummy => None,
+    };
+    let _guard = scatter_gather(options.nic_sg, nic.as_ref())?;
 
     progress.say("attaching to the kernel");
     let mut session = Session::start(plan, Purpose::Window, options.verify)?;
@@ -81,8 +85,9 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
         kernel: kernel.facts.release.clone(),
         where_: location(),
         tier: session.plan().tier,
-        scatter_gather: nic.scatter_gather().unwrap_or(true),
-        nic: nic.label(),
+        // A dummy device does.
+        scatter_gather: nic.as_ref().and_then(|nic| nic.scatter_gather().ok()).unwrap_or(true),
+        nic: nic.map_or_else(|| DUMMY_DEVICE.to_owned(), |nic| nic.label()),
         cache: options.cache(),
         disk,
     };
@@ -132,15 +137,22 @@ async fn consumer(target: Target) -> anyhow::Result<Option<Consumer>> {
     let network = match target {
         Target::Nic => Network::Namespace(PathBuf::from(NAMESPACE)),
         Target::Loopback => Network::Loopback,
-        Target::Remote(_) => return Ok(None),
+        Target::Remote(_) | Target::Dummy => return Ok(None),
     };
     Ok(Some(Consumer::start(Path::new(SELF), &network).await?))
 }
 
-pub(super) fn scatter_gather(wanted: ScatterGather, nic: &Nic) -> anyhow::Result<Option<Guard>> {
-    match wanted {
-        ScatterGather::Keep => Ok(None),
-        ScatterGather::Off => nic.without_scatter_gather(),
+/// There is no network card where what is sent is dropped.
+pub(super) fn scatter_gather(
+    wanted: ScatterGather,
+    nic: Option<&Nic>,
+) -> anyhow::Result<Option<Guard>> {
+    match (wanted, nic) {
+        (ScatterGather::Keep, _) => Ok(None),
+        (ScatterGather::Off, Some(nic)) => nic.without_scatter_gather(),
+        (ScatterGather::Off, None) => {
+            bail!("--nic-sg off is for a network card, and --to dummy has none: give --to nic")
+        }
     }
 }
 
@@ -195,6 +207,7 @@ impl Run<'_> {
                 .zero_copy
                 .map(|said| ZeroCopy { notifications: said.notifications, copied: said.copied }),
             shared_bytes: outcome.shared_bytes,
+            checked_by: outcome.checked_by,
         };
         let observation = session::observe(payload, &counts, self.session.plan());
         caveats.extend(session::unexplained(&counts, self.session.plan()));

@@ -84,6 +84,7 @@ pub async fn traced(
         bytes: load.bytes,
         zero_copy: None,
         shared_bytes: 0,
+        checked_by: workloads::CheckedBy::Hash,
     };
     caveats.extend(session::unexplained(&counts, session.plan()));
     Ok((session::observe(payload, &counts, session.plan()), caveats))

@@ -54,7 +54,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerR
     let busy = machine::busy();
     let chosen = Chosen::new(options);
     let (consumers, nic) = network(options.to).await?;
-    let _guard = scatter_gather(options.nic_sg, &nic)?;
+    let _guard = scatter_gather(options.nic_sg, Some(&nic))?;
 
     let mut logs = Vec::new();
     let mut produced = Vec::new();
@@ -152,7 +152,7 @@ async fn network(wanted: Option<Target>) -> anyhow::Result<(Consumers, Nic)> {
             let nic = Nic::towards(there.addr())?;
             Ok((Consumers { broker: nic.address, namespace: Some(NAMESPACE.into()) }, nic))
         }
-        Target::Remote(_) => bail!(
+        Target::Remote(_) | Target::Dummy => bail!(
             "--scenario brokers has consumers of its own, on this machine: give --to loopback or \
              --to nic"
         ),

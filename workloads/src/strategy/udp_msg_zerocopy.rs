@@ -1,0 +1,62 @@
+//! `send` with `MSG_ZEROCOPY` each message from memory, in as many datagrams as it needs: they take its
+//! pages instead of a copy, and the kernel says on the socket's error queue when they are free again.
+
+use super::{
+    Failure, Job, Route, Strategy, Transfer, buffers::check_limit, datagrams::Datagrams,
+    notifications::Notifications,
+};
+use crate::{Result, protocol::Service, tally::Tally};
+
+pub struct UdpMsgZerocopy;
+
+impl Strategy for UdpMsgZerocopy {
+    fn name(&self) -> &'static str {
+        "udp-msg-zerocopy"
+    }
+
+    fn summary(&self) -> &'static str {
+        "send() each message from memory, in datagrams, with MSG_ZEROCOPY"
+    }
+
+    fn needs(&self) -> &'static str {
+        "Linux 5.0"
+    }
+
+    fn route(&self) -> Route {
+        Route::Datagrams
+    }
+
+    fn service(&self) -> Service {
+        Service::Datagrams
+    }
+
+    fn prepare<'a>(&self, job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
+        let datagrams = Datagrams::new(job)?;
+        check_limit(datagrams.length() as u64)?;
+        let notifications = Notifications::ask_for(job.socket, "use Linux 5.0 or newer")?;
+        Ok(Box::new(Prepared { job: *job, datagrams, notifications }))
+    }
+}
+
+struct Prepared<'a> {
+    job: Job<'a>,
+    datagrams: Datagrams,
+    notifications: Notifications,
+}
+
+impl Transfer for Prepared<'_> {
+    /// The payload stays as it is until the end: nothing has to be free before.
+    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+        let Self { job, datagrams, notifications } = self;
+        let socket = job.socket;
+        for datagram in datagrams.iter() {
+            while notifications.send(socket, datagram, tally)?.is_none() {
+                notifications.wait(socket, tally, |_| ())?;
+            }
+        }
+        while notifications.in_flight() > 0 {
+            notifications.wait(socket, tally, |_| ())?;
+        }
+        Ok(())
+    }
+}
