@@ -1,6 +1,7 @@
 //! The project’s own tool, run as `cargo xtask`: set-up, build, run, test, guests.
 
 mod accelerator;
+mod bench;
 mod build_step;
 mod cache;
 mod command;
@@ -44,6 +45,11 @@ enum Verb {
     Vm(vm::Arguments),
     /// Test everything, on this machine and in guests
     Test(test::Arguments),
+    /// Measure what tracing costs nginx at full load: copytrace beside strace, perf and bpftrace
+    Bench(bench::Arguments),
+    /// The measurement of `bench`, as root
+    #[command(hide = true)]
+    BenchHere(bench::Options),
     #[command(hide = true)]
     E2e(e2e::Arguments),
     /// The guest's side of `vm`
@@ -79,6 +85,8 @@ fn main() -> ExitCode {
         Verb::Run(arguments) => run::main(arguments),
         Verb::Vm(arguments) => vm::main(arguments),
         Verb::Test(arguments) => test::main(&arguments),
+        Verb::Bench(arguments) => bench::main(&arguments),
+        Verb::BenchHere(options) => bench::main_here(&options),
         Verb::E2e(arguments) => e2e::main(&arguments),
         Verb::GuestAgent => guest::agent::main().map(|()| 0),
     };

@@ -99,7 +99,8 @@ fn packaged(cache: &Cache, consent: Consent, package: &str, program: &str) -> Re
     Ok(file)
 }
 
-fn fetch(cache: &Cache, package: &str, place: &Path) -> Result<()> {
+/// Unpacks a package and what it depends on that is not installed.
+pub fn fetch(cache: &Cache, package: &str, place: &Path) -> Result<()> {
     let step = Step::start(format!("fetching {package} and what it depends on"));
     let apt = Apt::ready()?;
     apt.unpack(&apt.with_dependencies(package)?, cache, place)?;

@@ -1,0 +1,194 @@
+//! `cargo xtask bench`: what tracing costs a busy server, copytrace beside the usual tools.
+
+mod account;
+mod case;
+mod here;
+mod load;
+mod numbers;
+mod process;
+mod report;
+mod rounds;
+mod script;
+mod server;
+mod situation;
+mod tools;
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+
+use anyhow::{Context as _, Result};
+use clap::ValueEnum;
+
+use crate::cache::Cache;
+use crate::e2e::Tier;
+use crate::guest::client::{Input, Output};
+use crate::packages::as_root;
+use crate::setup::Consent;
+use crate::vm::{self, Job, Nic};
+use crate::{KernelVersion, build_step};
+
+pub use here::main as main_here;
+
+/// `cargo xtask bench`
+#[derive(clap::Args)]
+#[command(
+    after_help = "nginx serves on loopback, wrk asks as fast as it gets answers, for a fixed time. In each round \
+the cases run one after the other, each round beginning with another: nothing traces, copytrace \
+attach, strace -c, perf trace -s, and two bpftrace scripts (xtask/src/bench/*.bt): one that \
+counts calls and bytes, and one that tells flows apart as copytrace does.\n\n\
+Ratios are to the untraced case of the same round; medians, and from the least to the most. \
+That a tracer saw the traffic is checked: `seen` is what it counted for each request that was \
+answered. What tracing costs is told best by the CPU time of nginx for a request, also on a \
+machine that has other work. The table goes to stdout, progress to stderr. Missing tools are \
+fetched into the cache."
+)]
+pub struct Arguments {
+    /// Where to measure
+    #[arg(long, value_enum, default_value_t = Place::Host)]
+    on: Place,
+    /// The guest's kernel, with `--on vm`
+    #[arg(long, value_enum, default_value_t = KernelVersion::V6_12)]
+    kernel: KernelVersion,
+    /// Install nothing: a missing tool is a row that says so
+    #[arg(long)]
+    no_setup: bool,
+    /// Do not build first: measure copytrace as it was built last
+    #[arg(long)]
+    no_build: bool,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// What is measured, and how thoroughly.
+#[derive(Clone, clap::Args)]
+pub struct Options {
+    /// How often every case is repeated
+    #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// How long the load lasts each time
+    #[arg(long, value_name = "SECS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
+    /// Connections of the load generator, kept alive
+    #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=512))]
+    connections: u32,
+    /// Only these situations; repeatable
+    #[arg(long = "situation", value_enum, value_name = "NAME")]
+    situations: Vec<situation::Situation>,
+    /// Only these tracers, besides `untraced`; repeatable
+    #[arg(long = "case", value_enum, value_name = "NAME")]
+    cases: Vec<case::Case>,
+    /// How copytrace enters the kernel's functions [default: the best this kernel offers]
+    #[arg(long, value_enum)]
+    tier: Option<Tier>,
+    /// Form of the result
+    #[arg(long, short, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// Where the measurement runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Place {
+    /// On this machine
+    Host,
+    /// In a guest: where every instruction is emulated, the ratios say little
+    Vm,
+}
+
+/// Form of the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A table for each situation
+    Table,
+    /// One JSON document, with every round
+    Json,
+}
+
+impl Options {
+    /// The words that give the same options.
+    fn words(&self) -> Vec<OsString> {
+        let name = |value: &dyn Fn() -> Option<clap::builder::PossibleValue>| {
+            value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+        };
+        let mut words: Vec<String> = Vec::new();
+        let mut flag = |flag: &str, value: String| words.extend([flag.to_owned(), value]);
+        flag("--rounds", self.rounds.to_string());
+        flag("--seconds", self.seconds.to_string());
+        flag("--connections", self.connections.to_string());
+        for situation in &self.situations {
+            flag("--situation", name(&|| situation.to_possible_value()));
+        }
+        for case in &self.cases {
+            flag("--case", name(&|| case.to_possible_value()));
+        }
+        if let Some(tier) = self.tier {
+            flag("--tier", tier.name().to_owned());
+        }
+        flag("--format", name(&|| self.format.to_possible_value()));
+        words.into_iter().map(OsString::from).collect()
+    }
+}
+
+/// Runs `cargo xtask bench`: prepares, and has this very program measure here as root, or in a
+/// guest.
+pub fn main(arguments: &Arguments) -> Result<u8> {
+    let consent = Consent::unless(arguments.no_setup);
+    if !arguments.no_build {
+        build_step::build(&build_step::Environment::prepare(consent)?)?;
+    }
+    let cache = Cache::locate()?;
+    tools::fetch(&cache, consent)?;
+    let mut words = vec![std::env::current_exe()?.into_os_string(), "bench-here".into()];
+    words.extend(arguments.options.words());
+    match arguments.on {
+        Place::Host => on_host(&cache, &words),
+        Place::Vm => in_guest(arguments.kernel, words, consent),
+    }
+}
+
+fn on_host(cache: &Cache, words: &[OsString]) -> Result<u8> {
+    // sudo has another home folder.
+    let mut command = as_root("env");
+    command.arg(format!("COPYTRACE_CACHE={}", cache.root().display())).args(words);
+    // Its signals, its terminal and its exit status are this process's own.
+    Err(command.exec()).context("cannot start this very program")
+}
+
+fn in_guest(kernel: KernelVersion, command: Vec<OsString>, consent: Consent) -> Result<u8> {
+    let job = Job {
+        kernel,
+        nic: Nic::E1000e,
+        modules: Vec::new(),
+        command,
+        environment: Vec::new(),
+        terminal: None,
+        input: Input::Nothing,
+        output: Output::Inherited,
+        timeout: None,
+        quiet: false,
+    };
+    vm::run(job, consent)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn the_guest_is_given_the_same_options() {
+        let words = "x --rounds 2 --seconds 9 --connections 3 --situation small --case strace \
+                     --tier kprobe --format json";
+        let given = Line::parse_from(words.split_whitespace()).options.words();
+        assert_eq!(
+            given.join(&OsString::from(" ")).to_string_lossy(),
+            words.split_whitespace().skip(1).collect::<Vec<_>>().join(" ")
+        );
+    }
+}
