@@ -450,6 +450,8 @@ pub struct Layout {
     pub memory_code: u32,
     /// `task_struct.pid`
     pub task_pid: u32,
+    /// `dentry.d_inode`
+    pub dentry_inode: u32,
 }
 
 /// What userspace wants besides the counters of flows.
@@ -548,6 +550,7 @@ impl Layout {
         task_memory: ABSENT,
         memory_code: ABSENT,
         task_pid: ABSENT,
+        dentry_inode: ABSENT,
     };
 }
 

@@ -88,15 +88,52 @@ pub fn is_hidden(file: u64) -> bool {
 /// The id of what is behind `file`, which the current process has open as `descriptor`.
 #[inline(never)]
 pub fn of_file(file: u64, descriptor: u32) -> u32 {
-    identify(file, descriptor).unwrap_or_else(|| {
+    or_lost(opened(file).and_then(|place| identify(file, place, descriptor)))
+}
+
+/// The id of a file that a process has mapped.
+#[inline(never)]
+pub fn of_mapping(file: u64) -> u32 {
+    or_lost(mapped(file).and_then(|place| identify(file, place, NO_DESCRIPTOR)))
+}
+
+#[inline(always)]
+fn or_lost(id: Option<u32>) -> u32 {
+    id.unwrap_or_else(|| {
         count::lost();
         0
     })
 }
 
+/// Where a file is known.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Address of its inode.
+    inode: u64,
+    /// And of its name's `struct dentry`.
+    dentry: u64,
+}
+
 #[inline(always)]
-fn identify(file: u64, descriptor: u32) -> Option<u32> {
-    let inode: u64 = read(file, layout!(file_inode))?;
+fn opened(file: u64) -> Option<Place> {
+    Some(Place {
+        inode: read(file, layout!(file_inode))?,
+        dentry: read(file, layout!(file_dentry))?,
+    })
+}
+
+/// A file system that lies over another one, such as a container's, has the other one's file mapped.
+/// Up to 6.4 it has the name that programs know, and that name's inode is the one they opened; later
+/// kernels tell only what lies below.
+#[inline(always)]
+fn mapped(file: u64) -> Option<Place> {
+    let dentry: u64 = read(file, layout!(file_dentry))?;
+    Some(Place { inode: read(dentry, layout!(dentry_inode))?, dentry })
+}
+
+#[inline(always)]
+fn identify(file: u64, place: Place, descriptor: u32) -> Option<u32> {
+    let inode = place.inode;
     let (descriptor_of, holder) = match option!(detail) {
         Detail::DESCRIPTORS => (descriptor, current_pid()),
         _ => (0, 0),
@@ -113,7 +150,7 @@ fn identify(file: u64, descriptor: u32) -> Option<u32> {
         return Some(*id);
     }
     let id = new_id()?;
-    let object = describe(file, inode, identity, descriptor)?;
+    let object = describe(file, place, identity, descriptor)?;
     // SAFETY: `describe` gave a pointer into a map, to this CPU's entry.
     OBJECTS.insert(id, unsafe { &*object }, 0).ok()?;
     IDENTITIES.insert(identity, id, 0).ok()?;
@@ -121,19 +158,19 @@ fn identify(file: u64, descriptor: u32) -> Option<u32> {
 }
 
 #[inline(always)]
-fn describe(file: u64, inode: u64, identity: Identity, descriptor: u32) -> Option<*const Object> {
+fn describe(file: u64, place: Place, identity: Identity, descriptor: u32) -> Option<*const Object> {
     let draft = DRAFT.get_ptr_mut(0)?;
     // SAFETY: the map gave the pointer, and no other CPU has this one's entry.
     let object = unsafe { &mut *draft };
     object.identity = identity;
-    object.mode = read(inode, layout!(inode_mode))?;
+    object.mode = read(place.inode, layout!(inode_mode))?;
     object.pid = current_pid();
     object.descriptor = descriptor;
     (object.family, object.kind, object.components) = (0, 0, 0);
     if object.mode & S_IFMT == S_IFSOCK {
         describe_socket(object, read(file, layout!(file_private_data))?)?;
     } else {
-        describe_path(object, read(file, layout!(file_dentry))?);
+        describe_path(object, place.dentry);
     }
     Some(draft)
 }
@@ -187,10 +224,4 @@ fn describe_path(object: &mut Object, file: u64) {
 #[inline(always)]
 fn current_pid() -> u32 {
     (bpf_get_current_pid_tgid() >> 32) as u32
-}
-
-/// The id of a file that a process has mapped.
-#[inline(always)]
-pub fn of_mapping(file: u64) -> u32 {
-    of_file(file, NO_DESCRIPTOR)
 }

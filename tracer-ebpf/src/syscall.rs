@@ -165,7 +165,10 @@ fn on_exit(ctx: &RawTracePointContext, task: *mut Task) {
     let Some(number) = register!(regs, orig_rax) else { return count::lost() };
     // SAFETY: the map gave the pointer.
     if unsafe { (*task).process } != 0 {
-        return on_flow_exit(ctx, task, number as u32, returned);
+        return match number as u32 {
+            SYS_MMAP => on_code(ctx, task, returned),
+            number => on_flow_exit(ctx, task, number, returned),
+        };
     }
     if number as u32 == SYS_MMAP {
         return on_mapping(task, regs, returned);
@@ -184,11 +187,9 @@ fn on_exit(ctx: &RawTracePointContext, task: *mut Task) {
     }
 }
 
-#[inline(always)]
+/// A function of its own: programs have little room on the stack.
+#[inline(never)]
 fn on_flow_exit(ctx: &RawTracePointContext, task: *mut Task, number: u32, returned: i64) {
-    if number == SYS_MMAP {
-        return on_code(ctx, task, returned);
-    }
     let Some(current) = flow::current() else { return };
     // These return how many messages, and not how many bytes.
     let is_bytes = number != SYS_RECVMMSG && number != SYS_SENDMMSG;

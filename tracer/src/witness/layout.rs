@@ -132,6 +132,7 @@ pub const ROWS: &[Row] = &[
     field(&["task_struct.mm"], |l| &mut l.task_memory),
     field(&["mm_struct.start_code"], |l| &mut l.memory_code),
     field(&["task_struct.pid"], |l| &mut l.task_pid),
+    field(&["dentry.d_inode"], |l| &mut l.dentry_inode),
 ];
 
 /// What of [`ROWS`] this kernel's BTF cannot answer.

@@ -28,7 +28,7 @@ const HEADINGS: [&str; 10] = [
     "DMA\ncopies",
     "by\nref.",
     "switches\na MiB",
-    "CPU time\na MiB",
+    "time\na MiB",
 ];
 
 /// A column that is there only if cycles are counted.
