@@ -46,6 +46,7 @@ const CALLS: &[(&str, &str, usize)] = &[
     ("pipe_read", "copy_page_to_iter", 1),
     ("tcp_recvmsg_locked", "_copy_to_iter", 1),
     ("udp_recvmsg", "_copy_to_iter", 1),
+    ("ip_generic_getfrag", "_copy_from_iter", 1),
     ("process_vm_rw_core", "copy_page_to_iter", 1),
     ("process_vm_rw_core", "copy_page_from_iter", 1),
 ];

@@ -1,6 +1,6 @@
 //! Every format of the reports a real kernel gives.
 
-use workloads::Cache;
+use workloads::{Cache, CheckedBy};
 
 use super::*;
 use crate::{
@@ -203,6 +203,18 @@ fn a_kernel_that_says_otherwise_than_the_witnesses_is_a_warning() {
     assert_eq!(zero_copy(samples::MESSAGES).warnings, [""; 0]);
     let warnings = zero_copy(0).warnings;
     assert!(warnings[0].contains("copied 0 of 256 zero-copy sends"), "{warnings:?}");
+}
+
+#[test]
+fn what_nobody_hashed_is_a_warning() {
+    let mut observed = samples::read_write();
+    observed.checked_by = CheckedBy::DeviceCounters;
+    let report = Report::new(environment(), PAYLOAD, &[observed.into()]);
+    assert_eq!(report.warnings.len(), 1, "{:#?}", report.warnings);
+    assert!(report.warnings[0].contains("the device counted 16777216 payload bytes"));
+    assert!(report.warnings[0].ends_with("not checked by hash"));
+    let document = serde_json::to_value(report).unwrap();
+    assert_eq!(document["strategies"][0]["checked_by"], "device-counters");
 }
 
 #[test]

@@ -551,6 +551,19 @@ mod tests {
     }
 
     #[test]
+    fn a_datagram_that_lies_in_one_piece_was_not_copied_for_that() {
+        let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
+        let sent = |kind| {
+            let send = key(Event::Syscall, kind, syscalls::Sysno::sendto as u32, 0);
+            let linear = key(Event::NicLinear, 1, 2, 0);
+            let counted = Counted::default().with(send, BYTES).with(linear, BYTES);
+            ways_of(Route::Datagrams, Side::Sender, &counted.0, &plan)
+        };
+        assert_eq!(sent(call::PLAIN), [(User, Socket, Cpu, Derived)]);
+        assert_eq!(sent(call::ZERO_COPY), [(User, Socket, Reference, Derived)]);
+    }
+
+    #[test]
     fn without_call_sites_what_system_calls_return_stands_in() {
         let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
         let of = |call: syscalls::Sysno, kind| {

@@ -51,7 +51,11 @@ impl Transfer for Prepared<'_> {
         let socket = job.socket;
         for datagram in datagrams.iter() {
             while notifications.send(socket, datagram, tally)?.is_none() {
-                notifications.wait(socket, tally, |_| ())?;
+                // Half of them: otherwise every other send would be refused.
+                let half = notifications.in_flight() / 2;
+                while notifications.in_flight() > half {
+                    notifications.wait(socket, tally, |_| ())?;
+                }
             }
         }
         while notifications.in_flight() > 0 {

@@ -1,11 +1,13 @@
 //! What goes wrong must be told in one clear line, with an exit status, and leave nothing behind.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -18,6 +20,10 @@ const NOBODY: u32 = 65534;
 
 /// How long the command may take until its transfer has begun.
 const TIME_TO_START: Duration = Duration::from_secs(12);
+
+/// How long to wait for something that comes much sooner, and how often to look.
+const PATIENCE: Duration = Duration::from_secs(60);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 impl Context {
     fn bad(&self, arguments: &[&str]) -> Command {
@@ -99,18 +105,66 @@ pub fn killed(context: &Context) -> Result<()> {
     super::measure::scatter_gather_restored(context)
 }
 
+/// It gets no connections, and its network namespace ends with the run, however that ends.
+pub fn dummy_device(context: &Context) -> Result<()> {
+    let mut connection = context.bad(&["--to", "dummy", "--format", "json"]);
+    let text = command::stdout(connection.args(["--strategy", "write"]))?;
+    ensure!(text.contains("only datagrams can be sent to it"), "no reason in:\n{text}");
+    let before = network_namespaces()?;
+    for signal in [libc::SIGINT, libc::SIGKILL] {
+        interrupt(context, &["--to", "dummy", "--strategy", "udp-send"], signal, || {
+            until("a network namespace is made", || Ok(network_namespaces()?.len() > before.len()))
+        })?;
+        until("it ends", || Ok(network_namespaces()? == before))
+            .with_context(|| format!("signal {signal}"))?;
+        nothing_left()?;
+    }
+    Ok(())
+}
+
+/// Waits for something to become true.
+fn until(what: &str, is_true: impl Fn() -> Result<bool>) -> Result<()> {
+    let limit = Instant::now() + PATIENCE;
+    while !is_true()? {
+        ensure!(Instant::now() < limit, "waited for {} s until {what}", PATIENCE.as_secs());
+        std::thread::sleep(BETWEEN_LOOKS);
+    }
+    Ok(())
+}
+
+/// The network namespaces of all processes.
+fn network_namespaces() -> Result<BTreeSet<PathBuf>> {
+    let processes = std::fs::read_dir("/proc")?.flatten();
+    // A process may have ended since.
+    Ok(processes.filter_map(|entry| entry.path().join("ns/net").read_link().ok()).collect())
+}
+
 /// Sends a signal into the middle of a run without scatter-gather.
 fn ended_by(context: &Context, signal: i32) -> Result<Output> {
+    interrupt(context, &["--to", "nic", "--nic-sg", "off"], signal, || {
+        std::thread::sleep(TIME_TO_START);
+        Ok(())
+    })
+}
+
+/// Sends a signal into the middle of a run, when it has been waited for that.
+fn interrupt(
+    context: &Context,
+    arguments: &[&str],
+    signal: i32,
+    wait: impl FnOnce() -> Result<()>,
+) -> Result<Output> {
     // Short messages, and many: long enough for the signal to come in the middle of a transfer.
     let many = ["--messages", "200000", "--message-size", "1KiB"];
-    let mut command = context.bad(&["--to", "nic", "--nic-sg", "off"]);
+    let mut command = context.bad(arguments);
     command.args(many);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let process = i32::try_from(child.id())?;
-    std::thread::sleep(TIME_TO_START);
+    let waited = wait();
     // SAFETY: kill only sends a signal, to a child that has not been waited for.
     unsafe { libc::kill(process, signal) };
-    Ok(child.wait_with_output()?)
+    let output = child.wait_with_output()?;
+    waited.map(|()| output)
 }
 
 /// Runs a command that must fail, in one line that has all these words, and leave nothing.

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
-use super::expected::{COPY_TOLERANCE, Expected, Further, STRATEGIES};
+use super::expected::{COPY_TOLERANCE, Expected, FURTHER, Further, HEADER_TOLERANCE, STRATEGIES};
 
 /// What `copytrace demo --format json` prints.
 #[derive(Debug, Deserialize)]
@@ -39,6 +39,18 @@ pub struct Strategy {
     pub quantities: Vec<Quantity>,
     pub movements: Vec<Movement>,
     pub claims: Vec<Claim>,
+    /// What the kernel told the program of its zero-copy sends.
+    pub zero_copy: Option<ZeroCopy>,
+    /// How it was found out what arrived.
+    #[serde(default)]
+    pub checked_by: String,
+}
+
+/// What the kernel told a program of its zero-copy sends.
+#[derive(Debug, Deserialize)]
+pub struct ZeroCopy {
+    pub notifications: u64,
+    pub copied: Option<u64>,
 }
 
 /// A number as it is shown: none where it could not be seen.
@@ -74,6 +86,8 @@ pub struct Movement {
     pub bytes: u64,
     pub per_payload_byte: f64,
     pub provenance: String,
+    #[serde(default)]
+    pub witness: String,
     pub verified_bytes: Option<u64>,
 }
 
@@ -104,6 +118,14 @@ impl Document {
                 Ok((expected, row.with_context(|| format!("{} is missing", expected.strategy))?))
             })
             .collect()
+    }
+
+    /// Each further strategy that ran, with its row.
+    pub fn further_rows(&self) -> impl Iterator<Item = (&'static Further, &Strategy)> {
+        FURTHER.iter().filter_map(|further| {
+            let row = self.strategies.iter().find(|row| row.name == further.strategy)?;
+            Some((further, row))
+        })
     }
 
     /// Calls and mode switches are exact, whatever else is measured.
@@ -192,6 +214,46 @@ impl Strategy {
             .sum()
     }
 
+    /// What call sites saw of copies by the CPU, hardware breakpoints on the copy routines saw, too: to
+    /// the byte, or with so large a part of difference where a fault cuts a copy in two.
+    pub fn check_verified(&self, fault_tolerance: f64) -> Result<()> {
+        for movement in self.movements.iter().filter(|movement| movement.by == "cpu") {
+            let (seen, name) = (movement.bytes, &self.name);
+            // The program's own function, and the kernel's copy of whole pages, have no routine that
+            // takes a breakpoint.
+            if ["uprobe", "skb_copy_ubufs"].iter().any(|own| movement.witness.starts_with(own)) {
+                continue;
+            }
+            let verified = movement
+                .verified_bytes
+                .with_context(|| format!("{name}: no breakpoint saw {movement}"))?;
+            let allowed = match (movement.from.as_str(), movement.to.as_str()) {
+                ("socket", "kernel") => HEADER_TOLERANCE,
+                _ => (seen as f64 * fault_tolerance) as u64,
+            };
+            ensure!(
+                seen.abs_diff(verified) <= allowed,
+                "{name}: {movement}: call sites saw {seen} bytes, breakpoints {verified}"
+            );
+        }
+        Ok(())
+    }
+
+    /// The kernel's own word on zero-copy sends: it copied this part of them.
+    pub fn check_notifications(&self, copied: u64) -> Result<()> {
+        let Some(said) = &self.zero_copy else { return Ok(()) };
+        let expected = said.notifications * copied;
+        // Some kernels do not say so of io_uring.
+        ensure!(
+            said.copied.is_none_or(|number| number == expected),
+            "{}: the kernel says it copied {:?} of {} sends instead of {expected}",
+            self.name,
+            said.copied,
+            said.notifications
+        );
+        Ok(())
+    }
+
     /// All movements, for a failure's message.
     fn movements(&self) -> String {
         let line = |movement: &Movement| format!("{movement}: {} bytes", movement.bytes);
@@ -234,7 +296,6 @@ fn within(strategy: &str, what: &str, measured: f64, expected: f64, off: f64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::e2e::expected::FURTHER;
 
     fn document(cpu: f64, provenance: &str) -> Document {
         let row = |name: &str, calls: f64, cpu: f64| {
@@ -287,6 +348,34 @@ mod tests {
         row.check_further(of("recv"), 1.0, 0.0).unwrap();
         assert!(row.check_further(of("recv"), 0.75, 0.0).is_err());
         assert!(row.check_further(of("write"), 1.0, 0.0).is_err());
+    }
+
+    #[test]
+    fn breakpoints_must_have_seen_what_call_sites_saw() {
+        let row = |seen: u64, verified: Option<u64>, witness: &str| -> Strategy {
+            let movement = serde_json::json!({
+                "from": "user", "to": "socket", "by": "cpu", "side": "sender", "bytes": seen,
+                "per_payload_byte": 1.0, "provenance": "measured", "witness": witness,
+                "verified_bytes": verified
+            });
+            let per_message =
+                serde_json::json!({ "syscalls": 1.0, "mode_switches": 2.0, "page_faults_user": 0 });
+            serde_json::from_value(serde_json::json!({
+                "name": "udp-send", "per_message": per_message, "movements": [movement],
+                "copies": { "cpu": 1.0, "dma": 0.0, "total": 1.0 }, "claims": [],
+                "zero_copy": { "notifications": 4, "copied": 3 }
+            }))
+            .unwrap()
+        };
+        let site = "ip_generic_getfrag+0x61 → _copy_from_iter";
+        row(10_000, Some(10_000), site).check_verified(0.0).unwrap();
+        row(10_000, Some(9_991), site).check_verified(0.001).unwrap();
+        row(10_000, None, "uprobe on the program's copying function").check_verified(0.0).unwrap();
+        assert!(row(10_000, Some(9_999), site).check_verified(0.0).is_err());
+        assert!(row(10_000, None, site).check_verified(0.0).is_err());
+        // Three of four is neither all nor none.
+        assert!(row(0, None, "uprobe").check_notifications(1).is_err());
+        assert!(row(0, None, "uprobe").check_notifications(0).is_err());
     }
 
     #[test]

@@ -64,17 +64,27 @@ pub struct Further {
     pub looped: f64,
     /// Copies by devices for each payload byte then.
     pub looped_dma: f64,
+    /// Copies by the CPU for each payload byte to a NIC without scatter-gather.
+    pub ungathered: f64,
     /// Whether the receiver is what is measured.
     pub receives: bool,
 }
 
 const fn further(strategy: &'static str, cpu: f64, dma: f64) -> Further {
-    Further { strategy, cpu, dma, looped: cpu, looped_dma: dma - 1.0, receives: false }
+    Further {
+        strategy,
+        cpu,
+        dma,
+        looped: cpu,
+        looped_dma: dma - 1.0,
+        ungathered: cpu + 1.0,
+        receives: false,
+    }
 }
 
 /// A strategy that sends nothing to a NIC, whatever the consumer is reached by.
 const fn local(strategy: &'static str, cpu: f64, dma: f64) -> Further {
-    Further { looped_dma: dma, ..further(strategy, cpu, dma) }
+    Further { looped_dma: dma, ungathered: cpu, ..further(strategy, cpu, dma) }
 }
 
 /// One of which the receiver is measured.
@@ -88,12 +98,19 @@ const fn zero_copy(strategy: &'static str, cpu: f64, dma: f64) -> Further {
     Further { looped: cpu + 1.0, ..further(strategy, cpu, dma) }
 }
 
+/// A datagram for a NIC without scatter-gather is copied into the packet in the first place, also by a
+/// zero-copy send (`__ip_append_data` in net/ipv4/ip_output.c).
+const fn datagrams(further: Further) -> Further {
+    Further { ungathered: 1.0, ..further }
+}
+
 /// What hardware breakpoints on the copy routines counted on Linux 6.1 and 6.12, by the way the
 /// bytes take there: `read` 1, `write` 1, pages by reference 0, O_DIRECT 0, the program's own 1,
 /// `copy_file_range` and `sendfile` to a file of ext4 1, into a pipe or unix socket 1 and out of it 1
-/// that is the other process's, `recv` 1, out of a socket into a pipe 0 and from there into a file 1.
+/// that is the other process's, `recv` 1, out of a socket into a pipe 0 and from there into a file 1,
+/// into a datagram 1.
 /// Not recv-zerocopy: to a NIC the kernel copies more when it must make room in the receive queue.
-pub const FURTHER: [Further; 25] = [
+pub const FURTHER: [Further; 27] = [
     further("pread-writev", 2.0, 2.0),
     further("splice", 0.0, 2.0),
     further("odirect-write", 1.0, 2.0),
@@ -121,7 +138,13 @@ pub const FURTHER: [Further; 25] = [
     local("shared-memory", 1.0, 0.0),
     receiving("recv", 1.0, 0.0),
     receiving("splice-recv", 1.0, 0.0),
+    datagrams(further("udp-send", 1.0, 1.0)),
+    datagrams(zero_copy("udp-msg-zerocopy", 0.0, 1.0)),
 ];
+
+/// What can be sent to a dummy device, and the copies by the CPU for each payload byte: it drops what
+/// it gets, and so never needs one of its own (`dummy_xmit` in drivers/net/dummy.c).
+pub const TO_DUMMY: [(&str, f64); 2] = [("udp-send", 1.0), ("udp-msg-zerocopy", 0.0)];
 
 /// How far a number of copies may be off: a few bytes of headers are copied, too.
 pub const COPY_TOLERANCE: f64 = 0.02;

@@ -80,7 +80,7 @@ struct Check {
 }
 
 /// Where all functions can be probed, and there are a disk and two NICs.
-const IN_GUEST: [Check; 11] = [
+const IN_GUEST: [Check; 13] = [
     Check { name: "all copy sites: a way nobody thought of", run: flows::unknown_way },
     Check { name: "cold cache, NIC: the documents’ copies", run: measure::cold_to_nic },
     Check { name: "one message: exact calls and mode switches", run: measure::single_messages },
@@ -89,17 +89,27 @@ const IN_GUEST: [Check; 11] = [
     Check { name: "scatter-gather off: one more CPU copy", run: measure::without_scatter_gather },
     Check { name: "scatter-gather is on again", run: measure::scatter_gather_restored },
     Check { name: "hardware breakpoints agree", run: measure::verified },
-    Check { name: "further strategies: their copies", run: measure::further_strategies },
+    Check {
+        name: "further strategies: their copies, and hardware breakpoints agree",
+        run: measure::further_strategies,
+    },
     Check {
         name: "further strategies over loopback: late copies",
         run: measure::further_over_loopback,
+    },
+    Check { name: "dummy device: zero-copy datagrams, to the end", run: measure::to_dummy },
+    Check {
+        name: "scatter-gather off: one copy of datagrams, and the kernel says so",
+        run: measure::datagrams_without_scatter_gather,
     },
     Check { name: "brokers: copies of a delivered byte", run: brokers::copies },
 ];
 
 /// Where all functions can be probed, but are not.
-const WITHOUT_PROBES: [Check; 1] =
-    [Check { name: "further strategies: nothing wrong is derived", run: measure::derived }];
+const WITHOUT_PROBES: [Check; 2] = [
+    Check { name: "further strategies: nothing wrong is derived", run: measure::derived },
+    Check { name: "dummy device: zero-copy datagrams, to the end", run: measure::to_dummy },
+];
 
 /// Where there are only tracepoints, and no NIC of its own.
 const ON_HOST: [Check; 3] = [
@@ -120,7 +130,7 @@ const PROGRAMS: [Check; 7] = [
 ];
 
 /// What has nothing to do with how functions are entered.
-const BAD_USE: [Check; 8] = [
+const BAD_USE: [Check; 9] = [
     Check { name: "bad use: unknown strategy", run: bad_use::unknown_strategy },
     Check { name: "bad use: no root", run: bad_use::no_root },
     Check { name: "bad use: no BTF", run: bad_use::no_btf },
@@ -129,6 +139,7 @@ const BAD_USE: [Check; 8] = [
     Check { name: "bad use: full disk", run: bad_use::full_disk },
     Check { name: "bad use: Ctrl-C", run: bad_use::interrupted },
     Check { name: "bad use: SIGKILL", run: bad_use::killed },
+    Check { name: "bad use: dummy device", run: bad_use::dummy_device },
 ];
 
 /// Runs the checks and prints a line for each; the last line sums up.
