@@ -51,7 +51,12 @@ impl Cache {
 
     /// Unpacked packages of one purpose, laid out like a root folder.
     pub fn packages(&self, purpose: &str) -> PathBuf {
-        self.root.join("packages").join(purpose)
+        self.all_packages().join(purpose)
+    }
+
+    /// The folder of all unpacked packages.
+    pub fn all_packages(&self) -> PathBuf {
+        self.root.join("packages")
     }
 
     /// Everything of one guest kernel.

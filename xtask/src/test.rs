@@ -62,7 +62,8 @@ impl Tally {
         }
     }
 
-    fn skip(&mut self, name: &str, reason: &str) {
+    /// Counts a check that could not be made, and prints why.
+    pub fn skip(&mut self, name: &str, reason: &str) {
         self.skipped += 1;
         println!("  skip  {name}: {reason}");
     }
@@ -256,7 +257,9 @@ fn checks(tiers: &[Tier], quick: bool) -> Result<Vec<OsString>> {
         words.extend(["--tier".into(), tier.name().into()]);
     }
     words.extend(quick.then(|| "--quick".into()));
-    words.extend(["--nginx".into(), setup::guest::nginx(&Cache::locate()?).into_os_string()]);
+    let cache = Cache::locate()?;
+    words.extend(["--nginx".into(), setup::guest::nginx(&cache).into_os_string()]);
+    words.extend(["--packages".into(), cache.all_packages().into_os_string()]);
     Ok(words)
 }
 

@@ -1,156 +1,17 @@
 //! Programs of others, traced as a whole: what they do is known, so the report must say it.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use serde::Deserialize;
-use tempfile::TempDir;
+use anyhow::{Context as _, Result, ensure};
 
 use super::Context;
-use super::expected::COPY_TOLERANCE;
+use super::report::Document;
+use super::traced::{FILE_BYTES, end, folder_with_file, free_address, signal, wait_until};
 use crate::command;
-
-/// Bytes of the file that is read and served.
-const FILE_BYTES: u64 = 16 << 20;
-
-/// How long a server may take to start or to end, under emulation and with all probes.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What `copytrace run --format json` prints, as far as the checks look at it.
-#[derive(Debug, Deserialize)]
-struct Document {
-    schema: String,
-    lost_events: u64,
-    total: Total,
-    flows: Vec<Flow>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Total {
-    payload_bytes: u64,
-    cpu_copied_bytes: u64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Flow {
-    source: End,
-    destination: End,
-    payload_bytes: u64,
-    copies_per_byte: Copies,
-    provenance: String,
-    verdict: Verdict,
-    movements: Vec<Movement>,
-}
-
-#[derive(Debug, Deserialize)]
-struct End {
-    kind: String,
-    name: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Copies {
-    cpu: f64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Verdict {
-    code: String,
-    text: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Movement {
-    by: String,
-    bytes: u64,
-}
-
-impl Document {
-    fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)?;
-        let document: Self = serde_json::from_str(&text).context("the report is no JSON")?;
-        ensure!(document.schema == "copytrace/flows/1", "schema {}", document.schema);
-        ensure!(document.lost_events == 0, "{} events were lost", document.lost_events);
-        document.balances()?;
-        Ok(document)
-    }
-
-    /// The rows are no more than the whole.
-    fn balances(&self) -> Result<()> {
-        let payload: u64 = self.flows.iter().map(|flow| flow.payload_bytes).sum();
-        ensure!(payload == self.total.payload_bytes, "{payload} of {}", self.total.payload_bytes);
-        let cpu: u64 = self
-            .flows
-            .iter()
-            .flat_map(|flow| &flow.movements)
-            .filter(|movement| movement.by == "cpu")
-            .map(|movement| movement.bytes)
-            .sum();
-        ensure!(cpu <= self.total.cpu_copied_bytes, "{cpu} of {}", self.total.cpu_copied_bytes);
-        Ok(())
-    }
-
-    /// The flow between these kinds whose ends' names contain these words.
-    fn flow(&self, source: (&str, &str), destination: (&str, &str)) -> Result<&Flow> {
-        let is =
-            |end: &End, (kind, name): (&str, &str)| end.kind == kind && end.name.contains(name);
-        let found = self
-            .flows
-            .iter()
-            .find(|flow| is(&flow.source, source) && is(&flow.destination, destination));
-        found.with_context(|| {
-            let known = self.flows.iter().map(|flow| {
-                let (from, to) = (&flow.source, &flow.destination);
-                format!("{} {} → {} {}", from.kind, from.name, to.kind, to.name)
-            });
-            let known: Vec<_> = known.collect();
-            format!("no flow {source:?} → {destination:?} in:\n{}", known.join("\n"))
-        })
-    }
-}
-
-impl Flow {
-    fn check(&self, context: &Context, payload: u64, cpu: f64, verdict: &str) -> Result<()> {
-        let off = self.payload_bytes.abs_diff(payload) as f64 / payload as f64;
-        ensure!(off < COPY_TOLERANCE, "{} payload bytes, not {payload}", self.payload_bytes);
-        let copies = self.copies_per_byte.cpu;
-        ensure!((copies - cpu).abs() < COPY_TOLERANCE, "{copies} CPU copies a byte, not {cpu}");
-        ensure!(self.verdict.code == verdict, "{}: {}", self.verdict.code, self.verdict.text);
-        let provenance =
-            if context.tier == super::Tier::Tracepoint { "derived" } else { "measured" };
-        ensure!(self.provenance == provenance, "it is {}", self.provenance);
-        Ok(())
-    }
-}
-
-impl Context {
-    /// `copytrace run`, with a report in `report`.
-    fn trace(&self, report: &Path, program: &Path) -> Command {
-        self.trace_with(&[], report, program)
-    }
-
-    /// The same with more flags.
-    fn trace_with(&self, flags: &[&str], report: &Path, program: &Path) -> Command {
-        let mut command = Command::new(&self.copytrace);
-        command.args(["run", "--quiet", "--format", "json", "--tier", self.tier.name()]);
-        command.args(flags).arg("--output").arg(report).arg("--").arg(program);
-        command.stdin(Stdio::null());
-        command
-    }
-}
-
-/// A folder on a disk, with a file of random bytes.
-fn folder_with_file() -> Result<(TempDir, PathBuf)> {
-    let folder = tempfile::tempdir_in("/var/tmp")?;
-    let file = folder.path().join("payload");
-    let mut random = std::fs::File::open("/dev/urandom")?.take(FILE_BYTES);
-    std::io::copy(&mut random, &mut std::fs::File::create(&file)?)?;
-    Ok((folder, file))
-}
 
 /// A program that reads and writes.
 pub fn copy_with_dd(context: &Context) -> Result<()> {
@@ -257,8 +118,7 @@ fn serve(context: &Context, options: &str, tls: bool) -> Result<Document> {
     let (folder, _) = folder_with_file()?;
     let place = folder.path();
     let report = place.join("report");
-    // A port that was free a moment ago.
-    let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let address = free_address()?;
     if tls {
         certificate(place)?;
     }
@@ -304,16 +164,7 @@ fn certificate(place: &Path) -> Result<()> {
 
 /// Waits for the server, and has curl fetch the file.
 fn fetch(place: &Path, address: SocketAddr, tls: bool, server: &mut Child) -> Result<()> {
-    let since = Instant::now();
-    while TcpStream::connect(address).is_err() {
-        if let Some(status) = server.try_wait()? {
-            let mut said = String::new();
-            server.stderr.take().context("no pipe")?.read_to_string(&mut said)?;
-            bail!("nginx ended ({status}): {said}");
-        }
-        ensure!(since.elapsed() < PATIENCE, "nginx does not listen");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    wait_until("nginx listens", server, || TcpStream::connect(address).is_ok())?;
     let scheme = if tls { "https" } else { "http" };
     let received = place.join("received");
     let mut curl = Command::new("curl");
@@ -324,41 +175,19 @@ fn fetch(place: &Path, address: SocketAddr, tls: bool, server: &mut Child) -> Re
     Ok(())
 }
 
-/// Asks copytrace to end, which passes it on to nginx, and waits.
-fn end(server: &mut Child) -> Result<()> {
-    // SAFETY: kill only sends a signal, to a child that has not been waited for.
-    unsafe { libc::kill(i32::try_from(server.id())?, libc::SIGTERM) };
-    let since = Instant::now();
-    while server.try_wait()?.is_none() {
-        if since.elapsed() > PATIENCE {
-            server.kill()?;
-            server.wait()?;
-            bail!("nginx did not end");
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    Ok(())
-}
-
 /// A program that is attached to goes on as if nothing was.
 pub fn attached(context: &Context) -> Result<()> {
     let (folder, _) = folder_with_file()?;
     let report = folder.path().join("report");
     let mut cat = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
     let mut pipe = cat.stdin.take().context("no pipe")?;
-    let mut attach = Command::new(&context.copytrace);
-    attach.args(["attach", "--quiet", "--format", "json", "--tier", context.tier.name()]);
-    attach.args(["--pid", &cat.id().to_string(), "--output"]).arg(&report);
-    let mut attach = attach.spawn()?;
-    // Until everything is attached, then some of it in the middle.
-    std::thread::sleep(PATIENCE / 6);
+    let mut attach = context.attached(&[], &report, cat.id())?;
     let block = vec![7; 1 << 20];
     for _ in 0..4 {
         pipe.write_all(&block)?;
     }
     std::thread::sleep(Duration::from_secs(1));
-    // SAFETY: as in `end`.
-    unsafe { libc::kill(i32::try_from(attach.id())?, libc::SIGINT) };
+    signal(&attach, libc::SIGINT)?;
     let status = attach.wait()?;
     ensure!(status.success(), "attach ended with {status}");
     pipe.write_all(&block)?;

@@ -6,7 +6,15 @@ mod brokers;
 mod document;
 mod expected;
 mod flows;
+mod left;
 mod measure;
+mod postgres;
+mod programs;
+mod python;
+mod redis;
+mod report;
+mod together;
+mod traced;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -29,6 +37,12 @@ pub struct Arguments {
     /// Where nginx is unpacked
     #[arg(long)]
     nginx: Option<PathBuf>,
+    /// Where other programs are unpacked
+    #[arg(long)]
+    packages: Option<PathBuf>,
+    /// Make only the checks whose name has this in it; repeatable
+    #[arg(long)]
+    only: Vec<String>,
 }
 
 /// How functions of the kernel are entered.
@@ -60,6 +74,8 @@ pub struct Context {
     tier: Tier,
     quick: bool,
     nginx: Option<PathBuf>,
+    packages: Option<PathBuf>,
+    only: Vec<String>,
 }
 
 impl Context {
@@ -69,6 +85,8 @@ impl Context {
             tier,
             quick: arguments.quick,
             nginx: arguments.nginx.clone(),
+            packages: arguments.packages.clone(),
+            only: arguments.only.clone(),
         }
     }
 }
@@ -78,6 +96,18 @@ struct Check {
     name: &'static str,
     run: fn(&Context) -> Result<()>,
 }
+
+/// Why a check cannot be made here.
+#[derive(Debug)]
+struct Skipped(String);
+
+impl std::fmt::Display for Skipped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Skipped {}
 
 /// Where all functions can be probed, and there are a disk and two NICs.
 const IN_GUEST: [Check; 13] = [
@@ -129,6 +159,29 @@ const PROGRAMS: [Check; 7] = [
     Check { name: "attached in the middle", run: flows::attached },
 ];
 
+/// Programs of others, of which other tools have accounts of their own; in one tier of each kernel.
+const FOREIGN: [Check; 8] = [
+    Check { name: "cp: one copy in the kernel; /proc/PID/io", run: programs::cp },
+    Check { name: "cat | wc: two copies and one; /proc/PID/io", run: programs::cat_and_wc },
+    Check { name: "rsync: through a socket; /proc/PID/io", run: programs::rsync },
+    Check { name: "curl: receives with one copy", run: programs::curl },
+    Check { name: "Python’s http.server: two copies; /proc/PID/io", run: python::http_server },
+    Check { name: "Python’s socket.sendfile: zero-copy; ss", run: python::sendfile },
+    Check { name: "Redis: one copy each way; ss and /proc/PID/io", run: redis::sets_and_gets },
+    Check { name: "PostgreSQL: a sequential scan; /proc/PID/io", run: postgres::scan },
+];
+
+/// More than one at once, and what goes away.
+const TOGETHER: [Check; 7] = [
+    Check { name: "another user’s command", run: together::as_another_user },
+    Check { name: "two programs at once", run: together::two_programs },
+    Check { name: "three copytrace at once, in two tiers", run: together::two_copytrace },
+    Check { name: "attach: SIGHUP", run: together::hang_up_attach },
+    Check { name: "attach: SIGKILL", run: together::killed_attach },
+    Check { name: "run: the terminal goes away", run: together::lost_terminal },
+    Check { name: "run: SIGKILL", run: together::killed_run },
+];
+
 /// What has nothing to do with how functions are entered.
 const BAD_USE: [Check; 9] = [
     Check { name: "bad use: unknown strategy", run: bad_use::unknown_strategy },
@@ -151,6 +204,12 @@ pub fn main(arguments: &Arguments) -> Result<u8> {
         run_all(checks, &context, &mut tally);
         run_all(&PROGRAMS, &context, &mut tally);
     }
+    if let Some(&tier) = arguments.tiers.first() {
+        // What they show of a kernel does not depend on how its functions are entered.
+        let context = Context::new(arguments, tier);
+        run_all(&FOREIGN, &context, &mut tally);
+        run_all(&TOGETHER, &context, &mut tally);
+    }
     if let Some(&tier) = arguments.tiers.iter().find(|&&tier| tier != Tier::Tracepoint) {
         let context = Context::new(arguments, tier);
         run_all(
@@ -165,10 +224,15 @@ pub fn main(arguments: &Arguments) -> Result<u8> {
 }
 
 fn run_all(checks: &[Check], context: &Context, tally: &mut Tally) {
-    for check in checks {
+    let only = &context.only;
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|word| name.contains(word));
+    for check in checks.iter().filter(|check| wanted(check.name)) {
         let since = Instant::now();
         let result = (check.run)(context);
         let name = format!("{}: {}", context.tier.name(), check.name);
-        tally.record(&name, since.elapsed(), result.err().as_ref());
+        match result {
+            Err(error) if error.is::<Skipped>() => tally.skip(&name, &error.to_string()),
+            result => tally.record(&name, since.elapsed(), result.err().as_ref()),
+        }
     }
 }

@@ -5,12 +5,12 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::Consent;
+use super::{Consent, foreign};
 use crate::KernelVersion;
 use crate::cache::{Cache, publish};
 use crate::packages::{Apt, ensure_program, newest};
 use crate::qemu::Qemu;
-use crate::say::Step;
+use crate::say::{Step, note};
 use crate::{command, kernel_image};
 
 /// The size of the guest's disk; what is not written takes no room.
@@ -80,6 +80,11 @@ pub fn programs_for_tests(cache: &Cache, consent: Consent) -> Result<()> {
     if !command::is_executable(&root.join("usr/sbin/nginx")) {
         consent.ask("nginx")?;
         fetch(cache, "nginx", &root).context("nginx is needed for the tests")?;
+    }
+    for program in &foreign::ALL {
+        if let Err(error) = program.ensure(cache, consent) {
+            note(&format!("the checks of a program will be skipped: {error:#}"));
+        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Everything the other verbs need: found, or else fetched and built.
 
+pub mod foreign;
 pub mod guest;
 pub mod linker;
 pub mod toolchain;

@@ -1,0 +1,176 @@
+//! The flows' document, as far as the checks look at it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+
+use super::expected::COPY_TOLERANCE;
+use super::{Context, Tier};
+
+/// What `copytrace run --format json` prints, as far as the checks look at it.
+#[derive(Debug, Deserialize)]
+pub struct Document {
+    pub schema: String,
+    pub lost_events: u64,
+    pub total: Total,
+    pub flows: Vec<Flow>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Total {
+    pub payload_bytes: u64,
+    pub cpu_copied_bytes: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Flow {
+    pub process: Owner,
+    pub side: String,
+    pub syscalls: BTreeMap<String, u64>,
+    pub source: End,
+    pub destination: End,
+    pub payload_bytes: u64,
+    pub copies_per_byte: Copies,
+    pub provenance: String,
+    pub verdict: Verdict,
+    pub movements: Vec<Movement>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Owner {
+    pub pid: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct End {
+    pub kind: String,
+    pub name: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Copies {
+    pub cpu: f64,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Verdict {
+    pub code: String,
+    pub text: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Movement {
+    pub from: String,
+    pub to: String,
+    pub by: String,
+    pub bytes: u64,
+    /// What hardware breakpoints saw of it.
+    pub verified_bytes: Option<u64>,
+}
+
+/// The calls that take bytes from a descriptor to another one.
+const PASSES: [&str; 2] = ["sendfile", "copy_file_range"];
+
+impl Document {
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)?;
+        let document: Self = serde_json::from_str(&text).context("the report is no JSON")?;
+        ensure!(document.schema == "copytrace/flows/1", "schema {}", document.schema);
+        ensure!(document.lost_events == 0, "{} events were lost", document.lost_events);
+        document.balances()?;
+        Ok(document)
+    }
+
+    /// The rows are no more than the whole.
+    fn balances(&self) -> Result<()> {
+        let payload: u64 = self.flows.iter().map(|flow| flow.payload_bytes).sum();
+        ensure!(payload == self.total.payload_bytes, "{payload} of {}", self.total.payload_bytes);
+        let cpu: u64 = self
+            .flows
+            .iter()
+            .flat_map(|flow| &flow.movements)
+            .filter(|movement| movement.by == "cpu")
+            .map(|movement| movement.bytes)
+            .sum();
+        ensure!(cpu <= self.total.cpu_copied_bytes, "{cpu} of {}", self.total.cpu_copied_bytes);
+        Ok(())
+    }
+
+    /// Bytes that calls took out of the sources that are meant: into memory, or passed on.
+    pub fn read_bytes(&self, from: impl Fn(&End) -> bool) -> u64 {
+        let read = |flow: &Flow| -> u64 {
+            let into_memory = flow.movements.iter().filter(|movement| {
+                movement.to == "user" && movement.from != "user" && movement.by == "cpu"
+            });
+            let passed = flow.syscalls.keys().any(|name| PASSES.contains(&name.as_str()));
+            into_memory.map(|movement| movement.bytes).sum::<u64>()
+                + if passed { flow.payload_bytes } else { 0 }
+        };
+        self.flows.iter().filter(|flow| from(&flow.source)).map(read).sum()
+    }
+
+    /// Bytes that calls put into the destinations that are meant.
+    pub fn written_bytes(&self, to: impl Fn(&End) -> bool) -> u64 {
+        let written = self
+            .flows
+            .iter()
+            .filter(|flow| flow.destination.kind != "memory" && to(&flow.destination));
+        written.map(|flow| flow.payload_bytes).sum()
+    }
+
+    /// Hardware breakpoints saw the copies, too, `least` bytes of them.
+    pub fn check_verified(&self, least: u64) -> Result<()> {
+        let movements = self.flows.iter().flat_map(|flow| &flow.movements);
+        let pairs =
+            movements.filter_map(|movement| Some((movement.bytes, movement.verified_bytes?)));
+        let (seen, verified) = pairs.fold((0, 0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
+        ensure!(seen >= least, "call sites saw {seen} copied bytes, not {least}");
+        agrees("call sites and hardware breakpoints", seen, verified)
+    }
+
+    /// The flow between these kinds whose ends' names contain these words.
+    pub fn flow(&self, source: (&str, &str), destination: (&str, &str)) -> Result<&Flow> {
+        let is =
+            |end: &End, (kind, name): (&str, &str)| end.kind == kind && end.name.contains(name);
+        let found = self
+            .flows
+            .iter()
+            .find(|flow| is(&flow.source, source) && is(&flow.destination, destination));
+        found.with_context(|| {
+            let known = self.flows.iter().map(|flow| {
+                let (from, to) = (&flow.source, &flow.destination);
+                format!("{} {} → {} {}", from.kind, from.name, to.kind, to.name)
+            });
+            let known: Vec<_> = known.collect();
+            format!("no flow {source:?} → {destination:?} in:\n{}", known.join("\n"))
+        })
+    }
+}
+
+impl Flow {
+    /// So many bytes, so many CPU copies of each, and this verdict.
+    pub fn check(&self, context: &Context, payload: u64, cpu: f64, verdict: &str) -> Result<()> {
+        self.check_payload(payload, cpu)?;
+        ensure!(self.verdict.code == verdict, "{}: {}", self.verdict.code, self.verdict.text);
+        let provenance = if context.tier == Tier::Tracepoint { "derived" } else { "measured" };
+        ensure!(self.provenance == provenance, "it is {}", self.provenance);
+        Ok(())
+    }
+
+    /// So many bytes, and so many CPU copies of each.
+    pub fn check_payload(&self, payload: u64, cpu: f64) -> Result<()> {
+        agrees("payload", self.payload_bytes, payload)?;
+        let copies = self.copies_per_byte.cpu;
+        ensure!((copies - cpu).abs() < COPY_TOLERANCE, "{copies} CPU copies a byte, not {cpu}");
+        Ok(())
+    }
+}
+
+/// Two accounts of the same bytes.
+pub fn agrees(what: &str, ours: u64, theirs: u64) -> Result<()> {
+    let off = ours.abs_diff(theirs) as f64 / theirs.max(1) as f64;
+    ensure!(off < COPY_TOLERANCE, "{what}: {ours} bytes, and {theirs}");
+    Ok(())
+}

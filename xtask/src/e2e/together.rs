@@ -1,0 +1,260 @@
+//! Several programs, several copytrace, and those that go away in the middle: each report is right, the
+//! traced program goes on, and nothing stays in the kernel.
+
+use std::io::Write as _;
+use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::left::Before;
+use super::report::Document;
+use super::traced::{FILE_BYTES, folder_with_file, signal, wait_until};
+use super::{Context, Tier};
+use crate::command;
+
+const MIB: usize = 1 << 20;
+
+/// A program that runs already, and writes away what it is given.
+struct Sink {
+    cat: Child,
+    pipe: Option<ChildStdin>,
+}
+
+impl Sink {
+    fn start() -> Result<Self> {
+        let mut cat = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+        let pipe = cat.stdin.take();
+        Ok(Self { cat, pipe })
+    }
+
+    fn pid(&self) -> u32 {
+        self.cat.id()
+    }
+
+    /// Ends the call that it was in when somebody attached: that one is in no report.
+    fn wake(&mut self) -> Result<()> {
+        self.give(1)
+    }
+
+    /// Gives it bytes, and waits until it waits for more.
+    fn give(&mut self, bytes: usize) -> Result<()> {
+        let pipe = self.pipe.as_mut().context("it was ended")?;
+        pipe.write_all(&vec![7; bytes])?;
+        wait_until("cat has read everything", &mut self.cat, || {
+            let mut left: libc::c_int = 0;
+            let fd = std::os::fd::AsRawFd::as_raw_fd(pipe);
+            // SAFETY: it writes one number to where the pointer points.
+            unsafe { libc::ioctl(fd, libc::FIONREAD, &raw mut left) == 0 && left == 0 }
+        })?;
+        // What it has read it still writes.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        Ok(())
+    }
+
+    /// It must have gone on to the end.
+    fn end(mut self) -> Result<()> {
+        drop(self.pipe.take());
+        let status = self.cat.wait()?;
+        ensure!(status.success(), "the traced program ended with {status}");
+        Ok(())
+    }
+}
+
+/// So many bytes went through a traced [`Sink`].
+fn check_sink(document: &Document, pid: u32, bytes: usize) -> Result<()> {
+    let flow = document.flows.iter().find(|flow| {
+        flow.process.pid == Some(pid)
+            && flow.source.kind == "pipe"
+            && flow.destination.name == "/dev/null"
+    });
+    let flow = flow.with_context(|| format!("no flow of process {pid}"))?;
+    ensure!(flow.payload_bytes == bytes as u64, "{} of {bytes} bytes", flow.payload_bytes);
+    ensure!(flow.copies_per_byte.cpu == 1.0, "{} copies a byte", flow.copies_per_byte.cpu);
+    Ok(())
+}
+
+/// Ends an attached copytrace by a signal; its report is complete.
+fn finish(mut attach: Child, by: i32) -> Result<()> {
+    signal(&attach, by)?;
+    let status = attach.wait()?;
+    ensure!(status.success(), "attach ended with {status}");
+    Ok(())
+}
+
+pub fn as_another_user(context: &Context) -> Result<()> {
+    const NOBODY: &str = "65534";
+    let (folder, _) = folder_with_file()?;
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
+    let report = folder.path().join("report");
+    let mut traced = context.trace_with(&["--user", NOBODY], &report, Path::new("sh"));
+    let script = "id -u; exec cat payload > /dev/null";
+    let said = command::run(traced.args(["-c", script]).current_dir(folder.path()))?;
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    ensure!(said.trim() == NOBODY, "it ran as {said}");
+    let document = Document::read(&report)?;
+    let flow = document.flow(("file", "payload"), ("other", "/dev/null"))?;
+    flow.check_payload(FILE_BYTES, 1.0)
+}
+
+/// Two programs, and one copytrace.
+pub fn two_programs(context: &Context) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let report = folder.path().join("report");
+    let (mut one, mut other) = (Sink::start()?, Sink::start()?);
+    let flags = ["--per", "process", "--pid", &one.pid().to_string()];
+    let attach = context.attached(&flags, &report, other.pid())?;
+    one.wake()?;
+    other.wake()?;
+    one.give(3 * MIB)?;
+    other.give(5 * MIB)?;
+    finish(attach, libc::SIGINT)?;
+    let document = Document::read(&report)?;
+    check_sink(&document, one.pid(), 3 * MIB)?;
+    check_sink(&document, other.pid(), 5 * MIB)?;
+    one.end()?;
+    other.end()
+}
+
+/// Two copytrace look at one program, in different tiers where there are several, and a third runs
+/// another program meanwhile.
+pub fn two_copytrace(context: &Context) -> Result<()> {
+    let (folder, _) = folder_with_file()?;
+    let place = folder.path();
+    let report = |name: &str| place.join(name);
+    let before = Before::new(context)?;
+    let mut sink = Sink::start()?;
+    let without_probes = Context { tier: Tier::Tracepoint, ..context.clone() };
+    let one = context.attached(&[], &report("one"), sink.pid())?;
+    let other = without_probes.attached(&[], &report("other"), sink.pid())?;
+    sink.wake()?;
+    sink.give(MIB)?;
+    let mut dd = context.trace(&report("third"), Path::new("dd"));
+    dd.args(["if=payload", "of=copied", "bs=64k", "status=none"]).current_dir(place);
+    command::run(&mut dd)?;
+    sink.give(MIB)?;
+    finish(one, libc::SIGINT)?;
+    // The other one goes on.
+    sink.give(MIB)?;
+    finish(other, libc::SIGINT)?;
+    check_sink(&Document::read(&report("one"))?, sink.pid(), 2 * MIB)?;
+    check_sink(&Document::read(&report("other"))?, sink.pid(), 3 * MIB)?;
+    let third = Document::read(&report("third"))?;
+    let flow = third.flow(("file", "payload"), ("file", "copied"))?;
+    flow.check(context, FILE_BYTES, 2.0, "copied-through-memory")?;
+    ensure!(third.flow(("pipe", ""), ("other", "")).is_err(), "it has another’s flow, too");
+    sink.end()?;
+    before.check()
+}
+
+/// SIGHUP ends `attach`, with its report.
+pub fn hang_up_attach(context: &Context) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let report = folder.path().join("report");
+    let before = Before::new(context)?;
+    let mut sink = Sink::start()?;
+    let attach = context.attached(&[], &report, sink.pid())?;
+    sink.wake()?;
+    sink.give(MIB)?;
+    finish(attach, libc::SIGHUP)?;
+    sink.give(MIB)?;
+    check_sink(&Document::read(&report)?, sink.pid(), MIB)?;
+    sink.end()?;
+    before.check()
+}
+
+/// A command that goes on when its terminal is gone: it reads the file, waits for another file to be
+/// there, and reads the first one again.
+const GOES_ON: &str = "trap '' HUP; cat payload > /dev/null; : > started; \
+     while [ ! -e go ]; do sleep 0.1; done; cat payload > /dev/null; : > done; exit 7";
+
+/// The terminal of `run` goes away, and the command stays: so does copytrace.
+pub fn lost_terminal(context: &Context) -> Result<()> {
+    let (folder, _) = folder_with_file()?;
+    let place = folder.path();
+    let report = place.join("report");
+    let before = Before::new(context)?;
+    let (terminal, user) = terminal()?;
+    let mut traced = context.trace_on_terminal(&report, Path::new("sh"));
+    traced.args(["-c", GOES_ON]).current_dir(place);
+    for set in [Command::stdin::<OwnedFd>, Command::stdout, Command::stderr] {
+        set(&mut traced, user.try_clone()?);
+    }
+    drop(user);
+    // SAFETY: between fork and exec it makes system calls only.
+    unsafe { traced.pre_exec(take_terminal) };
+    let mut copytrace = traced.spawn()?;
+    // It keeps copies of the terminal's descriptors.
+    drop(traced);
+    wait_until("the command has begun", &mut copytrace, || place.join("started").exists())?;
+    drop(terminal);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    std::fs::write(place.join("go"), "")?;
+    let status = copytrace.wait()?;
+    ensure!(status.code() == Some(7), "the command’s status became {status}");
+    let document = Document::read(&report)?;
+    let flow = document.flow(("file", "payload"), ("other", "/dev/null"))?;
+    flow.check_payload(2 * FILE_BYTES, 1.0)?;
+    before.check()
+}
+
+/// The two ends of a new terminal: who draws it, and who sits at it.
+fn terminal() -> Result<(OwnedFd, OwnedFd)> {
+    let (mut ours, mut theirs) = (0, 0);
+    let null = std::ptr::null_mut();
+    // SAFETY: it writes two descriptors to where the pointers point, and takes null for the others.
+    let result = unsafe {
+        libc::openpty(&raw mut ours, &raw mut theirs, null, std::ptr::null(), std::ptr::null())
+    };
+    ensure!(result == 0, "no terminal: {}", std::io::Error::last_os_error());
+    // SAFETY: the call has just given us both.
+    let ends = unsafe { (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) };
+    rustix::io::fcntl_setfd(&ends.0, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(ends)
+}
+
+/// In the child: a session of its own, whose terminal is standard input.
+fn take_terminal() -> std::io::Result<()> {
+    rustix::process::setsid()?;
+    rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
+    Ok(())
+}
+
+/// SIGKILL ends `run` at once; the command goes on.
+pub fn killed_run(context: &Context) -> Result<()> {
+    let (folder, _) = folder_with_file()?;
+    let place = folder.path();
+    let before = Before::new(context)?;
+    let mut traced = context.trace(&place.join("report"), Path::new("sh"));
+    let mut copytrace = traced.args(["-c", GOES_ON]).current_dir(place).spawn()?;
+    wait_until("the command has begun", &mut copytrace, || place.join("started").exists())?;
+    copytrace.kill()?;
+    let status = copytrace.wait()?;
+    ensure!(status.signal() == Some(libc::SIGKILL), "{status} after SIGKILL");
+    before.check()?;
+    std::fs::write(place.join("go"), "")?;
+    let since = std::time::Instant::now();
+    while !place.join("done").exists() {
+        ensure!(since.elapsed() < super::traced::PATIENCE, "the command did not go on");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+/// SIGKILL ends `attach` at once; the program goes on.
+pub fn killed_attach(context: &Context) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let before = Before::new(context)?;
+    let mut sink = Sink::start()?;
+    let mut attach = context.attached(&[], &folder.path().join("report"), sink.pid())?;
+    sink.give(MIB)?;
+    ensure!(!before.new_programs().is_empty(), "the kernel lists no program of copytrace");
+    attach.kill()?;
+    attach.wait()?;
+    before.check()?;
+    sink.give(MIB)?;
+    sink.end()
+}

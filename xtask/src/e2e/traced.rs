@@ -1,0 +1,176 @@
+//! What the checks of traced programs share.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tempfile::TempDir;
+
+use super::{Context, Skipped, Tier};
+use crate::command;
+use crate::setup::foreign::{Foreign, Found};
+
+/// Bytes of the file that is read and served.
+pub const FILE_BYTES: u64 = 16 << 20;
+
+/// How long a program may take to start or to end, under emulation and with all probes.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Context {
+    /// `copytrace run`, with a report in `report`.
+    pub fn trace(&self, report: &Path, program: &Path) -> Command {
+        self.trace_with(&[], report, program)
+    }
+
+    /// The same for a terminal, with live figures.
+    pub fn trace_on_terminal(&self, report: &Path, program: &Path) -> Command {
+        let mut command = self.verb("run", &[], report);
+        command.arg("--").arg(program);
+        command
+    }
+
+    /// As [`Self::trace`], with more flags.
+    pub fn trace_with(&self, flags: &[&str], report: &Path, program: &Path) -> Command {
+        let mut command = self.verb("run", flags, report);
+        command.arg("--quiet").arg("--").arg(program);
+        command
+    }
+
+    /// `copytrace attach` to a process, which has begun when this returns.
+    pub fn attached(&self, flags: &[&str], report: &Path, pid: u32) -> Result<Child> {
+        let mut command = self.verb("attach", flags, report);
+        let mut child = command.arg("--pid").arg(pid.to_string()).stderr(Stdio::piped()).spawn()?;
+        let mut said = String::new();
+        let stderr = child.stderr.take().context("no pipe")?;
+        for line in BufReader::new(stderr).lines() {
+            said = line?;
+            if said.contains("tracing") {
+                return Ok(child);
+            }
+        }
+        bail!("attach ended: {said}")
+    }
+
+    fn verb(&self, verb: &str, flags: &[&str], report: &Path) -> Command {
+        let mut command = Command::new(&self.copytrace);
+        command.args([verb, "--format", "json", "--tier", self.tier.name()]);
+        command.args(flags).arg("--output").arg(report).stdin(Stdio::null());
+        command
+    }
+
+    /// A program of others, or why its check is skipped.
+    pub fn foreign(&self, program: &Foreign) -> Result<Found> {
+        let packages = self.packages.as_deref().context("the checks need --packages")?;
+        program.find(packages).map_err(|error| Skipped(format!("{error:#}")).into())
+    }
+
+    /// The flag that has copies verified, where there are breakpoints.
+    pub fn verify(&self) -> &'static [&'static str] {
+        if self.tier == Tier::Tracepoint { &[] } else { &["--verify"] }
+    }
+}
+
+/// What `/proc/PID/io` says a process read and wrote by system calls, but for sockets' own; and what
+/// those of its children did that it has waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Io {
+    /// `rchar`
+    pub read: u64,
+    /// `wchar`
+    pub written: u64,
+}
+
+impl Io {
+    /// Of a process that lives.
+    pub fn of(pid: u32) -> Result<Self> {
+        Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/io"))?)
+    }
+
+    /// The file's last lines of a text, which may have other lines before.
+    pub fn parse(text: &str) -> Result<Self> {
+        let field = |name: &str| {
+            let value = text.lines().rev().find_map(|line| line.strip_prefix(name)?.parse().ok());
+            value.with_context(|| format!("no {name:?} in {text:?}"))
+        };
+        Ok(Self { read: field("rchar: ")?, written: field("wchar: ")? })
+    }
+}
+
+/// A folder on a disk, with a file of random bytes.
+pub fn folder_with_file() -> Result<(TempDir, PathBuf)> {
+    let folder = tempfile::tempdir_in("/var/tmp")?;
+    let file = folder.path().join("payload");
+    let mut random = std::fs::File::open("/dev/urandom")?.take(FILE_BYTES);
+    std::io::copy(&mut random, &mut std::fs::File::create(&file)?)?;
+    Ok((folder, file))
+}
+
+/// An address whose port was free a moment ago.
+pub fn free_address() -> Result<SocketAddr> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// Waits until something is so, while a program runs.
+pub fn wait_until(what: &str, program: &mut Child, mut is_so: impl FnMut() -> bool) -> Result<()> {
+    let since = Instant::now();
+    while !is_so() {
+        if let Some(status) = program.try_wait()? {
+            let mut said = String::new();
+            if let Some(mut stderr) = program.stderr.take() {
+                stderr.read_to_string(&mut said)?;
+            }
+            bail!("{what}: it ended before ({status}): {said}");
+        }
+        ensure!(since.elapsed() < PATIENCE, "{what}: not after {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+/// Sends a signal to a child.
+pub fn signal(child: &Child, signal: i32) -> Result<()> {
+    // SAFETY: kill only sends a signal, to a child that has not been waited for.
+    unsafe { libc::kill(i32::try_from(child.id())?, signal) };
+    Ok(())
+}
+
+/// Asks a child to end, and waits.
+pub fn end(child: &mut Child) -> Result<()> {
+    signal(child, libc::SIGTERM)?;
+    let since = Instant::now();
+    while child.try_wait()?.is_none() {
+        if since.elapsed() > PATIENCE {
+            child.kill()?;
+            child.wait()?;
+            bail!("it did not end");
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+/// The child of a process; nothing as long as there is none.
+pub fn child_of(parent: u32) -> Option<u32> {
+    let processes = std::fs::read_dir("/proc").ok()?.flatten();
+    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.find(|pid| {
+        // After the name, which may have blanks: the state, and the parent.
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let after = stat.rsplit(") ").next().unwrap_or_default();
+        after.split(' ').nth(1).and_then(|word| word.parse().ok()) == Some(parent)
+    })
+}
+
+/// What `ss` says of a server's only connection that lives; `field` such as `bytes_sent:`.
+pub fn of_connection(ss: &mut Command, server: SocketAddr, field: &str) -> Result<u64> {
+    ss.args(["--tcp", "--info", "--numeric", "--no-header", "--oneline", "state", "established"]);
+    ss.args(["sport", "=", &format!(":{}", server.port())]);
+    let text = command::stdout(ss)?;
+    let values = text.split_whitespace().filter_map(|word| word.strip_prefix(field));
+    let values: Vec<&str> = values.collect();
+    ensure!(values.len() == 1, "{} connections with {field} in {text:?}", values.len());
+    Ok(values[0].parse()?)
+}
