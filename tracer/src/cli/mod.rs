@@ -10,7 +10,7 @@ mod schema;
 mod shell;
 mod trace;
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -72,7 +72,8 @@ pub fn run() -> ExitCode {
         Verb::Guard(args) => demo::nic::guard(&args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("copytrace: {error:#}");
+        // `eprintln!` would panic where stderr was a terminal that is gone.
+        let _ = writeln!(std::io::stderr(), "copytrace: {error:#}");
         ExitCode::FAILURE
     })
 }

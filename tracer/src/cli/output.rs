@@ -35,6 +35,7 @@ pub fn print(
         Some(_) => Style { color: false, width: WIDTH },
         None => Style { color: color(), width: width() },
     };
+    let to_terminal = output.is_none() && is_terminal_device();
     let mut out: Box<dyn Write> = match output {
         Some(file) => Box::new(file),
         None => Box::new(io::stdout().lock()),
@@ -42,8 +43,16 @@ pub fn print(
     match write(&style, &mut out).and_then(|()| out.flush()) {
         // Whoever read the result, such as `head`, has seen enough of it.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        // A terminal that is gone, and whoever sat there with it.
+        Err(error) if to_terminal && error.raw_os_error() == Some(libc::EIO) => Ok(()),
         written => written.context("cannot write the result"),
     }
+}
+
+/// Whether standard output is a terminal, or was one before it went away.
+fn is_terminal_device() -> bool {
+    let stat = rustix::fs::fstat(io::stdout());
+    stat.is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_char_device())
 }
 
 /// As <https://no-color.org> and <https://bixense.com/clicolors> have it.

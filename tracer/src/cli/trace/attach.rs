@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    io::Write,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -31,13 +32,38 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         let first = options.target.first()?;
         let mut recorder = Recorder::start(&options.common, verbose)?;
         let mut known = BTreeSet::new();
+        let untraced = options.target.children_left_out(&first);
         add(&mut recorder, first, &mut known)?;
+        if !options.common.quiet {
+            say(&begun(&options.target.name(), &untraced));
+        }
         follow(options, &mut recorder, &mut known).await?;
         recorder.session().unfollow()?;
         recorder.tick()?;
         files.write(&recorder.recording(&options.target.name()), &options.common)
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the user is told when it begins. `untraced`: children that run already.
+fn begun(target: &str, untraced: &BTreeSet<u32>) -> String {
+    let begun = format!("copytrace: tracing {target}; Ctrl-C ends it");
+    if untraced.is_empty() {
+        return begun;
+    }
+    let pids: Vec<_> = untraced.iter().map(u32::to_string).collect();
+    let (noun, them) = if pids.len() == 1 { ("child", "it") } else { ("children", "them") };
+    format!(
+        "{begun}\ncopytrace: {} {noun} that ran before will not be traced; for {them}, too: --comm, or \
+         --pid {}",
+        pids.len(),
+        pids.join(",")
+    )
+}
+
+/// A line for the user, who may be gone: then nobody misses it.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Traces those of the processes that are not traced yet.

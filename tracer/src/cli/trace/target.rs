@@ -58,6 +58,15 @@ impl Target {
         }
     }
 
+    /// Children of named processes that run already and are not named themselves.
+    pub fn children_left_out(&self, traced: &BTreeSet<u32>) -> BTreeSet<u32> {
+        if self.can_grow() {
+            return BTreeSet::new();
+        }
+        let is_child = |pid| parent(pid).is_some_and(|parent| traced.contains(&parent));
+        matching(|pid| is_child(pid) && !traced.contains(&pid))
+    }
+
     /// As [`Self::processes`], before anything was seen: it must be there.
     pub fn first(&self) -> anyhow::Result<BTreeSet<u32>> {
         let found = self.processes()?;
@@ -69,6 +78,15 @@ impl Target {
         }
         Ok(found)
     }
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    parent_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The field after the name, which may have blanks and brackets, and after the state.
+fn parent_in(stat: &str) -> Option<u32> {
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
 fn exists(pid: u32) -> bool {
@@ -120,4 +138,15 @@ fn in_control_group(path: &Path) -> anyhow::Result<BTreeSet<u32>> {
     }
     found.remove(&std::process::id());
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parent_is_found_after_any_name() {
+        assert_eq!(parent_in("7 (a) (b c) S 42 7 7 0"), Some(42));
+        assert_eq!(parent_in("7 (sh"), None);
+    }
 }
