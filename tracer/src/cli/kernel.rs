@@ -82,7 +82,9 @@ impl Kernel {
     pub fn check_verify(&self, wanted: bool) -> anyhow::Result<()> {
         match &self.trial.breakpoint {
             Err(reason) if wanted => {
-                bail!("this kernel refuses hardware breakpoints ({reason}): run without --verify")
+                bail!(
+                    "there are no hardware breakpoints to be had ({reason}): run without --verify"
+                )
             }
             _ => Ok(()),
         }

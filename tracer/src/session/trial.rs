@@ -61,5 +61,11 @@ fn breakpoint(ebpf: &mut Ebpf, address: Option<u64>) -> Result<(), String> {
         Session::program(ebpf, "leaf_breakpoint").map_err(|error| chain(&error))?;
     program.load().map_err(|error| refusal(&error))?;
     let program = program.fd().map_err(|error| chain(&error))?;
-    attach::at_breakpoint(program.as_fd(), address, 0).map(drop).map_err(|error| error.to_string())
+    attach::at_breakpoint(program.as_fd(), address, 0).map(drop).map_err(|error| {
+        match error.raw_os_error() {
+            // A CPU has four, and each use of --verify takes them all.
+            Some(libc::ENOSPC) => "all are taken, by a debugger or another --verify".to_owned(),
+            _ => error.to_string(),
+        }
+    })
 }

@@ -91,21 +91,45 @@ pub fn pipeline(context: &Context) -> Result<()> {
     read.check(context, FILE_BYTES, 1.0, "copied-to-memory")
 }
 
+/// Bytes of another file that is served after the first.
+const SMALL_BYTES: usize = 3000;
+
+/// What nginx did, and what it wrote into its log.
+struct Served {
+    document: Document,
+    log_bytes: u64,
+}
+
+impl Served {
+    /// The log is a flow of its own, to the byte.
+    fn check_log(&self) -> Result<()> {
+        let log = self.document.flow(("memory", ""), ("file", "/access.log"))?;
+        ensure!(log.payload_bytes == self.log_bytes, "{} bytes of log", log.payload_bytes);
+        Ok(())
+    }
+}
+
 pub fn nginx_with_sendfile(context: &Context) -> Result<()> {
-    let document = serve(context, "sendfile on;", false)?;
-    let flow = document.flow(("file", "payload"), ("tcp", ""))?;
-    flow.check(context, FILE_BYTES, 0.0, "zero-copy")
+    let served = serve(context, "sendfile on;", false)?;
+    let flow = served.document.flow(("file", "payload"), ("tcp", ""))?;
+    flow.check(context, FILE_BYTES, 0.0, "zero-copy")?;
+    let small = served.document.flow(("file", "/small"), ("tcp", ""))?;
+    small.check(context, SMALL_BYTES as u64, 0.0, "zero-copy")?;
+    served.check_log()
 }
 
 pub fn nginx_without_sendfile(context: &Context) -> Result<()> {
-    let document = serve(context, "sendfile off;", false)?;
-    let flow = document.flow(("file", "payload"), ("tcp", ""))?;
+    let served = serve(context, "sendfile off;", false)?;
+    let flow = served.document.flow(("file", "payload"), ("tcp", ""))?;
     flow.check(context, FILE_BYTES, 2.0, "copied-through-memory")?;
-    document.flow(("memory", ""), ("file", "access.log")).map(drop)
+    // The head of the answer goes out with it, in one call.
+    let small = served.document.flow(("file", "/small"), ("tcp", ""))?.payload_bytes;
+    ensure!((SMALL_BYTES..SMALL_BYTES + 512).contains(&(small as usize)), "{small} bytes");
+    served.check_log()
 }
 
 pub fn nginx_with_tls(context: &Context) -> Result<()> {
-    let document = serve(context, "sendfile on;", true)?;
+    let Served { document, .. } = serve(context, "sendfile on;", true)?;
     let flow = document.flow(("memory", ""), ("tcp", ""))?;
     flow.check(context, FILE_BYTES, 1.0, "fell-back-tls")?;
     ensure!(flow.verdict.text.contains("TLS in user space"), "{}", flow.verdict.text);
@@ -113,10 +137,11 @@ pub fn nginx_with_tls(context: &Context) -> Result<()> {
     read.check(context, FILE_BYTES, 1.0, "copied-to-memory")
 }
 
-/// Has nginx serve the file once.
-fn serve(context: &Context, options: &str, tls: bool) -> Result<Document> {
+/// Has nginx serve both files once.
+fn serve(context: &Context, options: &str, tls: bool) -> Result<Served> {
     let (folder, _) = folder_with_file()?;
     let place = folder.path();
+    std::fs::write(place.join("small"), [7; SMALL_BYTES])?;
     let report = place.join("report");
     let address = free_address()?;
     if tls {
@@ -133,7 +158,8 @@ fn serve(context: &Context, options: &str, tls: bool) -> Result<Document> {
     let fetched = fetch(place, address, tls, &mut server);
     end(&mut server)?;
     fetched?;
-    Document::read(&report)
+    let log_bytes = place.join("access.log").metadata()?.len();
+    Ok(Served { document: Document::read(&report)?, log_bytes })
 }
 
 fn configuration(place: &Path, address: SocketAddr, options: &str, tls: bool) -> String {
@@ -162,16 +188,18 @@ fn certificate(place: &Path) -> Result<()> {
     command::run(&mut openssl).map(drop)
 }
 
-/// Waits for the server, and has curl fetch the file.
+/// Waits for the server, and has curl fetch both files.
 fn fetch(place: &Path, address: SocketAddr, tls: bool, server: &mut Child) -> Result<()> {
     wait_until("nginx listens", server, || TcpStream::connect(address).is_ok())?;
     let scheme = if tls { "https" } else { "http" };
-    let received = place.join("received");
-    let mut curl = Command::new("curl");
-    curl.args(["--silent", "--show-error", "--insecure", "--fail", "--output"]).arg(&received);
-    command::run(curl.arg(format!("{scheme}://{address}/payload")))?;
-    let same = std::fs::read(&received)? == std::fs::read(place.join("payload"))?;
-    ensure!(same, "curl received another file");
+    for name in ["payload", "small"] {
+        let received = place.join("received");
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--insecure", "--fail", "--output"]).arg(&received);
+        command::run(curl.arg(format!("{scheme}://{address}/{name}")))?;
+        let same = std::fs::read(&received)? == std::fs::read(place.join(name))?;
+        ensure!(same, "curl received another file");
+    }
     Ok(())
 }
 

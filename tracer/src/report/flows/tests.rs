@@ -220,6 +220,22 @@ fn cycles_have_a_column_where_they_are_counted() {
 }
 
 #[test]
+fn what_breakpoints_saw_is_told() {
+    let verified = |bytes| {
+        let copy = cpu_copy(Place::PageCache, Place::User, BYTES);
+        let movements = vec![Movement { verified_bytes: Some(bytes), ..copy }];
+        let read = Traffic { movements, ..calls("read", 9, BYTES) };
+        let ledger = Ledger::from([(flow(file("a"), Endpoint::memory()), read)]);
+        written_at(100, &recording(ledger), Format::Table)
+    };
+    let same = verified(BYTES);
+    assert!(same.contains("64 MiB of copies were seen by hardware breakpoints, too"), "{same}");
+    let other = verified(BYTES / 2);
+    assert!(other.contains("saw 32 MiB of copies, call sites 64 MiB: +100.000 %"), "{other}");
+    assert!(!written(Format::Table).contains("breakpoints"));
+}
+
+#[test]
 fn the_markdown() {
     insta::assert_snapshot!(written(Format::Markdown));
 }

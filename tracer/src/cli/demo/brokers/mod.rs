@@ -48,7 +48,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerR
     if options.verify
         && let Err(reason) = &kernel.trial.breakpoint
     {
-        bail!("this kernel refuses hardware breakpoints ({reason}): run without --verify");
+        bail!("there are no hardware breakpoints to be had ({reason}): run without --verify");
     }
     let plan = kernel.plan(options.tier)?;
     let busy = machine::busy();
