@@ -231,7 +231,11 @@ fn in_guests(quick: bool, consent: Consent, tally: &mut Tally) -> Result<()> {
         let job = Job {
             kernel,
             nic: Nic::E1000e,
-            modules: vm::FOR_STRATEGIES.map(str::to_owned).into(),
+            modules: vm::FOR_STRATEGIES
+                .into_iter()
+                .chain(vm::FOR_CHECKS)
+                .map(str::to_owned)
+                .collect(),
             command: checks(tiers, quick)?,
             environment: vec![("COPYTRACE_WHERE".into(), "vm".into())],
             terminal: None,

@@ -71,6 +71,9 @@ impl Nic {
 /// Modules that strategies need: TLS, and what it encrypts with; a device that drops datagrams.
 pub const FOR_STRATEGIES: [&str; 5] = ["tls", "gcm", "ghash-generic", "ctr", "dummy"];
 
+/// Modules that checks need: what `ss` asks for byte counts.
+pub const FOR_CHECKS: [&str; 1] = ["tcp_diag"];
+
 /// A command to run in a guest of its own.
 pub struct Job {
     /// The guest's kernel.

@@ -172,12 +172,13 @@ const FOREIGN: [Check; 8] = [
 ];
 
 /// More than one at once, and what goes away.
-const TOGETHER: [Check; 7] = [
+const TOGETHER: [Check; 8] = [
     Check { name: "another user’s command", run: together::as_another_user },
     Check { name: "two programs at once", run: together::two_programs },
     Check { name: "three copytrace at once, in two tiers", run: together::two_copytrace },
     Check { name: "attach: SIGHUP", run: together::hang_up_attach },
     Check { name: "attach: SIGKILL", run: together::killed_attach },
+    Check { name: "run: SIGHUP", run: together::hang_up_run },
     Check { name: "run: the terminal goes away", run: together::lost_terminal },
     Check { name: "run: SIGKILL", run: together::killed_run },
 ];

@@ -166,6 +166,22 @@ pub fn hang_up_attach(context: &Context) -> Result<()> {
     before.check()
 }
 
+/// SIGHUP for `run` is one for the command; when that has ended, there is a report.
+pub fn hang_up_run(context: &Context) -> Result<()> {
+    let (folder, _) = folder_with_file()?;
+    let place = folder.path();
+    let report = place.join("report");
+    let mut traced = context.trace(&report, Path::new("sh"));
+    traced.args(["-c", "cat payload > /dev/null; : > started; exec sleep 60"]).current_dir(place);
+    let mut copytrace = traced.spawn()?;
+    wait_until("the command has begun", &mut copytrace, || place.join("started").exists())?;
+    signal(&copytrace, libc::SIGHUP)?;
+    let status = copytrace.wait()?;
+    ensure!(status.signal() == Some(libc::SIGHUP), "it ended with {status}, not as the command");
+    let document = Document::read(&report)?;
+    document.flow(("file", "payload"), ("other", "/dev/null"))?.check_payload(FILE_BYTES, 1.0)
+}
+
 /// A command that goes on when its terminal is gone: it reads the file, waits for another file to be
 /// there, and reads the first one again.
 const GOES_ON: &str = "trap '' HUP; cat payload > /dev/null; : > started; \

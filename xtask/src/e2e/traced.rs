@@ -169,6 +169,10 @@ pub fn of_connection(ss: &mut Command, server: SocketAddr, field: &str) -> Resul
     ss.args(["--tcp", "--info", "--numeric", "--no-header", "--oneline", "state", "established"]);
     ss.args(["sport", "=", &format!(":{}", server.port())]);
     let text = command::stdout(ss)?;
+    if !text.contains("bytes_") {
+        // It had to look into /proc/net/tcp.
+        bail!(Skipped("ss knows no byte counts: this kernel has no module tcp_diag".to_owned()));
+    }
     let values = text.split_whitespace().filter_map(|word| word.strip_prefix(field));
     let values: Vec<&str> = values.collect();
     ensure!(values.len() == 1, "{} connections with {field} in {text:?}", values.len());
