@@ -3,7 +3,7 @@
 use crate::report::wrap::columns;
 
 /// A name is never cut to fewer columns: below that a table is rather too wide.
-const LEAST: usize = 16;
+const LEAST: usize = 9;
 
 /// Each line of the text in at most `width` columns.
 pub fn fitted(text: &str, width: usize) -> String {
@@ -14,6 +14,11 @@ pub fn fitted(text: &str, width: usize) -> String {
 /// Of a path as many of the last components as there is room for; of another name, or where the last
 /// component is too long, the end.
 fn in_line(name: &str, width: usize) -> String {
+    if columns(name) <= width {
+        return name.to_owned();
+    }
+    // The other end of a connection is known by its place.
+    let name = name.strip_prefix("→ ").unwrap_or(name);
     if columns(name) <= width {
         return name.to_owned();
     }
@@ -43,6 +48,10 @@ mod tests {
     #[test]
     fn what_has_no_components_is_cut_at_its_beginning() {
         assert_eq!(fitted("/srv/a-very-long-name-of-a-log", 16), "…g-name-of-a-log");
+        assert_eq!(
+            fitted("tcp\n10.0.0.1:80\n→ 10.0.0.2:40000", 14),
+            "tcp\n10.0.0.1:80\n10.0.0.2:40000"
+        );
         assert_eq!(fitted("tcp\n[2001:db8::1]:65535", 18), "tcp\n…001:db8::1]:65535");
     }
 }

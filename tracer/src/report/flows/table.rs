@@ -92,6 +92,9 @@ fn rows(report: &Report, style: &Style) -> Table {
         });
         table.add_row(cells.collect::<Vec<_>>());
     }
+    for column in table.column_iter_mut() {
+        column.set_padding((1, space_after(style)));
+    }
     for column in table.column_iter_mut().skip(4) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -119,17 +122,21 @@ fn texts(index: usize, row: &FlowRow, cycles: bool) -> Vec<String> {
     texts
 }
 
+/// Spaces after a column, besides the one before each: a narrow terminal has none to spare.
+fn space_after(style: &Style) -> u16 {
+    const ROOMY: u16 = 96;
+    u16::from(style.width >= ROOMY)
+}
+
 /// What the other columns leave to each of the two columns of names: half of it, and what the other
 /// one does not need.
 fn room_for_names(headings: &[&str], rows: &[Vec<String>], style: &Style) -> [usize; 2] {
-    /// A space at each side of a column.
-    const PADDING: usize = 2;
     let width = |column: usize| {
         let texts = rows.iter().map(|row| row[column].as_str()).chain([headings[column]]);
         texts.flat_map(str::lines).map(columns).max().unwrap_or_default()
     };
     let others = (0..headings.len()).filter(|column| !NAMES.contains(column)).map(width);
-    let taken = others.sum::<usize>() + headings.len() * PADDING;
+    let taken = others.sum::<usize>() + headings.len() * usize::from(1 + space_after(style));
     let room = usize::from(style.width).saturating_sub(taken);
     let [from, to] = [width(NAMES.start), width(NAMES.start + 1)];
     [to, from].map(|other| room.saturating_sub(other).max(room / 2))

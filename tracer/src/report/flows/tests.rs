@@ -177,6 +177,7 @@ fn long_names() -> Recording {
     recording(Ledger::from([
         (flow(file(table), Endpoint::memory()), read(BYTES)),
         (flow(file(&index), Endpoint::memory()), read(BYTES / 2)),
+        (flow(Endpoint::memory(), tcp(40000)), calls("write", 9, BYTES / 3)),
         (flow(Endpoint::new(Kind::Unix, "unix:[4711]"), Endpoint::memory()), read(BYTES / 4)),
         (flow(file("/etc/locale.alias"), Endpoint::memory()), read(2996)),
         (flow(file("/lib/libc.so.6"), Endpoint::memory()), read(832)),
