@@ -17,7 +17,9 @@ use crate::{
     consumer,
     consumer::ListenArgs,
     sender::{self, Request},
-    size, strategy,
+    size,
+    soak::Soak,
+    strategy,
 };
 
 /// Send a file of random content to a consumer, in the ways copytrace measures
@@ -38,6 +40,9 @@ enum Verb {
     Send(SendArgs),
     #[command(flatten)]
     Child(Child),
+    /// Make transfers of which the truth is known, for the checks of attribution
+    #[command(subcommand, hide = true)]
+    Soak(Soak),
 }
 
 #[derive(Debug, Args)]
@@ -70,6 +75,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Verb::List => strategy::write_list(&mut io::stdout().lock()).map_err(Into::into),
         Verb::Send(args) => send(&args),
         Verb::Child(child) => return child.run(),
+        Verb::Soak(soak) => soak.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

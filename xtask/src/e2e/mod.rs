@@ -13,6 +13,7 @@ mod programs;
 mod python;
 mod redis;
 mod report;
+mod soak;
 mod together;
 mod traced;
 
@@ -183,6 +184,18 @@ const TOGETHER: [Check; 8] = [
     Check { name: "run: SIGKILL", run: together::killed_run },
 ];
 
+/// What a program that knows the truth says of the report, in every tier.
+const SOAK: [Check; 8] = [
+    Check { name: "soak: processes start and end", run: soak::processes },
+    Check { name: "soak: connections, many at once and one after the other", run: soak::connections },
+    Check { name: "soak: descriptors are something else each time", run: soak::descriptors },
+    Check { name: "soak: children, threads, exec", run: soak::kin },
+    Check { name: "soak: more objects than room", run: soak::no_room_for_objects },
+    Check { name: "soak: more counters than room", run: soak::no_room_for_counters },
+    Check { name: "soak: killed while it is traced", run: soak::dying },
+    Check { name: "soak: gone before it is traced", run: soak::dying_before },
+];
+
 /// What has nothing to do with how functions are entered.
 const BAD_USE: [Check; 9] = [
     Check { name: "bad use: unknown strategy", run: bad_use::unknown_strategy },
@@ -204,6 +217,7 @@ pub fn main(arguments: &Arguments) -> Result<u8> {
         let checks: &[Check] = if tier == Tier::Tracepoint { &ON_HOST } else { &IN_GUEST };
         run_all(checks, &context, &mut tally);
         run_all(&PROGRAMS, &context, &mut tally);
+        run_all(&SOAK, &context, &mut tally);
     }
     if let Some(&tier) = arguments.tiers.first() {
         // What they show of a kernel does not depend on how its functions are entered.

@@ -1,0 +1,430 @@
+//! Attribution under strain: a program that knows what it moves says so, and the report must say
+//! the same of every byte, or that it does not know.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde::Deserialize;
+
+use super::{Context, Tier};
+
+/// How long one program may take, under emulation and with all probes.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// More than copytrace ever needs: its maps' room and its ledger are bounded.
+const MOST_MEMORY_MIB: u64 = 400;
+
+/// How much is done: everything, or what an emulated processor does in less than a minute.
+struct Size {
+    processes: usize,
+    open: usize,
+    churn: usize,
+    rounds: usize,
+    kin: usize,
+}
+
+impl Size {
+    fn of(context: &Context) -> Self {
+        match (context.tier, std::env::var_os("COPYTRACE_SOAK")) {
+            (_, Some(_)) => {
+                Self { processes: 20_000, open: 9_900, churn: 70_000, rounds: 3000, kin: 200 }
+            }
+            (Tier::Tracepoint, None) => {
+                Self { processes: 3000, open: 9_900, churn: 3000, rounds: 500, kin: 30 }
+            }
+            _ => Self { processes: 150, open: 500, churn: 150, rounds: 60, kin: 4 },
+        }
+    }
+}
+
+/// One end of a flow: kind and name.
+type End = (String, String);
+/// Process, source and destination.
+type Which = (u32, End, End);
+
+/// A line of the truth.
+#[derive(Deserialize)]
+struct Line {
+    pid: u32,
+    source: End,
+    destination: End,
+    bytes: u64,
+    late: u64,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    lost_events: u64,
+    warnings: Vec<String>,
+    total: Total,
+    flows: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Total {
+    payload_bytes: u64,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    source: Named,
+    destination: Named,
+    process: Owner,
+    payload_bytes: u64,
+    movements: Vec<Movement>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    kind: String,
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Owner {
+    pid: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct Movement {
+    from: String,
+    to: String,
+    by: String,
+    bytes: u64,
+}
+
+impl Row {
+    fn which(&self) -> Which {
+        let end = |end: &Named| (end.kind.clone(), end.name.clone());
+        (self.process.pid.unwrap_or(0), end(&self.source), end(&self.destination))
+    }
+
+    fn bytes(&self, moved: impl Fn(&Movement) -> bool) -> u64 {
+        self.movements.iter().filter(|it| moved(it)).map(|it| it.bytes).sum()
+    }
+}
+
+/// A folder for one scenario.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("soak-").tempdir_in("/var/tmp")?;
+        std::fs::create_dir(folder.path().join("files"))?;
+        Ok(Self { folder })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `copytrace run` of a scenario.
+    fn command(&self, context: &Context, scenario: &str, arguments: &[(&str, usize)]) -> Command {
+        let mut command = Command::new(&context.copytrace);
+        command.args(["run", "--quiet", "--format", "json", "--per", "connection"]);
+        command.args(["--tier", context.tier.name(), "--output"]).arg(self.path("report"));
+        command.arg("--").arg(workloads(context)).args(["soak", scenario]);
+        command.arg("--folder").arg(self.path("files")).arg("--truth").arg(self.path("truth"));
+        for (name, value) in arguments {
+            command.arg(format!("--{name}")).arg(value.to_string());
+        }
+        command.stdout(Stdio::piped());
+        command
+    }
+
+    fn report(&self) -> Result<Document> {
+        let text = std::fs::read_to_string(self.path("report"))?;
+        serde_json::from_str(&text).context("the report is no JSON")
+    }
+
+    fn truth(&self) -> Result<Vec<Line>> {
+        let text = std::fs::read_to_string(self.path("truth"))?;
+        text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    }
+
+    /// Whether an end is one of which the truth would speak.
+    fn concerns(&self, (kind, name): &End) -> bool {
+        match kind.as_str() {
+            "file" => Path::new(name).starts_with(self.path("files")),
+            kind => ["tcp", "pipe", "unix"].contains(&kind),
+        }
+    }
+}
+
+fn workloads(context: &Context) -> PathBuf {
+    context.copytrace.with_file_name("workloads")
+}
+
+/// Runs a scenario to its end, and prints what it says and how much memory copytrace took.
+fn run(mut command: Command, what: &str) -> Result<()> {
+    let mut copytrace = command.stdin(Stdio::null()).spawn()?;
+    let (status, memory) = wait(&mut copytrace)?;
+    let mut said = String::new();
+    if let Some(mut output) = copytrace.stdout.take() {
+        std::io::Read::read_to_string(&mut output, &mut said)?;
+    }
+    ensure!(status.success(), "copytrace ended with {status}: {said}");
+    println!("        {what}: {}{memory} MiB for copytrace", said.replace('\n', ", "));
+    ensure!(memory < MOST_MEMORY_MIB, "copytrace took {memory} MiB");
+    Ok(())
+}
+
+/// Waits for a process to end; also answers the most memory it had, in MiB.
+fn wait(process: &mut Child) -> Result<(ExitStatus, u64)> {
+    let (since, mut memory) = (Instant::now(), 0);
+    loop {
+        memory = peak_memory(process.id()).unwrap_or(memory);
+        if let Some(status) = process.try_wait()? {
+            return Ok((status, memory));
+        }
+        if since.elapsed() > PATIENCE {
+            process.kill()?;
+            process.wait()?;
+            bail!("it did not end");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// `VmHWM`, in MiB.
+fn peak_memory(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? / 1024)
+}
+
+/// That every flow of which the truth speaks has its bytes, and there is no other.
+fn check(place: &Place, context: &Context) -> Result<()> {
+    let document = place.report()?;
+    ensure!(document.lost_events == 0, "{} events were lost", document.lost_events);
+    ensure!(document.warnings.is_empty(), "{:?}", document.warnings);
+    let mut truth: BTreeMap<Which, (u64, u64)> = BTreeMap::new();
+    for Line { pid, source, destination, bytes, late } in place.truth()? {
+        let known = truth.entry((pid, source, destination)).or_default();
+        *known = (known.0 + bytes, known.1 + late);
+    }
+    ensure!(!truth.is_empty(), "there is no truth");
+    let mut wrong = Vec::new();
+    for row in document.flows.iter().filter(|row| row.payload_bytes > 0) {
+        let which = row.which();
+        if !(place.concerns(&which.1) || place.concerns(&which.2)) {
+            continue;
+        }
+        match truth.remove(&which) {
+            Some((bytes, late)) => wrong.extend(differences(context, row, bytes, late)),
+            None => wrong.push(format!("{which:?}: {} bytes of nothing", row.payload_bytes)),
+        }
+    }
+    let missing = truth.iter().map(|(which, (bytes, _))| format!("{which:?}: {bytes} are missing"));
+    wrong.extend(missing);
+    let shown = wrong.iter().take(6).cloned().collect::<Vec<_>>().join("\n");
+    ensure!(wrong.is_empty(), "{} flows are wrong:\n{shown}", wrong.len());
+    Ok(())
+}
+
+/// What is wrong with a row.
+fn differences(context: &Context, row: &Row, bytes: u64, late: u64) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut compare = |what: &str, seen: u64, known: u64| {
+        if seen != known {
+            wrong.push(format!("{:?}: {seen} {what} bytes, not {known}", row.which()));
+        }
+    };
+    compare("payload", row.payload_bytes, bytes);
+    // Where copies are seen: one of each byte into the program's memory, and one out of it.
+    let ends = [&row.source.kind, &row.destination.kind];
+    if context.tier != Tier::Tracepoint && !ends.contains(&&"other".to_owned()) {
+        let is_late = |it: &Movement| (it.from.as_str(), it.to.as_str()) == ("socket", "kernel");
+        let copied = row.bytes(|it| it.by == "cpu" && !is_late(it));
+        let calls = if ends.contains(&&"memory".to_owned()) { 1 } else { 2 };
+        compare("copied", copied, calls * (bytes - late));
+        compare("late", row.bytes(is_late), late);
+    }
+    wrong
+}
+
+pub fn processes(context: &Context) -> Result<()> {
+    let place = Place::new()?;
+    let size = [("processes", Size::of(context).processes)];
+    run(place.command(context, "churn", &size), "processes")?;
+    check(&place, context)
+}
+
+pub fn connections(context: &Context) -> Result<()> {
+    let place = Place::new()?;
+    let size = Size::of(context);
+    let size = [("open", size.open), ("churn", size.churn)];
+    run(place.command(context, "connections", &size), "connections")?;
+    check(&place, context)
+}
+
+pub fn descriptors(context: &Context) -> Result<()> {
+    let place = Place::new()?;
+    let size = [("rounds", Size::of(context).rounds)];
+    run(place.command(context, "descriptors", &size), "descriptors")?;
+    check(&place, context)
+}
+
+pub fn kin(context: &Context) -> Result<()> {
+    let place = Place::new()?;
+    run(place.command(context, "kin", &[("rounds", Size::of(context).kin)]), "kin")?;
+    check(&place, context)
+}
+
+fn signal(pid: u32, signal: libc::c_int) -> Result<()> {
+    // SAFETY: kill only sends a signal, to a child that has not been waited for.
+    let sent = unsafe { libc::kill(i32::try_from(pid)?, signal) };
+    ensure!(sent == 0, "cannot signal process {pid}");
+    Ok(())
+}
+
+/// Has a program use so many objects while copytrace is stopped and takes no counters.
+fn strain(context: &Context, objects: usize) -> Result<(Place, Document)> {
+    let place = Place::new()?;
+    let mut command = place.command(context, "strain", &[("objects", objects)]);
+    let mut copytrace = command.stdin(Stdio::piped()).spawn()?;
+    let done = while_stopped(&mut copytrace);
+    let (status, _) = wait(&mut copytrace)?;
+    done?;
+    ensure!(status.success(), "copytrace ended with {status}");
+    let document = place.report()?;
+    Ok((place, document))
+}
+
+fn while_stopped(copytrace: &mut Child) -> Result<()> {
+    let mut input = copytrace.stdin.take().context("no pipe")?;
+    let mut output = BufReader::new(copytrace.stdout.take().context("no pipe")?).lines();
+    let mut hear = |word: &str| -> Result<()> {
+        let line = output.next().context("it said nothing")??;
+        ensure!(line == word, "it said {line}");
+        Ok(())
+    };
+    hear("ready")?;
+    signal(copytrace.id(), libc::SIGSTOP)?;
+    let done = input.write_all(b"g").map_err(Into::into).and_then(|()| hear("done"));
+    signal(copytrace.id(), libc::SIGCONT)?;
+    done?;
+    Ok(input.write_all(b"g")?)
+}
+
+/// Every pipe that is named has its own bytes, or fewer where events were lost. Answers the bytes
+/// of those that are named, of those that are not, and the truth.
+fn named(place: &Place, document: &Document) -> Result<(u64, u64, u64)> {
+    let mut truth: BTreeMap<Which, u64> = BTreeMap::new();
+    for line in place.truth()? {
+        *truth.entry((line.pid, line.source, line.destination)).or_default() += line.bytes;
+    }
+    let (mut known, mut unknown) = (0, 0);
+    for row in document.flows.iter().filter(|row| row.payload_bytes > 0) {
+        let which = row.which();
+        if which.2.1 == "(unknown)" {
+            unknown += row.payload_bytes;
+        } else if place.concerns(&which.2) {
+            let bytes = truth.get(&which).copied().unwrap_or(0);
+            let enough = if document.lost_events > 0 {
+                row.payload_bytes <= bytes
+            } else {
+                row.payload_bytes == bytes
+            };
+            ensure!(enough, "{which:?}: {} bytes, not {bytes}", row.payload_bytes);
+            known += row.payload_bytes;
+        }
+    }
+    Ok((known, unknown, truth.values().sum()))
+}
+
+/// Objects whose description had no room are called unknown, and keep their bytes.
+pub fn no_room_for_objects(context: &Context) -> Result<()> {
+    let (place, document) = strain(context, 20_000)?;
+    ensure!(document.lost_events == 0, "{} events were lost", document.lost_events);
+    let (known, unknown, truth) = named(&place, &document)?;
+    println!("        {known} bytes of known pipes, {unknown} of unknown ones");
+    ensure!(known + unknown == truth, "{known} and {unknown} are not {truth}");
+    ensure!(unknown > 0, "there was room for all: nothing was tested");
+    let said = document.warnings.iter().any(|warning| warning.contains("could not be named"));
+    ensure!(said, "the report does not say so: {:?}", document.warnings);
+    ensure!(document.total.payload_bytes >= truth, "the total is smaller");
+    Ok(())
+}
+
+/// Events that had no room are counted as lost.
+pub fn no_room_for_counters(context: &Context) -> Result<()> {
+    let (place, document) = strain(context, 75_000)?;
+    let (known, unknown, truth) = named(&place, &document)?;
+    let lost = document.lost_events;
+    println!("        {known} bytes of known pipes, {unknown} of unknown ones, {lost} events lost");
+    ensure!(known + unknown < truth, "nothing was lost: nothing was tested");
+    // A write of one pipe is two events that are counted together, and at least one.
+    ensure!(lost > 0, "bytes are missing, and the report does not say so");
+    Ok(())
+}
+
+/// A program that is killed while it is traced: every call until then is counted, and whoever was
+/// attached to it ends.
+pub fn dying(context: &Context) -> Result<()> {
+    const BYTES: u64 = 40_961;
+    let place = Place::new()?;
+    let file = place.path("files/dying");
+    std::fs::write(&file, vec![7; BYTES as usize])?;
+    let mut dying = Command::new(workloads(context));
+    let mut dying =
+        dying.args(["soak", "dying", "--count", &BYTES.to_string()]).arg(&file).spawn()?;
+    let mut attach = attach(context, &place, dying.id())?;
+    // Until everything is attached, and a moment longer.
+    std::thread::sleep(if context.tier == Tier::Tracepoint {
+        Duration::from_secs(3)
+    } else {
+        Duration::from_secs(12)
+    });
+    let alive = attach.try_wait()?.is_none();
+    dying.kill()?;
+    dying.wait()?;
+    let since = Instant::now();
+    let (status, _) = wait(&mut attach)?;
+    ensure!(alive && status.success(), "attach ended with {status}");
+    ensure!(since.elapsed() < PATIENCE / 5, "it went on for {:?}", since.elapsed());
+    let document = place.report()?;
+    ensure!(document.lost_events == 0, "{} events were lost", document.lost_events);
+    let rows = document.flows.iter().filter(|row| row.payload_bytes > 0);
+    let [row] = rows.collect::<Vec<_>>()[..] else { bail!("not one row") };
+    let name = file.display().to_string();
+    let which = (dying.id(), ("file".to_owned(), name), ("memory".to_owned(), String::new()));
+    ensure!(row.which() == which, "{:?}", row.which());
+    ensure!(row.payload_bytes % BYTES == 0, "{} is not whole calls", row.payload_bytes);
+    Ok(())
+}
+
+fn attach(context: &Context, place: &Place, pid: u32) -> Result<Child> {
+    let mut attach = Command::new(&context.copytrace);
+    attach.args(["attach", "--quiet", "--format", "json", "--per", "connection"]);
+    attach.args(["--tier", context.tier.name(), "--pid", &pid.to_string()]);
+    attach.arg("--output").arg(place.path("report")).stderr(Stdio::piped());
+    Ok(attach.spawn()?)
+}
+
+/// A program that is gone before it is traced: nothing is traced in its place, and nobody waits for
+/// it.
+pub fn dying_before(context: &Context) -> Result<()> {
+    let delays: &[u64] = if context.quick { &[100] } else { &[50, 200, 500] };
+    for delay in delays {
+        let place = Place::new()?;
+        // It ends, but is not waited for until the end.
+        let mut brief = Command::new("sleep").arg("0").stdout(Stdio::null()).spawn()?;
+        std::thread::sleep(Duration::from_millis(*delay));
+        let mut attach = attach(context, &place, brief.id())?;
+        std::thread::sleep(Duration::from_millis(*delay));
+        brief.wait()?;
+        let (status, _) = wait(&mut attach)?;
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut attach.stderr.take().context("no pipe")?, &mut said)?;
+        ensure!(status.code() == Some(1), "attach ended with {status}: {said}");
+        ensure!(said.contains("ended"), "it does not say why: {said}");
+    }
+    Ok(())
+}
