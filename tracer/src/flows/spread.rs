@@ -1,14 +1,17 @@
 //! What the kernel did later for a socket belongs to the flows into it.
 
-use super::{Flow, Ledger, Traffic, add};
+use std::collections::BTreeMap;
+
+use super::{Endpoint, Flow, Ledger, Traffic, add};
 
 /// Shares what has no source among the flows into the same destination, by the bytes each brought
 /// there: those of the same process, or of any where it has none. What finds no flow stays.
 pub fn spread(ledger: Ledger) -> Ledger {
     let (late, mut settled): (Ledger, Ledger) =
         ledger.into_iter().partition(|(flow, _)| flow.source.is_none());
+    let arrived = Arrived::of(&settled);
     for (flow, traffic) in late {
-        let receivers = receivers(&settled, &flow);
+        let receivers = arrived.receivers(&flow);
         match receivers.is_empty() {
             true => add(&mut settled, flow, &traffic),
             false => share(&mut settled, &traffic, receivers),
@@ -17,18 +20,27 @@ pub fn spread(ledger: Ledger) -> Ledger {
     settled
 }
 
-/// The flows into the same destination, with their bytes.
-fn receivers(ledger: &Ledger, late: &Flow) -> Vec<(Flow, u64)> {
-    let into = |same_process: bool| -> Vec<(Flow, u64)> {
-        let same = ledger.iter().filter(|(flow, traffic)| {
-            flow.destination == late.destination
-                && traffic.payload_bytes > 0
-                && (!same_process || flow.process == late.process)
-        });
-        same.map(|(flow, traffic)| (flow.clone(), traffic.payload_bytes)).collect()
-    };
-    let own = into(true);
-    if own.is_empty() { into(false) } else { own }
+/// The flows that brought something, with their bytes, by where they go to: a server has one of
+/// each for thousands of connections.
+struct Arrived(BTreeMap<Endpoint, Vec<(Flow, u64)>>);
+
+impl Arrived {
+    fn of(ledger: &Ledger) -> Self {
+        let mut arrived = BTreeMap::<_, Vec<_>>::new();
+        for (flow, traffic) in ledger.iter().filter(|(_, traffic)| traffic.payload_bytes > 0) {
+            let into = arrived.entry(flow.destination.clone()).or_default();
+            into.push((flow.clone(), traffic.payload_bytes));
+        }
+        Self(arrived)
+    }
+
+    /// The flows into the same destination: of the same process, if there are any.
+    fn receivers(&self, late: &Flow) -> Vec<(Flow, u64)> {
+        let all = self.0.get(&late.destination).map_or(&[][..], Vec::as_slice);
+        let own = all.iter().filter(|(flow, _)| flow.process == late.process);
+        let own: Vec<_> = own.cloned().collect();
+        if own.is_empty() { all.to_vec() } else { own }
+    }
 }
 
 fn share(ledger: &mut Ledger, traffic: &Traffic, receivers: Vec<(Flow, u64)>) {
@@ -41,10 +53,7 @@ fn share(ledger: &mut Ledger, traffic: &Traffic, receivers: Vec<(Flow, u64)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flows::{
-        Endpoint,
-        tests::{cpu_copy, file, flow, late, tcp, total_cpu},
-    };
+    use crate::flows::tests::{cpu_copy, file, flow, late, tcp, total_cpu};
     use crate::ledger::Place;
 
     fn sent(bytes: u64) -> Traffic {

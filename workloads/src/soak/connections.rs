@@ -67,16 +67,15 @@ impl Side {
         Self { truth: Truth::default(), buffers: Buffers::new(largest.max(BY_REFERENCE[1])) }
     }
 
+    // What it is called is asked before: afterwards the other side may have broken it off.
     fn send(&mut self, socket: &TcpStream, count: usize) -> anyhow::Result<()> {
-        self.buffers.write(socket, count)?;
         self.truth.moved(&memory(), &end_of(socket)?, count as u64);
-        Ok(())
+        self.buffers.write(socket, count)
     }
 
     fn receive(&mut self, socket: &TcpStream, count: usize) -> anyhow::Result<()> {
-        self.buffers.read(socket, count)?;
         self.truth.moved(&end_of(socket)?, &memory(), count as u64);
-        Ok(())
+        self.buffers.read(socket, count)
     }
 
     /// The answer to whatever the client says its number is.
