@@ -211,7 +211,12 @@ pub fn table(document: &Document) -> String {
         );
     }
     for rows in &document.situations {
-        let _ = writeln!(text, "\n{}:\n{}", rows.text, lines(document, rows));
+        let _ = writeln!(text, "\n{}:\n\n{}", rows.text, lines(document, rows));
+        for row in &rows.cases {
+            if let Some(reason) = &row.skipped {
+                let _ = writeln!(text, "\n{}: not measured here: {}", row.name.text(), last(reason));
+            }
+        }
     }
     let _ = writeln!(
         text,
@@ -246,9 +251,8 @@ fn lines(document: &Document, rows: &Rows) -> Table {
 }
 
 fn cells(document: &Document, row: &Row) -> Vec<String> {
-    if let Some(reason) = &row.skipped {
-        let reason = reason.lines().last().unwrap_or_default().trim();
-        return vec![row.name.text().to_owned(), format!("not measured: {reason}")];
+    if row.skipped.is_some() {
+        return vec![row.name.text().to_owned(), "not measured".to_owned()];
     }
     let is_traced = row.name != Case::Untraced;
     let traced = |text: String| if is_traced { text } else { String::new() };
@@ -265,6 +269,11 @@ fn cells(document: &Document, row: &Row) -> Vec<String> {
         row.copytrace_cheaper_in
             .map_or(String::new(), |count| format!("{count} of {}", document.rounds)),
     ]
+}
+
+/// A program says last what stopped it.
+fn last(reason: &str) -> &str {
+    reason.lines().last().unwrap_or_default().trim()
 }
 
 fn spread(spread: Option<Spread>, digits: usize) -> String {
@@ -344,7 +353,7 @@ mod tests {
             "nginx 1.22.1",
             "0.70 (0.50 to 0.90)",
             "1 of 2",
-            "not measured: too old",
+            "perf trace -s: not measured here: too old",
             "untraced",
         ] {
             assert!(text.contains(part), "no `{part}` in:\n{text}");
