@@ -5,7 +5,7 @@ use aya_log_ebpf::info;
 use tracer_common::{Event, Flow, Key, Spent, Task, call, marker, window};
 
 use crate::{
-    count::{self, Actor, current_task, task_in_window},
+    count::{self, Actor, current_task},
     flow,
     kernel::{read, read_user},
     mapping, module, socket, stack,
@@ -152,12 +152,12 @@ pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn on_exit(ctx: &RawTracePointContext, task: *mut Task) {
     // SAFETY: the map gave the pointer.
-    if unsafe { (*task).window } == window::ARMED {
-        // SAFETY: as above.
-        unsafe { (*task).window = window::OPEN };
+    let state = unsafe { &mut (*task).window };
+    if *state == window::ARMED {
+        *state = window::OPEN;
         return;
     }
-    if task_in_window().is_none() {
+    if *state != window::OPEN {
         return;
     }
     let regs: u64 = ctx.arg(0);

@@ -111,7 +111,9 @@ fn become_another(args: &Args, path: &Path, size: usize) -> anyhow::Error {
             let fd = output.as_raw_fd();
             // SAFETY: the descriptor is open until the process becomes another program, and the
             // byte outlives the call.
-            std::thread::spawn(move || unsafe { libc::read(fd, (&raw mut *Box::new(0u8)).cast(), 1) });
+            std::thread::spawn(move || unsafe {
+                libc::read(fd, (&raw mut *Box::new(0u8)).cast(), 1)
+            });
         }
         std::mem::forget((output, input));
         anyhow::Ok(())

@@ -91,7 +91,10 @@ impl Truth {
         let mut text = Vec::new();
         for ((pid, source, destination), bytes) in &self.flows {
             let Bytes { payload: bytes, late } = *bytes;
-            serde_json::to_writer(&mut text, &Line { pid: *pid, source, destination, bytes, late })?;
+            serde_json::to_writer(
+                &mut text,
+                &Line { pid: *pid, source, destination, bytes, late },
+            )?;
             text.push(b'\n');
         }
         let file = OpenOptions::new().append(true).create(true).open(path);

@@ -214,7 +214,8 @@ pub fn table(document: &Document) -> String {
         let _ = writeln!(text, "\n{}:\n\n{}", rows.text, lines(document, rows));
         for row in &rows.cases {
             if let Some(reason) = &row.skipped {
-                let _ = writeln!(text, "\n{}: not measured here: {}", row.name.text(), last(reason));
+                let _ =
+                    writeln!(text, "\n{}: not measured here: {}", row.name.text(), last(reason));
             }
         }
     }

@@ -187,7 +187,10 @@ const TOGETHER: [Check; 8] = [
 /// What a program that knows the truth says of the report, in every tier.
 const SOAK: [Check; 8] = [
     Check { name: "soak: processes start and end", run: soak::processes },
-    Check { name: "soak: connections, many at once and one after the other", run: soak::connections },
+    Check {
+        name: "soak: connections, many at once and one after the other",
+        run: soak::connections,
+    },
     Check { name: "soak: descriptors are something else each time", run: soak::descriptors },
     Check { name: "soak: children, threads, exec", run: soak::kin },
     Check { name: "soak: more objects than room", run: soak::no_room_for_objects },
