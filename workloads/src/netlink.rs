@@ -57,7 +57,7 @@ impl Message {
         let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
         let [kind, flags] = [kind, flags].map(u16::to_ne_bytes);
         // The length comes when it is known; number and sender are not needed.
-        Self([&[0; 4], &*kind.as_slice(), &flags, &[0; 8], fixed].concat())
+        Self([&[0; 4], kind.as_slice(), &flags, &[0; 8], fixed].concat())
     }
 
     fn with(mut self, kind: u16, value: &[u8]) -> Self {
