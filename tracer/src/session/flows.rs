@@ -65,6 +65,10 @@ impl Session {
         self.map::<HashMap<_, u32, Task>>("TASKS")?
             .insert(pid, task, 0)
             .map_err(|error| map_error("TASKS", error))?;
+        if !is_alive(pid) {
+            // If its end was before its entry, nobody else takes that out; else it is gone already.
+            let _ = self.map::<HashMap<_, u32, Task>>("TASKS")?.remove(&pid);
+        }
         Ok(id)
     }
 
@@ -127,6 +131,22 @@ impl Session {
     }
 }
 
+/// Whether one of a process's threads will still be seen to end.
+fn is_alive(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut stats = threads.filter_map(|thread| std::fs::read(thread.path().join("stat")).ok());
+    stats.any(|stat| !is_ending(&String::from_utf8_lossy(&stat)))
+}
+
+/// Whether a line of `/proc/PID/stat` is of a thread on its way out. The flags are the seventh
+/// field after the name, which may have anything in it.
+fn is_ending(stat: &str) -> bool {
+    const PF_EXITING: u64 = 4;
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let flags = fields.split_whitespace().nth(6).and_then(|flags| flags.parse::<u64>().ok());
+    flags.is_none_or(|flags| flags & PF_EXITING != 0)
+}
+
 /// The counters, whatever the stacks.
 fn without_stacks(counters: &[(Key, Tally)]) -> BTreeMap<Key, Tally> {
     let mut sums: BTreeMap<Key, Tally> = BTreeMap::new();
@@ -184,4 +204,19 @@ fn wait_for_programs() {
     // SAFETY: the call has no pointers. Where it is refused, the few events that programs are
     // counting at this moment are read with the next epoch but one.
     unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_on_its_way_out_is_told_by_its_flags() {
+        let stat = |flags: u32| format!("7 (a) b) S 1 7 7 0 -1 {flags} 82 0 0 0");
+        assert!(!is_ending(&stat(0x40_4000)));
+        assert!(is_ending(&stat(0x40_4004)));
+        assert!(is_ending("what nobody can read"));
+        assert!(is_alive(std::process::id()));
+        assert!(!is_alive(0));
+    }
 }
