@@ -3,6 +3,7 @@
 
 mod bad_use;
 mod brokers;
+mod detail;
 mod document;
 mod expected;
 mod flows;
@@ -160,6 +161,14 @@ const PROGRAMS: [Check; 7] = [
     Check { name: "attached in the middle", run: flows::attached },
 ];
 
+/// What a report can say besides.
+const DETAILS: [Check; 4] = [
+    Check { name: "stacks: of every copy", run: detail::stacks },
+    Check { name: "--per fd", run: detail::descriptors },
+    Check { name: "--per thread", run: detail::threads },
+    Check { name: "CPU time of the calls", run: detail::costs },
+];
+
 /// Programs of others, of which other tools have accounts of their own; in one tier of each kernel.
 const FOREIGN: [Check; 8] = [
     Check { name: "cp: one copy in the kernel; /proc/PID/io", run: programs::cp },
@@ -225,6 +234,7 @@ pub fn main(arguments: &Arguments) -> Result<u8> {
         let checks: &[Check] = if tier == Tier::Tracepoint { &ON_HOST } else { &IN_GUEST };
         run_all(checks, &context, &mut tally);
         run_all(&PROGRAMS, &context, &mut tally);
+        run_all(&DETAILS, &context, &mut tally);
         run_all(&SOAK, &context, &mut tally);
         if soak::is_long() {
             run_all(&SOAK_OPEN, &context, &mut tally);

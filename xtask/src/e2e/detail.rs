@@ -1,0 +1,89 @@
+//! What a report can say besides: who copies, in which thread, under which descriptor, at what cost.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use super::traced::folder_with_file;
+use super::{Context, Tier};
+use crate::command;
+
+/// What `copytrace run` with these flags says of `dd`, which reads a file under descriptor 0 and
+/// writes another one under descriptor 1, in its only thread.
+fn of_dd(context: &Context, flags: &[&str]) -> Result<Value> {
+    let (folder, file) = folder_with_file()?;
+    let (report, copy) = (folder.path().join("report"), folder.path().join("copy"));
+    command::run(&mut dd(context, flags, &report, [file, copy]))?;
+    serde_json::from_slice(&std::fs::read(report)?).context("the report is no JSON")
+}
+
+fn dd(
+    context: &Context,
+    flags: &[&str],
+    report: &Path,
+    [file, copy]: [PathBuf; 2],
+) -> std::process::Command {
+    let mut traced = context.trace_with(flags, report, Path::new("dd"));
+    traced.args(["bs=64k", "status=none"]);
+    traced.arg(format!("if={}", file.display())).arg(format!("of={}", copy.display()));
+    traced
+}
+
+/// Stacks are of every copy, and name the functions that the kernel's source has there.
+pub fn stacks(context: &Context) -> Result<()> {
+    let document = of_dd(context, &["--stacks"])?;
+    let stacks = document["stacks"].as_array().context("no stacks")?;
+    let bytes: u64 = stacks.iter().filter_map(|stack| stack["bytes"].as_u64()).sum();
+    let copied = &document["total"]["cpu_copied_bytes"];
+    ensure!(*copied == bytes, "stacks of {bytes} bytes, {copied} were copied");
+    let derived = context.tier == Tier::Tracepoint;
+    let wanted = if derived { ["read()", "write()"] } else { ["filemap_read", "vfs_write"] };
+    for (stack, function) in wanted.into_iter().map(|name| (busiest(stacks, name), name)) {
+        let stack = stack.with_context(|| format!("no large copy under {function}: {stacks:?}"))?;
+        let provenance = if derived { "derived" } else { "measured" };
+        ensure!(stack["provenance"] == provenance, "{stack}");
+        ensure!(stack["user"].as_array().is_some_and(|user| !user.is_empty()), "{stack}");
+    }
+    Ok(())
+}
+
+/// A stack of a MiB or more that has this function or routine in it.
+fn busiest<'a>(stacks: &'a [Value], name: &str) -> Option<&'a Value> {
+    stacks.iter().find(|stack| {
+        let kernel = stack["kernel"].as_array().into_iter().flatten();
+        let mut functions = kernel.map(|frame| &frame["function"]).chain([&stack["routine"]]);
+        stack["bytes"].as_u64() >= Some(1 << 20) && functions.any(|function| function == name)
+    })
+}
+
+pub fn descriptors(context: &Context) -> Result<()> {
+    let flow = copy_flow(of_dd(context, &["--per", "fd"])?)?;
+    let ends = [&flow["source"]["descriptor"], &flow["destination"]["descriptor"]];
+    ensure!(ends == [0, 1], "descriptors {ends:?}");
+    Ok(())
+}
+
+pub fn threads(context: &Context) -> Result<()> {
+    let flow = copy_flow(of_dd(context, &["--per", "thread"])?)?;
+    let (thread, pid) = (&flow["process"]["thread"], &flow["process"]["pid"]);
+    ensure!(thread.is_u64() && thread == pid, "thread {thread} of {pid}");
+    Ok(())
+}
+
+/// The time of calls is some, and not more than the run's on every CPU.
+pub fn costs(context: &Context) -> Result<()> {
+    let document = of_dd(context, &[])?;
+    let time = document["total"]["cpu_time_ns"].as_u64().context("no time")?;
+    let run = document["duration_ns"].as_u64().context("no duration")?;
+    let cpus = std::thread::available_parallelism()?.get() as u64;
+    ensure!((1..=run * cpus).contains(&time), "{time} ns in a run of {run} ns, {cpus} CPUs");
+    Ok(())
+}
+
+fn copy_flow(document: Value) -> Result<Value> {
+    let flows = document["flows"].as_array().context("no flows")?;
+    let is_copy =
+        |flow: &&Value| flow["source"]["kind"] == "file" && flow["destination"]["kind"] == "file";
+    flows.iter().find(is_copy).cloned().with_context(|| format!("no flow of dd's: {flows:?}"))
+}
