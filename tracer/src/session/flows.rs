@@ -39,8 +39,8 @@ pub enum Start {
 
 impl Session {
     /// Counts by flows for a process as a whole, and for every child it will have. Answers the id
-    /// its flows will have.
-    pub fn follow(&mut self, pid: u32, start: Start) -> Result<u32, SessionError> {
+    /// its flows will have; nothing if it has ended.
+    pub fn follow(&mut self, pid: u32, start: Start) -> Result<Option<u32>, SessionError> {
         self.followed += 1;
         let id = GIVEN_OUT_HERE | self.followed;
         let name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
@@ -68,8 +68,9 @@ impl Session {
         if !is_alive(pid) {
             // If its end was before its entry, nobody else takes that out; else it is gone already.
             let _ = self.map::<HashMap<_, u32, Task>>("TASKS")?.remove(&pid);
+            return Ok(None);
         }
-        Ok(id)
+        Ok(Some(id))
     }
 
     /// Process ids, as users know them, that are counted for now.

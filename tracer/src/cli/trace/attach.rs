@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::bail;
 use tokio::signal::unix::{SignalKind, signal};
 use tracer::session::flows::Start;
 
@@ -33,7 +34,10 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         let mut recorder = Recorder::start(&options.common, verbose)?;
         let mut known = BTreeSet::new();
         let untraced = options.target.children_left_out(&first);
-        add(&mut recorder, first, &mut known)?;
+        let any = add(&mut recorder, first, &mut known)?;
+        if !any && !options.target.can_grow() {
+            bail!("{} ended before it could be traced; see `ps`", options.target.name());
+        }
         if !options.common.quiet {
             say(&begun(&options.target.name(), &untraced));
         }
@@ -66,20 +70,21 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Traces those of the processes that are not traced yet.
+/// Traces those of the processes that are not traced yet; answers whether there was one.
 fn add(
     recorder: &mut Recorder,
     found: BTreeSet<u32>,
     known: &mut BTreeSet<u32>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let followed = recorder.session().followed()?;
+    let mut any = false;
     for pid in &found {
         if !known.contains(pid) && !followed.contains(pid) {
-            recorder.follow(*pid, Start::Now)?;
+            any |= recorder.follow(*pid, Start::Now)?;
         }
     }
     *known = found;
-    Ok(())
+    Ok(any)
 }
 
 async fn follow(

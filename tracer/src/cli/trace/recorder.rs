@@ -73,13 +73,13 @@ impl Recorder {
         &mut self.session
     }
 
-    /// Traces a process and all its children.
-    pub fn follow(&mut self, pid: u32, start: Start) -> anyhow::Result<()> {
+    /// Traces a process and all its children, if it has not ended.
+    pub fn follow(&mut self, pid: u32, start: Start) -> anyhow::Result<bool> {
         let process = self.session.follow(pid, start)?;
-        if let (Some(stacks), Start::Now) = (&mut self.stacks, start) {
+        if let (Some(process), Some(stacks), Start::Now) = (process, &mut self.stacks, start) {
             stacks.attached(process, pid);
         }
-        Ok(())
+        Ok(process.is_some())
     }
 
     /// Takes what was counted since the last time.
