@@ -15,11 +15,12 @@ use crate::guest::client::{Input, Output};
 use crate::packages::as_root;
 use crate::say::note;
 use crate::setup::{self, Consent};
+use crate::signals;
 use crate::vm::{self, Job, Nic};
 use crate::{KernelVersion, command};
 
 /// Far more than the checks in one guest take.
-const GUEST_TIMEOUT: Duration = Duration::from_secs(35 * 60);
+const GUEST_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
 /// How much of a failed step's output is shown.
 const TAIL_LINES: usize = 80;
@@ -224,10 +225,40 @@ fn in_guests(quick: bool, consent: Consent, tally: &mut Tally) -> Result<()> {
     } else {
         (&[KernelVersion::V6_1, KernelVersion::V6_12], &both)
     };
-    for &kernel in kernels {
-        let name = format!("guest with Linux {kernel}");
-        println!("{name}:");
-        let kept = Arc::new(Mutex::new(Vec::new()));
+    println!(
+        "guests with Linux {}:",
+        kernels.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+    );
+    // Signals are for whoever waits for them in a guest.
+    let _held = signals::hold();
+    // A guest has one thread for all its CPUs, so two take hardly longer than one.
+    let ended: Vec<_> = std::thread::scope(|scope| {
+        let guests: Vec<_> = kernels
+            .iter()
+            .map(|&kernel| scope.spawn(move || (kernel, in_guest(kernel, tiers, quick, consent))))
+            .collect();
+        guests.into_iter().map(|guest| guest.join()).collect()
+    });
+    for guest in ended {
+        let Ok((kernel, (result, text))) = guest else { bail!("a guest's thread ended") };
+        if matches!(result, Ok(128..)) {
+            bail!("interrupted");
+        }
+        conclude(tally, &format!("guest with Linux {kernel}"), result.map(drop), &text);
+    }
+    Ok(())
+}
+
+/// Makes the checks in one guest, and answers its exit status and what they printed.
+fn in_guest(
+    kernel: KernelVersion,
+    tiers: &[Tier],
+    quick: bool,
+    consent: Consent,
+) -> (Result<u8>, String) {
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let output = Box::new(Tee::new(format!("{kernel}  "), Arc::clone(&kept)));
+    let result = checks(tiers, quick).and_then(|command| {
         let job = Job {
             kernel,
             nic: Nic::E1000e,
@@ -236,22 +267,23 @@ fn in_guests(quick: bool, consent: Consent, tally: &mut Tally) -> Result<()> {
                 .chain(vm::FOR_CHECKS)
                 .map(str::to_owned)
                 .collect(),
-            command: checks(tiers, quick)?,
+            command,
             environment: vec![("COPYTRACE_WHERE".into(), "vm".into())],
             terminal: None,
             input: Input::Nothing,
-            output: Output::To(Box::new(Tee::new(Arc::clone(&kept)))),
+            output: Output::To(output),
             timeout: Some(GUEST_TIMEOUT),
             quiet: false,
         };
-        let result = vm::run(job, consent);
-        if matches!(result, Ok(128..)) {
-            bail!("interrupted");
-        }
-        let text = kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        conclude(tally, &name, result.map(drop), &String::from_utf8_lossy(&text));
+        vm::run(job, consent)
+    });
+    if matches!(result, Ok(128..)) {
+        // The signal came to this guest alone: the other one ends, too.
+        // SAFETY: kill only sends a signal, which this process holds back for the other guest.
+        unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
     }
-    Ok(())
+    let text = kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    (result, String::from_utf8_lossy(&text).into_owned())
 }
 
 /// This very program's checks of the built command.
@@ -286,13 +318,15 @@ fn without_last_line(text: &str) -> &str {
 
 /// Shows lines as they come, but for the one that sums up, and keeps them all.
 struct Tee {
+    /// What each line begins with.
+    lead: String,
     kept: Arc<Mutex<Vec<u8>>>,
     line: Vec<u8>,
 }
 
 impl Tee {
-    fn new(kept: Arc<Mutex<Vec<u8>>>) -> Self {
-        Self { kept, line: Vec::new() }
+    fn new(lead: String, kept: Arc<Mutex<Vec<u8>>>) -> Self {
+        Self { lead, kept, line: Vec::new() }
     }
 }
 
@@ -304,7 +338,7 @@ impl Write for Tee {
             if byte == b'\n' {
                 let line = std::mem::take(&mut self.line);
                 if Tally::parse(String::from_utf8_lossy(&line).trim_end()).is_none() {
-                    std::io::stdout().write_all(&line)?;
+                    std::io::stdout().write_all(&[self.lead.as_bytes(), &line].concat())?;
                 }
             }
         }

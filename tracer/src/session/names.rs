@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tracer_common::flow::{self, DEPTH, NO_DESCRIPTOR, Object};
+use tracer_common::flow::{self, COMPONENT, DEPTH, NO_DESCRIPTOR, Object};
 
 use crate::flows::{Endpoint, Flow, Kind, Process};
 
@@ -185,7 +185,9 @@ impl Names {
             .filter(|link| {
                 fs::metadata(link).is_ok_and(|found| found.ino() == object.identity.inode)
             })
-            .and_then(|link| fs::read_link(link).ok());
+            .and_then(|link| fs::read_link(link).ok())
+            // Both may be another file's by now.
+            .filter(|path| is_called(path, text(&object.path[0]).as_ref()));
         let path = by_descriptor.unwrap_or_else(|| self.walked(object));
         path.to_string_lossy().into_owned()
     }
@@ -204,6 +206,14 @@ impl Names {
 }
 
 const UNKNOWN: &str = "(unknown)";
+
+/// Whether a file's path ends with this name, which is cut where it is longer than there is room for.
+/// The kernel says of a path that the file is deleted.
+fn is_called(path: &Path, name: &str) -> bool {
+    let last = path.file_name().unwrap_or_default().to_string_lossy();
+    let cut = name.len() + 1 >= COMPONENT;
+    last == name || last.strip_suffix(" (deleted)") == Some(name) || cut && last.starts_with(name)
+}
 
 fn used<T: Clone>(names: &mut BTreeMap<u32, Used<T>>, id: u32, now: u64) -> Option<T> {
     let name = names.get_mut(&id)?;
@@ -255,7 +265,7 @@ fn port_range(text: &str) -> Option<(u16, u16)> {
 
 #[cfg(test)]
 mod tests {
-    use tracer_common::flow::{COMPONENT, Identity};
+    use tracer_common::flow::Identity;
 
     use super::*;
 
@@ -304,6 +314,16 @@ mod tests {
     fn a_file_is_called_by_its_path() {
         let file = named(object(S_IFREG), &["log", "data"]);
         assert_eq!(names().endpoint(&file), Endpoint::new(Kind::File, "/srv/data/log"));
+    }
+
+    #[test]
+    fn a_descriptor_that_is_another_files_by_now_does_not_name_it() {
+        for path in ["/srv/turn-9", "/srv/turn-9 (deleted)"] {
+            assert!(is_called(Path::new(path), "turn-9"), "{path}");
+        }
+        assert!(!is_called(Path::new("/srv/turn-92"), "turn-9"));
+        let long = "n".repeat(COMPONENT + 9);
+        assert!(is_called(&Path::new("/srv").join(&long), &long[..COMPONENT - 1]));
     }
 
     #[test]

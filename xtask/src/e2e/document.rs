@@ -109,15 +109,16 @@ impl Document {
         Ok(document)
     }
 
-    /// Each expected strategy with its row.
+    /// Each expected strategy with its row, or with all of them if it ran more than once.
     pub fn rows(&self) -> Result<Vec<(&'static Expected, &Strategy)>> {
-        STRATEGIES
-            .iter()
-            .map(|expected| {
-                let row = self.strategies.iter().find(|row| row.name == expected.strategy);
-                Ok((expected, row.with_context(|| format!("{} is missing", expected.strategy))?))
-            })
-            .collect()
+        let mut found = Vec::new();
+        for expected in &STRATEGIES {
+            let rows = self.strategies.iter().filter(|row| row.name == expected.strategy);
+            let before = found.len();
+            found.extend(rows.map(|row| (expected, row)));
+            ensure!(found.len() > before, "{} is missing", expected.strategy);
+        }
+        Ok(found)
     }
 
     /// Each further strategy that ran, with its row.

@@ -5,13 +5,15 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 
 use super::document::{Document, exactly, nearly};
-use super::expected::{FAULT_TOLERANCE, FURTHER, Further, TO_DUMMY};
+use super::expected::{FAULT_TOLERANCE, FURTHER, Further, STRATEGIES, TO_DUMMY};
 use super::{Context, Tier};
 use crate::command;
 
 /// How often single messages are repeated: a number that is exact is so every time.
-const REPETITIONS: u32 = 20;
-const FEW_REPETITIONS: u32 = 3;
+const REPETITIONS: usize = 20;
+const FEW_REPETITIONS: usize = 5;
+/// Repetitions in one run of the command.
+const IN_A_RUN: usize = 5;
 
 impl Context {
     /// Runs `copytrace demo` in this tier and reads its document.
@@ -126,16 +128,20 @@ pub fn derived(context: &Context) -> Result<()> {
 
 pub fn single_messages(context: &Context) -> Result<()> {
     let repetitions = if context.quick { FEW_REPETITIONS } else { REPETITIONS };
-    for repetition in 1..=repetitions {
-        single_message(context).with_context(|| format!("run {repetition} of {repetitions}"))?;
+    for run in 1..=repetitions / IN_A_RUN {
+        single_message(context).with_context(|| format!("run {run}"))?;
     }
     Ok(())
 }
 
 fn single_message(context: &Context) -> Result<()> {
-    let document = context.demo(&["--messages", "1"])?;
+    let names = STRATEGIES.iter().flat_map(|expected| ["--strategy", expected.strategy]);
+    let all: Vec<_> = names.collect::<Vec<_>>().repeat(IN_A_RUN);
+    let document = context.demo(&[&["--messages", "1"], all.as_slice()].concat())?;
     document.check_calls()?;
-    for (expected, row) in document.rows()? {
+    let rows = document.rows()?;
+    ensure!(rows.len() == IN_A_RUN * STRATEGIES.len(), "{} rows", rows.len());
+    for (expected, row) in rows {
         // No page is touched by the program itself: without user faults, two switches a call.
         exactly(
             &row.name,

@@ -193,7 +193,7 @@ const TOGETHER: [Check; 8] = [
     Check { name: "run: SIGKILL", run: together::killed_run },
 ];
 
-/// What a program that knows the truth says of the report, in every tier.
+/// What a program that knows the truth says of the report; likewise.
 const SOAK: [Check; 5] = [
     Check { name: "soak: descriptors are something else each time", run: soak::descriptors },
     Check { name: "soak: children, threads, exec", run: soak::kin },
@@ -235,6 +235,12 @@ pub fn main(arguments: &Arguments) -> Result<u8> {
         run_all(checks, &context, &mut tally);
         run_all(&PROGRAMS, &context, &mut tally);
         run_all(&DETAILS, &context, &mut tally);
+    }
+    if let Some(&tier) = arguments.tiers.first() {
+        // What they show of a kernel does not depend on how its functions are entered.
+        let context = Context::new(arguments, tier);
+        run_all(&FOREIGN, &context, &mut tally);
+        run_all(&TOGETHER, &context, &mut tally);
         run_all(&SOAK, &context, &mut tally);
         if soak::is_long() {
             run_all(&SOAK_OPEN, &context, &mut tally);
@@ -243,12 +249,6 @@ pub fn main(arguments: &Arguments) -> Result<u8> {
                 tally.skip(check.name, "not mended yet; COPYTRACE_SOAK=1 runs it");
             }
         }
-    }
-    if let Some(&tier) = arguments.tiers.first() {
-        // What they show of a kernel does not depend on how its functions are entered.
-        let context = Context::new(arguments, tier);
-        run_all(&FOREIGN, &context, &mut tally);
-        run_all(&TOGETHER, &context, &mut tally);
     }
     if let Some(&tier) = arguments.tiers.iter().find(|&&tier| tier != Tier::Tracepoint) {
         let context = Context::new(arguments, tier);

@@ -380,13 +380,9 @@ pub fn dying(context: &Context) -> Result<()> {
     let mut dying = Command::new(workloads(context));
     let mut dying =
         dying.args(["soak", "dying", "--count", &BYTES.to_string()]).arg(&file).spawn()?;
-    let mut attach = attach(context, &place, dying.id())?;
-    // Until everything is attached, and a moment longer.
-    std::thread::sleep(if context.tier == Tier::Tracepoint {
-        Duration::from_secs(3)
-    } else {
-        Duration::from_secs(12)
-    });
+    let flags = ["--per", "connection"];
+    let mut attach = context.attached(&flags, &place.path("report"), dying.id())?;
+    std::thread::sleep(Duration::from_secs(2));
     let alive = attach.try_wait()?.is_none();
     dying.kill()?;
     dying.wait()?;
@@ -416,20 +412,16 @@ fn attach(context: &Context, place: &Place, pid: u32) -> Result<Child> {
 /// A program that is gone before it is traced: nothing is traced in its place, and nobody waits for
 /// it.
 pub fn dying_before(context: &Context) -> Result<()> {
-    let delays: &[u64] = if context.quick { &[100] } else { &[50, 200, 500] };
-    for delay in delays {
-        let place = Place::new()?;
-        // It ends, but is not waited for until the end.
-        let mut brief = Command::new("sleep").arg("0").stdout(Stdio::null()).spawn()?;
-        std::thread::sleep(Duration::from_millis(*delay));
-        let mut attach = attach(context, &place, brief.id())?;
-        std::thread::sleep(Duration::from_millis(*delay));
-        brief.wait()?;
-        let (status, _) = wait(&mut attach)?;
-        let mut said = String::new();
-        std::io::Read::read_to_string(&mut attach.stderr.take().context("no pipe")?, &mut said)?;
-        ensure!(status.code() == Some(1), "attach ended with {status}: {said}");
-        ensure!(said.contains("ended"), "it does not say why: {said}");
-    }
+    let place = Place::new()?;
+    // It ends, but is not waited for: its id is there still.
+    let mut brief = Command::new("sleep").arg("0").stdout(Stdio::null()).spawn()?;
+    std::thread::sleep(Duration::from_secs(1));
+    let mut attach = attach(context, &place, brief.id())?;
+    let (status, _) = wait(&mut attach)?;
+    brief.wait()?;
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut attach.stderr.take().context("no pipe")?, &mut said)?;
+    ensure!(status.code() == Some(1), "attach ended with {status}: {said}");
+    ensure!(said.contains("ended"), "it does not say why: {said}");
     Ok(())
 }
