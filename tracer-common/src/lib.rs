@@ -265,12 +265,14 @@ pub struct Socket {
     /// [`ROLE_SENDER`] or [`ROLE_RECEIVER`].
     pub role: u8,
     /// Whether `next_sequence` is known: no packet was seen before the first.
-    pub sequence_known: [u8; 2],
+    pub sequence_known: [u8; 3],
+    /// TCP sequence number after the last byte given to a virtual device, to one on a bus (a packet
+    /// goes through both where devices are stacked), and copied for a receiver on this machine.
+    pub next_sequence: [u32; 3],
     /// Such as `IPPROTO_TCP`.
     pub protocol: u8,
-    /// TCP sequence number after the last byte given to a virtual device, and to one on a bus: a
-    /// packet goes through both where devices are stacked.
-    pub next_sequence: [u32; 2],
+    /// No undefined bytes.
+    pub padding: [u8; 3],
     /// Whose it is, and which object; all 0 in a window.
     pub flow: Flow,
 }
@@ -376,8 +378,6 @@ pub struct Layout {
     pub operation_result: u32,
     /// `io_kiocb.file`
     pub operation_file: u32,
-    /// `tcp_sock.snd_una`
-    pub sock_acknowledged: u32,
     /// `inet_connection_sock.icsk_ulp_ops`
     pub sock_upper_protocol: u32,
     /// `aead_request.cryptlen`
@@ -513,7 +513,6 @@ impl Layout {
         operation_code: ABSENT,
         operation_result: ABSENT,
         operation_file: ABSENT,
-        sock_acknowledged: ABSENT,
         sock_upper_protocol: ABSENT,
         cipher_length: ABSENT,
         cipher_source: ABSENT,

@@ -99,7 +99,14 @@ pub fn inet_sock_set_state(ctx: RawTracePointContext) -> i32 {
 fn insert(sock: u64, role: u8, flow: Flow) -> Option<()> {
     let protocol: u16 = read(sock, layout!(sock_protocol))?;
     let protocol = protocol as u8;
-    let state = Socket { role, sequence_known: [0; 2], protocol, next_sequence: [0; 2], flow };
+    let state = Socket {
+        role,
+        sequence_known: [0; 3],
+        next_sequence: [0; 3],
+        protocol,
+        padding: [0; 3],
+        flow,
+    };
     SOCKETS.insert(sock, state, 0).ok()?;
     let local: u16 = read(sock, layout!(sock_local_port))?;
     let remote: u16 = read(sock, layout!(sock_remote_port))?;
@@ -251,9 +258,10 @@ pub fn fentry_copy_user_fragments(ctx: FEntryContext) -> u32 {
 #[inline(always)]
 fn fragments_copied(ctx: &impl StackIdContext, skb: u64) -> u32 {
     let own = read(skb, layout!(skb_sk)).filter(|sock| *sock != 0);
+    let looped = own.is_none();
     if let Some(sock) = own.or_else(|| of_looped_packet(skb))
         && let Some(socket) = SOCKETS.get_ptr_mut(sock)
-        && on_fragments(ctx, skb, sock, socket).is_none()
+        && on_fragments(ctx, skb, socket, looped).is_none()
     {
         count::lost();
     }
@@ -261,30 +269,27 @@ fn fragments_copied(ctx: &impl StackIdContext, skb: u64) -> u32 {
 }
 
 #[inline(always)]
-fn on_fragments(ctx: &impl StackIdContext, skb: u64, sock: u64, socket: *mut Socket) -> Option<()> {
+fn on_fragments(
+    ctx: &impl StackIdContext,
+    skb: u64,
+    socket: *mut Socket,
+    looped: bool,
+) -> Option<()> {
     // SAFETY: the map gave the pointer.
-    let protocol = unsafe { (*socket).protocol };
+    let packet = Packet::parse(skb, unsafe { (*socket).protocol })?;
+    // A receiver that is slow to answer is sent the same bytes again, and they are copied again.
+    let again = match looped {
+        true => netdev::fresh_bytes(&packet, socket, netdev::TO_RECEIVER) == 0,
+        false => netdev::sent_before(skb, packet.headers, socket),
+    };
     let key = Key {
-        kind: u8::from(arrived_before(skb, sock, protocol)?),
+        kind: u8::from(again),
         detail: Function::CopyUserFragments as u32,
         ..count::key(Event::PacketCopy, Actor::of_socket(socket))
     };
     let bytes = u64::from(read::<u32>(skb, layout!(skb_data_len))?);
     count::add(stack::of_packet_copy(ctx, key), bytes);
     Some(())
-}
-
-/// Whether the receiver has a packet already, and does not need it again.
-#[inline(always)]
-fn arrived_before(skb: u64, sock: u64, protocol: u8) -> Option<bool> {
-    if protocol == packet::UDP {
-        // Nobody sends a datagram again.
-        return Some(false);
-    }
-    let packet = Packet::parse(skb, protocol)?;
-    let end = packet.sequence.wrapping_add(packet.payload);
-    let acknowledged: u32 = read(sock, layout!(sock_acknowledged))?;
-    Some(end.wrapping_sub(acknowledged) as i32 <= 0)
 }
 
 /// `skb_splice_from_iter(skb, iter, maxsize, gfp)`

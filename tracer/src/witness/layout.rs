@@ -94,7 +94,6 @@ pub const ROWS: &[Row] = &[
     optional(field(&["io_kiocb.opcode"], |l| &mut l.operation_code)),
     optional(field(&["io_kiocb.cqe.res"], |l| &mut l.operation_result)),
     optional(field(&["io_kiocb.file"], |l| &mut l.operation_file)),
-    field(&["tcp_sock.snd_una"], |l| &mut l.sock_acknowledged),
     optional(field(&["inet_connection_sock.icsk_ulp_ops"], |l| &mut l.sock_upper_protocol)),
     // A kernel may have its cryptography in modules, or none.
     optional(field(&["aead_request.cryptlen"], |l| &mut l.cipher_length)),
