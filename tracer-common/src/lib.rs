@@ -2,10 +2,14 @@
 //!
 //! Every type is `repr(C)` without undefined bytes: padding is a named field.
 #![no_std]
+#[cfg(test)]
+extern crate std;
 
+pub mod arrival;
 pub mod flow;
 pub mod stack;
 
+pub use arrival::Arrived;
 pub use flow::Flow;
 pub use stack::Stacks;
 
@@ -258,6 +262,18 @@ pub struct Mapping {
     pub end: u64,
 }
 
+/// From where to where a packet goes, as its headers have it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// Address of the sender; of IPv4, in the first four bytes.
+    pub source: [u8; 16],
+    /// And of the receiver.
+    pub destination: [u8; 16],
+    /// Their ports.
+    pub ports: [u16; 2],
+}
+
 /// A socket that belongs to a traced process, keyed by the address of its `struct sock`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,14 +281,16 @@ pub struct Socket {
     /// [`ROLE_SENDER`] or [`ROLE_RECEIVER`].
     pub role: u8,
     /// Whether `next_sequence` is known: no packet was seen before the first.
-    pub sequence_known: [u8; 3],
-    /// TCP sequence number after the last byte given to a virtual device, to one on a bus (a packet
-    /// goes through both where devices are stacked), and copied for a receiver on this machine.
-    pub next_sequence: [u32; 3],
+    pub sequence_known: [u8; 2],
     /// Such as `IPPROTO_TCP`.
     pub protocol: u8,
-    /// No undefined bytes.
-    pub padding: [u8; 3],
+    /// TCP sequence number after the last byte given to a virtual device, and to one on a bus: a
+    /// packet goes through both where devices are stacked.
+    pub next_sequence: [u32; 2],
+    /// What was copied for a receiver on this machine.
+    pub arrived: Arrived,
+    /// What its packets say of themselves.
+    pub ends: Ends,
     /// Whose it is, and which object; all 0 in a window.
     pub flow: Flow,
 }
@@ -322,6 +340,8 @@ pub struct Layout {
     pub skb_data: u32,
     /// `sk_buff.transport_header`
     pub skb_transport_header: u32,
+    /// `sk_buff.network_header`
+    pub skb_network_header: u32,
     /// `net_device.ifindex`
     pub netdev_ifindex: u32,
     /// `net_device.dev.parent`
@@ -485,6 +505,7 @@ impl Layout {
         skb_head: ABSENT,
         skb_data: ABSENT,
         skb_transport_header: ABSENT,
+        skb_network_header: ABSENT,
         netdev_ifindex: ABSENT,
         netdev_parent: ABSENT,
         bio_opf: ABSENT,
@@ -556,7 +577,7 @@ impl Layout {
 #[cfg(feature = "user")]
 mod pod {
     use super::{
-        Key, Layout, Options, Site, Socket, Tally, Task,
+        Ends, Key, Layout, Options, Site, Socket, Tally, Task,
         flow::{Flow, Identity, Object, Process},
     };
 
@@ -568,6 +589,8 @@ mod pod {
     unsafe impl aya::Pod for Task {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Socket {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Ends {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Site {}
     // SAFETY: as above.

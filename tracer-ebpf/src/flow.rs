@@ -43,6 +43,22 @@ struct Read {
     start: u64,
     end: u64,
     source: u64,
+    /// The first bytes it read. Where others lie later, the memory is something else by then: a
+    /// freed block begins with the addresses of its neighbours.
+    sample: u64,
+}
+
+impl Read {
+    /// The first of the bytes that lie there now, eight at most.
+    #[inline(always)]
+    fn sample(start: u64, end: u64) -> u64 {
+        let bytes: u64 = read_user(start, 0).unwrap_or(0);
+        match end.wrapping_sub(start) {
+            // Little-endian.
+            length @ 1..8 => bytes & ((1 << (length * 8)) - 1),
+            _ => bytes,
+        }
+    }
 }
 
 /// The last reads of a process.
@@ -51,6 +67,9 @@ struct Reads {
     next: u64,
     reads: [Read; READS],
 }
+
+const NO_READS: Reads =
+    Reads { next: 0, reads: [Read { start: 0, end: 0, source: 0, sample: 0 }; READS] };
 
 /// By process.
 #[map]
@@ -153,7 +172,7 @@ pub fn enter(task: *mut Task, regs: u64, number: u32, zero_copy: bool) -> Option
         Call::Writes(memory) => {
             let (address, length) = largest(memory, arguments);
             flow.destination = destination(arguments[0], role, caller)?;
-            let origin = origin(process, address, length);
+            let origin = origin(process, address, length)?;
             flow.source = origin.0;
             if origin.1 != call::PLAIN {
                 kind = origin.1;
@@ -198,13 +217,13 @@ pub fn forget_process(process: u32) {
 
 #[inline(always)]
 fn source(fd: u64) -> Option<u32> {
-    Some(object::of_file(object::file_of(fd as u32)?, fd as u32))
+    object::of_file(object::file_of(fd as u32)?, fd as u32)
 }
 
 #[inline(always)]
 fn destination(fd: u64, role: u8, process: u32) -> Option<u32> {
     let file = object::file_of(fd as u32)?;
-    let id = object::of_file(file, fd as u32);
+    let id = object::of_file(file, fd as u32)?;
     socket::send_to(file, role, Flow { process, source: ANY, destination: id });
     Some(id)
 }
@@ -251,14 +270,14 @@ fn is_tls_record(address: u64) -> bool {
 
 /// Where the bytes in a process's memory come from: an object, and a [`call`].
 #[inline(always)]
-fn origin(process: u32, address: u64, length: u64) -> (u32, u8) {
+fn origin(process: u32, address: u64, length: u64) -> Option<(u32, u8)> {
     if let Some(file) = mapped_file(address) {
-        return (object::of_mapping(file), call::FROM_MAPPING);
+        return Some((object::of_mapping(file)?, call::FROM_MAPPING));
     }
-    match read_before(process, address, length) {
+    Some(match read_before(process, address, length) {
         MEMORY => (MEMORY, call::PLAIN),
         source => (source, call::LINKED),
-    }
+    })
 }
 
 /// The file that is mapped at an address of the current process.
@@ -299,11 +318,17 @@ const VM_SHARED: u64 = 8;
 #[inline(always)]
 fn read_before(process: u32, address: u64, length: u64) -> u32 {
     let Some(reads) = LAST_READS.get_ptr(process) else { return MEMORY };
-    // SAFETY: the map gave the pointer. Another thread may change an entry while it is read: its
-    // end is 0 then.
-    let reads = unsafe { &(*reads).reads };
-    for read in reads {
-        if read.start <= address && address + length <= read.end {
+    for index in 0..READS {
+        // SAFETY: the map gave the pointer.
+        let slot = unsafe { &raw const (*reads).reads[index] };
+        // SAFETY: likewise. Another thread may change it meanwhile.
+        let read = unsafe { slot.read_volatile() };
+        if read.start <= address
+            && address + length <= read.end
+            && read.sample == Read::sample(read.start, read.end)
+            // SAFETY: likewise. Its end is 0 while it changes.
+            && read.end == unsafe { (&raw const (*slot).end).read_volatile() }
+        {
             return read.source as u32;
         }
     }
@@ -314,8 +339,7 @@ fn read_before(process: u32, address: u64, length: u64) -> u32 {
 #[inline(always)]
 fn reads_of(process: u32) -> Option<*mut Reads> {
     LAST_READS.get_ptr_mut(process).or_else(|| {
-        let empty = Reads { next: 0, reads: [Read { start: 0, end: 0, source: 0 }; READS] };
-        LAST_READS.insert(process, empty, 0).ok()?;
+        LAST_READS.insert(process, NO_READS, 0).ok()?;
         LAST_READS.get_ptr_mut(process)
     })
 }
@@ -334,6 +358,8 @@ fn remember(process: u32, current: &Current, length: u64) {
             read.end = 0;
         } else if read.end == start && read.source == source {
             // A buffer that is filled by several calls may be written by one.
+            read.end = 0;
+            read.sample = Read::sample(read.start, end);
             read.end = end;
             continued = true;
         }
@@ -346,6 +372,7 @@ fn remember(process: u32, current: &Current, length: u64) {
     if let Some(read) = reads.reads.get_mut(index) {
         read.end = 0;
         (read.start, read.source) = (start, source);
+        read.sample = Read::sample(start, end);
         read.end = end;
     }
 }

@@ -17,7 +17,6 @@ use crate::{
 /// Indices into what a socket knows of its sequence numbers.
 const TO_VIRTUAL: usize = 0;
 const TO_BUS: usize = 1;
-pub const TO_RECEIVER: usize = 2;
 
 /// The packet that this CPU is giving to a driver.
 #[derive(Clone, Copy)]
@@ -94,9 +93,10 @@ fn on_packet(skb: u64, device: u64, socket: *mut Socket) -> Option<()> {
     Some(())
 }
 
-/// How much of the packet's payload did not go that way before; the rest is a retransmission.
+/// How much of the packet's payload no such device was given before; the rest is a
+/// retransmission.
 #[inline(always)]
-pub fn fresh_bytes(packet: &Packet, socket: *mut Socket, index: usize) -> u32 {
+fn fresh_bytes(packet: &Packet, socket: *mut Socket, index: usize) -> u32 {
     // SAFETY: the map gave the pointer.
     if unsafe { (*socket).protocol } == UDP {
         // Nobody sends a datagram again.
@@ -135,8 +135,8 @@ pub fn sent_before(skb: u64, offset: u32, socket: *mut Socket) -> bool {
     let (known, next) = unsafe { ((*socket).sequence_known, (*socket).next_sequence) };
     let before = |next: u32| (sequence.wrapping_sub(next) as i32) < 0;
     match known {
-        [_, 1, _] => before(next[TO_BUS]),
-        [1, ..] => before(next[TO_VIRTUAL]),
+        [_, 1] => before(next[TO_BUS]),
+        [1, _] => before(next[TO_VIRTUAL]),
         _ => false,
     }
 }

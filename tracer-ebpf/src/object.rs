@@ -86,23 +86,36 @@ pub fn is_hidden(file: u64) -> bool {
 }
 
 /// The id of what is behind `file`, which the current process has open as `descriptor`.
-#[inline(never)]
-pub fn of_file(file: u64, descriptor: u32) -> u32 {
-    or_lost(opened(file).and_then(|place| identify(file, place, descriptor)))
+#[inline(always)]
+pub fn of_file(file: u64, descriptor: u32) -> Option<u32> {
+    known(id_of_file(file, descriptor))
 }
 
 /// The id of a file that a process has mapped.
+#[inline(always)]
+pub fn of_mapping(file: u64) -> Option<u32> {
+    known(id_of_mapping(file))
+}
+
+/// As [`of_file`]. Functions of their own return one number: 0 of what could not be read.
 #[inline(never)]
-pub fn of_mapping(file: u64) -> u32 {
-    or_lost(mapped(file).and_then(|place| identify(file, place, NO_DESCRIPTOR)))
+fn id_of_file(file: u64, descriptor: u32) -> u32 {
+    opened(file).and_then(|place| identify(file, place, descriptor)).unwrap_or(0)
+}
+
+/// As [`of_mapping`].
+#[inline(never)]
+fn id_of_mapping(file: u64) -> u32 {
+    mapped(file).and_then(|place| identify(file, place, NO_DESCRIPTOR)).unwrap_or(0)
 }
 
 #[inline(always)]
-fn or_lost(id: Option<u32>) -> u32 {
-    id.unwrap_or_else(|| {
+fn known(id: u32) -> Option<u32> {
+    if id == 0 {
         count::lost();
-        0
-    })
+        return None;
+    }
+    Some(id)
 }
 
 /// Where a file is known.

@@ -10,7 +10,7 @@ use aya_ebpf::{
         tracing::StackIdContext,
     },
 };
-use tracer_common::{ABSENT, Event, Flow, Function, Key, Socket, owner};
+use tracer_common::{ABSENT, Arrived, Ends, Event, Flow, Function, Key, Socket, owner};
 
 use crate::{
     count::{self, Actor, SOCKETS},
@@ -21,9 +21,9 @@ use crate::{
     page, stack,
 };
 
-/// Traced sockets by their ports.
+/// Traced sockets by what their packets say of themselves.
 #[map]
-static SENDERS: HashMap<u32, u64> = HashMap::with_max_entries(4096, 0);
+static SENDERS: HashMap<Ends, u64> = HashMap::with_max_entries(4096, 0);
 
 /// By thread: whose memory the pages are that it is passing on.
 #[map]
@@ -90,6 +90,8 @@ pub fn inet_sock_set_state(ctx: RawTracePointContext) -> i32 {
         // SAFETY: the map gave the pointer.
         && unsafe { (*socket).flow.process } != 0
     {
+        // SAFETY: as above.
+        let _ = SENDERS.remove(unsafe { &(*socket).ends });
         let _ = SOCKETS.remove(sock);
     }
     0
@@ -98,19 +100,46 @@ pub fn inet_sock_set_state(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn insert(sock: u64, role: u8, flow: Flow) -> Option<()> {
     let protocol: u16 = read(sock, layout!(sock_protocol))?;
-    let protocol = protocol as u8;
+    let ends = ends_of(sock)?;
     let state = Socket {
         role,
-        sequence_known: [0; 3],
-        next_sequence: [0; 3],
-        protocol,
-        padding: [0; 3],
+        sequence_known: [0; 2],
+        protocol: protocol as u8,
+        next_sequence: [0; 2],
+        arrived: Arrived::NOTHING,
+        ends,
         flow,
     };
     SOCKETS.insert(sock, state, 0).ok()?;
+    SENDERS.insert(ends, sock, 0).ok()
+}
+
+/// Where a socket's packets come from, and where they go to.
+#[inline(always)]
+fn ends_of(sock: u64) -> Option<Ends> {
     let local: u16 = read(sock, layout!(sock_local_port))?;
-    let remote: u16 = read(sock, layout!(sock_remote_port))?;
-    SENDERS.insert(ports(local.to_be(), remote), sock, 0).ok()
+    let ports = [local.to_be(), read(sock, layout!(sock_remote_port))?];
+    let family: u16 = read(sock, layout!(sock_family))?;
+    if family == AF_INET6 {
+        let source: [u8; 16] = read(sock, layout!(sock_local6))?;
+        if source[..12] != IPV4_MAPPED {
+            return Some(Ends { source, destination: read(sock, layout!(sock_remote6))?, ports });
+        }
+    }
+    Some(Ends {
+        source: padded(read(sock, layout!(sock_local))?),
+        destination: padded(read(sock, layout!(sock_remote))?),
+        ports,
+    })
+}
+
+/// What an IPv6 socket's addresses begin with if its packets are of IPv4.
+const IPV4_MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+
+/// An address of IPv4 in the room of one of IPv6.
+#[inline(always)]
+fn padded([a, b, c, d]: [u8; 4]) -> [u8; 16] {
+    [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
 }
 
 /// What the kernel runs above TCP for a socket.
@@ -135,12 +164,6 @@ pub fn is_traced_file(file: u64) -> bool {
     of_file(file).is_some_and(|sock| SOCKETS.get_ptr(sock).is_some())
 }
 
-/// Source and destination port as they lie in a TCP header.
-#[inline(always)]
-fn ports(source: u16, destination: u16) -> u32 {
-    u32::from(source) << 16 | u32::from(destination)
-}
-
 /// The traced socket a packet belongs to.
 #[inline(always)]
 pub fn of_packet(skb: u64) -> Option<*mut Socket> {
@@ -149,14 +172,24 @@ pub fn of_packet(skb: u64) -> Option<*mut Socket> {
 }
 
 /// The `struct sock` that sent a packet which is on its way to a receiver on this machine: the packet
-/// belongs to no socket any longer, but still has the ports of a traced one.
+/// belongs to no socket any longer, but still says from where to where it goes.
 #[inline(always)]
 fn of_looped_packet(skb: u64) -> Option<u64> {
     let head: u64 = read(skb, layout!(skb_head))?;
+    let network: u16 = read(skb, layout!(skb_network_header))?;
     let transport: u16 = read(skb, layout!(skb_transport_header))?;
-    let tcp = head + u64::from(transport);
+    let ports = read(head + u64::from(transport), 0)?;
+    let header = head + u64::from(network);
+    let version: u8 = read(header, 0)?;
+    let ends = if version >> 4 == 4 {
+        let [source, destination]: [[u8; 4]; 2] = read(header, 12)?;
+        Ends { source: padded(source), destination: padded(destination), ports }
+    } else {
+        let [source, destination] = read(header, 8)?;
+        Ends { source, destination, ports }
+    };
     // SAFETY: the map's entries are read as a whole.
-    unsafe { SENDERS.get(ports(read(tcp, 0)?, read(tcp, 2)?)) }.copied()
+    unsafe { SENDERS.get(ends) }.copied()
 }
 
 /// A function that copies `length` bytes of `skb` inside the kernel, from `offset` on.
@@ -276,11 +309,16 @@ fn on_fragments(
     looped: bool,
 ) -> Option<()> {
     // SAFETY: the map gave the pointer.
-    let packet = Packet::parse(skb, unsafe { (*socket).protocol })?;
+    let protocol = unsafe { (*socket).protocol };
+    let packet = Packet::parse(skb, protocol)?;
     // A receiver that is slow to answer is sent the same bytes again, and they are copied again.
-    let again = match looped {
-        true => netdev::fresh_bytes(&packet, socket, netdev::TO_RECEIVER) == 0,
-        false => netdev::sent_before(skb, packet.headers, socket),
+    let again = if looped {
+        // SAFETY: the map gave the pointer. Two processors at once may take a hole for another.
+        let arrived = unsafe { &mut (*socket).arrived };
+        // Nobody sends a datagram again.
+        protocol != packet::UDP && !arrived.is_first(packet.sequence, packet.payload)
+    } else {
+        netdev::sent_before(skb, packet.headers, socket)
     };
     let key = Key {
         kind: u8::from(again),

@@ -29,7 +29,7 @@ use aya::{
     },
 };
 use tracer_common::{
-    Key, NO_ITERATOR, Options, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, flow, stack,
+    Ends, Key, NO_ITERATOR, Options, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, flow, stack,
     window,
 };
 
@@ -248,7 +248,7 @@ impl Session {
     pub fn collect(&mut self) -> Result<Counts, SessionError> {
         self.clear::<u32, Task>("TASKS")?;
         self.clear::<u64, Socket>("SOCKETS")?;
-        self.clear::<u32, u64>("SENDERS")?;
+        self.clear::<Ends, u64>("SENDERS")?;
         let mut counts = Counts::new(self.verify);
         let mut map = self.map::<PerCpuHashMap<_, Key, Tally>>("COUNTS")?;
         let keys: Vec<Key> = map.keys().flatten().collect();

@@ -205,7 +205,8 @@ impl Names {
     }
 }
 
-const UNKNOWN: &str = "(unknown)";
+/// What is called so had no room where it was described, or was forgotten since.
+pub const UNKNOWN: &str = "(unknown)";
 
 /// Whether a file's path ends with this name, which is cut where it is longer than there is room for.
 /// The kernel says of a path that the file is deleted.

@@ -56,6 +56,7 @@ pub const ROWS: &[Row] = &[
     field(&["sk_buff.head"], |l| &mut l.skb_head),
     field(&["sk_buff.data"], |l| &mut l.skb_data),
     field(&["sk_buff.transport_header"], |l| &mut l.skb_transport_header),
+    field(&["sk_buff.network_header"], |l| &mut l.skb_network_header),
     field(&["net_device.ifindex"], |l| &mut l.netdev_ifindex),
     field(&["net_device.dev.parent"], |l| &mut l.netdev_parent),
     field(&["bio.bi_opf"], |l| &mut l.bio_opf),

@@ -8,7 +8,7 @@ use tracer::{
     session::{
         Purpose, Session,
         flows::{Start, observe},
-        names::Names,
+        names::{Names, UNKNOWN},
     },
     witness::Plan,
 };
@@ -129,10 +129,28 @@ impl Recorder {
         recording.detail = self.detail;
         recording.lost_events = self.lost;
         recording.warnings = self.warnings.clone();
+        recording.warnings.extend(unnamed(&recording.ledger));
         recording.stacks = self.stacks.as_ref().map(|stacks| stacks.stacks().clone());
         recording.warnings.extend(self.stacks.as_ref().and_then(StackRecorder::warning));
         recording
     }
+}
+
+/// That some flows could not be named, if so.
+fn unnamed(ledger: &Ledger) -> Option<String> {
+    let is_unknown = |flow: &flows::Flow| {
+        let ends = flow.source.iter().chain([&flow.destination]);
+        flow.process.name == UNKNOWN || ends.into_iter().any(|end| end.name == UNKNOWN)
+    };
+    let flows = ledger.iter().filter(|(flow, _)| is_unknown(flow));
+    let bytes: u64 = flows.map(|(_, traffic)| traffic.payload_bytes).sum();
+    (bytes > 0).then(|| {
+        format!(
+            "{bytes} bytes of payload are of processes, files or connections that could not be \
+             named: there were more of them at once than there is room for; trace fewer \
+             processes at once"
+        )
+    })
 }
 
 /// The file of a module is looked up as a source is.
