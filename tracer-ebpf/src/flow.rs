@@ -68,7 +68,8 @@ struct Reads {
     reads: [Read; READS],
 }
 
-const NO_READS: Reads =
+/// Not on the stack, where it has no room.
+static NO_READS: Reads =
     Reads { next: 0, reads: [Read { start: 0, end: 0, source: 0, sample: 0 }; READS] };
 
 /// By process.
@@ -339,7 +340,7 @@ fn read_before(process: u32, address: u64, length: u64) -> u32 {
 #[inline(always)]
 fn reads_of(process: u32) -> Option<*mut Reads> {
     LAST_READS.get_ptr_mut(process).or_else(|| {
-        LAST_READS.insert(process, NO_READS, 0).ok()?;
+        LAST_READS.insert(process, &NO_READS, 0).ok()?;
         LAST_READS.get_ptr_mut(process)
     })
 }

@@ -76,8 +76,10 @@ pub fn mapped(process: u32, address: u64) {
         );
     }
     let Area { start, end, offset, file } = area;
-    if file != 0 {
-        say(Module { process, origin: object::of_mapping(file), start, end, offset });
+    if file != 0
+        && let Some(origin) = object::of_mapping(file)
+    {
+        say(Module { process, origin, start, end, offset });
     }
 }
 

@@ -4,7 +4,7 @@
 use aya_ebpf::{
     helpers::bpf_get_current_pid_tgid,
     macros::{fentry, fexit, kprobe, kretprobe, map, raw_tracepoint},
-    maps::{HashMap, LruHashMap},
+    maps::{HashMap, LruHashMap, PerCpuArray},
     programs::{
         FEntryContext, FExitContext, ProbeContext, RawTracePointContext, RetProbeContext,
         tracing::StackIdContext,
@@ -24,6 +24,10 @@ use crate::{
 /// Traced sockets by what their packets say of themselves.
 #[map]
 static SENDERS: HashMap<Ends, u64> = HashMap::with_max_entries(4096, 0);
+
+/// Where an entry of `SOCKETS` is put together: it is too large for the stack.
+#[map]
+static SOCKET_DRAFT: PerCpuArray<Socket> = PerCpuArray::with_max_entries(1, 0);
 
 /// By thread: whose memory the pages are that it is passing on.
 #[map]
@@ -100,37 +104,32 @@ pub fn inet_sock_set_state(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn insert(sock: u64, role: u8, flow: Flow) -> Option<()> {
     let protocol: u16 = read(sock, layout!(sock_protocol))?;
-    let ends = ends_of(sock)?;
-    let state = Socket {
-        role,
-        sequence_known: [0; 2],
-        protocol: protocol as u8,
-        next_sequence: [0; 2],
-        arrived: Arrived::NOTHING,
-        ends,
-        flow,
-    };
-    SOCKETS.insert(sock, state, 0).ok()?;
-    SENDERS.insert(ends, sock, 0).ok()
+    let draft = SOCKET_DRAFT.get_ptr_mut(0)?;
+    // SAFETY: the map gave the pointer, and no other CPU has this one's entry.
+    let state = unsafe { &mut *draft };
+    (state.role, state.protocol, state.flow) = (role, protocol as u8, flow);
+    (state.sequence_known, state.arrived) = ([0; 2], Arrived::NOTHING);
+    describe(sock, &mut state.ends)?;
+    SOCKETS.insert(sock, &*state, 0).ok()?;
+    SENDERS.insert(&state.ends, sock, 0).ok()
 }
 
 /// Where a socket's packets come from, and where they go to.
 #[inline(always)]
-fn ends_of(sock: u64) -> Option<Ends> {
+fn describe(sock: u64, ends: &mut Ends) -> Option<()> {
     let local: u16 = read(sock, layout!(sock_local_port))?;
-    let ports = [local.to_be(), read(sock, layout!(sock_remote_port))?];
+    ends.ports = [local.to_be(), read(sock, layout!(sock_remote_port))?];
     let family: u16 = read(sock, layout!(sock_family))?;
     if family == AF_INET6 {
-        let source: [u8; 16] = read(sock, layout!(sock_local6))?;
-        if source[..12] != IPV4_MAPPED {
-            return Some(Ends { source, destination: read(sock, layout!(sock_remote6))?, ports });
+        ends.source = read(sock, layout!(sock_local6))?;
+        if ends.source[..12] != IPV4_MAPPED {
+            ends.destination = read(sock, layout!(sock_remote6))?;
+            return Some(());
         }
     }
-    Some(Ends {
-        source: padded(read(sock, layout!(sock_local))?),
-        destination: padded(read(sock, layout!(sock_remote))?),
-        ports,
-    })
+    ends.source = padded(read(sock, layout!(sock_local))?);
+    ends.destination = padded(read(sock, layout!(sock_remote))?);
+    Some(())
 }
 
 /// What an IPv6 socket's addresses begin with if its packets are of IPv4.

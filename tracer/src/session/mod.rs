@@ -29,8 +29,8 @@ use aya::{
     },
 };
 use tracer_common::{
-    Ends, Key, NO_ITERATOR, Options, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, flow, stack,
-    window,
+    Ends, Key, NO_ITERATOR, Options, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, flow,
+    stack, window,
 };
 
 use counters::Counters;
