@@ -36,10 +36,11 @@ pub fn print(
         None => Style { color: color(), width: width() },
     };
     let to_terminal = output.is_none() && is_terminal_device();
-    let mut out: Box<dyn Write> = match output {
+    let out: Box<dyn Write> = match output {
         Some(file) => Box::new(file),
         None => Box::new(io::stdout().lock()),
     };
+    let mut out = io::BufWriter::new(out);
     match write(&style, &mut out).and_then(|()| out.flush()) {
         // Whoever read the result, such as `head`, has seen enough of it.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -1,6 +1,9 @@
 //! Tracing any program: which processes, and the counters of what they did since the last look.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use aya::maps::{Array, HashMap, PerCpuHashMap};
 use tracer_common::{
@@ -85,8 +88,12 @@ impl Session {
 
     /// Takes what was counted since the last time; counting goes on. With stacks, also where.
     pub fn drain(&mut self) -> Result<(Counts, Vec<Sample>), SessionError> {
+        let start = Instant::now();
         let epoch = self.next_epoch()?;
+        let waited = start.elapsed();
         let counters = self.take(epoch)?;
+        let (count, took) = (counters.len(), start.elapsed());
+        log::debug!("{count} counters in {took:?}, of which {waited:?} for the programs to end");
         let samples = self.samples(epoch, &counters)?;
         let mut counts = Counts::new(self.verify);
         for (key, tally) in without_stacks(&counters) {

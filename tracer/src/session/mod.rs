@@ -150,8 +150,8 @@ const ROOM: &[(&str, u32)] = &[
     ("CURRENT", 65_536),
     ("LAST_READS", 16_384),
     ("IDENTITIES", 65_536),
-    ("OBJECTS", 16_384),
-    ("PROCESSES", 16_384),
+    ("OBJECTS", 32_768),
+    ("PROCESSES", 32_768),
     ("THREADS", 65_536),
 ];
 

@@ -31,7 +31,7 @@ impl Size {
     fn of(context: &Context) -> Self {
         match (context.tier, is_long()) {
             (_, true) => {
-                Self { processes: 20_000, open: 9_900, churn: 70_000, rounds: 3000, kin: 200 }
+                Self { processes: 15_000, open: 9_900, churn: 70_000, rounds: 3000, kin: 200 }
             }
             (Tier::Tracepoint, false) => {
                 Self { processes: 3000, open: 9_900, churn: 3000, rounds: 500, kin: 30 }

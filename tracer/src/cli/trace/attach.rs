@@ -11,7 +11,7 @@ use anyhow::bail;
 use tokio::signal::unix::{SignalKind, signal};
 use tracer::session::flows::Start;
 
-use super::{Files, Meanwhile, TICK, recorder::Recorder, target::Target};
+use super::{Files, Meanwhile, recorder::Recorder, target::Target};
 
 /// Arguments of `copytrace attach`.
 #[derive(Debug, clap::Args)]
@@ -99,7 +99,7 @@ async fn follow(
     let started = Instant::now();
     loop {
         let over = tokio::select! {
-            _ = tokio::time::sleep(TICK) => false,
+            _ = tokio::time::sleep(recorder.pause()) => false,
             _ = interrupt.recv() => true,
             _ = terminate.recv() => true,
             _ = hang_up.recv() => true,

@@ -10,6 +10,7 @@ mod target;
 
 use std::{
     fs::File,
+    io::{self, BufWriter, Write},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -92,14 +93,17 @@ impl Files {
     /// Writes the recording, and the report to where the user wants it.
     fn write(self, recording: &Recording, options: &Options) -> anyhow::Result<()> {
         if let Some(file) = self.record {
-            serde_json::to_writer(file, recording).context("cannot write the recording")?;
+            write(file, recording).context("cannot write the recording")?;
         }
         print(recording, options, self.output)
     }
 }
 
-/// How often the kernel's counters are taken.
-const TICK: Duration = Duration::from_millis(200);
+fn write(file: File, recording: &Recording) -> io::Result<()> {
+    let mut out = BufWriter::new(file);
+    serde_json::to_writer(&mut out, recording)?;
+    out.flush()
+}
 
 /// What the user sees while a program is traced: live figures, and a report every so often.
 struct Meanwhile {

@@ -1,6 +1,6 @@
 //! What a traced program did so far: the kernel's counters, by name, summed up.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracer::{
     flows::{self, Detail, Ledger, derive::Witnesses},
@@ -20,6 +20,12 @@ use crate::cli::kernel::{Kernel, location};
 /// Flows that are kept apart; beyond them connections and processes of one name become one.
 const MOST_FLOWS: usize = 50_000;
 
+/// How often the kernel's counters are taken, if that is fast.
+const TICK: Duration = Duration::from_millis(200);
+
+/// The traced programs need the processor, too.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
+
 /// Collects what the session counts.
 pub struct Recorder {
     session: Session,
@@ -33,6 +39,8 @@ pub struct Recorder {
     detail: Detail,
     lost: u64,
     warnings: Vec<String>,
+    /// How long the last tick took.
+    took: Duration,
 }
 
 impl Recorder {
@@ -65,6 +73,7 @@ impl Recorder {
             detail: options.per.detail(),
             lost: 0,
             warnings: Vec::new(),
+            took: Duration::ZERO,
         })
     }
 
@@ -82,8 +91,15 @@ impl Recorder {
         Ok(process.is_some())
     }
 
+    /// How long to wait for the next tick: the longer the last one took, the shorter, for there is
+    /// room for so many counters and objects only.
+    pub fn pause(&self) -> Duration {
+        TICK.saturating_sub(self.took).max(SHORTEST_PAUSE)
+    }
+
     /// Takes what was counted since the last time.
     pub fn tick(&mut self) -> anyhow::Result<()> {
+        let start = Instant::now();
         let (counts, samples) = self.session.drain()?;
         let modules = self.session.modules()?;
         self.lost += counts.lost;
@@ -103,6 +119,8 @@ impl Recorder {
         if self.ledger.len() > MOST_FLOWS {
             self.fold();
         }
+        self.took = start.elapsed();
+        log::debug!("it took {:?} to take the counters and to name their flows", self.took);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracer::session::flows::Start;
 
 use super::{
-    Files, Meanwhile, TICK,
+    Files, Meanwhile,
     recorder::Recorder,
     spawn::{self, User},
 };
@@ -78,7 +78,7 @@ async fn follow(
     let mut meanwhile = Meanwhile::start(&options.common);
     loop {
         let passed_on = tokio::select! {
-            _ = tokio::time::sleep(TICK) => None,
+            _ = tokio::time::sleep(recorder.pause()) => None,
             _ = ended.recv() => None,
             _ = terminate.recv() => Some(rustix::process::Signal::TERM),
             _ = hang_up.recv() => Some(rustix::process::Signal::HUP),
