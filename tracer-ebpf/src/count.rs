@@ -17,14 +17,19 @@ pub static TASKS: HashMap<u32, Task> = HashMap::with_max_entries(1024, 0);
 #[map]
 pub static SOCKETS: HashMap<u64, Socket> = HashMap::with_max_entries(4096, 0);
 
+/// Counters of the even epoch.
 #[map]
-static COUNTS: PerCpuHashMap<Key, Tally> = PerCpuHashMap::with_max_entries(8192, 0);
+static COUNTS_EVEN: PerCpuHashMap<Key, Tally> = PerCpuHashMap::with_max_entries(4096, 0);
 
-/// Which of two sets of counters is written: 0 or 1.
+/// Counters of the odd epoch.
+#[map]
+static COUNTS_ODD: PerCpuHashMap<Key, Tally> = PerCpuHashMap::with_max_entries(4096, 0);
+
+/// Which of the two is written: 0 or 1.
 #[map]
 static EPOCH: Array<u32> = Array::with_max_entries(1, 0);
 
-/// Events that found no room in `COUNTS`, `SOCKETS` or memory that could not be read.
+/// Events that found no room among the counters or in `SOCKETS`, or memory that could not be read.
 #[map]
 static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
@@ -99,10 +104,11 @@ pub fn add_outcome(key: Key, bytes: u64, spent: Spent) {
 
 #[inline(always)]
 fn tally(key: Key, more: Tally) {
-    if let Some(tally) = COUNTS.get_ptr_mut(key) {
+    let counts = if key.epoch == 0 { &COUNTS_EVEN } else { &COUNTS_ODD };
+    if let Some(tally) = counts.get_ptr_mut(key) {
         // SAFETY: the map gave the pointer, and no other CPU has this one's entry.
         unsafe { (*tally).add(&more) };
-    } else if COUNTS.insert(key, more, 0).is_err() {
+    } else if counts.insert(key, more, 0).is_err() {
         lost();
     }
 }

@@ -37,7 +37,8 @@ static CURRENT: HashMap<u64, Current> =
 /// How many of its last reads are remembered of a process.
 const READS: usize = 8;
 
-/// Where a process read something into.
+/// Where a process read something into. Its threads share the entries without a lock: one that is
+/// changed meanwhile, or by two at once, is taken for none. So a link may be lost, but none is made.
 #[derive(Clone, Copy)]
 struct Read {
     start: u64,
@@ -46,31 +47,59 @@ struct Read {
     /// The first bytes it read. Where others lie later, the memory is something else by then: a
     /// freed block begins with the addresses of its neighbours.
     sample: u64,
+    /// Of all of these.
+    sum: u64,
 }
 
 impl Read {
-    /// The first of the bytes that lie there now, eight at most.
+    const NONE: Self = Self { start: 0, end: 0, source: 0, sample: 0, sum: 0 };
+
     #[inline(always)]
-    fn sample(start: u64, end: u64) -> u64 {
-        let bytes: u64 = read_user(start, 0).unwrap_or(0);
-        match end.wrapping_sub(start) {
-            // Little-endian.
-            length @ 1..8 => bytes & ((1 << (length * 8)) - 1),
-            _ => bytes,
-        }
+    fn new(start: u64, end: u64, source: u64) -> Self {
+        let mut read = Self { start, end, source, sample: sample(start, end), sum: 0 };
+        read.sum = read.sum();
+        read
+    }
+
+    #[inline(always)]
+    fn sum(&self) -> u64 {
+        let Self { start, end, source, sample, .. } = *self;
+        (start ^ end.rotate_left(16) ^ source.rotate_left(32) ^ sample.rotate_left(48)) | 1
+    }
+
+    #[inline(always)]
+    fn is_whole(&self) -> bool {
+        self.sum == self.sum()
+    }
+
+    #[inline(always)]
+    fn holds(&self, start: u64, end: u64) -> bool {
+        self.start <= start
+            && end <= self.end
+            && self.is_whole()
+            && self.sample == sample(self.start, self.end)
+    }
+}
+
+/// The first bytes in the current process's memory from `start` to `end`, eight at most.
+#[inline(always)]
+fn sample(start: u64, end: u64) -> u64 {
+    let bytes: u64 = read_user(start, 0).unwrap_or(0);
+    match end.wrapping_sub(start) {
+        // Little-endian.
+        length @ 1..8 => bytes & ((1 << (length * 8)) - 1),
+        _ => bytes,
     }
 }
 
 /// The last reads of a process.
-#[derive(Clone, Copy)]
 struct Reads {
     next: u64,
     reads: [Read; READS],
 }
 
 /// Not on the stack, where it has no room.
-static NO_READS: Reads =
-    Reads { next: 0, reads: [Read { start: 0, end: 0, source: 0, sample: 0 }; READS] };
+static NO_READS: Reads = Reads { next: 0, reads: [Read::NONE; READS] };
 
 /// By process.
 #[map]
@@ -318,22 +347,23 @@ const VM_SHARED: u64 = 8;
 /// The object that was read into this memory, or [`MEMORY`].
 #[inline(always)]
 fn read_before(process: u32, address: u64, length: u64) -> u32 {
-    let Some(reads) = LAST_READS.get_ptr(process) else { return MEMORY };
+    let Some(reads) = LAST_READS.get_ptr_mut(process) else { return MEMORY };
     for index in 0..READS {
         // SAFETY: the map gave the pointer.
-        let slot = unsafe { &raw const (*reads).reads[index] };
-        // SAFETY: likewise. Another thread may change it meanwhile.
-        let read = unsafe { slot.read_volatile() };
-        if read.start <= address
-            && address + length <= read.end
-            && read.sample == Read::sample(read.start, read.end)
-            // SAFETY: likewise. Its end is 0 while it changes.
-            && read.end == unsafe { (&raw const (*slot).end).read_volatile() }
-        {
+        let read = unsafe { slot(reads, index).read_volatile() };
+        if read.holds(address, address + length) {
             return read.source as u32;
         }
     }
     MEMORY
+}
+
+/// # Safety
+/// `reads` points to an entry of the map.
+#[inline(always)]
+unsafe fn slot(reads: *mut Reads, index: usize) -> *mut Read {
+    // SAFETY: there are so many.
+    unsafe { (&raw mut (*reads).reads).cast::<Read>().add(index & (READS - 1)) }
 }
 
 /// The last reads of a process, where they are changed.
@@ -349,31 +379,33 @@ fn reads_of(process: u32) -> Option<*mut Reads> {
 fn remember(process: u32, current: &Current, length: u64) {
     let Some(reads) = reads_of(process) else { return crate::count::lost() };
     let (start, end) = (current.buffer, current.buffer + length);
-    // SAFETY: the map gave the pointer; see `read_before` for other threads.
-    let reads = unsafe { &mut *reads };
     let source = u64::from(current.flow.source);
     let mut continued = false;
-    for read in &mut reads.reads {
+    for index in 0..READS {
+        // SAFETY: the map gave the pointer.
+        let slot = unsafe { slot(reads, index) };
+        // SAFETY: likewise.
+        let read = unsafe { slot.read_volatile() };
+        if !read.is_whole() {
+            continue;
+        }
         if read.start < end && start < read.end {
             // What lay there before is gone.
-            read.end = 0;
+            // SAFETY: as above.
+            unsafe { (&raw mut (*slot).sum).write_volatile(0) };
         } else if read.end == start && read.source == source {
             // A buffer that is filled by several calls may be written by one.
-            read.end = 0;
-            read.sample = Read::sample(read.start, end);
-            read.end = end;
+            // SAFETY: as above.
+            unsafe { slot.write_volatile(Read::new(read.start, end, source)) };
             continued = true;
         }
     }
-    if continued {
-        return;
-    }
-    let index = (reads.next as usize) % READS;
-    reads.next += 1;
-    if let Some(read) = reads.reads.get_mut(index) {
-        read.end = 0;
-        (read.start, read.source) = (start, source);
-        read.sample = Read::sample(start, end);
-        read.end = end;
+    if !continued {
+        // SAFETY: as above.
+        unsafe {
+            let next = (*reads).next;
+            (*reads).next = next.wrapping_add(1);
+            slot(reads, next as usize).write_volatile(Read::new(start, end, source));
+        }
     }
 }

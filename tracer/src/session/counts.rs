@@ -20,9 +20,9 @@ impl Counts {
         Self { verified, ..Self::default() }
     }
 
-    /// Adds one key with its value on each CPU.
-    pub fn add<'a>(&mut self, key: Key, values: impl Iterator<Item = &'a Tally>) {
-        self.entries.push((key, total(values)));
+    /// Adds one counter.
+    pub fn add(&mut self, key: Key, tally: Tally) {
+        self.entries.push((key, tally));
     }
 
     /// The counters of each flow.

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use aya::maps::{Array, HashMap, PerCpuHashMap};
+use aya::maps::{Array, HashMap};
 use tracer_common::{
     Event, Flow, Key, ROLE_SENDER, Stacks, Tally, Task, call,
     flow::{Object, Process},
@@ -97,25 +97,10 @@ impl Session {
         let samples = self.samples(epoch, &counters)?;
         let mut counts = Counts::new(self.verify);
         for (key, tally) in without_stacks(&counters) {
-            counts.add(key, [tally].iter());
+            counts.add(key, tally);
         }
         counts.lost = self.newly_lost()?;
         Ok((counts, samples))
-    }
-
-    /// The counters of an epoch that is over, with their sums over the CPUs.
-    fn take(&mut self, epoch: u32) -> Result<Vec<(Key, Tally)>, SessionError> {
-        let mut map = self.map::<PerCpuHashMap<_, Key, Tally>>("COUNTS")?;
-        let keys = map.keys().flatten().filter(|key| u32::from(key.epoch) == epoch);
-        let keys: Vec<Key> = keys.collect();
-        let mut counters = Vec::with_capacity(keys.len());
-        for key in keys {
-            // A key can come twice while others are added.
-            let Ok(values) = map.get(&key, 0) else { continue };
-            counters.push((key, total(values.iter())));
-            map.remove(&key).map_err(|error| map_error("COUNTS", error))?;
-        }
-        Ok(counters)
     }
 
     /// Has everything from now on counted in the other epoch, and answers the one that is over.

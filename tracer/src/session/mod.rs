@@ -1,6 +1,7 @@
 //! A session: the programs in the kernel, the processes they count for, and what they counted.
 
 mod attach;
+mod batch;
 mod counters;
 mod counts;
 mod derived;
@@ -22,7 +23,7 @@ use std::{
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{HashMap, MapData, PerCpuArray, PerCpuHashMap},
+    maps::{HashMap, Map, MapData, PerCpuArray},
     programs::{
         FEntry, FExit, KProbe, PerfEvent, Program, ProgramError, RawTracePoint, UProbe,
         uprobe::UProbeScope,
@@ -146,11 +147,12 @@ const ROOM: &[(&str, u32)] = &[
     ("TASKS", 65_536),
     ("SOCKETS", 65_536),
     ("SENDERS", 65_536),
-    ("COUNTS", 65_536),
+    ("COUNTS_EVEN", 49_152),
+    ("COUNTS_ODD", 49_152),
     ("CURRENT", 65_536),
     ("LAST_READS", 16_384),
     ("IDENTITIES", 65_536),
-    ("OBJECTS", 32_768),
+    ("OBJECTS", 20_480),
     ("PROCESSES", 32_768),
     ("THREADS", 65_536),
 ];
@@ -250,15 +252,22 @@ impl Session {
         self.clear::<u64, Socket>("SOCKETS")?;
         self.clear::<Ends, u64>("SENDERS")?;
         let mut counts = Counts::new(self.verify);
-        let mut map = self.map::<PerCpuHashMap<_, Key, Tally>>("COUNTS")?;
-        let keys: Vec<Key> = map.keys().flatten().collect();
-        for key in keys {
-            let values = map.get(&key, 0).map_err(|error| map_error("COUNTS", error))?;
-            counts.add(key, values.iter());
-            map.remove(&key).map_err(|error| map_error("COUNTS", error))?;
+        // A window has one epoch.
+        for (key, tally) in self.take(0)? {
+            counts.add(key, tally);
         }
         counts.lost = self.newly_lost()?;
         Ok(counts)
+    }
+
+    /// The counters of an epoch that is over, with their sums over the CPUs.
+    fn take(&self, epoch: u32) -> Result<Vec<(Key, Tally)>, SessionError> {
+        let name = if epoch == 0 { "COUNTS_EVEN" } else { "COUNTS_ODD" };
+        let Some(Map::PerCpuHashMap(map)) = self.ebpf.map(name) else {
+            return Err(map_error(name, "not in the object"));
+        };
+        let cpus = aya::util::nr_cpus().map_err(|(_, error)| map_error(name, error))?;
+        batch::take(map.fd().as_fd(), cpus).map_err(|error| map_error(name, error))
     }
 
     /// Events lost since the last time.
@@ -288,7 +297,7 @@ impl Session {
 
     fn map<'a, M>(&'a mut self, name: &'static str) -> Result<M, SessionError>
     where
-        M: TryFrom<&'a mut aya::maps::Map, Error = aya::maps::MapError>,
+        M: TryFrom<&'a mut Map, Error = aya::maps::MapError>,
     {
         let map = self.ebpf.map_mut(name).ok_or_else(|| map_error(name, "not in the object"))?;
         M::try_from(map).map_err(|error| map_error(name, error))

@@ -388,7 +388,7 @@ mod tests {
         fn with(mut self, key: Key, bytes: u64) -> Self {
             // Two CPUs saw half of it each.
             let half = Tally::new(bytes / 2, 1);
-            self.0.add(key, [half, half].iter());
+            self.0.add(key, crate::session::counts::total([half, half].iter()));
             self
         }
 

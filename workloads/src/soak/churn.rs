@@ -47,7 +47,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     running.into_iter().try_for_each(end)?;
     let rate = args.processes as f64 / since.elapsed().as_secs_f64();
-    println!("{rate:.0} processes a second");
+    truth.say(&format!("{rate:.0} processes a second"))?;
     truth.tell(&args.place.truth)
 }
 

@@ -194,23 +194,18 @@ const TOGETHER: [Check; 8] = [
 ];
 
 /// What a program that knows the truth says of the report; likewise.
-const SOAK: [Check; 5] = [
-    Check { name: "soak: descriptors are something else each time", run: soak::descriptors },
-    Check { name: "soak: children, threads, exec", run: soak::kin },
-    Check { name: "soak: more counters than room", run: soak::no_room_for_counters },
-    Check { name: "soak: killed while it is traced", run: soak::dying },
-    Check { name: "soak: gone before it is traced", run: soak::dying_before },
-];
-
-/// What it says where the report is known to be wrong still: only with `COPYTRACE_SOAK`, until that
-/// is mended.
-const SOAK_OPEN: [Check; 3] = [
+const SOAK: [Check; 8] = [
     Check { name: "soak: processes start and end", run: soak::processes },
     Check {
         name: "soak: connections, many at once and one after the other",
         run: soak::connections,
     },
+    Check { name: "soak: descriptors are something else each time", run: soak::descriptors },
+    Check { name: "soak: children, threads, exec", run: soak::kin },
     Check { name: "soak: more objects than room", run: soak::no_room_for_objects },
+    Check { name: "soak: more counters than room", run: soak::no_room_for_counters },
+    Check { name: "soak: killed while it is traced", run: soak::dying },
+    Check { name: "soak: gone before it is traced", run: soak::dying_before },
 ];
 
 /// What has nothing to do with how functions are entered.
@@ -242,13 +237,6 @@ pub fn main(arguments: &Arguments) -> Result<u8> {
         run_all(&FOREIGN, &context, &mut tally);
         run_all(&TOGETHER, &context, &mut tally);
         run_all(&SOAK, &context, &mut tally);
-        if soak::is_long() {
-            run_all(&SOAK_OPEN, &context, &mut tally);
-        } else {
-            for check in &SOAK_OPEN {
-                tally.skip(check.name, "not mended yet; COPYTRACE_SOAK=1 runs it");
-            }
-        }
     }
     if let Some(&tier) = arguments.tiers.iter().find(|&&tier| tier != Tier::Tracepoint) {
         let context = Context::new(arguments, tier);

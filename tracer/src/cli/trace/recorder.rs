@@ -18,7 +18,7 @@ use super::{Options, stacks::StackRecorder};
 use crate::cli::kernel::{Kernel, location};
 
 /// Flows that are kept apart; beyond them connections and processes of one name become one.
-const MOST_FLOWS: usize = 50_000;
+const MOST_FLOWS: usize = 100_000;
 
 /// How often the kernel's counters are taken, if that is fast.
 const TICK: Duration = Duration::from_millis(200);

@@ -1,0 +1,59 @@
+//! Many counters out of the kernel with one system call: with tens of thousands of connections, one
+//! call for each would be too slow.
+
+use std::{
+    io, mem,
+    os::fd::{AsRawFd, BorrowedFd},
+};
+
+use aya_obj::generated::{bpf_attr, bpf_cmd::BPF_MAP_LOOKUP_AND_DELETE_BATCH};
+use tracer_common::{Key, Tally};
+
+use super::counts::total;
+
+/// Counters a call. The kernel needs room for what has one hash at least.
+const AT_ONCE: usize = 1024;
+
+/// Takes every counter out of a map of them, each with its sum over `cpus` CPUs. What is added
+/// meanwhile may be left there.
+pub fn take(map: BorrowedFd, cpus: usize) -> io::Result<Vec<(Key, Tally)>> {
+    let mut counters = Vec::new();
+    let mut keys: Vec<Key> = Vec::with_capacity(AT_ONCE);
+    let mut values = vec![Tally::default(); AT_ONCE * cpus];
+    // Where the next call begins, which is the kernel's own affair.
+    let (mut place, mut begun) = (0u64, false);
+    loop {
+        // SAFETY: all zeros is valid.
+        let mut attr = unsafe { mem::zeroed::<bpf_attr>() };
+        let to_place = &raw mut place as u64;
+        attr.batch.in_batch = if begun { to_place } else { 0 };
+        attr.batch.out_batch = to_place;
+        attr.batch.keys = keys.as_mut_ptr() as u64;
+        attr.batch.values = values.as_mut_ptr() as u64;
+        attr.batch.count = AT_ONCE as u32;
+        attr.batch.map_fd = map.as_raw_fd() as u32;
+        // SAFETY: there is room for `AT_ONCE` keys, and for as many values on each CPU; all outlive
+        // the call.
+        let status = unsafe {
+            libc::syscall(
+                libc::SYS_bpf,
+                BPF_MAP_LOOKUP_AND_DELETE_BATCH as libc::c_long,
+                &raw mut attr,
+                size_of::<bpf_attr>(),
+            )
+        };
+        let error = (status != 0).then(io::Error::last_os_error);
+        let is_last = error.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::NotFound);
+        if let Some(error) = error.filter(|_| !is_last) {
+            return Err(error);
+        }
+        // SAFETY: the kernel wrote so many keys, for which there is room.
+        unsafe { keys.set_len(attr.batch.count as usize) };
+        let sums = values.chunks(cpus).map(|values| total(values.iter()));
+        counters.extend(keys.iter().copied().zip(sums));
+        if is_last {
+            return Ok(counters);
+        }
+        begun = true;
+    }
+}
