@@ -74,10 +74,7 @@ impl Read {
 
     #[inline(always)]
     fn holds(&self, start: u64, end: u64) -> bool {
-        self.start <= start
-            && end <= self.end
-            && self.is_whole()
-            && self.sample == sample(self.start, self.end)
+        self.start <= start && end <= self.end && self.is_whole()
     }
 }
 
@@ -348,12 +345,16 @@ const VM_SHARED: u64 = 8;
 #[inline(always)]
 fn read_before(process: u32, address: u64, length: u64) -> u32 {
     let Some(reads) = LAST_READS.get_ptr_mut(process) else { return MEMORY };
+    let mut found = Read::NONE;
     for index in 0..READS {
         // SAFETY: the map gave the pointer.
         let read = unsafe { slot(reads, index).read_volatile() };
         if read.holds(address, address + length) {
-            return read.source as u32;
+            found = read;
         }
+    }
+    if found.end != 0 && found.sample == sample(found.start, found.end) {
+        return found.source as u32;
     }
     MEMORY
 }
@@ -380,32 +381,27 @@ fn remember(process: u32, current: &Current, length: u64) {
     let Some(reads) = reads_of(process) else { return crate::count::lost() };
     let (start, end) = (current.buffer, current.buffer + length);
     let source = u64::from(current.flow.source);
-    let mut continued = false;
+    // A buffer that is filled by several calls may be written by one.
+    let mut continued = None;
     for index in 0..READS {
         // SAFETY: the map gave the pointer.
         let slot = unsafe { slot(reads, index) };
         // SAFETY: likewise.
         let read = unsafe { slot.read_volatile() };
-        if !read.is_whole() {
-            continue;
-        }
-        if read.start < end && start < read.end {
+        if read.start < end && start < read.end && read.is_whole() {
             // What lay there before is gone.
             // SAFETY: as above.
             unsafe { (&raw mut (*slot).sum).write_volatile(0) };
-        } else if read.end == start && read.source == source {
-            // A buffer that is filled by several calls may be written by one.
-            // SAFETY: as above.
-            unsafe { slot.write_volatile(Read::new(read.start, end, source)) };
-            continued = true;
+        } else if read.end == start && read.source == source && read.is_whole() {
+            continued = Some((index, read.start));
         }
     }
-    if !continued {
-        // SAFETY: as above.
-        unsafe {
-            let next = (*reads).next;
-            (*reads).next = next.wrapping_add(1);
-            slot(reads, next as usize).write_volatile(Read::new(start, end, source));
-        }
-    }
+    // SAFETY: as above.
+    let (index, start) = continued.unwrap_or_else(|| unsafe {
+        let next = (*reads).next;
+        (*reads).next = next.wrapping_add(1);
+        (next as usize, start)
+    });
+    // SAFETY: as above.
+    unsafe { slot(reads, index).write_volatile(Read::new(start, end, source)) };
 }
