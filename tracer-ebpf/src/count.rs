@@ -96,10 +96,16 @@ pub fn add(key: Key, bytes: u64) {
     tally(key, Tally::new(bytes, 1));
 }
 
-/// Adds bytes to an event that was counted already, and what it cost.
+/// Adds a call, with its bytes and what it cost.
 #[inline(always)]
-pub fn add_outcome(key: Key, bytes: u64, spent: Spent) {
-    tally(key, Tally { bytes, calls: 0, spent });
+pub fn add_call(key: Key, bytes: u64, spent: Spent) {
+    tally(key, Tally { bytes, calls: 1, spent });
+}
+
+/// Adds bytes to an event that was counted already.
+#[inline(always)]
+pub fn add_bytes(key: Key, bytes: u64) {
+    tally(key, Tally { bytes, calls: 0, spent: Spent::NONE });
 }
 
 #[inline(always)]

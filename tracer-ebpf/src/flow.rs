@@ -21,6 +21,8 @@ use crate::{
 /// What a thread's current data call does.
 #[derive(Clone, Copy)]
 pub struct Current {
+    /// 0 of a call that has ended: the entry stays for the next one.
+    under_way: u64,
     pub flow: Flow,
     /// See [`call`].
     pub kind: u32,
@@ -29,7 +31,7 @@ pub struct Current {
     pub watch: StopWatch,
 }
 
-/// Data calls that are under way, by thread.
+/// The data call of each thread: the one under way, or the last one.
 #[map]
 static CURRENT: HashMap<u64, Current> =
     HashMap::with_max_entries(1, 1 /* BPF_F_NO_PREALLOC */);
@@ -105,20 +107,29 @@ static LAST_READS: LruHashMap<u32, Reads> = LruHashMap::with_max_entries(1, 0);
 /// The flow of the current thread's call.
 #[inline(always)]
 pub fn current() -> Option<Current> {
-    // SAFETY: the map's entries are read as a whole, and only their thread writes them.
-    unsafe { CURRENT.get(bpf_get_current_pid_tgid()) }.copied()
+    let current = under_way(bpf_get_current_pid_tgid())?;
+    // SAFETY: the map gave the pointer, and only its thread writes to it.
+    Some(unsafe { *current })
+}
+
+/// The data call that a thread is in.
+#[inline(always)]
+fn under_way(thread: u64) -> Option<*mut Current> {
+    let current = CURRENT.get_ptr_mut(thread)?;
+    // SAFETY: the map gave the pointer.
+    (unsafe { (*current).under_way } != 0).then_some(current)
 }
 
 /// The current thread leaves its CPU, and `next` comes to it.
 #[inline(always)]
 pub fn switched(next: u64) {
-    if let Some(current) = CURRENT.get_ptr_mut(bpf_get_current_pid_tgid()) {
+    if let Some(current) = under_way(bpf_get_current_pid_tgid()) {
         // SAFETY: the map gave the pointer, and only its thread's CPU uses it.
         unsafe { (*current).watch.stop() };
     }
     let pid: u32 = read(next, layout!(task_pid)).unwrap_or(0);
     let tgid: u32 = read(next, layout!(task_tgid)).unwrap_or(0);
-    if let Some(current) = CURRENT.get_ptr_mut(u64::from(tgid) << 32 | u64::from(pid)) {
+    if let Some(current) = under_way(u64::from(tgid) << 32 | u64::from(pid)) {
         // SAFETY: as above; the thread does not run yet.
         unsafe { (*current).watch.go_on() };
     }
@@ -179,10 +190,10 @@ fn arguments(regs: u64) -> Option<[u64; 4]> {
     Some([rdi, rsi, rdx, r10])
 }
 
-/// Notes what the call that the current thread enters will move. `zero_copy`: it sends with
-/// `MSG_ZEROCOPY`.
+/// Notes what the call that the current thread enters will move, if it is known. `zero_copy`: it
+/// sends with `MSG_ZEROCOPY`.
 #[inline(always)]
-pub fn enter(task: *mut Task, regs: u64, number: u32, zero_copy: bool) -> Option<Current> {
+pub fn enter(task: *mut Task, regs: u64, number: u32, zero_copy: bool) -> Option<()> {
     // SAFETY: the map gave the pointer.
     let (process, role) = unsafe { ((*task).process, (*task).role) };
     let call = data_call(number)?;
@@ -213,26 +224,38 @@ pub fn enter(task: *mut Task, regs: u64, number: u32, zero_copy: bool) -> Option
         }
     }
     let watch = StopWatch::start();
-    let current = Current { flow, kind: u32::from(kind), buffer, watch };
-    if CURRENT.insert(bpf_get_current_pid_tgid(), current, 0).is_err() {
-        crate::count::lost();
-    }
-    Some(current)
+    begin(Current { under_way: 1, flow, kind: u32::from(kind), buffer, watch })
 }
 
-/// Forgets the current thread's call, and remembers where its process put the bytes it read.
+#[inline(always)]
+fn begin(current: Current) -> Option<()> {
+    let thread = bpf_get_current_pid_tgid();
+    if let Some(entry) = CURRENT.get_ptr_mut(thread) {
+        // SAFETY: the map gave the pointer, and only its thread writes to it.
+        unsafe { *entry = current };
+    } else if CURRENT.insert(thread, current, 0).is_err() {
+        crate::count::lost();
+        return None;
+    }
+    Some(())
+}
+
+/// The current thread's call has ended. Remembers where its process put the bytes it read.
 #[inline(always)]
 pub fn leave(process: u32, current: &Current, returned: i64) {
     if current.buffer != 0 && returned > 0 {
         remember(process, current, returned as u64);
     }
-    forget_thread();
+    if let Some(entry) = CURRENT.get_ptr_mut(bpf_get_current_pid_tgid()) {
+        // SAFETY: the map gave the pointer, and only its thread writes to it.
+        unsafe { (*entry).under_way = 0 };
+    }
 }
 
-/// Forgets the current thread's call.
+/// Forgets the current thread.
 #[inline(always)]
 pub fn forget_thread() {
-    // It is not there if the call began before the thread was traced.
+    // It is not there if the thread made no data call.
     let _ = CURRENT.remove(bpf_get_current_pid_tgid());
 }
 

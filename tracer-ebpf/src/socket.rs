@@ -61,16 +61,12 @@ pub fn trace(fd: u32, role: u8) -> Option<()> {
 /// and the object of `flow` have sent through it last.
 #[inline(always)]
 pub fn send_to(file: u64, role: u8, flow: Flow) {
-    if object::is_socket(file)
-        && let Some(sock) = of_file(file)
-        && is_tcp(sock)
-    {
-        match SOCKETS.get_ptr_mut(sock) {
-            // SAFETY: the map gave the pointer.
-            Some(socket) => unsafe { (*socket).flow = flow },
-            None if insert(sock, role, flow).is_none() => count::lost(),
-            None => {}
-        }
+    let Some(sock) = of_file(file) else { return };
+    if let Some(socket) = SOCKETS.get_ptr_mut(sock) {
+        // SAFETY: the map gave the pointer.
+        unsafe { (*socket).flow = flow };
+    } else if object::is_socket(file) && is_tcp(sock) && insert(sock, role, flow).is_none() {
+        count::lost();
     }
 }
 

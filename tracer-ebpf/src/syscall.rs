@@ -2,7 +2,7 @@
 
 use aya_ebpf::{bindings::pt_regs, macros::raw_tracepoint, programs::RawTracePointContext};
 use aya_log_ebpf::info;
-use tracer_common::{Event, Flow, Key, Spent, Task, call, marker, window};
+use tracer_common::{Event, Flow, Key, Task, call, marker, window};
 
 use crate::{
     count::{self, Actor, current_task},
@@ -56,11 +56,12 @@ fn on_enter(ctx: &RawTracePointContext, task: *mut Task) {
     if !open {
         return;
     }
-    let key = match process {
-        0 => syscall_key(task, regs, number),
-        _ => flow_key(task, number, flow::enter(task, regs, number, sends_zero_copy(regs, number))),
-    };
-    count::add(key, 0);
+    if process == 0 {
+        count::add(syscall_key(task, regs, number), 0);
+    } else if flow::enter(task, regs, number, sends_zero_copy(regs, number)).is_none() {
+        // Others are counted when they have ended, with what they moved.
+        count::add(flow_key(task, number, None), 0);
+    }
 }
 
 /// The key of a system call of a process that is traced as a whole; `current` if it moves data.
@@ -181,7 +182,7 @@ fn on_exit(ctx: &RawTracePointContext, task: *mut Task) {
         Some(returned)
     };
     match bytes {
-        Some(bytes) if bytes > 0 => count::add_outcome(key, bytes as u64, Spent::NONE),
+        Some(bytes) if bytes > 0 => count::add_bytes(key, bytes as u64),
         Some(_) => {}
         None => count::lost(),
     }
@@ -195,7 +196,7 @@ fn on_flow_exit(ctx: &RawTracePointContext, task: *mut Task, number: u32, return
     let is_bytes = number != SYS_RECVMMSG && number != SYS_SENDMMSG;
     let bytes = if is_bytes { returned.max(0) as u64 } else { 0 };
     let key = stack::of_call(ctx, flow_key(task, number, Some(current)));
-    count::add_outcome(key, bytes, current.watch.read());
+    count::add_call(key, bytes, current.watch.read());
     // SAFETY: the map gave the pointer.
     flow::leave(unsafe { (*task).process }, &current, returned);
 }
