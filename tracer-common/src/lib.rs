@@ -77,11 +77,11 @@ pub enum Event {
     /// A read of file system metadata was queued to a block device.
     DiskMetadata,
     /// Payload given to a network device for the first time. `detail`: its interface index;
-    /// `kind`: 1 for a device on a bus, 0 for a virtual one.
+    /// `kind`: 1, for only devices on a bus take bytes.
     NicPayload,
     /// Protocol headers given to a network device; as above.
     NicHeader,
-    /// Payload given to a network device again; as above.
+    /// Payload given to a network device again. `kind`: 0 for a virtual one.
     NicRetransmit,
     /// Payload that lay in the packet's linear part when the device got it; as above.
     NicLinear,

@@ -24,6 +24,8 @@ pub struct Current {
     /// 0 of a call that has ended: the entry stays for the next one.
     under_way: u64,
     pub flow: Flow,
+    /// Of the system call.
+    pub number: u32,
     /// See [`call`].
     pub kind: u32,
     /// Where a reading call puts the bytes, or 0.
@@ -114,7 +116,7 @@ pub fn current() -> Option<Current> {
 
 /// The data call that a thread is in.
 #[inline(always)]
-fn under_way(thread: u64) -> Option<*mut Current> {
+pub fn under_way(thread: u64) -> Option<*mut Current> {
     let current = CURRENT.get_ptr_mut(thread)?;
     // SAFETY: the map gave the pointer.
     (unsafe { (*current).under_way } != 0).then_some(current)
@@ -224,7 +226,7 @@ pub fn enter(task: *mut Task, regs: u64, number: u32, zero_copy: bool) -> Option
         }
     }
     let watch = StopWatch::start();
-    begin(Current { under_way: 1, flow, kind: u32::from(kind), buffer, watch })
+    begin(Current { under_way: 1, flow, number, kind: u32::from(kind), buffer, watch })
 }
 
 #[inline(always)]
@@ -242,14 +244,12 @@ fn begin(current: Current) -> Option<()> {
 
 /// The current thread's call has ended. Remembers where its process put the bytes it read.
 #[inline(always)]
-pub fn leave(process: u32, current: &Current, returned: i64) {
+pub fn leave(process: u32, entry: *mut Current, current: &Current, returned: i64) {
     if current.buffer != 0 && returned > 0 {
         remember(process, current, returned as u64);
     }
-    if let Some(entry) = CURRENT.get_ptr_mut(bpf_get_current_pid_tgid()) {
-        // SAFETY: the map gave the pointer, and only its thread writes to it.
-        unsafe { (*entry).under_way = 0 };
-    }
+    // SAFETY: the map gave the pointer, and only its thread writes to it.
+    unsafe { (*entry).under_way = 0 };
 }
 
 /// Forgets the current thread.

@@ -78,11 +78,15 @@ fn on_packet(skb: u64, device: u64, socket: *mut Socket) -> Option<()> {
         detail: read(device, layout!(netdev_ifindex)).unwrap_or(0),
         ..count::key(event, Actor::of_socket(socket))
     };
-    count::add(key(Event::NicHeader), u64::from(packet.headers));
+    if on_bus {
+        count::add(key(Event::NicHeader), u64::from(packet.headers));
+    }
     if packet.payload > 0 {
         let fresh = fresh_bytes(&packet, socket, if on_bus { TO_BUS } else { TO_VIRTUAL });
         enter_driver(skb, fresh == 0);
-        count::add(key(Event::NicPayload), u64::from(fresh));
+        if on_bus {
+            count::add(key(Event::NicPayload), u64::from(fresh));
+        }
         if fresh < packet.payload {
             count::add(key(Event::NicRetransmit), u64::from(packet.payload - fresh));
         }

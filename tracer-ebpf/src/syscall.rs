@@ -1,13 +1,16 @@
 //! System calls, and the marker that opens and closes a window.
 
-use aya_ebpf::{bindings::pt_regs, macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_ebpf::{
+    bindings::pt_regs, helpers::bpf_get_current_pid_tgid, macros::raw_tracepoint,
+    programs::RawTracePointContext,
+};
 use aya_log_ebpf::info;
-use tracer_common::{Event, Flow, Key, Task, call, marker, window};
+use tracer_common::{Event, Flow, Key, Task, call, marker, stack::NEVER, window};
 
 use crate::{
     count::{self, Actor, current_task},
     flow,
-    kernel::{read, read_user},
+    kernel::{option, read, read_user},
     mapping, module, socket, stack,
 };
 
@@ -163,14 +166,15 @@ fn on_exit(ctx: &RawTracePointContext, task: *mut Task) {
     }
     let regs: u64 = ctx.arg(0);
     let returned: i64 = ctx.arg(1);
-    let Some(number) = register!(regs, orig_rax) else { return count::lost() };
     // SAFETY: the map gave the pointer.
     if unsafe { (*task).process } != 0 {
-        return match number as u32 {
-            SYS_MMAP => on_code(ctx, task, returned),
-            number => on_flow_exit(ctx, task, number, returned),
-        };
+        // Machine code is followed for the names in stacks alone.
+        if option!(stacks) != NEVER && register!(regs, orig_rax) == Some(u64::from(SYS_MMAP)) {
+            return on_code(ctx, task, returned);
+        }
+        return on_flow_exit(ctx, task, returned);
     }
+    let Some(number) = register!(regs, orig_rax) else { return count::lost() };
     if number as u32 == SYS_MMAP {
         return on_mapping(task, regs, returned);
     }
@@ -190,15 +194,17 @@ fn on_exit(ctx: &RawTracePointContext, task: *mut Task) {
 
 /// A function of its own: programs have little room on the stack.
 #[inline(never)]
-fn on_flow_exit(ctx: &RawTracePointContext, task: *mut Task, number: u32, returned: i64) {
-    let Some(current) = flow::current() else { return };
+fn on_flow_exit(ctx: &RawTracePointContext, task: *mut Task, returned: i64) {
+    let Some(entry) = flow::under_way(bpf_get_current_pid_tgid()) else { return };
+    // SAFETY: the map gave the pointer, and only this thread writes to it.
+    let current = unsafe { *entry };
     // These return how many messages, and not how many bytes.
-    let is_bytes = number != SYS_RECVMMSG && number != SYS_SENDMMSG;
+    let is_bytes = current.number != SYS_RECVMMSG && current.number != SYS_SENDMMSG;
     let bytes = if is_bytes { returned.max(0) as u64 } else { 0 };
-    let key = stack::of_call(ctx, flow_key(task, number, Some(current)));
+    let key = stack::of_call(ctx, flow_key(task, current.number, Some(current)));
     count::add_call(key, bytes, current.watch.read());
     // SAFETY: the map gave the pointer.
-    flow::leave(unsafe { (*task).process }, &current, returned);
+    flow::leave(unsafe { (*task).process }, entry, &current, returned);
 }
 
 /// Says where the process mapped machine code.
