@@ -25,6 +25,14 @@ static COUNTS_EVEN: PerCpuHashMap<Key, Tally> = PerCpuHashMap::with_max_entries(
 #[map]
 static COUNTS_ODD: PerCpuHashMap<Key, Tally> = PerCpuHashMap::with_max_entries(4096, 0);
 
+/// Sums over all flows of a process, of what found no room there in the even epoch.
+#[map]
+static OVERFLOW_EVEN: PerCpuHashMap<Key, Tally> = PerCpuHashMap::with_max_entries(512, 0);
+
+/// And in the odd one.
+#[map]
+static OVERFLOW_ODD: PerCpuHashMap<Key, Tally> = PerCpuHashMap::with_max_entries(512, 0);
+
 /// Which of the two is written: 0 or 1.
 #[map]
 static EPOCH: Array<u32> = Array::with_max_entries(1, 0);
@@ -114,6 +122,20 @@ fn tally(key: Key, more: Tally) {
     if let Some(tally) = counts.get_ptr_mut(key) {
         // SAFETY: the map gave the pointer, and no other CPU has this one's entry.
         unsafe { (*tally).add(&more) };
+    } else if counts.insert(key, more, 0).is_err() {
+        overflow(&key, &more);
+    }
+}
+
+/// Counts what belongs to a flow as its process's. A function of its own, for it is rarely needed.
+#[inline(never)]
+fn overflow(key: &Key, more: &Tally) {
+    let flow = Flow { process: key.flow.process, ..Flow::NONE };
+    let key = Key { flow, stacks: Stacks::NONE, ..*key };
+    let counts = if key.epoch == 0 { &OVERFLOW_EVEN } else { &OVERFLOW_ODD };
+    if let Some(tally) = counts.get_ptr_mut(key) {
+        // SAFETY: as in `tally`.
+        unsafe { (*tally).add(more) };
     } else if counts.insert(key, more, 0).is_err() {
         lost();
     }

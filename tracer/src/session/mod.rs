@@ -147,8 +147,6 @@ const ROOM: &[(&str, u32)] = &[
     ("TASKS", 65_536),
     ("SOCKETS", 65_536),
     ("SENDERS", 65_536),
-    ("COUNTS_EVEN", 49_152),
-    ("COUNTS_ODD", 49_152),
     ("CURRENT", 65_536),
     ("LAST_READS", 16_384),
     ("IDENTITIES", 65_536),
@@ -156,6 +154,16 @@ const ROOM: &[(&str, u32)] = &[
     ("PROCESSES", 32_768),
     ("THREADS", 65_536),
 ];
+
+/// The counters of each epoch, and what they may take, in bytes: each CPU has its own of all.
+const COUNTERS: [&str; 2] = ["COUNTS_EVEN", "COUNTS_ODD"];
+const MOST_COUNTERS: usize = 65_536;
+const MOST_COUNTER_BYTES: usize = 128 << 20;
+
+/// How many counters there is room for with so many CPUs.
+fn room_for_counters(cpus: usize) -> u32 {
+    MOST_COUNTERS.min(MOST_COUNTER_BYTES / (cpus * size_of::<Tally>())) as u32
+}
 
 impl Session {
     /// Loads the programs a plan names and attaches them; with `verify`, hardware breakpoints too.
@@ -169,6 +177,10 @@ impl Session {
         loader.override_global("LAYOUT", &plan.layout, true);
         loader.override_global("OPTIONS", &options, true);
         let flows = if purpose == Purpose::Window { &[][..] } else { ROOM };
+        let counters = if purpose == Purpose::Window { &[][..] } else { &COUNTERS };
+        for map in counters {
+            loader.map_max_entries(map, room_for_counters(cpus(map)?));
+        }
         let stacks = if takes_stacks(&options) { ROOM_FOR_STACKS } else { &[] };
         for (map, entries) in flows.iter().chain(stacks) {
             loader.map_max_entries(map, *entries);
@@ -262,12 +274,19 @@ impl Session {
 
     /// The counters of an epoch that is over, with their sums over the CPUs.
     fn take(&self, epoch: u32) -> Result<Vec<(Key, Tally)>, SessionError> {
-        let name = if epoch == 0 { "COUNTS_EVEN" } else { "COUNTS_ODD" };
-        let Some(Map::PerCpuHashMap(map)) = self.ebpf.map(name) else {
-            return Err(map_error(name, "not in the object"));
+        let maps = match epoch {
+            0 => ["COUNTS_EVEN", "OVERFLOW_EVEN"],
+            _ => ["COUNTS_ODD", "OVERFLOW_ODD"],
         };
-        let cpus = aya::util::nr_cpus().map_err(|(_, error)| map_error(name, error))?;
-        batch::take(map.fd().as_fd(), cpus).map_err(|error| map_error(name, error))
+        let mut counters = Vec::new();
+        for name in maps {
+            let Some(Map::PerCpuHashMap(map)) = self.ebpf.map(name) else {
+                return Err(map_error(name, "not in the object"));
+            };
+            let taken = batch::take(map.fd().as_fd(), cpus(name)?);
+            counters.extend(taken.map_err(|error| map_error(name, error))?);
+        }
+        Ok(counters)
     }
 
     /// Events lost since the last time.
@@ -435,6 +454,11 @@ impl Drop for Session {
             drop(event.lock().unwrap_or_else(|error| error.into_inner()).take());
         });
     }
+}
+
+/// How many CPUs have counters in a map.
+fn cpus(map: &'static str) -> Result<usize, SessionError> {
+    aya::util::nr_cpus().map_err(|(_, error)| map_error(map, error))
 }
 
 fn takes_stacks(options: &Options) -> bool {

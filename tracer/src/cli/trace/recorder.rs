@@ -148,10 +148,23 @@ impl Recorder {
         recording.lost_events = self.lost;
         recording.warnings = self.warnings.clone();
         recording.warnings.extend(unnamed(&recording.ledger));
+        recording.warnings.extend(in_no_flow(&recording.ledger));
         recording.stacks = self.stacks.as_ref().map(|stacks| stacks.stacks().clone());
         recording.warnings.extend(self.stacks.as_ref().and_then(StackRecorder::warning));
         recording
     }
+}
+
+/// That some payload is in no flow, if so.
+fn in_no_flow(ledger: &Ledger) -> Option<String> {
+    let rest = ledger.iter().filter(|(flow, _)| !flow.is_data());
+    let bytes: u64 = rest.map(|(_, traffic)| traffic.payload_bytes).sum();
+    (bytes > 0).then(|| {
+        format!(
+            "{bytes} bytes of payload are in no flow: more flows moved at once than there is room \
+             for, and the rest was added up; trace fewer processes at once"
+        )
+    })
 }
 
 /// That some flows could not be named, if so.
