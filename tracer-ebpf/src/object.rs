@@ -36,6 +36,9 @@ static GIVEN_OUT: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 const CPU_BITS: u32 = 9;
 const COUNT_BITS: u32 = 22;
 
+/// How often a description is tried to be put into its map.
+const ATTEMPTS: u32 = 3;
+
 const S_IFMT: u16 = 0o170_000;
 const S_IFSOCK: u16 = 0o140_000;
 /// In `inode.i_flags`.
@@ -164,9 +167,14 @@ fn identify(file: u64, place: Place, descriptor: u32) -> Option<u32> {
     }
     let id = new_id()?;
     let object = describe(file, place, identity, descriptor)?;
+    // The map throws out what was not used for longest, which does not always succeed at once.
     // SAFETY: `describe` gave a pointer into a map, to this CPU's entry.
-    OBJECTS.insert(id, unsafe { &*object }, 0).ok()?;
-    IDENTITIES.insert(identity, id, 0).ok()?;
+    let described = (0..ATTEMPTS).any(|_| OBJECTS.insert(id, unsafe { &*object }, 0).is_ok());
+    if described {
+        // Without this entry it is described again the next time.
+        let _ = IDENTITIES.insert(identity, id, 0);
+    }
+    // Without a description it has no name, and keeps its bytes.
     Some(id)
 }
 

@@ -302,7 +302,9 @@ impl Session {
         let lost = lost.get(&0, 0).map_err(|error| map_error("LOST", error))?;
         let programs = self.ebpf.programs().filter_map(|(_, program)| program.fd().ok());
         let missed: u64 = programs.filter_map(|fd| misses::of_program(fd.as_fd())).sum();
-        Ok(lost.iter().sum::<u64>() + missed)
+        let unplaced = lost.iter().sum::<u64>();
+        log::debug!("lost until now: {unplaced} that programs gave up, {missed} that ran none");
+        Ok(unplaced + missed)
     }
 
     fn clear<K: aya::Pod, V: aya::Pod>(&mut self, name: &'static str) -> Result<(), SessionError> {
