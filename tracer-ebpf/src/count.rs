@@ -117,26 +117,26 @@ pub fn add_bytes(key: Key, bytes: u64) {
 }
 
 #[inline(always)]
-fn tally(key: Key, more: Tally) {
+fn tally(mut key: Key, more: Tally) {
     let counts = if key.epoch == 0 { &COUNTS_EVEN } else { &COUNTS_ODD };
     if let Some(tally) = counts.get_ptr_mut(key) {
         // SAFETY: the map gave the pointer, and no other CPU has this one's entry.
         unsafe { (*tally).add(&more) };
     } else if counts.insert(key, more, 0).is_err() {
-        overflow(&key, &more);
+        overflow(&mut key, &more);
     }
 }
 
 /// Counts what belongs to a flow as its process's. A function of its own, for it is rarely needed.
 #[inline(never)]
-fn overflow(key: &Key, more: &Tally) {
-    let flow = Flow { process: key.flow.process, ..Flow::NONE };
-    let key = Key { flow, stacks: Stacks::NONE, ..*key };
+fn overflow(key: &mut Key, more: &Tally) {
+    (key.flow.source, key.flow.destination) = (Flow::NONE.source, Flow::NONE.destination);
+    key.stacks = Stacks::NONE;
     let counts = if key.epoch == 0 { &OVERFLOW_EVEN } else { &OVERFLOW_ODD };
-    if let Some(tally) = counts.get_ptr_mut(key) {
+    if let Some(tally) = counts.get_ptr_mut(&*key) {
         // SAFETY: as in `tally`.
         unsafe { (*tally).add(more) };
-    } else if counts.insert(key, more, 0).is_err() {
+    } else if counts.insert(&*key, more, 0).is_err() {
         lost();
     }
 }

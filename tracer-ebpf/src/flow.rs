@@ -244,12 +244,13 @@ fn begin(current: Current) -> Option<()> {
 
 /// The current thread's call has ended. Remembers where its process put the bytes it read.
 #[inline(always)]
-pub fn leave(process: u32, entry: *mut Current, current: &Current, returned: i64) {
+pub fn leave(process: u32, entry: *mut Current, returned: i64) {
+    // SAFETY: the map gave the pointer, and only its thread writes to it.
+    let current = unsafe { &mut *entry };
+    current.under_way = 0;
     if current.buffer != 0 && returned > 0 {
         remember(process, current, returned as u64);
     }
-    // SAFETY: the map gave the pointer, and only its thread writes to it.
-    unsafe { (*entry).under_way = 0 };
 }
 
 /// Forgets the current thread.

@@ -63,17 +63,15 @@ fn on_enter(ctx: &RawTracePointContext, task: *mut Task) {
         count::add(syscall_key(task, regs, number), 0);
     } else if flow::enter(task, regs, number, sends_zero_copy(regs, number)).is_none() {
         // Others are counted when they have ended, with what they moved.
-        count::add(flow_key(task, number, None), 0);
+        count::add(flow_key(task, number, Flow { process, ..Flow::NONE }, 0), 0);
     }
 }
 
-/// The key of a system call of a process that is traced as a whole; `current` if it moves data.
+/// The key of a system call of a process that is traced as a whole, in a flow of its.
 #[inline(always)]
-fn flow_key(task: *mut Task, number: u32, current: Option<flow::Current>) -> Key {
+fn flow_key(task: *mut Task, number: u32, flow: Flow, kind: u32) -> Key {
     // SAFETY: the map gave the pointer.
-    let (role, process) = unsafe { ((*task).role, (*task).process) };
-    let none = (Flow { process, ..Flow::NONE }, 0);
-    let (flow, kind) = current.map_or(none, |current| (current.flow, current.kind));
+    let role = unsafe { (*task).role };
     Key { kind: kind as u8, detail: number, ..count::key(Event::Syscall, Actor { role, flow }) }
 }
 
@@ -197,14 +195,14 @@ fn on_exit(ctx: &RawTracePointContext, task: *mut Task) {
 fn on_flow_exit(ctx: &RawTracePointContext, task: *mut Task, returned: i64) {
     let Some(entry) = flow::under_way(bpf_get_current_pid_tgid()) else { return };
     // SAFETY: the map gave the pointer, and only this thread writes to it.
-    let current = unsafe { *entry };
+    let current = unsafe { &*entry };
     // These return how many messages, and not how many bytes.
     let is_bytes = current.number != SYS_RECVMMSG && current.number != SYS_SENDMMSG;
     let bytes = if is_bytes { returned.max(0) as u64 } else { 0 };
-    let key = stack::of_call(ctx, flow_key(task, current.number, Some(current)));
+    let key = stack::of_call(ctx, flow_key(task, current.number, current.flow, current.kind));
     count::add_call(key, bytes, current.watch.read());
     // SAFETY: the map gave the pointer.
-    flow::leave(unsafe { (*task).process }, entry, &current, returned);
+    flow::leave(unsafe { (*task).process }, entry, returned);
 }
 
 /// Says where the process mapped machine code.
