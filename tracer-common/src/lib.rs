@@ -440,6 +440,8 @@ pub struct Layout {
     pub sock_family: u32,
     /// `sock.sk_type`
     pub sock_type: u32,
+    /// `sock.__sk_common.skc_state`
+    pub sock_state: u32,
     /// `sock.__sk_common.skc_rcv_saddr`
     pub sock_local: u32,
     /// `sock.__sk_common.skc_daddr`
@@ -555,6 +557,7 @@ impl Layout {
         dentry_parent: ABSENT,
         sock_family: ABSENT,
         sock_type: ABSENT,
+        sock_state: ABSENT,
         sock_local: ABSENT,
         sock_remote: ABSENT,
         sock_local6: ABSENT,

@@ -65,16 +65,21 @@ pub fn send_to(file: u64, role: u8, flow: Flow) {
     if let Some(socket) = SOCKETS.get_ptr_mut(sock) {
         // SAFETY: the map gave the pointer.
         unsafe { (*socket).flow = flow };
-    } else if object::is_socket(file) && is_tcp(sock) && insert(sock, role, flow).is_none() {
+    } else if object::is_socket(file) && is_open_tcp(sock) && insert(sock, role, flow).is_none() {
         count::lost();
     }
 }
 
+/// Of a connection that has ended nobody will say again that it does: its entry would stay until the
+/// socket's memory is another one's.
 #[inline(always)]
-fn is_tcp(sock: u64) -> bool {
+fn is_open_tcp(sock: u64) -> bool {
     let family: u16 = read(sock, layout!(sock_family)).unwrap_or(0);
     let kind: u16 = read(sock, layout!(sock_type)).unwrap_or(0);
-    (family == AF_INET || family == AF_INET6) && kind == SOCK_STREAM
+    let state: u8 = read(sock, layout!(sock_state)).unwrap_or(0);
+    (family == AF_INET || family == AF_INET6)
+        && kind == SOCK_STREAM
+        && u32::from(state) != TCP_CLOSE
 }
 
 const TCP_CLOSE: u32 = 7;

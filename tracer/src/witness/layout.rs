@@ -117,6 +117,7 @@ pub const ROWS: &[Row] = &[
     field(&["dentry.d_parent"], |l| &mut l.dentry_parent),
     field(&["sock.__sk_common.skc_family"], |l| &mut l.sock_family),
     field(&["sock.sk_type"], |l| &mut l.sock_type),
+    field(&["sock.__sk_common.skc_state"], |l| &mut l.sock_state),
     field(&["sock.__sk_common.skc_rcv_saddr"], |l| &mut l.sock_local),
     field(&["sock.__sk_common.skc_daddr"], |l| &mut l.sock_remote),
     optional(field(&["sock.__sk_common.skc_v6_rcv_saddr"], |l| &mut l.sock_local6)),
