@@ -14,6 +14,10 @@ use super::counts::total;
 /// Counters a call. The kernel needs room for what has one hash at least.
 const AT_ONCE: usize = 1024;
 
+/// Where there are fewer, they are better taken one by one: while the kernel looks for the next one
+/// in an empty part of the map, no kprobe on this CPU runs its program.
+pub const FEWEST: usize = 4096;
+
 /// Takes every counter out of a map of them, each with its sum over `cpus` CPUs. What is added
 /// meanwhile may be left there.
 pub fn take(map: BorrowedFd, cpus: usize) -> io::Result<Vec<(Key, Tally)>> {

@@ -23,7 +23,7 @@ use std::{
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{HashMap, Map, MapData, PerCpuArray},
+    maps::{HashMap, Map, MapData, PerCpuArray, PerCpuHashMap},
     programs::{
         FEntry, FExit, KProbe, PerfEvent, Program, ProgramError, RawTracePoint, UProbe,
         uprobe::UProbeScope,
@@ -273,18 +273,31 @@ impl Session {
     }
 
     /// The counters of an epoch that is over, with their sums over the CPUs.
-    fn take(&self, epoch: u32) -> Result<Vec<(Key, Tally)>, SessionError> {
+    fn take(&mut self, epoch: u32) -> Result<Vec<(Key, Tally)>, SessionError> {
         let maps = match epoch {
             0 => ["COUNTS_EVEN", "OVERFLOW_EVEN"],
             _ => ["COUNTS_ODD", "OVERFLOW_ODD"],
         };
-        let mut counters = Vec::new();
-        for name in maps {
-            let Some(Map::PerCpuHashMap(map)) = self.ebpf.map(name) else {
-                return Err(map_error(name, "not in the object"));
-            };
-            let taken = batch::take(map.fd().as_fd(), cpus(name)?);
-            counters.extend(taken.map_err(|error| map_error(name, error))?);
+        let mut counters = self.take_all(maps[0])?;
+        counters.extend(self.take_all(maps[1])?);
+        Ok(counters)
+    }
+
+    /// Empties a map of counters: many at once if it is well filled, else one by one.
+    fn take_all(&mut self, name: &'static str) -> Result<Vec<(Key, Tally)>, SessionError> {
+        let mut map = self.map::<PerCpuHashMap<_, Key, Tally>>(name)?;
+        let keys: Vec<Key> = map.keys().flatten().collect();
+        if keys.len() >= batch::FEWEST {
+            let Some(Map::PerCpuHashMap(map)) = self.ebpf.map(name) else { return Ok(Vec::new()) };
+            return batch::take(map.fd().as_fd(), cpus(name)?)
+                .map_err(|error| map_error(name, error));
+        }
+        let mut counters = Vec::with_capacity(keys.len());
+        for key in keys {
+            // A key can come twice if others are added.
+            let Ok(values) = map.get(&key, 0) else { continue };
+            counters.push((key, counts::total(values.iter())));
+            map.remove(&key).map_err(|error| map_error(name, error))?;
         }
         Ok(counters)
     }
