@@ -9,7 +9,7 @@ use std::{
 use aya_obj::generated::{bpf_attr, bpf_cmd::BPF_MAP_LOOKUP_AND_DELETE_BATCH};
 use tracer_common::{Key, Tally};
 
-use super::counts::total;
+use super::{bpf, counts::total};
 
 /// Counters a call. The kernel needs room for what has one hash at least.
 const AT_ONCE: usize = 1024;
@@ -38,19 +38,12 @@ pub fn take(map: BorrowedFd, cpus: usize) -> io::Result<Vec<(Key, Tally)>> {
         attr.batch.map_fd = map.as_raw_fd() as u32;
         // SAFETY: there is room for `AT_ONCE` keys, and for as many values on each CPU; all outlive
         // the call.
-        let status = unsafe {
-            libc::syscall(
-                libc::SYS_bpf,
-                BPF_MAP_LOOKUP_AND_DELETE_BATCH as libc::c_long,
-                &raw mut attr,
-                size_of::<bpf_attr>(),
-            )
+        let answer = unsafe { bpf::call(BPF_MAP_LOOKUP_AND_DELETE_BATCH as u32, &mut attr) };
+        let is_last = match answer {
+            Ok(()) => false,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(error) => return Err(error),
         };
-        let error = (status != 0).then(io::Error::last_os_error);
-        let is_last = error.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::NotFound);
-        if let Some(error) = error.filter(|_| !is_last) {
-            return Err(error);
-        }
         // SAFETY: the kernel wrote so many keys, for which there is room.
         unsafe { keys.set_len(attr.batch.count as usize) };
         let sums = values.chunks(cpus).map(|values| total(values.iter()));

@@ -8,7 +8,7 @@ use aya_obj::generated::{
     perf_type_id::PERF_TYPE_HARDWARE,
 };
 
-use super::attach;
+use super::{attach, bpf};
 
 /// A counter for each CPU, by its number.
 pub struct Counters(Vec<(u32, OwnedFd)>);
@@ -63,13 +63,5 @@ fn put(map: BorrowedFd<'_>, cpu: u32, event: BorrowedFd<'_>) -> std::io::Result<
     element.key = &raw const cpu as u64;
     element.__bindgen_anon_1.value = &raw const event as u64;
     // SAFETY: key and value are as long as the map's, and outlive the call.
-    let status = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            BPF_MAP_UPDATE_ELEM as libc::c_long,
-            &raw mut attr,
-            size_of::<bpf_attr>(),
-        )
-    };
-    if status == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+    unsafe { bpf::call(BPF_MAP_UPDATE_ELEM as u32, &mut attr) }
 }

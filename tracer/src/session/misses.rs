@@ -7,6 +7,8 @@ use std::{
 
 use aya_obj::generated::{bpf_attr, bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, bpf_prog_info};
 
+use super::bpf;
+
 /// How often the kernel skipped a program because another one ran on the same CPU
 /// (`recursion_misses` of `struct bpf_prog_info`; for kprobes, counted from 6.7 on). None if the
 /// kernel does not say.
@@ -18,13 +20,6 @@ pub fn of_program(program: BorrowedFd<'_>) -> Option<u64> {
     attr.info.info_len = size_of::<bpf_prog_info>() as u32;
     attr.info.info = &raw mut info as u64;
     // SAFETY: the kernel writes at most `info_len` bytes to `info`, which outlives the call.
-    let status = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            BPF_OBJ_GET_INFO_BY_FD as libc::c_long,
-            &raw mut attr,
-            size_of::<bpf_attr>(),
-        )
-    };
-    (status == 0).then_some(info.recursion_misses)
+    let answer = unsafe { bpf::call(BPF_OBJ_GET_INFO_BY_FD as u32, &mut attr) };
+    answer.ok().map(|()| info.recursion_misses)
 }

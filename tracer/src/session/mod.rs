@@ -2,6 +2,7 @@
 
 mod attach;
 mod batch;
+mod bpf;
 mod counters;
 mod counts;
 mod derived;
@@ -177,9 +178,10 @@ impl Session {
         loader.override_global("LAYOUT", &plan.layout, true);
         loader.override_global("OPTIONS", &options, true);
         let flows = if purpose == Purpose::Window { &[][..] } else { ROOM };
-        let counters = if purpose == Purpose::Window { &[][..] } else { &COUNTERS };
-        for map in counters {
-            loader.map_max_entries(map, room_for_counters(cpus(map)?));
+        if purpose != Purpose::Window {
+            for map in COUNTERS {
+                loader.map_max_entries(map, room_for_counters(cpus(map)?));
+            }
         }
         let stacks = if takes_stacks(&options) { ROOM_FOR_STACKS } else { &[] };
         for (map, entries) in flows.iter().chain(stacks) {
@@ -288,7 +290,9 @@ impl Session {
         let mut map = self.map::<PerCpuHashMap<_, Key, Tally>>(name)?;
         let keys: Vec<Key> = map.keys().flatten().collect();
         if keys.len() >= batch::FEWEST {
-            let Some(Map::PerCpuHashMap(map)) = self.ebpf.map(name) else { return Ok(Vec::new()) };
+            let Some(Map::PerCpuHashMap(map)) = self.ebpf.map(name) else {
+                return Err(map_error(name, "not in the object"));
+            };
             return batch::take(map.fd().as_fd(), cpus(name)?)
                 .map_err(|error| map_error(name, error));
         }

@@ -365,7 +365,7 @@ mod tests {
     use super::*;
     use tracer_common::{Flow, Stacks};
 
-    use crate::{kernel::Facts, witness::Tier};
+    use crate::{kernel::Facts, session::counts::total, witness::Tier};
 
     const BYTES: u64 = 1 << 20;
 
@@ -388,7 +388,7 @@ mod tests {
         fn with(mut self, key: Key, bytes: u64) -> Self {
             // Two CPUs saw half of it each.
             let half = Tally::new(bytes / 2, 1);
-            self.0.add(key, crate::session::counts::total([half, half].iter()));
+            self.0.add(key, total([half, half].iter()));
             self
         }
 

@@ -31,7 +31,7 @@ impl Size {
     fn of(context: &Context) -> Self {
         match context.tier {
             Tier::Tracepoint => {
-                Self { processes: 3000, open: 9_900, churn: 2000, rounds: 500, kin: 30 }
+                Self { processes: 3000, open: 9_900, churn: 3000, rounds: 500, kin: 30 }
             }
             _ => Self { processes: 150, open: 500, churn: 150, rounds: 60, kin: 4 },
         }
@@ -198,6 +198,11 @@ fn peak_memory(pid: u32) -> Option<u64> {
 
 /// That every flow of which the truth speaks has its bytes, and there is no other.
 fn check(place: &Place, context: &Context) -> Result<()> {
+    check_but_for_links(place, context, 0)
+}
+
+/// Likewise, but that so many of a hundred flows may have lost their link; see [`unlink`].
+fn check_but_for_links(place: &Place, context: &Context, percent: usize) -> Result<()> {
     let document = place.report()?;
     ensure!(document.lost_events == 0, "{} events were lost", document.lost_events);
     ensure!(document.warnings.is_empty(), "{:?}", document.warnings);
@@ -208,7 +213,11 @@ fn check(place: &Place, context: &Context) -> Result<()> {
     }
     ensure!(!truth.is_empty(), "there is no truth");
     let unlinked = unlink(&mut truth, &document);
-    ensure!(unlinked * 100 <= truth.len(), "{unlinked} of {} links are lost", truth.len());
+    ensure!(
+        unlinked * 100 <= truth.len() * percent,
+        "{unlinked} of {} links are lost",
+        truth.len()
+    );
     let mut wrong = Vec::new();
     for row in document.flows.iter().filter(|row| row.payload_bytes > 0) {
         let which = row.which();
@@ -292,7 +301,8 @@ pub fn descriptors(context: &Context) -> Result<()> {
     let place = Place::new()?;
     let size = [("rounds", Size::of(context).rounds)];
     run(place.command(context, "descriptors", &size), "descriptors")?;
-    check(&place, context)
+    // Its two threads read at the same moment.
+    check_but_for_links(&place, context, 1)
 }
 
 pub fn kin(context: &Context) -> Result<()> {

@@ -155,10 +155,15 @@ impl Recorder {
     }
 }
 
+/// Payload of some flows, in bytes.
+fn payload(ledger: &Ledger, of: impl Fn(&flows::Flow) -> bool) -> u64 {
+    let flows = ledger.iter().filter(|(flow, _)| of(flow));
+    flows.map(|(_, traffic)| traffic.payload_bytes).sum()
+}
+
 /// That some payload is in no flow, if so.
 fn in_no_flow(ledger: &Ledger) -> Option<String> {
-    let rest = ledger.iter().filter(|(flow, _)| !flow.is_data());
-    let bytes: u64 = rest.map(|(_, traffic)| traffic.payload_bytes).sum();
+    let bytes = payload(ledger, |flow| !flow.is_data());
     (bytes > 0).then(|| {
         format!(
             "{bytes} bytes of payload are in no flow: more flows moved at once than there is room \
@@ -173,8 +178,7 @@ fn unnamed(ledger: &Ledger) -> Option<String> {
         let ends = flow.source.iter().chain([&flow.destination]);
         flow.process.name == UNKNOWN || ends.into_iter().any(|end| end.name == UNKNOWN)
     };
-    let flows = ledger.iter().filter(|(flow, _)| is_unknown(flow));
-    let bytes: u64 = flows.map(|(_, traffic)| traffic.payload_bytes).sum();
+    let bytes = payload(ledger, is_unknown);
     (bytes > 0).then(|| {
         format!(
             "{bytes} bytes of payload are of processes, files or connections that could not be \
