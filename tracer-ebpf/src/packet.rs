@@ -2,6 +2,9 @@
 
 use crate::kernel::{layout, read};
 
+/// `IPPROTO_TCP`
+pub const TCP: u8 = 6;
+
 /// `IPPROTO_UDP`
 pub const UDP: u8 = 17;
 const UDP_HEADER: u32 = 8;

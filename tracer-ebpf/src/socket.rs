@@ -142,11 +142,13 @@ fn padded([a, b, c, d]: [u8; 4]) -> [u8; 16] {
     [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
 }
 
-/// What the kernel runs above TCP for a socket.
+/// What the kernel runs above TCP for a socket. Behind a socket of another protocol there is memory
+/// that is not the socket's.
 #[inline(always)]
 fn upper_protocol(sock: u64) -> Option<u64> {
     let offset = layout!(sock_upper_protocol);
-    if offset == ABSENT {
+    let protocol: u16 = read(sock, layout!(sock_protocol))?;
+    if offset == ABSENT || protocol != u16::from(packet::TCP) {
         return None;
     }
     read(sock, offset).filter(|operations| *operations != 0)

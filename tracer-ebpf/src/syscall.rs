@@ -11,7 +11,7 @@ use crate::{
     count::{self, Actor, current_task},
     flow,
     kernel::{option, read, read_user},
-    mapping, module, socket, stack,
+    mapping, module, packet, socket, stack,
 };
 
 const SYS_WRITE: u32 = 1;
@@ -27,7 +27,6 @@ const SYS_SENDMMSG: u32 = 307;
 const MSG_ZEROCOPY: u64 = 0x400_0000;
 const MAP_ANONYMOUS: u64 = 0x20;
 const PROT_EXEC: u64 = 4;
-const IPPROTO_TCP: u64 = 6;
 const TCP_ZEROCOPY_RECEIVE: u64 = 35;
 /// `tcp_zerocopy_receive.length`, the third field.
 const MAPPED_LENGTH: u32 = 8;
@@ -86,7 +85,7 @@ fn syscall_key(task: *mut Task, regs: u64, number: u32) -> Key {
         }
         SYS_GETSOCKOPT
             if (register!(regs, rsi), register!(regs, rdx))
-                == (Some(IPPROTO_TCP), Some(TCP_ZEROCOPY_RECEIVE)) =>
+                == (Some(u64::from(packet::TCP)), Some(TCP_ZEROCOPY_RECEIVE)) =>
         {
             call::MAPS_RECEIVED
         }
