@@ -242,11 +242,6 @@ impl Log {
     /// A kernel that repeats itself must not fill this machine's memory.
     const LIMIT: usize = 1 << 20;
 
-    /// The last lines.
-    pub fn tail(&self, lines: usize) -> String {
-        command::tail(&self.text(), lines)
-    }
-
     /// All of it.
     pub fn text(&self) -> String {
         let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,6 +12,7 @@ use crate::build_step::{self, Environment};
 use crate::cache::Cache;
 use crate::e2e::Tier;
 use crate::guest::client::{Input, Output};
+use crate::guest::death::Death;
 use crate::packages::as_root;
 use crate::say::note;
 use crate::setup::{self, Consent};
@@ -75,6 +76,10 @@ impl Tally {
         self.skipped += other.skipped;
     }
 
+    fn checks(self) -> u32 {
+        self.passed + self.failed + self.skipped
+    }
+
     /// The exit status that says so.
     pub fn status(self) -> u8 {
         u8::from(self.failed > 0)
@@ -94,6 +99,20 @@ impl Tally {
             }
         }
         Some(tally)
+    }
+
+    /// Counts the lines of checks.
+    fn of_lines(output: &str) -> Self {
+        let mut tally = Self::default();
+        for line in output.lines() {
+            match line.get(..8) {
+                Some("  ok    ") => tally.passed += 1,
+                Some("  FAIL  ") => tally.failed += 1,
+                Some("  skip  ") => tally.skipped += 1,
+                _ => {}
+            }
+        }
+        tally
     }
 
     /// Adds up what cargo's test programs report.
@@ -204,7 +223,7 @@ fn on_host(quick: bool, tally: &mut Tally) -> Result<()> {
     }
     note(&format!("{NAME} …"));
     println!("{NAME}:");
-    let words = checks(&[Tier::Tracepoint], quick)?;
+    let words = checks(&[Tier::Tracepoint], quick, 0)?;
     let (program, arguments) = words.split_first().context("no command")?;
     let output = as_root(program)
         .args(arguments)
@@ -240,25 +259,52 @@ fn in_guests(quick: bool, consent: Consent, tally: &mut Tally) -> Result<()> {
         guests.into_iter().map(|guest| guest.join()).collect()
     });
     for guest in ended {
-        let Ok((kernel, (result, text))) = guest else { bail!("a guest's thread ended") };
+        let Ok((kernel, Made { before, result, text })) = guest else {
+            bail!("a guest's thread ended")
+        };
         if matches!(result, Ok(128..)) {
             bail!("interrupted");
         }
+        tally.add(before);
         conclude(tally, &format!("guest with Linux {kernel}"), result.map(drop), &text);
     }
     Ok(())
 }
 
-/// Makes the checks in one guest, and answers its exit status and what they printed.
-fn in_guest(
+/// What came of the checks in a guest.
+struct Made {
+    /// Those that were made in another guest before.
+    before: Tally,
+    result: Result<u8>,
+    /// What was printed of the others.
+    text: String,
+}
+
+/// Makes the checks in one guest. If its emulator fails, another guest makes those that are left.
+fn in_guest(kernel: KernelVersion, tiers: &[Tier], quick: bool, consent: Consent) -> Made {
+    let (result, text) = in_one_guest(kernel, tiers, quick, consent, 0);
+    match &result {
+        Err(error) if error.downcast_ref().is_some_and(Death::is_of_emulator) => {
+            let before = Tally::of_lines(&text);
+            println!("{kernel}  another guest makes the checks that are left: {error:#}");
+            let (result, text) = in_one_guest(kernel, tiers, quick, consent, before.checks());
+            Made { before, result, text }
+        }
+        _ => Made { before: Tally::default(), result, text },
+    }
+}
+
+/// Makes all checks but the first ones, and answers the guest's exit status and what they printed.
+fn in_one_guest(
     kernel: KernelVersion,
     tiers: &[Tier],
     quick: bool,
     consent: Consent,
+    made_before: u32,
 ) -> (Result<u8>, String) {
     let kept = Arc::new(Mutex::new(Vec::new()));
     let output = Box::new(Tee::new(format!("{kernel}  "), Arc::clone(&kept)));
-    let result = checks(tiers, quick).and_then(|command| {
+    let result = checks(tiers, quick, made_before).and_then(|command| {
         let job = Job {
             kernel,
             nic: Nic::E1000e,
@@ -286,13 +332,14 @@ fn in_guest(
     (result, String::from_utf8_lossy(&text).into_owned())
 }
 
-/// This very program's checks of the built command.
-fn checks(tiers: &[Tier], quick: bool) -> Result<Vec<OsString>> {
+/// This very program's checks of the built command, but for the first ones.
+fn checks(tiers: &[Tier], quick: bool, made_before: u32) -> Result<Vec<OsString>> {
     let mut words = vec![std::env::current_exe()?.into_os_string(), "e2e".into()];
     for tier in tiers {
         words.extend(["--tier".into(), tier.name().into()]);
     }
     words.extend(quick.then(|| "--quick".into()));
+    words.extend(["--skip".into(), made_before.to_string().into()]);
     let cache = Cache::locate()?;
     words.extend(["--nginx".into(), setup::guest::nginx(&cache).into_os_string()]);
     words.extend(["--packages".into(), cache.all_packages().into_os_string()]);
@@ -361,6 +408,15 @@ mod tests {
         assert_eq!(Tally::parse(&tally.to_string()), Some(tally));
         assert_eq!(Tally::default().to_string(), "0 passed, 0 failed");
         assert_eq!(Tally::parse("  ok    this, that (1.0 s)"), None);
+    }
+
+    #[test]
+    fn checks_without_a_sum_are_counted_by_their_lines() {
+        let text = "  ok    kprobe: one (1.0 s)\n        a remark\n  FAIL  kprobe: two (1.0 s)\n\
+                    \x20       why\n  skip  kprobe: three: no NIC\n";
+        let tally = Tally { passed: 1, failed: 1, skipped: 1 };
+        assert_eq!(Tally::of_lines(text), tally);
+        assert_eq!(tally.checks(), 3);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+use super::death::Death;
 use super::protocol::{Kind, Request, receive, send};
 use crate::qemu::Running;
 use crate::{signals, terminal};
@@ -17,9 +18,6 @@ const BOOT_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(50);
-
-/// How much of the kernel's log an error shows.
-const LOG_LINES: usize = 25;
 
 /// Where the command's input comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,16 +102,16 @@ impl Session {
                  the limit",
                 self.timeout.unwrap_or_default().as_secs()
             ),
-            (None, cut) => bail!(
-                "{}; the last lines of its log:\n{}",
-                match cut {
+            (None, cut) => {
+                let what = match cut {
                     Some(_) => format!("the guest did not boot in {} s", BOOT_PATIENCE.as_secs()),
-                    None if shared.ready.load(Ordering::SeqCst) =>
-                        "the guest ended before its command did".to_owned(),
+                    None if shared.ready.load(Ordering::SeqCst) => {
+                        "the guest ended before its command did".to_owned()
+                    }
                     None => "the guest ended before it was ready".to_owned(),
-                },
-                self.machine.log.tail(LOG_LINES)
-            ),
+                };
+                Err(Death::new(what, &self.machine.log.text()).into())
+            }
         }
     }
 

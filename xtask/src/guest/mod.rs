@@ -2,4 +2,5 @@
 
 pub mod agent;
 pub mod client;
+pub mod death;
 pub mod protocol;
