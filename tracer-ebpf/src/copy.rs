@@ -144,8 +144,9 @@ fn describe(iterator: u64, task: *mut Task) -> (u8, bool) {
     let cached = if u32::from(kind) == layout!(kind_bvec) {
         page::of_iterator(iterator).is_some_and(page::is_cached)
     } else if process != 0 {
-        let mapped = |current: flow::Current| current.kind == u32::from(call::FROM_MAPPING);
-        flow::current().is_some_and(mapped)
+        // SAFETY: the map gave the pointer.
+        let mapped = |call: *mut flow::Current| unsafe { (*call).kind };
+        flow::under_way().map(mapped) == Some(u32::from(call::FROM_MAPPING))
     } else {
         mapping::any(task)
             && user_address(iterator, kind).is_some_and(|address| mapping::holds(task, address))

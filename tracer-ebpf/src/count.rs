@@ -68,9 +68,17 @@ impl Actor {
     #[inline(always)]
     pub fn of_task(task: *mut Task) -> Self {
         // SAFETY: the map gave the pointer.
+        let as_a_whole = unsafe { (*task).process } != 0;
+        Self::in_call(task, if as_a_whole { flow::under_way() } else { None })
+    }
+
+    /// As [`Self::of_task`], of a call that is known.
+    #[inline(always)]
+    pub fn in_call(task: *mut Task, call: Option<*mut flow::Current>) -> Self {
+        // SAFETY: the map gave the pointer.
         let (role, process) = unsafe { ((*task).role, (*task).process) };
-        let none = Flow { process, ..Flow::NONE };
-        let flow = if process == 0 { none } else { flow::current().map_or(none, |it| it.flow) };
+        // SAFETY: likewise.
+        let flow = call.map_or(Flow { process, ..Flow::NONE }, |call| unsafe { (*call).flow });
         Self { role, flow }
     }
 

@@ -16,6 +16,7 @@ use crate::{
     clock::StopWatch,
     kernel::{layout, read, read_user},
     object, process, socket,
+    syscall::{SYS_SENDMSG, SYS_SENDTO, asks_for_zero_copy},
 };
 
 /// What a thread's current data call does.
@@ -33,9 +34,9 @@ pub struct Current {
     pub watch: StopWatch,
 }
 
-/// The data call of each thread: the one under way, or the last one.
+/// The data call of each thread, by its id: the one under way, or the last one.
 #[map]
-static CURRENT: HashMap<u64, Current> =
+static CURRENT: HashMap<u32, Current> =
     HashMap::with_max_entries(1, 1 /* BPF_F_NO_PREALLOC */);
 
 /// How many of its last reads are remembered of a process.
@@ -106,34 +107,38 @@ static NO_READS: Reads = Reads { next: 0, reads: [Read::NONE; READS] };
 #[map]
 static LAST_READS: LruHashMap<u32, Reads> = LruHashMap::with_max_entries(1, 0);
 
-/// The flow of the current thread's call.
+/// The data call that the current thread is in. Only the thread writes to it.
 #[inline(always)]
-pub fn current() -> Option<Current> {
-    let current = under_way(bpf_get_current_pid_tgid())?;
-    // SAFETY: the map gave the pointer, and only its thread writes to it.
-    Some(unsafe { *current })
+pub fn under_way() -> Option<*mut Current> {
+    call_of(current_thread())
 }
 
-/// The data call that a thread is in.
 #[inline(always)]
-pub fn under_way(thread: u64) -> Option<*mut Current> {
-    let current = CURRENT.get_ptr_mut(thread)?;
+fn call_of(thread: u32) -> Option<*mut Current> {
+    let call = CURRENT.get_ptr_mut(thread)?;
     // SAFETY: the map gave the pointer.
-    (unsafe { (*current).under_way } != 0).then_some(current)
+    (unsafe { (*call).under_way } != 0).then_some(call)
 }
 
-/// The current thread leaves its CPU, and `next` comes to it.
 #[inline(always)]
-pub fn switched(next: u64) {
-    if let Some(current) = under_way(bpf_get_current_pid_tgid()) {
-        // SAFETY: the map gave the pointer, and only its thread's CPU uses it.
-        unsafe { (*current).watch.stop() };
-    }
-    let pid: u32 = read(next, layout!(task_pid)).unwrap_or(0);
-    let tgid: u32 = read(next, layout!(task_tgid)).unwrap_or(0);
-    if let Some(current) = under_way(u64::from(tgid) << 32 | u64::from(pid)) {
-        // SAFETY: as above; the thread does not run yet.
-        unsafe { (*current).watch.go_on() };
+fn current_thread() -> u32 {
+    bpf_get_current_pid_tgid() as u32
+}
+
+/// The current thread leaves its CPU in `call`.
+#[inline(always)]
+pub fn stop(call: *mut Current) {
+    // SAFETY: the map gave the pointer, and only its thread's CPU uses it.
+    unsafe { (*call).watch.stop() };
+}
+
+/// A `struct task_struct` comes to this CPU.
+#[inline(always)]
+pub fn go_on(task: u64) {
+    let thread = read(task, layout!(task_pid)).unwrap_or(0);
+    if let Some(call) = call_of(thread) {
+        // SAFETY: as in `stop`; the thread does not run yet.
+        unsafe { (*call).watch.go_on() };
     }
 }
 
@@ -192,16 +197,20 @@ fn arguments(regs: u64) -> Option<[u64; 4]> {
     Some([rdi, rsi, rdx, r10])
 }
 
-/// Notes what the call that the current thread enters will move, if it is known. `zero_copy`: it
-/// sends with `MSG_ZEROCOPY`.
+/// Notes what the call that the current thread enters will move, if it is known.
 #[inline(always)]
-pub fn enter(task: *mut Task, regs: u64, number: u32, zero_copy: bool) -> Option<()> {
+pub fn enter(task: *mut Task, regs: u64, number: u32) -> Option<()> {
     // SAFETY: the map gave the pointer.
     let (process, role) = unsafe { ((*task).process, (*task).role) };
     let call = data_call(number)?;
     let arguments = arguments(regs)?;
     let caller = process::of_call(process);
     let mut flow = Flow { process: caller, ..Flow::NONE };
+    let zero_copy = match number {
+        SYS_SENDTO => asks_for_zero_copy(arguments[3]),
+        SYS_SENDMSG => asks_for_zero_copy(arguments[2]),
+        _ => false,
+    };
     let mut kind = if zero_copy { call::ZERO_COPY } else { call::PLAIN };
     let mut buffer = 0;
     match call {
@@ -231,7 +240,7 @@ pub fn enter(task: *mut Task, regs: u64, number: u32, zero_copy: bool) -> Option
 
 #[inline(always)]
 fn begin(current: Current) -> Option<()> {
-    let thread = bpf_get_current_pid_tgid();
+    let thread = current_thread();
     if let Some(entry) = CURRENT.get_ptr_mut(thread) {
         // SAFETY: the map gave the pointer, and only its thread writes to it.
         unsafe { *entry = current };
@@ -257,7 +266,7 @@ pub fn leave(process: u32, entry: *mut Current, returned: i64) {
 #[inline(always)]
 pub fn forget_thread() {
     // It is not there if the thread made no data call.
-    let _ = CURRENT.remove(bpf_get_current_pid_tgid());
+    let _ = CURRENT.remove(current_thread());
 }
 
 /// Forgets what a process has read.

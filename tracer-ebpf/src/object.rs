@@ -103,13 +103,13 @@ pub fn of_mapping(file: u64) -> Option<u32> {
 /// As [`of_file`]. Functions of their own return one number: 0 of what could not be read.
 #[inline(never)]
 fn id_of_file(file: u64, descriptor: u32) -> u32 {
-    opened(file).and_then(|place| identify(file, place, descriptor)).unwrap_or(0)
+    read(file, layout!(file_inode)).and_then(|inode| identify(file, inode, descriptor)).unwrap_or(0)
 }
 
 /// As [`of_mapping`].
 #[inline(never)]
 fn id_of_mapping(file: u64) -> u32 {
-    mapped(file).and_then(|place| identify(file, place, NO_DESCRIPTOR)).unwrap_or(0)
+    mapped(file).and_then(|inode| identify(file, inode, NO_DESCRIPTOR)).unwrap_or(0)
 }
 
 #[inline(always)]
@@ -121,35 +121,17 @@ fn known(id: u32) -> Option<u32> {
     Some(id)
 }
 
-/// Where a file is known.
-#[derive(Clone, Copy)]
-struct Place {
-    /// Address of its inode.
-    inode: u64,
-    /// And of its name's `struct dentry`.
-    dentry: u64,
-}
-
+/// The inode of a mapped file. A file system that lies over another one, such as a container's, has
+/// the other one's file mapped. Up to 6.4 it has the name that programs know, and that name's inode is
+/// the one they opened; later kernels tell only what lies below.
 #[inline(always)]
-fn opened(file: u64) -> Option<Place> {
-    Some(Place {
-        inode: read(file, layout!(file_inode))?,
-        dentry: read(file, layout!(file_dentry))?,
-    })
-}
-
-/// A file system that lies over another one, such as a container's, has the other one's file mapped.
-/// Up to 6.4 it has the name that programs know, and that name's inode is the one they opened; later
-/// kernels tell only what lies below.
-#[inline(always)]
-fn mapped(file: u64) -> Option<Place> {
+fn mapped(file: u64) -> Option<u64> {
     let dentry: u64 = read(file, layout!(file_dentry))?;
-    Some(Place { inode: read(dentry, layout!(dentry_inode))?, dentry })
+    read(dentry, layout!(dentry_inode))
 }
 
 #[inline(always)]
-fn identify(file: u64, place: Place, descriptor: u32) -> Option<u32> {
-    let inode = place.inode;
+fn identify(file: u64, inode: u64, descriptor: u32) -> Option<u32> {
     let (descriptor_of, holder) = match option!(detail) {
         Detail::DESCRIPTORS => (descriptor, current_pid()),
         _ => (0, 0),
@@ -166,7 +148,7 @@ fn identify(file: u64, place: Place, descriptor: u32) -> Option<u32> {
         return Some(*id);
     }
     let id = new_id()?;
-    let object = describe(file, place, identity, descriptor)?;
+    let object = describe(file, inode, identity, descriptor)?;
     // The map throws out what was not used for longest, which does not always succeed at once.
     // SAFETY: `describe` gave a pointer into a map, to this CPU's entry.
     let described = (0..ATTEMPTS).any(|_| OBJECTS.insert(id, unsafe { &*object }, 0).is_ok());
@@ -179,19 +161,19 @@ fn identify(file: u64, place: Place, descriptor: u32) -> Option<u32> {
 }
 
 #[inline(always)]
-fn describe(file: u64, place: Place, identity: Identity, descriptor: u32) -> Option<*const Object> {
+fn describe(file: u64, inode: u64, identity: Identity, descriptor: u32) -> Option<*const Object> {
     let draft = DRAFT.get_ptr_mut(0)?;
     // SAFETY: the map gave the pointer, and no other CPU has this one's entry.
     let object = unsafe { &mut *draft };
     object.identity = identity;
-    object.mode = read(place.inode, layout!(inode_mode))?;
+    object.mode = read(inode, layout!(inode_mode))?;
     object.pid = current_pid();
     object.descriptor = descriptor;
     (object.family, object.kind, object.components) = (0, 0, 0);
     if object.mode & S_IFMT == S_IFSOCK {
         describe_socket(object, read(file, layout!(file_private_data))?)?;
     } else {
-        describe_path(object, place.dentry);
+        describe_path(object, read(file, layout!(file_dentry))?);
     }
     Some(draft)
 }

@@ -4,7 +4,7 @@ use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use tracer_common::{ABSENT, Event};
 
 use crate::{
-    count::{self, add, key},
+    count::{self, Actor, add, key},
     flow,
     kernel::{layout, option, read},
 };
@@ -12,15 +12,19 @@ use crate::{
 /// `sched_switch(preempt, prev, next[, prev_state])` runs in the context of the task that leaves.
 #[raw_tracepoint(tracepoint = "sched_switch")]
 pub fn sched_switch(ctx: RawTracePointContext) -> i32 {
-    if let Some(actor) = count::actor() {
+    if let Some(task) = count::task_in_window() {
+        let call = flow::under_way();
         // As `__schedule` decides between `nvcsw` and `nivcsw`.
         let preempted = ctx.arg::<u64>(0) & 1 != 0;
         let voluntary = !preempted && state(&ctx) != 0;
         let event = if voluntary { Event::SwitchVoluntary } else { Event::SwitchInvoluntary };
-        add(key(event, actor), 0);
+        add(key(event, Actor::in_call(task, call)), 0);
+        if let Some(call) = call {
+            flow::stop(call);
+        }
     }
     if option!(times) != 0 {
-        flow::switched(ctx.arg(2));
+        flow::go_on(ctx.arg(2));
     }
     0
 }

@@ -1,9 +1,6 @@
 //! System calls, and the marker that opens and closes a window.
 
-use aya_ebpf::{
-    bindings::pt_regs, helpers::bpf_get_current_pid_tgid, macros::raw_tracepoint,
-    programs::RawTracePointContext,
-};
+use aya_ebpf::{bindings::pt_regs, macros::raw_tracepoint, programs::RawTracePointContext};
 use aya_log_ebpf::info;
 use tracer_common::{Event, Flow, Key, Task, call, marker, stack::NEVER, window};
 
@@ -17,8 +14,8 @@ use crate::{
 const SYS_WRITE: u32 = 1;
 const SYS_MMAP: u32 = 9;
 const SYS_WRITEV: u32 = 20;
-const SYS_SENDTO: u32 = 44;
-const SYS_SENDMSG: u32 = 46;
+pub const SYS_SENDTO: u32 = 44;
+pub const SYS_SENDMSG: u32 = 46;
 const SYS_GETSOCKOPT: u32 = 55;
 const SYS_PRCTL: u32 = 157;
 const SYS_SPLICE: u32 = 275;
@@ -60,7 +57,7 @@ fn on_enter(ctx: &RawTracePointContext, task: *mut Task) {
     }
     if process == 0 {
         count::add(syscall_key(task, regs, number), 0);
-    } else if flow::enter(task, regs, number, sends_zero_copy(regs, number)).is_none() {
+    } else if flow::enter(task, regs, number).is_none() {
         // Others are counted when they have ended, with what they moved.
         count::add(flow_key(task, number, Flow { process, ..Flow::NONE }, 0), 0);
     }
@@ -89,7 +86,8 @@ fn syscall_key(task: *mut Task, regs: u64, number: u32) -> Key {
         {
             call::MAPS_RECEIVED
         }
-        _ if sends_zero_copy(regs, number) => call::ZERO_COPY,
+        SYS_SENDTO if register!(regs, r10).is_some_and(asks_for_zero_copy) => call::ZERO_COPY,
+        SYS_SENDMSG if register!(regs, rdx).is_some_and(asks_for_zero_copy) => call::ZERO_COPY,
         SYS_WRITE if in_mapping(task, register!(regs, rsi)) => call::FROM_MAPPING,
         SYS_WRITEV if in_mapping(task, first_part(register!(regs, rsi))) => call::FROM_MAPPING,
         _ => call::PLAIN,
@@ -97,18 +95,10 @@ fn syscall_key(task: *mut Task, regs: u64, number: u32) -> Key {
     Key { kind, detail: number, ..count::key(Event::Syscall, Actor::of_task(task)) }
 }
 
+/// Whether the flags of a sending call ask that its memory be sent by reference.
 #[inline(always)]
-fn sends_zero_copy(regs: u64, number: u32) -> bool {
-    match number {
-        SYS_SENDTO => zero_copy(register!(regs, r10)),
-        SYS_SENDMSG => zero_copy(register!(regs, rdx)),
-        _ => false,
-    }
-}
-
-#[inline(always)]
-fn zero_copy(flags: Option<u64>) -> bool {
-    flags.is_some_and(|flags| flags & MSG_ZEROCOPY != 0)
+pub fn asks_for_zero_copy(flags: u64) -> bool {
+    flags & MSG_ZEROCOPY != 0
 }
 
 /// Where the first of an array of `struct iovec` in the process's memory points to.
@@ -192,7 +182,7 @@ fn on_exit(ctx: &RawTracePointContext, task: *mut Task) {
 /// A function of its own: programs have little room on the stack.
 #[inline(never)]
 fn on_flow_exit(ctx: &RawTracePointContext, task: *mut Task, returned: i64) {
-    let Some(entry) = flow::under_way(bpf_get_current_pid_tgid()) else { return };
+    let Some(entry) = flow::under_way() else { return };
     // SAFETY: the map gave the pointer, and only this thread writes to it.
     let current = unsafe { &*entry };
     // These return how many messages, and not how many bytes.
