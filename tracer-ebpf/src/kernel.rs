@@ -47,6 +47,17 @@ pub fn read<T: Copy>(base: u64, offset: u32) -> Option<T> {
     unsafe { bpf_probe_read_kernel((base + u64::from(offset)) as *const T) }.ok()
 }
 
+/// Loads a `T` at `base + offset` of a structure whose type the verifier knows: it needs no helper. A
+/// bad address loads as zeros, and never faults.
+///
+/// # Safety
+/// The verifier knows `base` for a pointer to a structure of the kernel.
+#[inline(always)]
+pub unsafe fn load<T: Copy>(base: *const u8, offset: u32) -> T {
+    // SAFETY: the verifier checks the offset, and makes the load one that may fail.
+    unsafe { base.add(offset as usize).cast::<T>().read_volatile() }
+}
+
 /// Reads a `T` at `base + offset` in the current process's memory. A bad address reads as nothing.
 #[inline(always)]
 pub fn read_user<T: Copy>(base: u64, offset: u32) -> Option<T> {

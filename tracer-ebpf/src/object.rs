@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     helpers::{
-        bpf_get_current_pid_tgid, bpf_get_current_task, bpf_get_smp_processor_id,
+        bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_get_smp_processor_id,
         bpf_probe_read_kernel_str_bytes,
     },
     macros::map,
@@ -12,7 +12,7 @@ use tracer_common::flow::{COMPONENT, DEPTH, Detail, Identity, NO_DESCRIPTOR, Obj
 
 use crate::{
     count,
-    kernel::{layout, option, read},
+    kernel::{layout, load, option, read},
 };
 
 /// Ids of objects.
@@ -62,11 +62,13 @@ pub fn new_id() -> Option<u32> {
 /// The `struct file` behind the current process's file descriptor `fd`.
 #[inline(always)]
 pub fn file_of(fd: u32) -> Option<u64> {
-    // SAFETY: the helper has no preconditions.
-    let task = unsafe { bpf_get_current_task() };
-    let files: u64 = read(task, layout!(task_files))?;
-    let table: u64 = read(files, layout!(files_fdt))?;
-    let descriptors: u64 = read(table, layout!(fdtable_fd))?;
+    // SAFETY: the verifier knows the type of the task, and of what its pointers point to.
+    let descriptors: u64 = unsafe {
+        let task = bpf_get_current_task_btf();
+        let files = load(task.cast(), layout!(task_files));
+        let table = load(files, layout!(files_fdt));
+        load(table, layout!(fdtable_fd))
+    };
     let file: u64 = read(descriptors, fd.checked_mul(8)?)?;
     (file != 0).then_some(file)
 }
