@@ -232,6 +232,8 @@ pub enum Need {
     Always,
     /// Only where call sites are not seen.
     WithoutCallSites,
+    /// Only where functions are probed: it tells copies in a driver from those before it.
+    WithFunctions,
     /// Only where programs are traced as a whole.
     ForFlows,
 }
@@ -245,7 +247,7 @@ pub const TRACEPOINTS: &[TracepointWitness] = &[
     tracepoint("sched_switch", "context switches"),
     tracepoint("block_bio_queue", "disk → page cache, by DMA"),
     tracepoint("net_dev_start_xmit", "socket → NIC, by DMA"),
-    tracepoint("net_dev_xmit", "the end of that"),
+    TracepointWitness { name: "net_dev_xmit", sees: "the end of that", need: Need::WithFunctions },
     TracepointWitness {
         name: "io_uring_complete",
         sees: "results of io_uring's operations",

@@ -184,7 +184,12 @@ impl Plan {
 
     fn resolve_tracepoints(&mut self, facts: &Facts) -> Result<(), PlanError> {
         for witness in TRACEPOINTS {
-            if witness.need == Need::WithoutCallSites && !self.sites.is_empty() {
+            let wanted = match witness.need {
+                Need::Always | Need::ForFlows => true,
+                Need::WithoutCallSites => self.sites.is_empty(),
+                Need::WithFunctions => !self.probes.is_empty() || !self.sites.is_empty(),
+            };
+            if !wanted {
                 continue;
             }
             if facts.tracepoints.contains_key(witness.name) {
