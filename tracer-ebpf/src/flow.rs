@@ -14,7 +14,7 @@ use tracer_common::{
 
 use crate::{
     clock::StopWatch,
-    kernel::{layout, read, read_user},
+    kernel::{layout, load, read, read_user},
     object, process, socket,
     syscall::{SYS_SENDMSG, SYS_SENDTO, asks_for_zero_copy},
 };
@@ -358,11 +358,13 @@ fn mapped_file(address: u64) -> Option<u64> {
     (file != 0).then_some(file)
 }
 
-unsafe extern "C" fn on_area(_: *mut task_struct, area: u64, file: *mut u64) -> i64 {
+unsafe extern "C" fn on_area(_: *mut task_struct, area: *const u8, file: *mut u64) -> i64 {
     // What a program wrote to in a private mapping is its own memory.
-    let flags: u64 = read(area, layout!(area_flags)).unwrap_or(0);
+    // SAFETY: the verifier knows the area's type.
+    let flags: u64 = unsafe { load(area, layout!(area_flags)) };
     if flags & VM_SHARED != 0 || flags & VM_WRITE == 0 {
-        let found = read(area, layout!(area_file)).unwrap_or(0);
+        // SAFETY: as above.
+        let found: u64 = unsafe { load(area, layout!(area_file)) };
         if !object::is_hidden(found) {
             // SAFETY: `mapped_file` passed it.
             unsafe { *file = found };

@@ -33,8 +33,9 @@ impl Packet {
         let (header_length, sequence) = if protocol == UDP {
             (UDP_HEADER, 0)
         } else {
-            let data_offset: u8 = read(header, 12)?;
-            (u32::from(data_offset >> 4) * 4, u32::from_be(read(header, 4)?))
+            // `seq`, `ack_seq` and the byte that begins with the data offset.
+            let [a, b, c, d, _, _, _, _, data_offset]: [u8; 9] = read(header, 4)?;
+            (u32::from(data_offset >> 4) * 4, u32::from_be_bytes([a, b, c, d]))
         };
         let headers = (header - data) as u32 + header_length;
         Some(Self {
