@@ -488,6 +488,9 @@ pub struct Options {
     pub times: u32,
     /// Not 0: read the processor's cycles, of which there is a counter for each CPU.
     pub cycles: u32,
+    /// Not 0: leave out what virtual devices are given to send. They move nothing by DMA, and only
+    /// copies of packets, where those are seen, are told apart by what they were given before.
+    pub skip_virtual: u32,
 }
 
 /// A [`Layout`] field this kernel does not have.

@@ -9,7 +9,7 @@ use tracer_common::{Event, Key, Socket};
 
 use crate::{
     count::{self, Actor},
-    kernel::{layout, read},
+    kernel::{layout, option, read},
     packet::{Packet, UDP},
     socket,
 };
@@ -70,9 +70,12 @@ fn in_driver(skb: u64) -> Option<bool> {
 
 #[inline(always)]
 fn on_packet(skb: u64, device: u64, socket: *mut Socket) -> Option<()> {
+    let on_bus = read::<u64>(device, layout!(netdev_parent))? != 0;
+    if !on_bus && option!(skip_virtual) != 0 {
+        return Some(());
+    }
     // SAFETY: the map gave the pointer.
     let packet = Packet::parse(skb, unsafe { (*socket).protocol })?;
-    let on_bus = read::<u64>(device, layout!(netdev_parent))? != 0;
     let key = |event: Event| Key {
         kind: u8::from(on_bus),
         detail: read(device, layout!(netdev_ifindex)).unwrap_or(0),

@@ -159,7 +159,7 @@ pub fn observe(counts: &Counts, plan: &Plan) -> Traffic {
         switches_voluntary: of(Event::SwitchVoluntary).calls,
         switches_involuntary: of(Event::SwitchInvoluntary).calls,
         nic_header_bytes: on_bus(counts, Event::NicHeader, ROLE_SENDER).bytes,
-        nic_retransmitted_bytes: of(Event::NicRetransmit).bytes,
+        nic_retransmitted_bytes: on_bus(counts, Event::NicRetransmit, ROLE_SENDER).bytes,
         disk_metadata_bytes: of(Event::DiskMetadata).bytes,
         movements: merge(&seen(counts, Side::Sender, plan)),
         ..Traffic::default()

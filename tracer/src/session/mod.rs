@@ -135,7 +135,13 @@ impl Purpose {
             true if plan.sites.is_empty() => stack::AT_CALLS,
             true => stack::AT_COPIES,
         };
-        Options { stacks, detail, times: 1, cycles: u32::from(!cycles.is_empty()) }
+        Options {
+            stacks,
+            detail,
+            times: 1,
+            cycles: u32::from(!cycles.is_empty()),
+            skip_virtual: u32::from(plan.sites.is_empty() && plan.probes.is_empty()),
+        }
     }
 }
 

@@ -10,7 +10,6 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::account;
-use super::load::Answered;
 use super::process::{Running, pause, read};
 use super::script;
 use super::server::Server;
@@ -92,6 +91,11 @@ impl Case {
             Self::BpftraceCalls => "bpftrace calls.bt",
             Self::BpftraceFlows => "bpftrace flows.bt",
         }
+    }
+
+    /// Whether it works by BPF programs.
+    pub fn has_programs(self) -> bool {
+        matches!(self, Self::Copytrace | Self::BpftraceCalls | Self::BpftraceFlows)
     }
 
     /// Starts to trace the server; without a tracer, nothing.
@@ -221,18 +225,13 @@ impl Attached {
     }
 
     /// Stops it as a person does, and reads what it says it saw.
-    pub fn finish(
-        self,
-        situation: Situation,
-        answered: Answered,
-        connections: u32,
-    ) -> Result<Seen> {
+    pub fn finish(self, situation: Situation, requests: f64, connections: u32) -> Result<Seen> {
         let Self { case, running, result } = self;
         let said = running.said();
         running.stop(libc::SIGINT)?;
         let seen = Seen::read(case, &result, situation).with_context(|| said.clone())?;
         let complete = case == Case::Copytrace;
-        account::check(seen.requests, answered, connections, complete).with_context(|| {
+        account::check(seen.requests, requests, connections, complete).with_context(|| {
             format!("{} does not account for the traffic; it said: {said}", case.text())
         })?;
         Ok(seen)

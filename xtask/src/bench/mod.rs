@@ -6,6 +6,7 @@ mod here;
 mod load;
 mod numbers;
 mod process;
+mod programs;
 mod report;
 mod rounds;
 mod script;
@@ -39,7 +40,8 @@ counts calls and bytes, and one that tells flows apart as copytrace does.\n\n\
 Ratios are to the untraced case of the same round; medians, and from the least to the most. \
 That a tracer saw the traffic is checked: `seen` is what it counted for each request that was \
 answered. What tracing costs is told best by the CPU time of nginx for a request, also on a \
-machine that has other work. The table goes to stdout, progress to stderr. Missing tools are \
+machine that has other work. How long a tracer’s BPF programs run for a request is measured by \
+another load of a second, because that the kernel counts it takes time, too. The table goes to stdout, progress to stderr. Missing tools are \
 fetched into the cache."
 )]
 pub struct Arguments {

@@ -60,6 +60,8 @@ struct Row {
     /// To the untraced case of the same round.
     server_cpu_ratio: Option<Spread>,
     tracer_cpu_us_per_request: Option<Spread>,
+    /// What the tracer's BPF programs took, on all CPUs.
+    programs_us_per_request: Option<Spread>,
     /// Requests the tracer saw, for each that was answered.
     seen: Option<Spread>,
     /// In how many rounds copytrace cost the server less CPU time a request.
@@ -136,6 +138,9 @@ fn rows(
         let own = series(samples, case, |_| ());
         let spread =
             |of: fn(&Sample) -> f64| Spread::of(series(samples, case, of).into_iter().flatten());
+        let known = |of: fn(&Sample) -> Option<f64>| {
+            Spread::of(series(samples, case, of).into_iter().flatten().flatten())
+        };
         let ratio = |of: fn(&Sample) -> f64| {
             let untraced = series(samples, Case::Untraced, of);
             Spread::of(ratios(&series(samples, case, of), &untraced))
@@ -153,9 +158,8 @@ fn rows(
             server_cpu_us_per_request: spread(cpu),
             server_cpu_ratio: ratio(cpu),
             tracer_cpu_us_per_request: spread(|sample| sample.tracer_cpu_us),
-            seen: Spread::of(
-                samples.get(&case).into_iter().flatten().flatten().filter_map(|one| one.seen),
-            ),
+            programs_us_per_request: known(|sample| sample.programs_us),
+            seen: known(|sample| sample.seen),
             copytrace_cheaper_in: (compared && !to_copytrace.is_empty())
                 .then(|| u32::try_from(cheaper).unwrap_or(u32::MAX)),
             samples: own
@@ -222,7 +226,8 @@ pub fn table(document: &Document) -> String {
     let _ = writeln!(
         text,
         "\nMedian (least to most). Ratios are to the untraced case of the same round. CPU time is of \
-         nginx, and of the tracer’s own process, for a request. `seen`: requests the tracer counted \
+         nginx, and of the tracer’s own process, for a request; `BPF µs` is what the tracer’s programs \
+         in the kernel took of it, and of others’ time, by the kernel’s count. `seen`: requests the tracer counted \
          for each answered one; those under way when the load ended are counted, too. `dearer`: in \
          how many rounds it cost nginx more CPU time a request than copytrace did."
     );
@@ -238,6 +243,7 @@ fn lines(document: &Document, rows: &Rows) -> Table {
         "of untraced",
         "nginx µs",
         "of untraced",
+        "BPF µs",
         "tracer µs",
         "seen",
         "dearer",
@@ -263,6 +269,7 @@ fn cells(document: &Document, row: &Row) -> Vec<String> {
         traced(spread(row.requests_ratio, 2)),
         spread(row.server_cpu_us_per_request, 1),
         traced(spread(row.server_cpu_ratio, 2)),
+        spread(row.programs_us_per_request, 1),
         traced(
             row.tracer_cpu_us_per_request.map_or(String::new(), |it| format!("{:.1}", it.median)),
         ),
@@ -291,6 +298,7 @@ mod tests {
         Some(Sample {
             requests_per_second,
             server_cpu_us,
+            programs_us: traced.then_some(2.5),
             tracer_cpu_us: 1.5,
             seen: traced.then_some(1.001),
             tier: traced.then(|| "fentry".to_owned()),

@@ -1,6 +1,6 @@
 //! The rounds: every case once, one after the other, each round beginning with another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::case::{Case, Setup, Start};
 use super::load::{self, Strength};
 use super::process::cpu_seconds;
+use super::programs;
 use super::server::Server;
 use super::situation::Situation;
 use super::tools::Program;
@@ -20,6 +21,8 @@ pub struct Sample {
     pub requests_per_second: f64,
     /// CPU time of the server, microseconds a request.
     pub server_cpu_us: f64,
+    /// What the tracer's BPF programs took, on all CPUs, microseconds a request.
+    pub programs_us: Option<f64>,
     /// CPU time of the tracer's own process while the load lasted, microseconds a request.
     pub tracer_cpu_us: f64,
     /// Requests the tracer saw, for each that was answered.
@@ -88,6 +91,7 @@ impl Bench {
         if self.refused.contains_key(&case) {
             return Ok(None);
         }
+        let programs_of_others = programs::loaded()?;
         let tracer = match case.attach(&self.setup, server)? {
             None => None,
             Some(Start::Attached(tracer)) => Some(tracer),
@@ -103,15 +107,21 @@ impl Bench {
         let answered = load::apply(&self.wrk, self.strength, server)?;
         let (server_after, tracer_after) = (cpu_seconds(&pids)?, cpu_seconds(&tracers)?);
         let requests = answered.requests as f64;
+        let programs = match case.has_programs() {
+            true => Some(self.programs(&programs_of_others, server)?),
+            false => None,
+        };
+        let asked = requests + programs.map_or(0.0, |(_, requests)| requests);
         let seen = tracer
-            .map(|tracer| tracer.finish(situation, answered, self.strength.connections))
+            .map(|tracer| tracer.finish(situation, asked, self.strength.connections))
             .transpose()?;
         server.check()?;
         let sample = Sample {
             requests_per_second: requests / answered.seconds,
             server_cpu_us: (server_after - server_before) / requests * 1e6,
             tracer_cpu_us: (tracer_after - tracer_before) / requests * 1e6,
-            seen: seen.as_ref().map(|seen| seen.requests / requests),
+            programs_us: programs.map(|(microseconds, _)| microseconds),
+            seen: seen.as_ref().map(|seen| seen.requests / asked),
             tier: seen.and_then(|seen| seen.tier),
         };
         note(&format!(
@@ -122,7 +132,21 @@ impl Bench {
         ));
         Ok(Some(sample))
     }
+
+    /// How long the tracer's programs run for a request, in microseconds, and in how many requests
+    /// that was measured.
+    fn programs(&self, of_others: &BTreeSet<u32>, server: &Server) -> Result<(f64, f64)> {
+        let _counting = programs::count_time()?;
+        let before = programs::time_without(of_others)?;
+        let strength = Strength { seconds: SECONDS_FOR_PROGRAMS, ..self.strength };
+        let requests = load::apply(&self.wrk, strength, server)?.requests as f64;
+        let took = programs::time_without(of_others)?.saturating_sub(before);
+        Ok((took.as_secs_f64() / requests * 1e6, requests))
+    }
 }
+
+/// How long the load lasts while the kernel counts the time of programs.
+const SECONDS_FOR_PROGRAMS: u32 = 1;
 
 /// The cases in a round's order.
 fn rotated(cases: &[Case], round: usize) -> Vec<Case> {
