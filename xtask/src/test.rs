@@ -23,6 +23,10 @@ use crate::{KernelVersion, command};
 /// Far more than the checks in one guest take.
 const GUEST_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
+/// What the line of a check that failed begins with, and the lines that say more.
+const FAIL: &str = "  FAIL  ";
+const MORE: &str = "        ";
+
 /// How much of a failed step's output is shown.
 const TAIL_LINES: usize = 80;
 
@@ -38,11 +42,13 @@ pub struct Arguments {
 }
 
 /// How many checks had which result.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     passed: u32,
     failed: u32,
     skipped: u32,
+    /// What was printed of those that failed.
+    failures: Vec<String>,
 }
 
 impl Tally {
@@ -56,10 +62,12 @@ impl Tally {
             }
             Some(error) => {
                 self.failed += 1;
-                println!("  FAIL  {name} ({seconds:.1} s)");
+                let mut text = format!("{FAIL}{name} ({seconds:.1} s)\n");
                 for line in format!("{error:#}").lines() {
-                    println!("        {line}");
+                    text += &format!("{MORE}{line}\n");
                 }
+                print!("{text}");
+                self.failures.push(text);
             }
         }
     }
@@ -74,14 +82,15 @@ impl Tally {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+        self.failures.extend(other.failures);
     }
 
-    fn checks(self) -> u32 {
+    fn checks(&self) -> u32 {
         self.passed + self.failed + self.skipped
     }
 
     /// The exit status that says so.
-    pub fn status(self) -> u8 {
+    pub fn status(&self) -> u8 {
         u8::from(self.failed > 0)
     }
 
@@ -101,15 +110,23 @@ impl Tally {
         Some(tally)
     }
 
-    /// Counts the lines of checks.
-    fn of_lines(output: &str) -> Self {
+    /// Counts the lines of checks that were made in some place.
+    fn of_lines(place: &str, output: &str) -> Self {
         let mut tally = Self::default();
+        let mut failing = false;
         for line in output.lines() {
-            match line.get(..8) {
+            match line.get(..MORE.len()) {
                 Some("  ok    ") => tally.passed += 1,
-                Some("  FAIL  ") => tally.failed += 1,
+                Some(FAIL) => {
+                    tally.failed += 1;
+                    tally.failures.push(format!("  {place}\n"));
+                }
                 Some("  skip  ") => tally.skipped += 1,
                 _ => {}
+            }
+            failing = line.starts_with(FAIL) || failing && line.starts_with(MORE);
+            if failing && let Some(failure) = tally.failures.last_mut() {
+                failure.push_str(&format!("{line}\n"));
             }
         }
         tally
@@ -161,6 +178,9 @@ pub fn main(arguments: &Arguments) -> Result<u8> {
         on_host(arguments.quick, &mut tally)?;
         in_guests(arguments.quick, consent, &mut tally)?;
     }
+    if !tally.failures.is_empty() {
+        println!("what failed, once more:\n{}", tally.failures.concat());
+    }
     println!("{tally}");
     Ok(tally.status())
 }
@@ -188,8 +208,8 @@ fn unit_tests(environment: &Environment, tally: &mut Tally) {
         Ok(output) => {
             let text = both(&output.stdout, &output.stderr);
             let counts = Tally::of_cargo(&text);
+            println!("{MORE}cargo test: {counts}");
             tally.add(Tally { failed: 0, ..counts });
-            println!("        cargo test: {counts}");
             (!output.status.success())
                 .then(|| anyhow!("{}\n{}", output.status, command::tail(&text, TAIL_LINES)))
         }
@@ -251,24 +271,28 @@ fn in_guests(quick: bool, consent: Consent, tally: &mut Tally) -> Result<()> {
     // Signals are for whoever waits for them in a guest.
     let _held = signals::hold();
     // A guest has one thread for all its CPUs, so two take hardly longer than one.
-    let ended: Vec<_> = std::thread::scope(|scope| {
+    let all: Vec<_> = std::thread::scope(|scope| {
         let guests: Vec<_> = kernels
             .iter()
             .map(|&kernel| scope.spawn(move || (kernel, in_guest(kernel, tiers, quick, consent))))
             .collect();
         guests.into_iter().map(|guest| guest.join()).collect()
     });
-    for guest in ended {
-        let Ok((kernel, Made { before, result, text })) = guest else {
+    for ended in all {
+        let Ok((kernel, Made { before, result, text })) = ended else {
             bail!("a guest's thread ended")
         };
         if matches!(result, Ok(128..)) {
             bail!("interrupted");
         }
         tally.add(before);
-        conclude(tally, &format!("guest with Linux {kernel}"), result.map(drop), &text);
+        conclude(tally, &guest(kernel), result.map(drop), &text);
     }
     Ok(())
+}
+
+fn guest(kernel: KernelVersion) -> String {
+    format!("guest with Linux {kernel}")
 }
 
 /// What came of the checks in a guest.
@@ -285,7 +309,7 @@ fn in_guest(kernel: KernelVersion, tiers: &[Tier], quick: bool, consent: Consent
     let (result, text) = in_one_guest(kernel, tiers, quick, consent, 0);
     match &result {
         Err(error) if error.downcast_ref().is_some_and(Death::is_of_emulator) => {
-            let before = Tally::of_lines(&text);
+            let before = Tally::of_lines(&guest(kernel), &text);
             println!("{kernel}  another guest makes the checks that are left: {error:#}");
             let (result, text) = in_one_guest(kernel, tiers, quick, consent, before.checks());
             Made { before, result, text }
@@ -350,8 +374,11 @@ fn checks(tiers: &[Tier], quick: bool, made_before: u32) -> Result<Vec<OsString>
 fn conclude(tally: &mut Tally, name: &str, result: Result<()>, text: &str) {
     let reported = text.lines().last().and_then(Tally::parse);
     match (reported, result) {
-        (Some(reported), Ok(())) => tally.add(reported),
+        (Some(reported), Ok(())) => {
+            tally.add(Tally { failures: Tally::of_lines(name, text).failures, ..reported });
+        }
         (_, result) => {
+            tally.add(Tally::of_lines(name, text));
             let error = result.err().unwrap_or_else(|| anyhow!("the checks did not end"));
             tally.record(name, Duration::ZERO, Some(&error));
         }
@@ -403,7 +430,7 @@ mod tests {
 
     #[test]
     fn a_tally_can_be_read_back() {
-        let tally = Tally { passed: 12, failed: 0, skipped: 3 };
+        let tally = Tally { passed: 12, failed: 0, skipped: 3, failures: Vec::new() };
         assert_eq!(tally.to_string(), "12 passed, 0 failed, 3 skipped");
         assert_eq!(Tally::parse(&tally.to_string()), Some(tally));
         assert_eq!(Tally::default().to_string(), "0 passed, 0 failed");
@@ -413,9 +440,10 @@ mod tests {
     #[test]
     fn checks_without_a_sum_are_counted_by_their_lines() {
         let text = "  ok    kprobe: one (1.0 s)\n        a remark\n  FAIL  kprobe: two (1.0 s)\n\
-                    \x20       why\n  skip  kprobe: three: no NIC\n";
-        let tally = Tally { passed: 1, failed: 1, skipped: 1 };
-        assert_eq!(Tally::of_lines(text), tally);
+                    \x20       why\n  skip  kprobe: three: no NIC\n        a remark\n";
+        let failures = vec!["  here\n  FAIL  kprobe: two (1.0 s)\n        why\n".to_owned()];
+        let tally = Tally { passed: 1, failed: 1, skipped: 1, failures };
+        assert_eq!(Tally::of_lines("here", text), tally);
         assert_eq!(tally.checks(), 3);
     }
 
@@ -423,7 +451,8 @@ mod tests {
     fn cargo_reports_once_a_program() {
         let output = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n\
                       test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured";
-        assert_eq!(Tally::of_cargo(output), Tally { passed: 5, failed: 1, skipped: 1 });
+        let tally = Tally { passed: 5, failed: 1, skipped: 1, failures: Vec::new() };
+        assert_eq!(Tally::of_cargo(output), tally);
     }
 
     #[test]
