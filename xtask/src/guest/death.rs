@@ -25,8 +25,8 @@ impl Death {
         }
     }
 
-    /// Whether the emulator failed, and neither the kernel nor what ran on it. QEMU before 9.1 may
-    /// take the operands of an instruction whose access to memory faults for the flags.
+    /// Whether the emulator failed, and neither the kernel nor what ran on it. Older versions of QEMU
+    /// may take the operands of an instruction whose access to memory faults for the flags.
     pub fn is_of_emulator(&self) -> bool {
         self.impossible_flags.is_some()
     }
