@@ -16,6 +16,7 @@ pub mod symbols;
 pub mod trial;
 
 use std::{
+    collections::BTreeMap,
     io,
     os::fd::{AsFd, OwnedFd},
     path::Path,
@@ -323,11 +324,17 @@ impl Session {
     fn lost(&mut self) -> Result<u64, SessionError> {
         let lost = self.map::<PerCpuArray<_, u64>>("LOST")?;
         let lost = lost.get(&0, 0).map_err(|error| map_error("LOST", error))?;
-        let programs = self.ebpf.programs().filter_map(|(_, program)| program.fd().ok());
-        let missed: u64 = programs.filter_map(|fd| misses::of_program(fd.as_fd())).sum();
         let unplaced = lost.iter().sum::<u64>();
-        log::debug!("lost until now: {unplaced} that programs gave up, {missed} that ran none");
-        Ok(unplaced + missed)
+        let missed = self.missed();
+        log::debug!("lost until now: {unplaced} that programs gave up, and of others {missed:?}");
+        Ok(unplaced + missed.values().sum::<u64>())
+    }
+
+    /// How often the kernel could not run a program, of those that it happened to.
+    fn missed(&self) -> BTreeMap<&str, u64> {
+        let of = |program: &Program| misses::of_program(program.fd().ok()?.as_fd());
+        let all = self.ebpf.programs().filter_map(|(name, program)| Some((name, of(program)?)));
+        all.filter(|(_, missed)| *missed > 0).collect()
     }
 
     fn clear<K: aya::Pod, V: aya::Pod>(&mut self, name: &'static str) -> Result<(), SessionError> {

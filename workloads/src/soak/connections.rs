@@ -2,6 +2,7 @@
 //! descriptors, ports, inode numbers and kernel objects are used again.
 
 use std::{
+    collections::BTreeMap,
     io::{ErrorKind, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::fd::AsRawFd,
@@ -78,21 +79,30 @@ impl Side {
         self.buffers.read(socket, count)
     }
 
-    /// The answer to whatever the client says its number is.
-    fn answer(&mut self, mut socket: &TcpStream) -> anyhow::Result<()> {
+    /// Says to the server which connection this is.
+    fn introduce(&mut self, mut socket: &TcpStream, index: usize) -> anyhow::Result<()> {
+        let number = (index as u64).to_ne_bytes().to_vec();
+        socket.write_all(&number)?;
+        self.truth.moved(&memory(), &end_of(socket)?, 8);
+        Ok(())
+    }
+
+    /// Which connection the client says it is.
+    fn meet(&mut self, mut socket: &TcpStream) -> anyhow::Result<usize> {
         let mut number = [0; 8];
         socket.read_exact(&mut number)?;
         self.truth.moved(&end_of(socket)?, &memory(), 8);
-        let (question, answer) = sizes(u64::from_ne_bytes(number) as usize);
+        Ok(u64::from_ne_bytes(number) as usize)
+    }
+
+    fn answer(&mut self, socket: &TcpStream, index: usize) -> anyhow::Result<()> {
+        let (question, answer) = sizes(index);
         self.receive(socket, question - 8)?;
         self.send(socket, answer)
     }
 
-    fn question(&mut self, mut socket: &TcpStream, index: usize) -> anyhow::Result<()> {
+    fn question(&mut self, socket: &TcpStream, index: usize) -> anyhow::Result<()> {
         let (question, answer) = sizes(index);
-        let number = (index as u64).to_ne_bytes().to_vec();
-        socket.write_all(&number)?;
-        self.truth.moved(&memory(), &end_of(socket)?, 8);
         self.send(socket, question - 8)?;
         self.receive(socket, answer)
     }
@@ -106,17 +116,24 @@ fn serve(args: &Args, listener: &TcpListener) -> anyhow::Result<()> {
     let mut side = Side::new(args);
     let accept = || -> anyhow::Result<TcpStream> { Ok(listener.accept()?.0) };
     let open: Vec<TcpStream> = (0..args.open).map(|_| accept()).collect::<Result<_, _>>()?;
-    for socket in &open {
-        side.answer(socket)?;
+    // What two CPUs establish at the same moment may be accepted in any order.
+    let met = open.iter().map(|socket| Ok((side.meet(socket)?, socket)));
+    for (index, socket) in met.collect::<anyhow::Result<BTreeMap<_, _>>>()? {
+        side.answer(socket, index)?;
     }
     drop(open);
     for _ in 0..args.churn {
         let socket = accept()?;
-        side.answer(&socket)?;
+        let index = side.meet(&socket)?;
+        side.answer(&socket, index)?;
         after_the_end(socket)?;
     }
-    for count in BY_REFERENCE {
+    let mut both = BTreeMap::new();
+    for _ in BY_REFERENCE {
         let socket = accept()?;
+        both.insert(socket.local_addr()?, socket);
+    }
+    for (socket, count) in both.into_values().zip(BY_REFERENCE) {
         // Until then its memory could be reused: the kernel copies what nobody has received.
         side.receive(&socket, count)?;
     }
@@ -139,6 +156,9 @@ fn ask(args: &Args, port: u16) -> anyhow::Result<()> {
     let open: Vec<TcpStream> =
         (0..args.open).map(|_| TcpStream::connect(server)).collect::<Result<_, _>>()?;
     for (index, socket) in open.iter().enumerate() {
+        side.introduce(socket, index)?;
+    }
+    for (index, socket) in open.iter().enumerate() {
         side.question(socket, index)?;
     }
     drop(open);
@@ -146,6 +166,7 @@ fn ask(args: &Args, port: u16) -> anyhow::Result<()> {
     for index in 0..args.churn {
         let server = SocketAddr::from(([127, 0, 0, 1 + (index / PORTS % 2) as u8], port));
         let socket = connect(SocketAddr::from((CLIENT, ports[index % PORTS])), server)?;
+        side.introduce(&socket, index)?;
         side.question(&socket, index)?;
         // Broken off, so that the port is free at once.
         SockRef::from(&socket).set_linger(Some(Duration::ZERO))?;
