@@ -89,6 +89,18 @@ const SOCK_STREAM: u16 = 1;
 /// become another one's.
 #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
 pub fn inet_sock_set_state(ctx: RawTracePointContext) -> i32 {
+    set_state(&ctx)
+}
+
+/// The same once more, for what happens in an interrupt of the other one: the kernel runs no program
+/// within itself, and packets that end dozens of connections may wait for an interrupt.
+#[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+pub fn inet_sock_set_state_double(ctx: RawTracePointContext) -> i32 {
+    set_state(&ctx)
+}
+
+#[inline(always)]
+fn set_state(ctx: &RawTracePointContext) -> i32 {
     let (sock, state): (u64, u32) = (ctx.arg(0), ctx.arg(2));
     if state == TCP_CLOSE
         && let Some(socket) = SOCKETS.get_ptr(sock)

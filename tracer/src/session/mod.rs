@@ -324,17 +324,24 @@ impl Session {
     fn lost(&mut self) -> Result<u64, SessionError> {
         let lost = self.map::<PerCpuArray<_, u64>>("LOST")?;
         let lost = lost.get(&0, 0).map_err(|error| map_error("LOST", error))?;
-        let unplaced = lost.iter().sum::<u64>();
-        let missed = self.missed();
-        log::debug!("lost until now: {unplaced} that programs gave up, and of others {missed:?}");
-        Ok(unplaced + missed.values().sum::<u64>())
+        let given_up = lost.iter().sum::<u64>();
+        let skipped = self.skipped();
+        log::debug!("lost until now: {given_up} that programs gave up; not run were {skipped:?}");
+        let unseen = skipped.iter().filter(|(program, _)| !self.has_double(program));
+        Ok(given_up + unseen.map(|(_, times)| times).sum::<u64>())
     }
 
     /// How often the kernel could not run a program, of those that it happened to.
-    fn missed(&self) -> BTreeMap<&str, u64> {
-        let of = |program: &Program| misses::of_program(program.fd().ok()?.as_fd());
-        let all = self.ebpf.programs().filter_map(|(name, program)| Some((name, of(program)?)));
-        all.filter(|(_, missed)| *missed > 0).collect()
+    fn skipped(&self) -> BTreeMap<&str, u64> {
+        let times = |program: &Program| misses::of_program(program.fd().ok()?.as_fd());
+        let all = self.ebpf.programs().filter_map(|(name, program)| Some((name, times(program)?)));
+        all.filter(|(_, times)| *times > 0).collect()
+    }
+
+    /// Whether another program sees what this one does not.
+    fn has_double(&self, program: &str) -> bool {
+        let mut doubles = self.plan.tracepoints.iter().filter(|it| it.double.is_some());
+        doubles.any(|witness| witness.programs().any(|name| name == program))
     }
 
     fn clear<K: aya::Pod, V: aya::Pod>(&mut self, name: &'static str) -> Result<(), SessionError> {
@@ -466,12 +473,14 @@ impl Session {
             purpose != Purpose::Window || witness.need != Need::ForFlows
         };
         for witness in self.plan.tracepoints.iter().copied().filter(needed) {
-            let program: &mut RawTracePoint = Self::program(&mut self.ebpf, witness.name)?;
-            program.load().map_err(|error| program_error(witness.name, &error))?;
-            program.attach(witness.name).map_err(|error| SessionError::Attach {
-                target: format!("tracepoint {}", witness.name),
-                error: chain(&error),
-            })?;
+            for name in witness.programs() {
+                let program: &mut RawTracePoint = Self::program(&mut self.ebpf, name)?;
+                program.load().map_err(|error| program_error(name, &error))?;
+                program.attach(witness.name).map_err(|error| SessionError::Attach {
+                    target: format!("tracepoint {}", witness.name),
+                    error: chain(&error),
+                })?;
+            }
         }
         Ok(())
     }

@@ -217,12 +217,22 @@ pub const FUNCTIONS: &[FunctionWitness] = &[
 /// A raw tracepoint.
 #[derive(Debug)]
 pub struct TracepointWitness {
-    /// Name of the tracepoint; the program's name is the same.
+    /// Name of the tracepoint; its program has the same.
     pub name: &'static str,
     /// What it sees, in a few words.
     pub sees: &'static str,
     /// Needed in every tier, or only to stand in for a better witness.
     pub need: Need,
+    /// A second program that does the same. The kernel runs no program within itself, but the other
+    /// one of two: what an interrupt of the one brings is seen by the other.
+    pub double: Option<&'static str>,
+}
+
+impl TracepointWitness {
+    /// The names of its programs.
+    pub fn programs(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.name).chain(self.double)
+    }
 }
 
 /// Whether a witness can be done without.
@@ -247,29 +257,32 @@ pub const TRACEPOINTS: &[TracepointWitness] = &[
     tracepoint("sched_switch", "context switches"),
     tracepoint("block_bio_queue", "disk → page cache, by DMA"),
     tracepoint("net_dev_start_xmit", "socket → NIC, by DMA"),
-    TracepointWitness { name: "net_dev_xmit", sees: "the end of that", need: Need::WithFunctions },
-    TracepointWitness {
-        name: "io_uring_complete",
-        sees: "results of io_uring's operations",
-        need: Need::WithoutCallSites,
-    },
-    TracepointWitness {
-        name: "skb_copy_datagram_iovec",
-        sees: "socket → user, by CPU, of the receiver",
-        need: Need::WithoutCallSites,
-    },
+    needed("net_dev_xmit", "the end of that", Need::WithFunctions),
+    needed("io_uring_complete", "results of io_uring's operations", Need::WithoutCallSites),
+    needed(
+        "skb_copy_datagram_iovec",
+        "socket → user, by CPU, of the receiver",
+        Need::WithoutCallSites,
+    ),
     for_flows("sched_process_fork", "children of traced processes"),
     for_flows("sched_process_exec", "what they become"),
     for_flows("sched_process_exit", "their end"),
-    for_flows("inet_sock_set_state", "the end of connections"),
+    TracepointWitness {
+        double: Some("inet_sock_set_state_double"),
+        ..for_flows("inet_sock_set_state", "the end of connections")
+    },
 ];
 
-const fn for_flows(name: &'static str, sees: &'static str) -> TracepointWitness {
-    TracepointWitness { name, sees, need: Need::ForFlows }
+const fn tracepoint(name: &'static str, sees: &'static str) -> TracepointWitness {
+    needed(name, sees, Need::Always)
 }
 
-const fn tracepoint(name: &'static str, sees: &'static str) -> TracepointWitness {
-    TracepointWitness { name, sees, need: Need::Always }
+const fn for_flows(name: &'static str, sees: &'static str) -> TracepointWitness {
+    needed(name, sees, Need::ForFlows)
+}
+
+const fn needed(name: &'static str, sees: &'static str, need: Need) -> TracepointWitness {
+    TracepointWitness { name, sees, need, double: None }
 }
 
 /// The routines `--verify` puts hardware breakpoints on: an x86 CPU has four.
