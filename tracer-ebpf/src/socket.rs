@@ -95,7 +95,7 @@ pub fn inet_sock_set_state(ctx: RawTracePointContext) -> i32 {
 /// The same once more, for what happens in an interrupt of the other one: the kernel runs no program
 /// within itself, and packets that end dozens of connections may wait for an interrupt.
 #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
-pub fn inet_sock_set_state_double(ctx: RawTracePointContext) -> i32 {
+pub fn inet_sock_set_state_twin(ctx: RawTracePointContext) -> i32 {
     set_state(&ctx)
 }
 

@@ -327,7 +327,7 @@ impl Session {
         let given_up = lost.iter().sum::<u64>();
         let skipped = self.skipped();
         log::debug!("lost until now: {given_up} that programs gave up; not run were {skipped:?}");
-        let unseen = skipped.iter().filter(|(program, _)| !self.has_double(program));
+        let unseen = skipped.iter().filter(|(program, _)| !self.has_twin(program));
         Ok(given_up + unseen.map(|(_, times)| times).sum::<u64>())
     }
 
@@ -339,9 +339,9 @@ impl Session {
     }
 
     /// Whether another program sees what this one does not.
-    fn has_double(&self, program: &str) -> bool {
-        let mut doubles = self.plan.tracepoints.iter().filter(|it| it.double.is_some());
-        doubles.any(|witness| witness.programs().any(|name| name == program))
+    fn has_twin(&self, program: &str) -> bool {
+        let mut twins = self.plan.tracepoints.iter().filter(|it| it.twin.is_some());
+        twins.any(|witness| witness.programs().any(|name| name == program))
     }
 
     fn clear<K: aya::Pod, V: aya::Pod>(&mut self, name: &'static str) -> Result<(), SessionError> {

@@ -225,13 +225,13 @@ pub struct TracepointWitness {
     pub need: Need,
     /// A second program that does the same. The kernel runs no program within itself, but the other
     /// one of two: what an interrupt of the one brings is seen by the other.
-    pub double: Option<&'static str>,
+    pub twin: Option<&'static str>,
 }
 
 impl TracepointWitness {
     /// The names of its programs.
     pub fn programs(&self) -> impl Iterator<Item = &'static str> {
-        std::iter::once(self.name).chain(self.double)
+        std::iter::once(self.name).chain(self.twin)
     }
 }
 
@@ -268,7 +268,7 @@ pub const TRACEPOINTS: &[TracepointWitness] = &[
     for_flows("sched_process_exec", "what they become"),
     for_flows("sched_process_exit", "their end"),
     TracepointWitness {
-        double: Some("inet_sock_set_state_double"),
+        twin: Some("inet_sock_set_state_twin"),
         ..for_flows("inet_sock_set_state", "the end of connections")
     },
 ];
@@ -282,7 +282,7 @@ const fn for_flows(name: &'static str, sees: &'static str) -> TracepointWitness 
 }
 
 const fn needed(name: &'static str, sees: &'static str, need: Need) -> TracepointWitness {
-    TracepointWitness { name, sees, need, double: None }
+    TracepointWitness { name, sees, need, twin: None }
 }
 
 /// The routines `--verify` puts hardware breakpoints on: an x86 CPU has four.
