@@ -175,7 +175,13 @@ fn workloads(context: &Context) -> PathBuf {
 }
 
 /// Runs a scenario to its end, and prints what it says and how much memory copytrace took.
-fn run(place: &Place, mut command: Command, what: &str) -> Result<()> {
+fn run(
+    place: &Place,
+    context: &Context,
+    scenario: &str,
+    arguments: &[(&str, usize)],
+) -> Result<()> {
+    let mut command = place.command(context, scenario, arguments)?;
     let mut copytrace = command.stdin(Stdio::null()).spawn()?;
     let (status, memory) = wait(&mut copytrace).with_context(|| place.said_last(""))?;
     let mut said = String::new();
@@ -183,7 +189,7 @@ fn run(place: &Place, mut command: Command, what: &str) -> Result<()> {
         std::io::Read::read_to_string(&mut output, &mut said)?;
     }
     ensure!(status.success(), "copytrace ended with {status}: {said}{}", place.said_last(""));
-    println!("        {what}: {}{memory} MiB for copytrace", said.replace('\n', ", "));
+    println!("        {scenario}: {}{memory} MiB for copytrace", said.replace('\n', ", "));
     ensure!(memory < MOST_MEMORY_MIB, "copytrace took {memory} MiB");
     Ok(())
 }
@@ -300,7 +306,7 @@ fn differences(context: &Context, row: &Row, bytes: u64, late: u64) -> Vec<Strin
 pub fn processes(context: &Context) -> Result<()> {
     let place = Place::new()?;
     let size = [("processes", Size::of(context).processes)];
-    run(&place, place.command(context, "churn", &size)?, "processes")?;
+    run(&place, context, "churn", &size)?;
     check(&place, context)
 }
 
@@ -308,21 +314,21 @@ pub fn connections(context: &Context) -> Result<()> {
     let place = Place::new()?;
     let size = Size::of(context);
     let size = [("open", size.open), ("churn", size.churn)];
-    run(&place, place.command(context, "connections", &size)?, "connections")?;
+    run(&place, context, "connections", &size)?;
     check(&place, context)
 }
 
 pub fn descriptors(context: &Context) -> Result<()> {
     let place = Place::new()?;
     let size = [("rounds", Size::of(context).rounds)];
-    run(&place, place.command(context, "descriptors", &size)?, "descriptors")?;
+    run(&place, context, "descriptors", &size)?;
     // Its two threads read at the same moment.
     check_but_for_links(&place, context, 1)
 }
 
 pub fn kin(context: &Context) -> Result<()> {
     let place = Place::new()?;
-    run(&place, place.command(context, "kin", &[("rounds", Size::of(context).kin)])?, "kin")?;
+    run(&place, context, "kin", &[("rounds", Size::of(context).kin)])?;
     check(&place, context)
 }
 
