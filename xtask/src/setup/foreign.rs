@@ -18,11 +18,16 @@ pub struct Foreign {
     places: &'static [&'static str],
 }
 
+/// Copies files through a socket.
 pub const RSYNC: Foreign = Foreign { package: "rsync", places: &["usr/bin/rsync"] };
+/// Serves files by its own server, or by `sendfile`.
 pub const PYTHON: Foreign = Foreign { package: "python3", places: &["usr/bin/python3"] };
+/// Keeps values in memory.
 pub const REDIS: Foreign = Foreign { package: "redis-server", places: &["usr/bin/redis-server"] };
+/// Scans tables.
 pub const POSTGRES: Foreign =
     Foreign { package: "postgresql", places: &["usr/lib/postgresql/*/bin/postgres"] };
+/// Asks the kernel what a connection carried.
 pub const SS: Foreign = Foreign { package: "iproute2", places: &["usr/bin/ss", "bin/ss"] };
 
 /// All of them.

@@ -1,0 +1,101 @@
+//! The project’s own tool, run as `cargo xtask`: set-up, build, run, test, guests.
+
+pub mod accelerator;
+pub mod bench;
+pub mod build_step;
+pub mod cache;
+pub mod command;
+pub mod cpio;
+pub mod e2e;
+pub mod guest;
+pub mod initramfs;
+pub mod kernel_image;
+pub mod modules;
+pub mod packages;
+pub mod qemu;
+pub mod run;
+pub mod say;
+pub mod setup;
+pub mod signals;
+pub mod terminal;
+pub mod test;
+pub mod vm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// copytrace's own tool: set-up, build, run, test, guests.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Find or install everything the other verbs need; safe to repeat
+    Setup(setup::Arguments),
+    /// Build the programs, with the eBPF programs inside
+    Build(build_step::Arguments),
+    /// Measure: `copytrace demo`, here or in a guest
+    Run(run::Arguments),
+    /// Run a command of this machine in a guest with another kernel; without one, a shell
+    Vm(vm::Arguments),
+    /// Test everything, on this machine and in guests
+    Test(test::Arguments),
+    /// Measure what tracing costs nginx at full load: copytrace beside strace, perf and bpftrace
+    Bench(bench::Arguments),
+    /// The measurement of `bench`, as root
+    #[command(hide = true)]
+    BenchHere(bench::Options),
+    #[command(hide = true)]
+    E2e(e2e::Arguments),
+    /// The guest's side of `vm`
+    #[command(hide = true)]
+    GuestAgent,
+}
+
+/// A kernel that guests can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KernelVersion {
+    /// Debian 12's own
+    #[value(name = "6.1")]
+    V6_1,
+    /// Debian 13's, also offered by Debian 12
+    #[value(name = "6.12")]
+    V6_12,
+}
+
+impl std::fmt::Display for KernelVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::V6_1 => "6.1",
+            Self::V6_12 => "6.12",
+        })
+    }
+}
+
+/// Runs the verb that the command line names.
+pub fn main() -> ExitCode {
+    let words = run::own_flags_first(std::env::args_os().collect());
+    let result = match Arguments::parse_from(words).verb {
+        Verb::Setup(arguments) => setup::main(&arguments).map(|()| 0),
+        Verb::Build(arguments) => build_step::main(&arguments).map(|()| 0),
+        Verb::Run(arguments) => run::main(arguments),
+        Verb::Vm(arguments) => vm::main(arguments),
+        Verb::Test(arguments) => test::main(&arguments),
+        Verb::Bench(arguments) => bench::main(&arguments),
+        Verb::BenchHere(options) => bench::main_here(&options),
+        Verb::E2e(arguments) => e2e::main(&arguments),
+        Verb::GuestAgent => guest::agent::main().map(|()| 0),
+    };
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
