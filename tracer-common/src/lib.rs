@@ -150,6 +150,10 @@ pub mod user_copy {
     pub const TO_MAPPING: u8 = 2;
 }
 
+/// A map's flag (`BPF_F_NO_PREALLOC`): entries are allocated when they are inserted. Most traced programs
+/// need few, and a map with room for many then costs next to nothing.
+pub const ON_DEMAND: u32 = 1;
+
 /// `kind` of a copy whose routine takes no iterator.
 pub const NO_ITERATOR: u8 = 0xff;
 
@@ -178,6 +182,18 @@ pub struct Key {
     pub flow: Flow,
     /// Where in the kernel and in the program, if that is asked for.
     pub stacks: Stacks,
+}
+
+/// What a CPU counts of one [`Key`]: each has counters of its own, made when it first needs them.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counter {
+    /// What is counted.
+    pub key: Key,
+    /// The number of the CPU.
+    pub cpu: u32,
+    /// No undefined bytes.
+    pub padding: u32,
 }
 
 /// Bytes and events of one [`Key`] on one CPU.
@@ -583,12 +599,14 @@ impl Layout {
 #[cfg(feature = "user")]
 mod pod {
     use super::{
-        Ends, Key, Layout, Options, Site, Socket, Tally, Task,
+        Counter, Ends, Key, Layout, Options, Site, Socket, Tally, Task,
         flow::{Flow, Identity, Object, Process},
     };
 
     // SAFETY: all are repr(C), Copy, and have no padding that is not a field.
     unsafe impl aya::Pod for Key {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Counter {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Tally {}
     // SAFETY: as above.

@@ -1,29 +1,31 @@
 //! What is traced, and the counters.
 
 use aya_ebpf::{
-    helpers::bpf_get_current_pid_tgid,
+    helpers::{bpf_get_current_pid_tgid, bpf_get_smp_processor_id},
     macros::map,
     maps::{Array, HashMap, PerCpuArray, PerCpuHashMap},
 };
-use tracer_common::{Event, Flow, Key, Socket, Spent, Stacks, Tally, Task, window};
+use tracer_common::{
+    Counter, Event, Flow, Key, ON_DEMAND, Socket, Spent, Stacks, Tally, Task, window,
+};
 
 use crate::flow;
 
 /// Traced processes by thread group id.
 #[map]
-pub static TASKS: HashMap<u32, Task> = HashMap::with_max_entries(1024, 0);
+pub static TASKS: HashMap<u32, Task> = HashMap::with_max_entries(1024, ON_DEMAND);
 
 /// Traced sockets by the address of their `struct sock`.
 #[map]
-pub static SOCKETS: HashMap<u64, Socket> = HashMap::with_max_entries(4096, 0);
+pub static SOCKETS: HashMap<u64, Socket> = HashMap::with_max_entries(4096, ON_DEMAND);
 
 /// Counters of the even epoch.
 #[map]
-static COUNTS_EVEN: PerCpuHashMap<Key, Tally> = PerCpuHashMap::with_max_entries(4096, 0);
+static COUNTS_EVEN: HashMap<Counter, Tally> = HashMap::with_max_entries(4096, ON_DEMAND);
 
 /// Counters of the odd epoch.
 #[map]
-static COUNTS_ODD: PerCpuHashMap<Key, Tally> = PerCpuHashMap::with_max_entries(4096, 0);
+static COUNTS_ODD: HashMap<Counter, Tally> = HashMap::with_max_entries(4096, ON_DEMAND);
 
 /// Sums over all flows of a process, of what found no room there in the even epoch.
 #[map]
@@ -125,13 +127,16 @@ pub fn add_bytes(key: Key, bytes: u64) {
 }
 
 #[inline(always)]
-fn tally(mut key: Key, more: Tally) {
+fn tally(key: Key, more: Tally) {
     let counts = if key.epoch == 0 { &COUNTS_EVEN } else { &COUNTS_ODD };
-    if let Some(tally) = counts.get_ptr_mut(key) {
+    // SAFETY: the helper has no arguments.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let mut counter = Counter { key, cpu, padding: 0 };
+    if let Some(tally) = counts.get_ptr_mut(counter) {
         // SAFETY: the map gave the pointer, and no other CPU has this one's entry.
         unsafe { (*tally).add(&more) };
-    } else if counts.insert(key, more, 0).is_err() {
-        overflow(&mut key, &more);
+    } else if counts.insert(counter, more, 0).is_err() {
+        overflow(&mut counter.key, &more);
     }
 }
 

@@ -8,7 +8,7 @@ use aya_ebpf::{
     maps::{HashMap, LruHashMap},
 };
 use tracer_common::{
-    Flow, Task, call,
+    Flow, ON_DEMAND, Task, call,
     flow::{ANY, MEMORY},
 };
 
@@ -36,8 +36,7 @@ pub struct Current {
 
 /// The data call of each thread, by its id: the one under way, or the last one.
 #[map]
-static CURRENT: HashMap<u32, Current> =
-    HashMap::with_max_entries(1, 1 /* BPF_F_NO_PREALLOC */);
+static CURRENT: HashMap<u32, Current> = HashMap::with_max_entries(1, ON_DEMAND);
 
 /// How many of its last reads are remembered of a process.
 const READS: usize = 8;

@@ -7,7 +7,7 @@ use aya_ebpf::{
     programs::RawTracePointContext,
 };
 use tracer_common::{
-    Task,
+    ON_DEMAND, Task,
     flow::{Detail, Process},
     window,
 };
@@ -33,7 +33,7 @@ struct Thread {
 
 /// By what the kernel calls a thread.
 #[map]
-static THREADS: HashMap<u64, Thread> = HashMap::with_max_entries(1, 1 /* BPF_F_NO_PREALLOC */);
+static THREADS: HashMap<u64, Thread> = HashMap::with_max_entries(1, ON_DEMAND);
 
 /// Whose a call of the current thread is: its process's, or its own if threads are told apart.
 #[inline(always)]

@@ -10,7 +10,7 @@ use aya_ebpf::{
         tracing::StackIdContext,
     },
 };
-use tracer_common::{ABSENT, Arrived, Ends, Event, Flow, Function, Key, Socket, owner};
+use tracer_common::{ABSENT, Arrived, Ends, Event, Flow, Function, Key, ON_DEMAND, Socket, owner};
 
 use crate::{
     count::{self, Actor, SOCKETS},
@@ -23,7 +23,7 @@ use crate::{
 
 /// Traced sockets by what their packets say of themselves.
 #[map]
-static SENDERS: HashMap<Ends, u64> = HashMap::with_max_entries(4096, 0);
+static SENDERS: HashMap<Ends, u64> = HashMap::with_max_entries(4096, ON_DEMAND);
 
 /// Where an entry of `SOCKETS` is put together: it is too large for the stack.
 #[map]

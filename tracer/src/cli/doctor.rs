@@ -87,7 +87,7 @@ fn write_kernel(out: &mut impl Write, kernel: &Kernel) -> io::Result<()> {
         ("fentry", &trial.fentry),
         ("kprobes", &trial.kprobe),
         ("kernel text", &text),
-        ("hardware breakpoints", &trial.breakpoint),
+        ("hardware breakpoints", &kernel.breakpoint()),
     ] {
         match result {
             Ok(()) => writeln!(out, "  ✔ {name}")?,

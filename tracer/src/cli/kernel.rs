@@ -7,8 +7,8 @@ use anyhow::{Context, bail};
 use tracer::{
     kernel::{Breadth, Facts},
     report::Where,
-    session::trial::Trial,
-    witness::{Plan, Tier, layout},
+    session::trial::{self, Trial, Trying},
+    witness::{Plan, Tier},
 };
 
 /// Which tier the user asked for.
@@ -66,28 +66,36 @@ impl Kernel {
             );
         }
         let start = Instant::now();
-        let mut facts =
-            Facts::gather(breadth).context("cannot find out what this kernel offers")?;
-        log::info!("read types, symbols and text of the kernel in {:?}", start.elapsed());
-        let address = facts.symbols.get("skb_copy_bits").copied();
-        let layout = layout::resolve(&facts).context("this kernel is too old or too new")?;
-        let trial = Trial::run(&layout, address).context("cannot use eBPF on this kernel")?;
+        let failed = "cannot find out what this kernel offers";
+        let facts = Facts::of_types().context(failed)?;
+        let types = start.elapsed();
+        let trying = Trying::start(facts.functions.get(trial::FUNCTION).copied());
+        let mut facts = facts.and_addresses(breadth).context(failed)?;
+        let trial = trying.finish();
+        log::info!(
+            "read the kernel's types in {types:?}, all else in {:?}",
+            start.elapsed() - types
+        );
+        if let Err(reason) = &trial.tracepoint {
+            bail!("cannot use eBPF on this kernel: {reason}");
+        }
         if let Err(reason) = &trial.kprobe {
             facts.without_sites(format!("kprobes: {reason}"));
         }
         Ok(Self { facts, trial })
     }
 
-    /// Whether hardware breakpoints can be had, if they are wanted.
+    /// Whether hardware breakpoints can be had.
+    pub fn breakpoint(&self) -> trial::Answer {
+        trial::breakpoint(self.facts.symbols.get(trial::FUNCTION).copied())
+    }
+
+    /// Likewise, if they are wanted.
     pub fn check_verify(&self, wanted: bool) -> anyhow::Result<()> {
-        match &self.trial.breakpoint {
-            Err(reason) if wanted => {
-                bail!(
-                    "there are no hardware breakpoints to be had ({reason}): run without --verify"
-                )
-            }
-            _ => Ok(()),
+        if wanted && let Err(reason) = self.breakpoint() {
+            bail!("there are no hardware breakpoints to be had ({reason}): run without --verify");
         }
+        Ok(())
     }
 
     /// The best tier this kernel offers.

@@ -1,9 +1,12 @@
 //! A reader of the kernel's type information, BTF: field offsets, enumerators, signatures.
 //!
 //! The format is described in the kernel's `Documentation/bpf/btf.rst`. aya has a reader too, but
-//! keeps its lookups to itself.
+//! keeps its lookups to itself. A kernel has 150,000 types and as many names, of which a hundred are of
+//! interest: only those are taken down, in one pass over the names and one over the types.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+
+use super::wanted::Wanted;
 
 /// Where the kernel publishes its BTF.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -47,6 +50,15 @@ struct Type {
 }
 
 impl Type {
+    fn read(data: &[u8], at: usize) -> Option<Self> {
+        Some(Self {
+            name: read_u32(data, at)?,
+            info: read_u32(data, at + 4)?,
+            size_or_type: read_u32(data, at + 8)?,
+            tail: at + 12,
+        })
+    }
+
     fn kind(self) -> u32 {
         (self.info >> 24) & 0x1f
     }
@@ -58,19 +70,33 @@ impl Type {
     fn bitfields(self) -> bool {
         self.info >> 31 != 0
     }
+
+    /// Size of an enumerator, if it has any.
+    fn enumerator_size(self) -> Option<usize> {
+        match self.kind() {
+            KIND_ENUM => Some(8),
+            KIND_ENUM64 => Some(12),
+            _ => None,
+        }
+    }
 }
 
 /// The types of one kernel.
 pub struct Btf {
     data: Vec<u8>,
     strings: usize,
-    types: Vec<Type>,
-    by_name: HashMap<String, Vec<u32>>,
+    /// Where each type begins, by its id. Type 0 is void.
+    types: Vec<u32>,
+    /// The ids of the types that have one of the wanted names.
+    by_name: BTreeMap<String, Vec<u32>>,
+    /// The values of the enumerators that have one.
+    enumerators: BTreeMap<String, u32>,
 }
 
 impl Btf {
-    /// Reads BTF as it lies in [`VMLINUX`].
-    pub fn parse(data: Vec<u8>) -> Result<Self, BtfError> {
+    /// Reads BTF as it lies in [`VMLINUX`]. `wanted`: the names of structs, functions, typedefs and
+    /// enumerators that will be asked for; others are not found.
+    pub fn parse(data: Vec<u8>, wanted: &Wanted) -> Result<Self, BtfError> {
         let u32_at = |at| read_u32(&data, at).ok_or(BtfError::Malformed("truncated header", at));
         if data.get(..2) != Some(&MAGIC.to_le_bytes()[..]) {
             return Err(BtfError::Malformed("wrong magic", 0));
@@ -78,18 +104,47 @@ impl Btf {
         let header = u32_at(4)? as usize;
         let (start, length) = (header + u32_at(8)? as usize, u32_at(12)? as usize);
         let strings = header + u32_at(16)? as usize;
-        let types = parse_types(&data, start, start + length)?;
-        let mut btf = Self { data, strings, types, by_name: HashMap::new() };
-        btf.index();
+        let mut btf = Self {
+            data,
+            strings,
+            types: vec![0],
+            by_name: BTreeMap::new(),
+            enumerators: BTreeMap::new(),
+        };
+        let names = Names::find(btf.data.get(strings..).unwrap_or_default(), wanted);
+        btf.index(start, start + length, &names)?;
         Ok(btf)
     }
 
-    fn index(&mut self) {
-        for id in 1..self.types.len() {
-            let name = self.string(self.types[id].name);
-            if !name.is_empty() {
-                let name = name.to_owned();
-                self.by_name.entry(name).or_default().push(id as u32);
+    fn index(&mut self, start: usize, end: usize, names: &Names) -> Result<(), BtfError> {
+        let mut at = start;
+        while at < end {
+            let ty = Type::read(&self.data, at).ok_or(BtfError::Malformed("truncated type", at))?;
+            let tail = tail_size(ty).ok_or(BtfError::Malformed("unknown kind of type", at))?;
+            let id = self.types.len() as u32;
+            self.types.push(at as u32);
+            at = ty.tail + tail;
+            if at > end || at > self.data.len() {
+                return Err(BtfError::Malformed("truncated type", ty.tail));
+            }
+            if names.contains(ty.name) {
+                let name = self.string(ty.name).to_owned();
+                self.by_name.entry(name).or_default().push(id);
+            }
+            if let Some(size) = ty.enumerator_size() {
+                self.index_enumerators(ty, size, names);
+            }
+        }
+        Ok(())
+    }
+
+    fn index_enumerators(&mut self, ty: Type, size: usize, names: &Names) {
+        for at in (0..ty.count()).map(|index| ty.tail + index * size) {
+            let name = self.u32(at);
+            if names.contains(name) {
+                let name = self.string(name).to_owned();
+                let value = self.u32(at + 4);
+                self.enumerators.entry(name).or_insert(value);
             }
         }
     }
@@ -110,48 +165,42 @@ impl Btf {
 
     /// Size of a struct in bytes.
     pub fn size(&self, name: &str) -> Option<u32> {
-        let id = self.named(name, KIND_STRUCT)?;
-        Some(self.types[id as usize].size_or_type)
+        let ty = self.ty(self.named(name, KIND_STRUCT)?)?;
+        Some(ty.size_or_type)
     }
 
     /// The value of an enumerator, whichever enum it stands in.
     pub fn enumerator(&self, name: &str) -> Option<u32> {
-        self.types.iter().find_map(|ty| {
-            let size = match ty.kind() {
-                KIND_ENUM => 8,
-                KIND_ENUM64 => 12,
-                _ => return None,
-            };
-            (0..ty.count()).map(|index| ty.tail + index * size).find_map(|at| {
-                let matches = self.string(self.u32(at)) == name;
-                matches.then(|| self.u32(at + 4))
-            })
-        })
+        self.enumerators.get(name).copied()
     }
 
-    /// How many arguments a function takes.
-    pub fn arguments(&self, function: &str) -> Option<u32> {
-        let id = self.named(function, KIND_FUNC)?;
-        let prototype = self.types.get(self.types[id as usize].size_or_type as usize)?;
-        Some(prototype.count() as u32)
+    /// The id of a function, by which fentry names it.
+    pub fn function(&self, name: &str) -> Option<u32> {
+        self.named(name, KIND_FUNC)
     }
 
     /// How many arguments a raw tracepoint passes.
     pub fn tracepoint_arguments(&self, tracepoint: &str) -> Option<u32> {
-        let id = self.named(&format!("btf_trace_{tracepoint}"), KIND_TYPEDEF)?;
-        let prototype = self.types.get(self.resolve(id) as usize)?;
+        let id = self.named(&tracepoint_type(tracepoint), KIND_TYPEDEF)?;
+        let prototype = self.ty(self.resolve(id))?;
         // The first is the tracepoint's private data.
         (prototype.kind() == KIND_FUNC_PROTO).then(|| (prototype.count() as u32).saturating_sub(1))
     }
 
     fn named(&self, name: &str, kind: u32) -> Option<u32> {
         let ids = self.by_name.get(name)?;
-        ids.iter().copied().find(|&id| self.types[id as usize].kind() == kind)
+        ids.iter().copied().find(|&id| self.ty(id).is_some_and(|ty| ty.kind() == kind))
+    }
+
+    /// A type by its id; none of void.
+    fn ty(&self, id: u32) -> Option<Type> {
+        let at = *self.types.get(id as usize).filter(|at| **at != 0)?;
+        Type::read(&self.data, at as usize)
     }
 
     /// Follows typedefs, qualifiers and pointers to what they name.
     fn resolve(&self, mut id: u32) -> u32 {
-        while let Some(ty) = self.types.get(id as usize) {
+        while let Some(ty) = self.ty(id) {
             match ty.kind() {
                 KIND_TYPEDEF | KIND_VOLATILE | KIND_CONST | KIND_RESTRICT | KIND_PTR
                 | KIND_TYPE_TAG => id = ty.size_or_type,
@@ -163,7 +212,7 @@ impl Btf {
 
     /// Bit offset and type of a struct's member.
     fn member(&self, id: u32, wanted: &str) -> Option<(u32, u32)> {
-        let ty = self.types.get(id as usize)?;
+        let ty = self.ty(id)?;
         if !matches!(ty.kind(), KIND_STRUCT | KIND_UNION) {
             return None;
         }
@@ -198,26 +247,31 @@ fn read_u32(data: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.try_into().ok()?))
 }
 
-fn parse_types(data: &[u8], start: usize, end: usize) -> Result<Vec<Type>, BtfError> {
-    // Type 0 is void.
-    let mut types = vec![Type { name: 0, info: 0, size_or_type: 0, tail: 0 }];
-    let mut at = start;
-    while at < end {
-        let word = |at| read_u32(data, at).ok_or(BtfError::Malformed("truncated type", at));
-        let ty = Type {
-            name: word(at)?,
-            info: word(at + 4)?,
-            size_or_type: word(at + 8)?,
-            tail: at + 12,
-        };
-        let tail = tail_size(ty).ok_or(BtfError::Malformed("unknown kind of type", at))?;
-        at = ty.tail + tail;
-        if at > end || at > data.len() {
-            return Err(BtfError::Malformed("truncated type", ty.tail));
+/// The typedef from which a tracepoint's signature is known.
+pub fn tracepoint_type(tracepoint: &str) -> String {
+    format!("btf_trace_{tracepoint}")
+}
+
+/// The places of some names among the strings: a bit for each byte of them.
+struct Names(Vec<u64>);
+
+impl Names {
+    fn find(strings: &[u8], wanted: &Wanted) -> Self {
+        let mut names = Self(vec![0; strings.len() / 64 + 1]);
+        let mut at = 0;
+        for string in strings.split(|byte| *byte == 0) {
+            if wanted.contains(string) {
+                names.0[at / 64] |= 1 << (at % 64);
+            }
+            at += string.len() + 1;
         }
-        types.push(ty);
+        names
     }
-    Ok(types)
+
+    fn contains(&self, offset: u32) -> bool {
+        let word = self.0.get(offset as usize / 64).copied().unwrap_or(0);
+        word >> (offset % 64) & 1 != 0
+    }
 }
 
 /// How many bytes follow a type's header.
@@ -298,9 +352,15 @@ mod tests {
         builder.build()
     }
 
+    fn parse(data: Vec<u8>) -> Result<Btf, BtfError> {
+        let wanted =
+            ["outer", "inner", "inner_t", "ITER_BVEC", "work", "btf_trace_event", "nobody"];
+        Btf::parse(data, &wanted.into_iter().collect())
+    }
+
     #[test]
     fn finds_what_c_finds() {
-        let btf = Btf::parse(sample()).unwrap();
+        let btf = parse(sample()).unwrap();
         assert_eq!(btf.field("outer.a"), Some(0));
         assert_eq!(btf.field("outer.b"), Some(4), "member of an anonymous union");
         assert_eq!(btf.field("outer.inner.a"), Some(10), "through a typedef");
@@ -309,17 +369,24 @@ mod tests {
         assert_eq!((btf.size("outer"), btf.size("inner_t")), (Some(12), None));
         assert_eq!(btf.enumerator("ITER_BVEC"), Some(2));
         assert_eq!(btf.enumerator("ITER_PIPE"), None);
-        assert_eq!(btf.arguments("work"), Some(2));
+        assert_eq!(btf.function("work"), Some(8));
+        assert_eq!(btf.function("outer"), None, "a struct");
         assert_eq!(btf.tracepoint_arguments("event"), Some(1));
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_not_found() {
+        let btf = Btf::parse(sample(), &["inner"].into_iter().collect()).unwrap();
+        assert_eq!((btf.size("inner"), btf.size("outer")), (Some(4), None));
     }
 
     #[test]
     fn refuses_what_is_cut_off() {
         let whole = sample();
         for length in [0, 1, 4, 23, 30, 60] {
-            assert!(Btf::parse(whole[..length].to_vec()).is_err(), "{length} bytes");
+            assert!(parse(whole[..length].to_vec()).is_err(), "{length} bytes");
         }
-        assert!(Btf::parse(b"not at all".to_vec()).is_err());
+        assert!(parse(b"not at all".to_vec()).is_err());
     }
 
     proptest::proptest! {
@@ -328,10 +395,10 @@ mod tests {
             let mut data = sample();
             let at = at.min(data.len());
             data.splice(at.., noise);
-            if let Ok(btf) = Btf::parse(data) {
+            if let Ok(btf) = parse(data) {
                 btf.field("outer.inner.a");
                 btf.enumerator("ITER_BVEC");
-                btf.arguments("work");
+                btf.function("work");
             }
         }
     }

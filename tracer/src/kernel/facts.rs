@@ -11,6 +11,7 @@ use super::{
     btf, scan,
     symbols::{Symbol, Symbols},
     text,
+    wanted::Wanted,
 };
 use crate::witness::{
     catalogue::{CALLERS, FUNCTIONS, LEAVES, ROUTINES, TRACEPOINTS},
@@ -29,7 +30,7 @@ pub struct Facts {
     pub sizes: BTreeMap<String, u32>,
     /// Values by name.
     pub enumerators: BTreeMap<String, u32>,
-    /// Number of arguments by function, of those in BTF.
+    /// Ids in BTF by function, by which fentry names them.
     pub functions: BTreeMap<String, u32>,
     /// Number of arguments by raw tracepoint.
     pub tracepoints: BTreeMap<String, u32>,
@@ -87,25 +88,31 @@ pub enum Breadth {
 }
 
 impl Facts {
-    /// Asks the running kernel.
-    pub fn gather(breadth: Breadth) -> Result<Self, FactsError> {
-        let btf = btf::Btf::parse(fs::read(btf::VMLINUX).map_err(FactsError::NoBtf)?)?;
-        let table = fs::read_to_string("/proc/kallsyms").map_err(FactsError::Symbols)?;
-        let symbols = Symbols::parse(&table);
-        if symbols.is_empty() {
-            return Err(FactsError::HiddenSymbols);
-        }
+    /// Asks the running kernel's BTF.
+    pub fn of_types() -> Result<Self, FactsError> {
+        let data = fs::read(btf::VMLINUX).map_err(FactsError::NoBtf)?;
+        let btf = btf::Btf::parse(data, &wanted_types())?;
         let mut facts = Self {
             release: rustix::system::uname().release().to_string_lossy().into_owned(),
             ..Self::default()
         };
         facts.ask_types(&btf);
-        facts.ask_symbols(&symbols);
-        match read_texts(&symbols, breadth) {
-            Ok(texts) => facts.texts = texts,
-            Err(error) => facts.text_error = Some(error.to_string()),
-        }
         Ok(facts)
+    }
+
+    /// Asks for what lies where in the running kernel's memory, too.
+    pub fn and_addresses(mut self, breadth: Breadth) -> Result<Self, FactsError> {
+        let table = fs::read_to_string("/proc/kallsyms").map_err(FactsError::Symbols)?;
+        let symbols = Symbols::parse(table, &wanted_symbols());
+        if symbols.is_empty() {
+            return Err(FactsError::HiddenSymbols);
+        }
+        self.ask_symbols(&symbols);
+        match read_texts(&symbols, breadth) {
+            Ok(texts) => self.texts = texts,
+            Err(error) => self.text_error = Some(error.to_string()),
+        }
+        Ok(self)
     }
 
     /// Gives up on call sites.
@@ -130,8 +137,8 @@ impl Facts {
             let names = &[tracepoint.name];
             record(&mut self.tracepoints, names, |name| btf.tracepoint_arguments(name));
         }
-        for candidate in FUNCTIONS.iter().flat_map(|witness| witness.candidates) {
-            record(&mut self.functions, &[candidate.symbol], |name| btf.arguments(name));
+        for function in functions() {
+            record(&mut self.functions, &[function], |name| btf.function(name));
         }
     }
 
@@ -140,13 +147,44 @@ impl Facts {
         for routine in ROUTINES {
             record(&mut self.symbols, &[routine.name], address);
         }
-        for candidate in FUNCTIONS.iter().flat_map(|witness| witness.candidates) {
-            record(&mut self.symbols, &[candidate.symbol], address);
+        for function in functions() {
+            record(&mut self.symbols, &[function], address);
         }
         for (candidates, ..) in LEAVES {
             record(&mut self.symbols, candidates, address);
         }
     }
+}
+
+/// The names that are asked of BTF.
+fn wanted_types() -> Wanted {
+    let of_struct = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
+    let rows = ROWS.iter().flat_map(|row| match row.question {
+        Question::Field(paths) => paths.iter().map(|path| of_struct(path)).collect(),
+        Question::Size(name) | Question::Enumerator(name) => vec![name.to_owned()],
+        Question::LastArgument(..) => Vec::new(),
+    });
+    let owned = |name: &&str| (*name).to_owned();
+    rows.chain(ITERATOR_KINDS.iter().map(owned))
+        .chain(TRACEPOINTS.iter().map(|tracepoint| btf::tracepoint_type(tracepoint.name)))
+        .chain(functions().map(str::to_owned))
+        .collect()
+}
+
+/// The names that are asked of the symbol table.
+fn wanted_symbols() -> Wanted {
+    CALLERS
+        .iter()
+        .map(|caller| caller.name)
+        .chain(ROUTINES.iter().map(|routine| routine.name))
+        .chain(functions())
+        .chain(LEAVES.iter().flat_map(|(candidates, ..)| candidates.iter().copied()))
+        .collect()
+}
+
+/// The functions that have programs of their own.
+fn functions() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().flat_map(|witness| witness.candidates).map(|candidate| candidate.symbol)
 }
 
 /// Keeps the answers there are.

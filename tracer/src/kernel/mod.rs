@@ -5,5 +5,6 @@ mod facts;
 pub mod scan;
 pub mod symbols;
 pub mod text;
+mod wanted;
 
 pub use facts::{Breadth, Facts, FactsError, ITERATOR_KINDS};

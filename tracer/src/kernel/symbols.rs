@@ -1,6 +1,8 @@
 //! The kernel's symbol table, `/proc/kallsyms`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
+
+use super::wanted::Wanted;
 
 /// A function's text: from `address`, `size` bytes long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,24 +18,43 @@ pub struct Symbol {
 /// The text symbols of a kernel and its modules.
 #[derive(Debug, Default)]
 pub struct Symbols {
+    table: String,
     /// By address; two names of one address stand side by side.
-    sorted: Vec<(u64, String)>,
+    sorted: Vec<(u64, Range<u32>)>,
+    /// Those that will be asked for by name.
     by_name: BTreeMap<String, Vec<u64>>,
 }
 
 impl Symbols {
     /// Reads the text of `/proc/kallsyms`. Lines whose address is hidden (all zeros, as a process
-    /// without privileges sees them) are left out.
-    pub fn parse(text: &str) -> Self {
-        let mut symbols = Self::default();
-        for line in text.lines() {
-            if let Some((address, name)) = parse_line(line) {
-                symbols.sorted.push((address, name.to_owned()));
-                symbols.by_name.entry(name.to_owned()).or_default().push(address);
+    /// without privileges sees them) are left out. `wanted`: the names in the source of the functions
+    /// that will be asked for; others are found by their addresses only.
+    pub fn parse(table: String, wanted: &Wanted) -> Self {
+        let (mut sorted, mut by_name) = (Vec::new(), BTreeMap::<String, Vec<u64>>::new());
+        for line in table.lines() {
+            let Some((address, name)) = parse_line(line) else { continue };
+            let start = (name.as_ptr() as usize - table.as_ptr() as usize) as u32;
+            sorted.push((address, start..start + name.len() as u32));
+            if wanted.contains(in_source(name).as_bytes()) {
+                by_name.entry(name.to_owned()).or_default().push(address);
             }
         }
-        symbols.sorted.sort_unstable();
+        let mut symbols = Self { table, sorted, by_name };
+        symbols.sort();
         symbols
+    }
+
+    /// The kernel has them by address already, but for those of its modules.
+    fn sort(&mut self) {
+        let table = &self.table;
+        let name = |range: &Range<u32>| &table[range.start as usize..range.end as usize];
+        self.sorted.sort_by(|(a, first), (b, second)| {
+            a.cmp(b).then_with(|| name(first).cmp(name(second)))
+        });
+    }
+
+    fn name(&self, range: &Range<u32>) -> &str {
+        &self.table[range.start as usize..range.end as usize]
     }
 
     /// Whether nothing could be read: no root, or `kptr_restrict`.
@@ -70,14 +91,15 @@ impl Symbols {
         // Of two names of one address, the first.
         let first = self.sorted.partition_point(|(at, _)| at < start);
         let (start, name) = &self.sorted[first];
-        let symbol = Symbol { name: name.clone(), address: *start, size: self.size_at(*start) };
+        let name = self.name(name).to_owned();
+        let symbol = Symbol { name, address: *start, size: self.size_at(*start) };
         (address - start < symbol.size).then_some(symbol)
     }
 
     /// Where the text is: from a first symbol to a last one, in pieces where symbols are further
     /// apart than `gap`. The last symbol of a piece is not in it: nobody knows how long it is.
     pub fn ranges(&self, gap: u64) -> Vec<(u64, u64)> {
-        let near = |a: &(u64, String), b: &(u64, String)| b.0 - a.0 <= gap;
+        let near = |a: &(u64, Range<u32>), b: &(u64, Range<u32>)| b.0 - a.0 <= gap;
         let pieces = self.sorted.chunk_by(near);
         pieces
             .filter_map(|piece| Some((piece.first()?.0, piece.last()?.0)))
@@ -90,6 +112,11 @@ impl Symbols {
         let next = self.sorted.partition_point(|(at, _)| *at <= address);
         self.sorted.get(next).map_or(0, |(at, _)| at - address)
     }
+}
+
+/// The name in the source of what the compiler calls `name.isra.0` or the like.
+fn in_source(name: &str) -> &str {
+    name.split_once('.').map_or(name, |(name, _)| name)
 }
 
 /// `ffffffff81000000 T _text` or `ffffffffc0000000 t function [module]`.
@@ -116,9 +143,14 @@ ffffffff82000000 D some_data
 ffffffffc0000000 t inside\t[module]
 ";
 
+    fn parse(table: &str) -> Symbols {
+        let wanted = ["filemap_read", "simple_copy_to_iter", "some_data", "inside"];
+        Symbols::parse(table.to_owned(), &wanted.into_iter().collect())
+    }
+
     #[test]
     fn sizes_reach_to_the_next_symbol() {
-        let symbols = Symbols::parse(TEXT);
+        let symbols = parse(TEXT);
         let variants = symbols.variants("filemap_read");
         let names: Vec<_> = variants.iter().map(|symbol| symbol.name.as_str()).collect();
         assert_eq!(names, ["filemap_read", "filemap_read.cold"]);
@@ -128,7 +160,7 @@ ffffffffc0000000 t inside\t[module]
 
     #[test]
     fn an_address_belongs_to_the_function_before_it() {
-        let symbols = Symbols::parse(TEXT);
+        let symbols = parse(TEXT);
         let name = |address| symbols.around(address).map(|symbol| symbol.name);
         assert_eq!(name(0xffff_ffff_8100_0143).as_deref(), Some("filemap_read"));
         assert_eq!(name(0xffff_ffff_8100_0041).as_deref(), Some("an_alias"));
@@ -137,16 +169,16 @@ ffffffffc0000000 t inside\t[module]
 
     #[test]
     fn the_kernel_and_its_modules_are_pieces_of_their_own() {
-        let ranges = Symbols::parse(TEXT).ranges(1 << 20);
+        let ranges = parse(TEXT).ranges(1 << 20);
         assert_eq!(ranges, [(0xffff_ffff_8100_0040, 0xffff_ffff_8100_0300)]);
     }
 
     #[test]
     fn data_and_hidden_symbols_are_left_out() {
-        let symbols = Symbols::parse(TEXT);
+        let symbols = parse(TEXT);
         assert_eq!(symbols.address("some_data"), None);
         assert_eq!(symbols.address("hidden"), None);
         assert_eq!(symbols.address("inside"), Some(0xffff_ffff_c000_0000));
-        assert!(Symbols::parse("0000000000000000 T hidden").is_empty());
+        assert!(parse("0000000000000000 T hidden").is_empty());
     }
 }

@@ -2,8 +2,11 @@
 //! kernel takes it away when the process ends, however it ends.
 
 use std::{
+    ffi::CString,
     io,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    os::unix::ffi::OsStrExt,
+    path::Path,
     sync::Mutex,
     thread,
 };
@@ -19,16 +22,82 @@ const FLAG_CLOEXEC: libc::c_ulong = 8;
 /// Attaching and detaching wait for the kernel, not for a CPU.
 const THREADS: usize = 8;
 
-/// The dynamic type number of kprobes as perf events.
-pub fn kprobe_pmu() -> io::Result<u32> {
-    let text = std::fs::read_to_string("/sys/bus/event_source/devices/kprobe/type")?;
+/// What holds a program to where it is attached: it is detached when this is dropped.
+pub struct Link {
+    _held: OwnedFd,
+    is_trampoline: bool,
+}
+
+impl Link {
+    /// A perf event (a kprobe, a uprobe, a breakpoint, a counter), or a raw tracepoint.
+    pub fn event(held: OwnedFd) -> Self {
+        Self { _held: held, is_trampoline: false }
+    }
+
+    /// Of fentry or fexit.
+    pub fn trampoline(held: OwnedFd) -> Self {
+        Self { _held: held, is_trampoline: true }
+    }
+}
+
+/// Detaches all. The kernel waits for its readers at each one, so it is done side by side, in two
+/// queues of the kernel's: one is of trampolines, the other of all else.
+pub fn detach(links: Vec<Link>) {
+    let (trampolines, events): (Vec<_>, Vec<_>) =
+        links.into_iter().partition(|link| link.is_trampoline);
+    thread::scope(|scope| {
+        scope.spawn(|| drop(trampolines));
+        drop(events);
+    });
+}
+
+/// Where in a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// On the way in.
+    Entry,
+    /// On the way out.
+    Return,
+}
+
+/// The dynamic type number of `kprobe` or `uprobe` as perf events.
+pub fn pmu(name: &str) -> io::Result<u32> {
+    let text = std::fs::read_to_string(format!("/sys/bus/event_source/devices/{name}/type"))?;
     text.trim().parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, text))
+}
+
+/// Attaches a kprobe program to a function of the kernel.
+pub fn at_function(program: BorrowedFd<'_>, symbol: &str, at: At) -> io::Result<OwnedFd> {
+    let event = function(symbol, at)?;
+    run(&event, program)?;
+    Ok(event)
+}
+
+/// A kprobe on a function, without a program.
+pub fn function(symbol: &str, at: At) -> io::Result<OwnedFd> {
+    let symbol = CString::new(symbol)?;
+    let mut attr = attributes(pmu("kprobe")?);
+    // Bit 0: at the return.
+    attr.config = u64::from(at == At::Return);
+    attr.__bindgen_anon_3.kprobe_func = symbol.as_ptr() as u64;
+    open(&mut attr, 0)
 }
 
 /// Attaches a kprobe program at an address inside a function.
 pub fn at_address(program: BorrowedFd<'_>, pmu: u32, address: u64) -> io::Result<OwnedFd> {
     let mut attr = attributes(pmu);
     attr.__bindgen_anon_4.kprobe_addr = address;
+    let event = open(&mut attr, 0)?;
+    run(&event, program)?;
+    Ok(event)
+}
+
+/// Attaches a program `offset` bytes into a file, to all processes that run it.
+pub fn in_file(program: BorrowedFd<'_>, file: &Path, offset: u64) -> io::Result<OwnedFd> {
+    let path = CString::new(file.as_os_str().as_bytes())?;
+    let mut attr = attributes(pmu("uprobe")?);
+    attr.__bindgen_anon_3.uprobe_path = path.as_ptr() as u64;
+    attr.__bindgen_anon_4.probe_offset = offset;
     let event = open(&mut attr, 0)?;
     run(&event, program)?;
     Ok(event)

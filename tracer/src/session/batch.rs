@@ -7,9 +7,9 @@ use std::{
 };
 
 use aya_obj::generated::{bpf_attr, bpf_cmd::BPF_MAP_LOOKUP_AND_DELETE_BATCH};
-use tracer_common::{Key, Tally};
+use tracer_common::{Counter, Tally};
 
-use super::{bpf, counts::total};
+use super::bpf;
 
 /// Counters a call. The kernel needs room for what has one hash at least.
 const AT_ONCE: usize = 1024;
@@ -18,12 +18,11 @@ const AT_ONCE: usize = 1024;
 /// in an empty part of the map, no kprobe on this CPU runs its program.
 pub const FEWEST: usize = 4096;
 
-/// Takes every counter out of a map of them, each with its sum over `cpus` CPUs. What is added
-/// meanwhile may be left there.
-pub fn take(map: BorrowedFd, cpus: usize) -> io::Result<Vec<(Key, Tally)>> {
+/// Takes every counter out of a map of them. What is added meanwhile may be left there.
+pub fn take(map: BorrowedFd) -> io::Result<Vec<(Counter, Tally)>> {
     let mut counters = Vec::new();
-    let mut keys: Vec<Key> = Vec::with_capacity(AT_ONCE);
-    let mut values = vec![Tally::default(); AT_ONCE * cpus];
+    let mut keys: Vec<Counter> = Vec::with_capacity(AT_ONCE);
+    let mut values = vec![Tally::default(); AT_ONCE];
     // Where the next call begins, which is the kernel's own affair.
     let (mut place, mut begun) = (0u64, false);
     loop {
@@ -36,18 +35,16 @@ pub fn take(map: BorrowedFd, cpus: usize) -> io::Result<Vec<(Key, Tally)>> {
         attr.batch.values = values.as_mut_ptr() as u64;
         attr.batch.count = AT_ONCE as u32;
         attr.batch.map_fd = map.as_raw_fd() as u32;
-        // SAFETY: there is room for `AT_ONCE` keys, and for as many values on each CPU; all outlive
-        // the call.
-        let answer = unsafe { bpf::call(BPF_MAP_LOOKUP_AND_DELETE_BATCH as u32, &mut attr) };
+        // SAFETY: there is room for `AT_ONCE` keys and as many values; all outlive the call.
+        let answer = unsafe { bpf::call(BPF_MAP_LOOKUP_AND_DELETE_BATCH, &mut attr) };
         let is_last = match answer {
-            Ok(()) => false,
+            Ok(_) => false,
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
             Err(error) => return Err(error),
         };
         // SAFETY: the kernel wrote so many keys, for which there is room.
         unsafe { keys.set_len(attr.batch.count as usize) };
-        let sums = values.chunks(cpus).map(|values| total(values.iter()));
-        counters.extend(keys.iter().copied().zip(sums));
+        counters.extend(keys.iter().copied().zip(values.iter().copied()));
         if is_last {
             return Ok(counters);
         }

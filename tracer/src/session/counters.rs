@@ -1,12 +1,9 @@
 //! The processor's own counters of cycles, where it has them.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use aya::maps::Map;
-use aya_obj::generated::{
-    bpf_attr, bpf_cmd::BPF_MAP_UPDATE_ELEM, perf_hw_id::PERF_COUNT_HW_CPU_CYCLES,
-    perf_type_id::PERF_TYPE_HARDWARE,
-};
+use aya_obj::generated::{perf_hw_id::PERF_COUNT_HW_CPU_CYCLES, perf_type_id::PERF_TYPE_HARDWARE};
 
 use super::{attach, bpf};
 
@@ -44,24 +41,16 @@ impl Counters {
         let Map::PerfEventArray(map) = map else {
             return Err(std::io::ErrorKind::InvalidInput.into());
         };
-        self.0.iter().try_for_each(|(cpu, event)| put(map.fd().as_fd(), *cpu, event.as_fd()))
+        self.0.iter().try_for_each(|(cpu, event)| {
+            let event = event.as_raw_fd();
+            let (key, value) = (std::ptr::from_ref(cpu), &raw const event);
+            // SAFETY: such a map has descriptors under the numbers of CPUs, both of four bytes.
+            unsafe { bpf::update(map.fd().as_fd(), key.cast(), value.cast()) }
+        })
     }
 
     /// Their descriptors: counting ends when they are closed.
     pub fn into_events(self) -> impl Iterator<Item = OwnedFd> {
         self.0.into_iter().map(|(_, event)| event)
     }
-}
-
-fn put(map: BorrowedFd<'_>, cpu: u32, event: BorrowedFd<'_>) -> std::io::Result<()> {
-    let event = event.as_raw_fd();
-    // SAFETY: all zeros is valid.
-    let mut attr = unsafe { std::mem::zeroed::<bpf_attr>() };
-    // SAFETY: these are the fields of this command.
-    let element = unsafe { &mut attr.__bindgen_anon_2 };
-    element.map_fd = map.as_raw_fd() as u32;
-    element.key = &raw const cpu as u64;
-    element.__bindgen_anon_1.value = &raw const event as u64;
-    // SAFETY: key and value are as long as the map's, and outlive the call.
-    unsafe { bpf::call(BPF_MAP_UPDATE_ELEM as u32, &mut attr) }
 }

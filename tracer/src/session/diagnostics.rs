@@ -1,16 +1,22 @@
 //! What the eBPF programs say of themselves, passed on to the log.
 
-use aya::Ebpf;
 use aya_log::EbpfLogger;
 use tokio::io::unix::AsyncFd;
 
-use super::SessionError;
+use super::{SessionError, map_error, misses, object::Object};
+
+/// The map that records pass through, which every program that logs has.
+const RECORDS: &str = "AYA_LOGS";
+
+/// A program that logs.
+const LOGS: &str = "sys_enter";
 
 /// Passes on log records until the runtime ends. Needs a tokio runtime.
-pub fn forward(ebpf: &mut Ebpf) -> Result<(), SessionError> {
-    let failed =
-        |error: &dyn ToString| SessionError::Map { map: "AYA_LOGS", error: error.to_string() };
-    let logger = EbpfLogger::init(ebpf).map_err(|error| failed(&error))?;
+pub fn forward(object: &Object) -> Result<(), SessionError> {
+    let failed = |error: &dyn ToString| map_error(RECORDS, error.to_string());
+    let program = object.program(LOGS).ok_or_else(|| failed(&"no program logs"))?;
+    let id = misses::id(program).map_err(|error| failed(&error))?;
+    let logger = EbpfLogger::init_from_id(id).map_err(|error| failed(&error))?;
     // SAFETY: the logger owns its ring buffer's descriptor for as long as it lives, and it lives
     // inside the `AsyncFd`.
     let mut logger = unsafe { AsyncFd::register(logger) }.map_err(|error| failed(&error))?;

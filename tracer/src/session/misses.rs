@@ -1,7 +1,7 @@
-//! Events the kernel could not give to a program.
+//! What the kernel says of a program: its id, and the events that it could not give to it.
 
 use std::{
-    mem,
+    io, mem,
     os::fd::{AsRawFd, BorrowedFd},
 };
 
@@ -9,10 +9,8 @@ use aya_obj::generated::{bpf_attr, bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, bpf_prog_inf
 
 use super::bpf;
 
-/// How often the kernel skipped a program because another one ran on the same CPU
-/// (`recursion_misses` of `struct bpf_prog_info`; for kprobes, counted from 6.7 on). None if the
-/// kernel does not say.
-pub fn of_program(program: BorrowedFd<'_>) -> Option<u64> {
+/// What the kernel says of a program.
+fn info(program: BorrowedFd<'_>) -> io::Result<bpf_prog_info> {
     // SAFETY: all zeros is valid for both.
     let (mut info, mut attr) =
         unsafe { (mem::zeroed::<bpf_prog_info>(), mem::zeroed::<bpf_attr>()) };
@@ -20,6 +18,17 @@ pub fn of_program(program: BorrowedFd<'_>) -> Option<u64> {
     attr.info.info_len = size_of::<bpf_prog_info>() as u32;
     attr.info.info = &raw mut info as u64;
     // SAFETY: the kernel writes at most `info_len` bytes to `info`, which outlives the call.
-    let answer = unsafe { bpf::call(BPF_OBJ_GET_INFO_BY_FD as u32, &mut attr) };
-    answer.ok().map(|()| info.recursion_misses)
+    unsafe { bpf::call(BPF_OBJ_GET_INFO_BY_FD, &mut attr) }.map(|_| info)
+}
+
+/// The id by which the kernel knows a program.
+pub fn id(program: BorrowedFd<'_>) -> io::Result<u32> {
+    info(program).map(|info| info.id)
+}
+
+/// How often the kernel skipped a program because another one ran on the same CPU
+/// (`recursion_misses` of `struct bpf_prog_info`; for kprobes, counted from 6.7 on). None if the
+/// kernel does not say.
+pub fn of_program(program: BorrowedFd<'_>) -> Option<u64> {
+    info(program).ok().map(|info| info.recursion_misses)
 }

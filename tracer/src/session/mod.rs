@@ -8,35 +8,32 @@ mod counts;
 mod derived;
 mod diagnostics;
 pub mod flows;
+mod mapped;
 mod misses;
 mod movements;
 pub mod names;
+mod object;
 pub mod stacks;
 pub mod symbols;
 pub mod trial;
 
 use std::{
     collections::BTreeMap,
+    ffi::CString,
     io,
-    os::fd::{AsFd, OwnedFd},
-    path::Path,
+    os::fd::{AsFd, BorrowedFd},
     time::Instant,
 };
 
-use aya::{
-    Btf, Ebpf, EbpfLoader,
-    maps::{HashMap, Map, MapData, PerCpuArray, PerCpuHashMap},
-    programs::{
-        FEntry, FExit, KProbe, PerfEvent, Program, ProgramError, RawTracePoint, UProbe,
-        uprobe::UProbeScope,
-    },
-};
+use aya::maps::{HashMap, Map, MapData, PerCpuArray, PerCpuHashMap};
 use tracer_common::{
-    Ends, Key, NO_ITERATOR, Options, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, flow,
-    stack, window,
+    Counter, Ends, Key, NO_ITERATOR, Options, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally,
+    Task, flow, stack, window,
 };
 
+use attach::Link;
 use counters::Counters;
+use object::{Object, Setup, Wanted};
 
 pub use counts::Counts;
 pub use movements::{Payload, observe, unexplained};
@@ -45,21 +42,18 @@ use crate::{
     flows::Detail,
     ledger::Side,
     witness::{
-        Plan, Tier,
+        Plan,
         catalogue::{Need, TracepointWitness},
         sites::CallSite,
     },
 };
 
-/// The eBPF programs, built by `build.rs`.
-static PROGRAMS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf"));
-
 /// Why a session could not be started or read.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// The kernel refused the maps.
-    #[error("cannot create the eBPF maps: {0}; copytrace needs root, or CAP_BPF and CAP_PERFMON")]
-    Load(#[from] aya::EbpfError),
+    /// What was built is no eBPF object that this program can use.
+    #[error("the eBPF object is broken: {0}; build copytrace again with `cargo xtask build`")]
+    Object(String),
     /// The kernel refused a program.
     #[error("cannot load the eBPF program {program}: {error}")]
     Program {
@@ -80,7 +74,7 @@ pub enum SessionError {
     #[error("cannot use the eBPF map {map}: {error}")]
     Map {
         /// Its name.
-        map: &'static str,
+        map: String,
         /// What the kernel said.
         error: String,
     },
@@ -97,10 +91,9 @@ pub enum Opens {
 
 /// Programs attached to the kernel. Dropping it detaches them all.
 pub struct Session {
-    ebpf: Ebpf,
+    object: Object,
     plan: Plan,
-    /// Kprobes at call sites, and hardware breakpoints.
-    events: Vec<OwnedFd>,
+    links: Vec<Link>,
     verify: bool,
     options: Options,
     /// Lost events that were reported already.
@@ -163,14 +156,28 @@ const ROOM: &[(&str, u32)] = &[
     ("THREADS", 65_536),
 ];
 
-/// The counters of each epoch, and what they may take, in bytes: each CPU has its own of all.
+/// The counters of each epoch: two CPUs have room for so many, more CPUs for more.
 const COUNTERS: [&str; 2] = ["COUNTS_EVEN", "COUNTS_ODD"];
-const MOST_COUNTERS: usize = 65_536;
-const MOST_COUNTER_BYTES: usize = 128 << 20;
+const COUNTERS_OF_TWO_CPUS: usize = 65_536;
+const MOST_COUNTERS: usize = 1 << 19;
 
 /// How many counters there is room for with so many CPUs.
 fn room_for_counters(cpus: usize) -> u32 {
-    MOST_COUNTERS.min(MOST_COUNTER_BYTES / (cpus * size_of::<Tally>())) as u32
+    (COUNTERS_OF_TWO_CPUS * cpus.div_ceil(2)).min(MOST_COUNTERS) as u32
+}
+
+/// How many entries the maps have, where it is not what the object says.
+fn room(purpose: Purpose, options: &Options) -> Result<BTreeMap<&'static str, u32>, SessionError> {
+    let mut room = BTreeMap::new();
+    if purpose != Purpose::Window {
+        let counters = room_for_counters(cpus()?);
+        room.extend(COUNTERS.map(|map| (map, counters)));
+        room.extend(ROOM.iter().copied());
+    }
+    if takes_stacks(options) {
+        room.extend(ROOM_FOR_STACKS.iter().copied());
+    }
+    Ok(room)
 }
 
 impl Session {
@@ -181,23 +188,16 @@ impl Session {
             Purpose::Flows { .. } => Counters::of_cycles(),
         };
         let options = purpose.options(&plan, &cycles);
-        let mut loader = EbpfLoader::new();
-        loader.override_global("LAYOUT", &plan.layout, true);
-        loader.override_global("OPTIONS", &options, true);
-        let flows = if purpose == Purpose::Window { &[][..] } else { ROOM };
-        if purpose != Purpose::Window {
-            for map in COUNTERS {
-                loader.map_max_entries(map, room_for_counters(cpus(map)?));
-            }
-        }
-        let stacks = if takes_stacks(&options) { ROOM_FOR_STACKS } else { &[] };
-        for (map, entries) in flows.iter().chain(stacks) {
-            loader.map_max_entries(map, *entries);
-        }
-        let ebpf = loader.load(PROGRAMS)?;
         let start = Instant::now();
+        let setup = Setup {
+            globals: &[("LAYOUT", bytes_of(&plan.layout)), ("OPTIONS", bytes_of(&options))],
+            room: &room(purpose, &options)?,
+        };
+        let tracepoints = tracepoints(&plan, purpose);
+        let object = Object::load(&setup, &wanted(&plan, &tracepoints, verify))?;
+        let loaded = start.elapsed();
         let mut session =
-            Self { ebpf, plan, events: Vec::new(), verify, options, lost: 0, followed: 0 };
+            Self { object, plan, links: Vec::new(), verify, options, lost: 0, followed: 0 };
         session.tell_sites()?;
         session.tell_counters(cycles)?;
         session.attach_sites()?;
@@ -205,12 +205,13 @@ impl Session {
         if verify {
             session.attach_breakpoints()?;
         }
-        session.attach_tracepoints(purpose)?;
+        session.attach_tracepoints(&tracepoints)?;
         log::info!(
-            "attached {} call sites, {} functions and {} tracepoints in {:?}",
+            "attached {} call sites, {} functions and {} tracepoints in {:?}, of which {loaded:?} \
+             to load the programs",
             session.plan.sites.len(),
             session.plan.probes.len(),
-            session.plan.tracepoints.len(),
+            tracepoints.len(),
             start.elapsed()
         );
         Ok(session)
@@ -223,25 +224,29 @@ impl Session {
 
     /// Passes on what the programs say of themselves to the log. Needs a tokio runtime.
     pub fn log(&mut self) -> Result<(), SessionError> {
-        diagnostics::forward(&mut self.ebpf)
+        diagnostics::forward(&self.object)
     }
 
-    /// Counts what programs that run the file `program` copy themselves, in a function of theirs
-    /// whose third argument is a count of bytes, as `memcpy` has it.
+    /// Counts what processes that run this very program copy themselves, in a function of it whose
+    /// third argument is a count of bytes, as `memcpy` has it.
     pub fn watch_user_copies(
         &mut self,
-        program: &Path,
-        function: &str,
+        function: unsafe extern "C" fn(*mut u8, *const u8, usize),
     ) -> Result<(), SessionError> {
-        let name = "user_copy";
-        let probe: &mut UProbe = Self::program(&mut self.ebpf, name)?;
-        probe.load().map_err(|error| program_error(name, &error))?;
-        probe.attach(function, program, UProbeScope::AllProcesses).map(drop).map_err(|error| {
+        let place =
+            mapped::place_of(function as usize as u64).map_err(|error| SessionError::Attach {
+                target: "the function that copies in user space".to_owned(),
+                error: error.to_string(),
+            })?;
+        let program = self.program("user_copy")?;
+        let event = attach::in_file(program, &place.file, place.offset).map_err(|error| {
             SessionError::Attach {
-                target: format!("{function} in {}", program.display()),
-                error: refusal(&error),
+                target: format!("{:#x} in {}", place.offset, place.file.display()),
+                error: error.to_string(),
             }
-        })
+        })?;
+        self.links.push(Link::event(event));
+        Ok(())
     }
 
     /// Starts to count for a process.
@@ -287,30 +292,44 @@ impl Session {
             0 => ["COUNTS_EVEN", "OVERFLOW_EVEN"],
             _ => ["COUNTS_ODD", "OVERFLOW_ODD"],
         };
-        let mut counters = self.take_all(maps[0])?;
-        counters.extend(self.take_all(maps[1])?);
-        Ok(counters)
+        let mut counters = Sums::default();
+        self.take_counters(maps[0], &mut counters)?;
+        self.take_overflow(maps[1], &mut counters)?;
+        Ok(counters.into_iter().collect())
     }
 
-    /// Empties a map of counters: many at once if it is well filled, else one by one.
-    fn take_all(&mut self, name: &'static str) -> Result<Vec<(Key, Tally)>, SessionError> {
-        let mut map = self.map::<PerCpuHashMap<_, Key, Tally>>(name)?;
-        let keys: Vec<Key> = map.keys().flatten().collect();
-        if keys.len() >= batch::FEWEST {
-            let Some(Map::PerCpuHashMap(map)) = self.ebpf.map(name) else {
+    /// Empties a map of the CPUs' counters: many at once if it is well filled, else one by one.
+    fn take_counters(&mut self, name: &'static str, sums: &mut Sums) -> Result<(), SessionError> {
+        let failed = |error| map_error(name, error);
+        let mut map = self.map::<HashMap<_, Counter, Tally>>(name)?;
+        let counters: Vec<Counter> = map.keys().flatten().collect();
+        if counters.len() >= batch::FEWEST {
+            let Some(Map::HashMap(map)) = self.object.map(name) else {
                 return Err(map_error(name, "not in the object"));
             };
-            return batch::take(map.fd().as_fd(), cpus(name)?)
-                .map_err(|error| map_error(name, error));
+            let all = batch::take(map.fd().as_fd()).map_err(|error| map_error(name, error))?;
+            all.into_iter().for_each(|(counter, tally)| add(sums, counter.key, &tally));
+            return Ok(());
         }
-        let mut counters = Vec::with_capacity(keys.len());
-        for key in keys {
+        for counter in counters {
             // A key can come twice if others are added.
+            let Ok(tally) = map.get(&counter, 0) else { continue };
+            add(sums, counter.key, &tally);
+            map.remove(&counter).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Empties a map of what found no counter.
+    fn take_overflow(&mut self, name: &'static str, sums: &mut Sums) -> Result<(), SessionError> {
+        let mut map = self.map::<PerCpuHashMap<_, Key, Tally>>(name)?;
+        let keys: Vec<Key> = map.keys().flatten().collect();
+        for key in keys {
             let Ok(values) = map.get(&key, 0) else { continue };
-            counters.push((key, counts::total(values.iter())));
+            values.iter().for_each(|tally| add(sums, key, tally));
             map.remove(&key).map_err(|error| map_error(name, error))?;
         }
-        Ok(counters)
+        Ok(())
     }
 
     /// Events lost since the last time.
@@ -332,9 +351,9 @@ impl Session {
     }
 
     /// How often the kernel could not run a program, of those that it happened to.
-    fn skipped(&self) -> BTreeMap<&str, u64> {
-        let times = |program: &Program| misses::of_program(program.fd().ok()?.as_fd());
-        let all = self.ebpf.programs().filter_map(|(name, program)| Some((name, times(program)?)));
+    fn skipped(&self) -> BTreeMap<&'static str, u64> {
+        let all = self.object.programs();
+        let all = all.filter_map(|(name, program)| Some((name, misses::of_program(program)?)));
         all.filter(|(_, times)| *times > 0).collect()
     }
 
@@ -357,20 +376,15 @@ impl Session {
     where
         M: TryFrom<&'a mut Map, Error = aya::maps::MapError>,
     {
-        let map = self.ebpf.map_mut(name).ok_or_else(|| map_error(name, "not in the object"))?;
+        let map = self.object.map_mut(name).ok_or_else(|| map_error(name, "not in the object"))?;
         M::try_from(map).map_err(|error| map_error(name, error))
     }
 
-    fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, SessionError>
-    where
-        &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
-    {
-        let missing = || SessionError::Program {
+    fn program(&self, name: &str) -> Result<BorrowedFd<'_>, SessionError> {
+        self.object.program(name).ok_or_else(|| SessionError::Program {
             program: name.to_owned(),
-            error: "not in the object".into(),
-        };
-        let program = ebpf.program_mut(name).ok_or_else(missing)?;
-        program.try_into().map_err(|error| program_error(name, &error))
+            error: "it was not loaded".into(),
+        })
     }
 
     /// Fills the map by which a program knows where it is, before any program runs.
@@ -387,10 +401,10 @@ impl Session {
 
     /// Gives the programs the counters of each CPU, which live as long as the session.
     fn tell_counters(&mut self, counters: Counters) -> Result<(), SessionError> {
-        if let Some(map) = self.ebpf.map("CYCLES") {
+        if let Some(map) = self.object.map("CYCLES") {
             counters.put_into(map).map_err(|error| map_error("CYCLES", error))?;
         }
-        self.events.extend(counters.into_events());
+        self.links.extend(counters.into_events().map(Link::event));
         Ok(())
     }
 
@@ -407,16 +421,14 @@ impl Session {
             target: site.label(),
             error: error.to_string(),
         };
-        let pmu = attach::kprobe_pmu().map_err(|error| failed(&self.plan.sites[0], error))?;
-        let program: &mut KProbe = Self::program(&mut self.ebpf, "copy_site")?;
-        program.load().map_err(|error| program_error("copy_site", &error))?;
-        let fd = program.fd().map_err(|error| program_error("copy_site", &error))?.as_fd();
+        let pmu = attach::pmu("kprobe").map_err(|error| failed(&self.plan.sites[0], error))?;
+        let program = self.program("copy_site")?;
         let events = attach::in_parallel(&self.plan.sites, |site| {
-            attach::at_address(fd, pmu, site.address).map_err(|error| failed(site, error))
+            attach::at_address(program, pmu, site.address).map_err(|error| failed(site, error))
         });
         for (site, event) in self.plan.sites.iter().zip(events) {
             match event {
-                Ok(event) => self.events.push(event),
+                Ok(event) => self.links.push(Link::event(event)),
                 Err(error) if site.is_known() => return Err(error),
                 // Much of what is found everywhere refuses probes, such as the routines' own
                 // folder.
@@ -427,112 +439,118 @@ impl Session {
     }
 
     fn attach_functions(&mut self) -> Result<(), SessionError> {
-        let btf = (self.plan.tier == Tier::Fentry && !self.plan.probes.is_empty())
-            .then(Btf::from_sys_fs)
-            .transpose()
-            .map_err(|error| SessionError::Load(error.into()))?;
-        for probe in &self.plan.probes {
-            for program in &probe.programs {
-                attach_function(&mut self.ebpf, program, probe.symbol, btf.as_ref()).map_err(
-                    |error| SessionError::Attach {
-                        target: probe.symbol.to_owned(),
-                        error: refusal(&error),
-                    },
-                )?;
-            }
+        let object = &self.object;
+        let links = attach::in_parallel(&self.plan.probes, |probe| {
+            let attach = |program: &&'static str| object.attach_to(program, probe.symbol);
+            probe.programs.iter().map(attach).collect::<io::Result<Vec<_>>>().map_err(|error| {
+                SessionError::Attach { target: probe.symbol.to_owned(), error: error.to_string() }
+            })
+        });
+        for links in links {
+            self.links.extend(links?);
         }
         Ok(())
     }
 
     fn attach_breakpoints(&mut self) -> Result<(), SessionError> {
-        let name = "leaf_breakpoint";
-        let program: &mut PerfEvent = Self::program(&mut self.ebpf, name)?;
-        program.load().map_err(|error| program_error(name, &error))?;
-        let fd = program.fd().map_err(|error| program_error(name, &error))?.as_fd();
+        let program = self.program(BREAKPOINT)?;
         let cpus = aya::util::online_cpus().map_err(|(what, error)| SessionError::Attach {
             target: what.to_owned(),
             error: error.to_string(),
         })?;
+        let mut links = Vec::new();
         for leaf in &self.plan.leaves {
             for &cpu in &cpus {
-                let event = attach::at_breakpoint(fd, leaf.address, cpu).map_err(|error| {
+                let event = attach::at_breakpoint(program, leaf.address, cpu).map_err(|error| {
                     SessionError::Attach {
                         target: format!("a hardware breakpoint on {} (CPU {cpu})", leaf.symbol),
                         error: format!("{error}; --verify needs four free breakpoints a CPU"),
                     }
                 })?;
-                self.events.push(event);
+                links.push(Link::event(event));
             }
         }
+        self.links.extend(links);
         Ok(())
     }
 
     /// Last, so that a window never opens before everything else is attached.
-    fn attach_tracepoints(&mut self, purpose: Purpose) -> Result<(), SessionError> {
-        let needed = |witness: &&TracepointWitness| {
-            purpose != Purpose::Window || witness.need != Need::ForFlows
-        };
-        for witness in self.plan.tracepoints.iter().copied().filter(needed) {
+    fn attach_tracepoints(
+        &mut self,
+        witnesses: &[&'static TracepointWitness],
+    ) -> Result<(), SessionError> {
+        for witness in witnesses {
             for name in witness.programs() {
-                let program: &mut RawTracePoint = Self::program(&mut self.ebpf, name)?;
-                program.load().map_err(|error| program_error(name, &error))?;
-                program.attach(witness.name).map_err(|error| SessionError::Attach {
+                let failed = |error: io::Error| SessionError::Attach {
                     target: format!("tracepoint {}", witness.name),
-                    error: chain(&error),
-                })?;
+                    error: error.to_string(),
+                };
+                let tracepoint =
+                    CString::new(witness.name).map_err(|error| failed(error.into()))?;
+                let link = bpf::attach(self.program(name)?, Some(&tracepoint)).map_err(failed)?;
+                self.links.push(Link::event(link));
             }
         }
         Ok(())
     }
 }
 
+/// The program of hardware breakpoints.
+const BREAKPOINT: &str = "leaf_breakpoint";
+
+/// The tracepoints that are needed for a purpose.
+fn tracepoints(plan: &Plan, purpose: Purpose) -> Vec<&'static TracepointWitness> {
+    let is_needed =
+        |witness: &&TracepointWitness| purpose != Purpose::Window || witness.need != Need::ForFlows;
+    plan.tracepoints.iter().copied().filter(is_needed).collect()
+}
+
+/// The programs that a plan needs.
+fn wanted(plan: &Plan, tracepoints: &[&'static TracepointWitness], verify: bool) -> Vec<Wanted> {
+    let program = |program| Wanted { program, function: None };
+    let sites = (!plan.sites.is_empty()).then_some("copy_site");
+    let breakpoints = verify.then_some(BREAKPOINT);
+    let user = Some("user_copy");
+    let functions = plan.probes.iter().flat_map(|probe| {
+        probe.programs.iter().map(|program| Wanted { program, function: probe.btf_id })
+    });
+    tracepoints
+        .iter()
+        .flat_map(|witness| witness.programs())
+        .chain(sites)
+        .chain(breakpoints)
+        .chain(user)
+        .map(program)
+        .chain(functions)
+        .collect()
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
-        // The kernel waits for its readers at each detaching, so do it side by side.
-        let events: Vec<_> =
-            self.events.drain(..).map(|event| std::sync::Mutex::new(Some(event))).collect();
-        attach::in_parallel(&events, |event| {
-            drop(event.lock().unwrap_or_else(|error| error.into_inner()).take());
-        });
+        attach::detach(std::mem::take(&mut self.links));
     }
 }
 
-/// How many CPUs have counters in a map.
-fn cpus(map: &'static str) -> Result<usize, SessionError> {
-    aya::util::nr_cpus().map_err(|(_, error)| map_error(map, error))
+/// Sums over the CPUs.
+type Sums = BTreeMap<Key, Tally>;
+
+fn add(sums: &mut Sums, key: Key, tally: &Tally) {
+    sums.entry(key).or_default().add(tally);
+}
+
+/// How many CPUs there can be.
+fn cpus() -> Result<usize, SessionError> {
+    aya::util::nr_cpus().map_err(|(path, error)| map_error(path, error))
+}
+
+/// The bytes of a constant for the programs.
+fn bytes_of<T: aya::Pod>(value: &T) -> &[u8] {
+    // SAFETY: it has as many bytes, all of them defined, as `Pod` promises.
+    unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast(), size_of::<T>()) }
 }
 
 fn takes_stacks(options: &Options) -> bool {
     options.stacks != stack::NEVER
-}
-
-fn attach_function(
-    ebpf: &mut Ebpf,
-    name: &str,
-    symbol: &str,
-    btf: Option<&Btf>,
-) -> Result<(), ProgramError> {
-    let program = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
-    match (program, btf) {
-        (Program::KProbe(program), _) => {
-            program.load()?;
-            program.attach(symbol, 0)?;
-        }
-        (Program::FEntry(program), Some(btf)) => load_fentry(program, symbol, btf)?,
-        (Program::FExit(program), Some(btf)) => load_fexit(program, symbol, btf)?,
-        _ => return Err(ProgramError::UnexpectedProgramType),
-    }
-    Ok(())
-}
-
-fn load_fentry(program: &mut FEntry, symbol: &str, btf: &Btf) -> Result<(), ProgramError> {
-    program.load(symbol, btf)?;
-    program.attach().map(drop)
-}
-
-fn load_fexit(program: &mut FExit, symbol: &str, btf: &Btf) -> Result<(), ProgramError> {
-    program.load(symbol, btf)?;
-    program.attach().map(drop)
 }
 
 fn site_of(site: &CallSite) -> Site {
@@ -555,21 +573,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Why a program was refused, in one line. What the verifier wrote goes to the log.
-fn refusal(error: &ProgramError) -> String {
-    match error {
-        ProgramError::LoadError { io_error, verifier_log } => {
-            log::debug!("the verifier wrote: {verifier_log}");
-            io_error.to_string()
-        }
-        error => chain(error),
-    }
-}
-
-fn program_error(program: &str, error: &ProgramError) -> SessionError {
-    SessionError::Program { program: program.to_owned(), error: refusal(error) }
-}
-
-fn map_error(map: &'static str, error: impl ToString) -> SessionError {
-    SessionError::Map { map, error: error.to_string() }
+fn map_error(map: &str, error: impl ToString) -> SessionError {
+    SessionError::Map { map: map.to_owned(), error: error.to_string() }
 }

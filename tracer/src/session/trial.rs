@@ -1,71 +1,138 @@
-//! What the kernel lets us attach, found out by attaching it. Nothing stays attached.
+//! What the kernel lets us attach, found out by attaching programs that do nothing. Nothing stays
+//! attached.
 
-use std::os::fd::AsFd;
-
-use aya::{
-    Btf, Ebpf, EbpfLoader,
-    programs::{FEntry, KProbe, PerfEvent},
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    sync::mpsc::{Receiver, sync_channel},
+    thread,
 };
 
-use tracer_common::Layout;
+use aya_obj::generated::{
+    bpf_attach_type::{self, BPF_TRACE_FENTRY},
+    bpf_attr, bpf_cmd,
+    bpf_prog_type::{
+        self, BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_PERF_EVENT, BPF_PROG_TYPE_RAW_TRACEPOINT,
+        BPF_PROG_TYPE_TRACING,
+    },
+};
 
-use super::{PROGRAMS, Session, SessionError, attach, chain, refusal};
+use super::{
+    attach::{self, At},
+    bpf,
+};
 
 /// A function every kernel with a network has, and an address to break at.
-const FUNCTION: &str = "skb_copy_bits";
+pub const FUNCTION: &str = "skb_copy_bits";
 
-/// Whether each way to attach works, or what the kernel said.
+/// Whether a way to attach works, or what the kernel said.
+pub type Answer = Result<(), String>;
+
+/// Whether each way to enter functions works.
 #[derive(Clone, Debug)]
 pub struct Trial {
+    /// eBPF programs at all, at raw tracepoints
+    pub tracepoint: Answer,
     /// kprobes
-    pub kprobe: Result<(), String>,
+    pub kprobe: Answer,
     /// fentry programs
-    pub fentry: Result<(), String>,
-    /// execute hardware breakpoints
-    pub breakpoint: Result<(), String>,
+    pub fentry: Answer,
 }
 
-impl Trial {
-    /// Tries all of them. `address` is that of a kernel function for the breakpoint.
-    pub fn run(layout: &Layout, address: Option<u64>) -> Result<Self, SessionError> {
-        let mut ebpf = EbpfLoader::new().override_global("LAYOUT", layout, true).load(PROGRAMS)?;
-        Ok(Self {
-            kprobe: kprobe(&mut ebpf),
-            fentry: fentry(&mut ebpf),
-            breakpoint: breakpoint(&mut ebpf, address),
-        })
+/// A trial under way: detaching waits for the kernel, and nobody need wait for that.
+pub struct Trying {
+    tracepoint: Answer,
+    kprobe: Receiver<Answer>,
+    fentry: Receiver<Answer>,
+}
+
+impl Trying {
+    /// Begins to try. `function`: the id of [`FUNCTION`] in the kernel's BTF.
+    pub fn start(function: Option<u32>) -> Self {
+        Self {
+            tracepoint: tracepoint(),
+            kprobe: answer_of(kprobe),
+            fentry: answer_of(move || fentry(function)),
+        }
+    }
+
+    /// What came of it.
+    pub fn finish(self) -> Trial {
+        let answer = |from: Receiver<Answer>| {
+            from.recv().unwrap_or_else(|_| Err("it could not be tried".to_owned()))
+        };
+        Trial {
+            tracepoint: self.tracepoint,
+            kprobe: answer(self.kprobe),
+            fentry: answer(self.fentry),
+        }
     }
 }
 
-fn kprobe(ebpf: &mut Ebpf) -> Result<(), String> {
-    attach::kprobe_pmu().map_err(|_| "this kernel is built without CONFIG_KPROBES".to_owned())?;
-    let program: &mut KProbe =
-        Session::program(ebpf, "kprobe_copy_bits").map_err(|error| chain(&error))?;
-    program.load().map_err(|error| refusal(&error))?;
-    let link = program.attach(FUNCTION, 0).map_err(|error| chain(&error))?;
-    program.detach(link).map_err(|error| chain(&error))
+/// The answer as soon as it is known; what was attached is detached after that.
+fn answer_of(
+    attach: impl FnOnce() -> Result<OwnedFd, String> + Send + 'static,
+) -> Receiver<Answer> {
+    let (tell, answer) = sync_channel(1);
+    thread::spawn(move || {
+        let (answer, link) = match attach() {
+            Ok(link) => (Ok(()), Some(link)),
+            Err(reason) => (Err(reason), None),
+        };
+        // Who no longer wants to know has gone on without.
+        let _ = tell.send(answer);
+        drop(link);
+    });
+    answer
 }
 
-fn fentry(ebpf: &mut Ebpf) -> Result<(), String> {
-    let btf = Btf::from_sys_fs().map_err(|error| chain(&error))?;
-    let program: &mut FEntry =
-        Session::program(ebpf, "fentry_copy_bits").map_err(|error| chain(&error))?;
-    program.load(FUNCTION, &btf).map_err(|error| refusal(&error))?;
-    let link = program.attach().map_err(|error| chain(&error))?;
-    program.detach(link).map_err(|error| chain(&error))
+fn tracepoint() -> Answer {
+    load(BPF_PROG_TYPE_RAW_TRACEPOINT, None).map(drop).map_err(|error| error.to_string())
 }
 
-fn breakpoint(ebpf: &mut Ebpf, address: Option<u64>) -> Result<(), String> {
+fn kprobe() -> Result<OwnedFd, String> {
+    attach::pmu("kprobe").map_err(|_| "this kernel is built without CONFIG_KPROBES".to_owned())?;
+    load(BPF_PROG_TYPE_KPROBE, None)
+        .and_then(|program| attach::at_function(program.as_fd(), FUNCTION, At::Entry))
+        .map_err(|error| error.to_string())
+}
+
+fn fentry(function: Option<u32>) -> Result<OwnedFd, String> {
+    let function = function.ok_or("the kernel's BTF has no functions")?;
+    load(BPF_PROG_TYPE_TRACING, Some((BPF_TRACE_FENTRY, function)))
+        .and_then(|program| bpf::attach(program.as_fd(), None))
+        .map_err(|error| error.to_string())
+}
+
+/// Whether there are execute hardware breakpoints to be had. `address`: that of [`FUNCTION`].
+pub fn breakpoint(address: Option<u64>) -> Answer {
     let address = address.ok_or("the kernel's symbols cannot be read")?;
-    let program: &mut PerfEvent =
-        Session::program(ebpf, "leaf_breakpoint").map_err(|error| chain(&error))?;
-    program.load().map_err(|error| refusal(&error))?;
-    let program = program.fd().map_err(|error| chain(&error))?;
-    attach::at_breakpoint(program.as_fd(), address, 0).map(drop).map_err(|error| {
-        match error.raw_os_error() {
+    load(BPF_PROG_TYPE_PERF_EVENT, None)
+        .and_then(|program| attach::at_breakpoint(program.as_fd(), address, 0))
+        .map(drop)
+        .map_err(|error| match error.raw_os_error() {
             // A CPU has four, and each use of --verify takes them all.
             Some(libc::ENOSPC) => "all are taken, by a debugger or another --verify".to_owned(),
             _ => error.to_string(),
-        }
-    })
+        })
+}
+
+/// Loads a program that does nothing; for fentry, of a function.
+fn load(ty: bpf_prog_type, function: Option<(bpf_attach_type, u32)>) -> io::Result<OwnedFd> {
+    // `r0 = 0; exit`
+    const INSTRUCTIONS: [u64; 2] = [0xb7, 0x95];
+    // SAFETY: all zeros is valid.
+    let mut attr = unsafe { std::mem::zeroed::<bpf_attr>() };
+    // SAFETY: these are the fields of this command.
+    let load = unsafe { &mut attr.__bindgen_anon_3 };
+    load.prog_type = ty as u32;
+    load.insns = INSTRUCTIONS.as_ptr() as u64;
+    load.insn_cnt = INSTRUCTIONS.len() as u32;
+    load.license = c"GPL".as_ptr() as u64;
+    if let Some((attach, id)) = function {
+        load.expected_attach_type = attach as u32;
+        load.attach_btf_id = id;
+    }
+    // SAFETY: instructions and licence outlive the call, and are as long as said.
+    unsafe { bpf::open(bpf_cmd::BPF_PROG_LOAD, &mut attr) }
 }

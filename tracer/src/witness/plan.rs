@@ -56,6 +56,8 @@ pub struct Probe {
     pub symbol: &'static str,
     /// The eBPF programs of the tier, in the order to attach them.
     pub programs: Vec<&'static str>,
+    /// The function's id in the kernel's BTF, if it is entered by that.
+    pub btf_id: Option<u32>,
 }
 
 /// A routine for a hardware breakpoint.
@@ -145,6 +147,11 @@ impl Plan {
                         witness,
                         symbol: candidate.symbol,
                         programs: programs.map(|of_tier| of_tier[tier]).collect(),
+                        btf_id: facts
+                            .functions
+                            .get(candidate.symbol)
+                            .copied()
+                            .filter(|_| self.tier == Tier::Fentry),
                     });
                 }
                 None => self.missing.push(Missing {

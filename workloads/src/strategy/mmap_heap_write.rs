@@ -34,9 +34,11 @@ impl Strategy for MmapHeapWrite {
     }
 }
 
-/// Name of the function that copies in user space, for a uprobe: its third argument is the count of
-/// bytes.
-pub const USER_COPY: &str = "copytrace_user_copy";
+/// A function whose third argument is a count of bytes, as `memcpy` has it.
+pub type Copy = unsafe extern "C" fn(*mut u8, *const u8, usize);
+
+/// The function that copies in user space, for a uprobe.
+pub const USER_COPY: Copy = copytrace_user_copy;
 
 /// Copies a byte: a uprobe's first hit takes a page fault, for the page the kernel steps it in.
 pub fn copy_once() {
@@ -47,7 +49,7 @@ pub fn copy_once() {
     black_box(to);
 }
 
-/// Copies in user space. A symbol of the program, and never inlined, so that a uprobe sees it.
+/// Copies in user space. Never inlined, so that a uprobe sees it.
 ///
 /// # Safety
 ///

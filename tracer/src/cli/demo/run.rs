@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use tracer::{
     claims::documents,
     ledger::{Observation, Side, ZeroCopy},
@@ -55,8 +55,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
 
     progress.say("attaching to the kernel");
     let mut session = Session::start(plan, Purpose::Window, options.verify)?;
-    let program = std::fs::read_link(SELF).context("cannot find the running program's file")?;
-    session.watch_user_copies(&program, workloads::strategy::USER_COPY)?;
+    session.watch_user_copies(workloads::strategy::USER_COPY)?;
     if verbose {
         session.log()?;
     }

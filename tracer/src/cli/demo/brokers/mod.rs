@@ -46,7 +46,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerR
     progress.say("examining the kernel");
     let kernel = Kernel::examine(options.sites.breadth())?;
     if options.verify
-        && let Err(reason) = &kernel.trial.breakpoint
+        && let Err(reason) = kernel.breakpoint()
     {
         bail!("there are no hardware breakpoints to be had ({reason}): run without --verify");
     }
@@ -86,8 +86,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerR
 
     progress.say("attaching to the kernel");
     let mut session = Session::start(plan, Purpose::Window, options.verify)?;
-    let program = std::fs::read_link(SELF)?;
-    session.watch_user_copies(&program, workloads::strategy::USER_COPY)?;
+    session.watch_user_copies(workloads::strategy::USER_COPY)?;
     if verbose {
         session.log()?;
     }
