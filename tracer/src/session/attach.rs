@@ -7,7 +7,7 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
     os::unix::ffi::OsStrExt,
     path::Path,
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
     thread,
 };
 
@@ -45,9 +45,12 @@ impl Link {
 pub fn detach(links: Vec<Link>) {
     let (trampolines, events): (Vec<_>, Vec<_>) =
         links.into_iter().partition(|link| link.is_trampoline);
+    let events: Vec<_> = events.into_iter().map(|event| Mutex::new(Some(event))).collect();
     thread::scope(|scope| {
         scope.spawn(|| drop(trampolines));
-        drop(events);
+        in_parallel(&events, |event| {
+            drop(event.lock().unwrap_or_else(PoisonError::into_inner).take());
+        });
     });
 }
 
