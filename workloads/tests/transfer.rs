@@ -17,7 +17,6 @@ use workloads::{
     Strategy,
     driver::{Consumer, Network, Sender, SenderSpec},
     protocol::{Answer, ConsumerEvent, Mailbox, Service},
-    strategy::USER_COPY,
     tls,
 };
 
@@ -240,14 +239,6 @@ async fn what_cannot_run_here_is_told_from_an_error() {
     assert!(matches!(refused, Error::Unsupported { .. }), "{refused}");
     let refused = refused.to_string();
     assert!(refused.contains("O_DIRECT") && refused.contains("such as 4KiB"), "{refused}");
-}
-
-#[test]
-fn a_uprobe_finds_the_copy_in_user_space() {
-    let program = fs::read(exe()).unwrap();
-    // Between two ends of strings: in the program's table of symbols.
-    let symbol = format!("\0{USER_COPY}\0");
-    assert!(program.windows(symbol.len()).any(|bytes| bytes == symbol.as_bytes()));
 }
 
 #[tokio::test]

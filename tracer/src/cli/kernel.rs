@@ -66,16 +66,13 @@ impl Kernel {
             );
         }
         let start = Instant::now();
-        let failed = "cannot find out what this kernel offers";
-        let facts = Facts::of_types().context(failed)?;
-        let types = start.elapsed();
-        let trying = Trying::start(facts.functions.get(trial::FUNCTION).copied());
-        let mut facts = facts.and_addresses(breadth).context(failed)?;
-        let trial = trying.finish();
-        log::info!(
-            "read the kernel's types in {types:?}, all else in {:?}",
-            start.elapsed() - types
-        );
+        let mut trying = None;
+        let facts = Facts::gather(breadth, |facts| {
+            trying = Some(Trying::start(facts.functions.get(trial::FUNCTION).copied()));
+        });
+        let mut facts = facts.context("cannot find out what this kernel offers")?;
+        let trial = trying.context("nothing is known of this kernel's types")?.finish();
+        log::info!("read types, symbols and text of the kernel in {:?}", start.elapsed());
         if let Err(reason) = &trial.tracepoint {
             bail!("cannot use eBPF on this kernel: {reason}");
         }

@@ -3,13 +3,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
-    path::Path,
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    io,
 };
 
 use super::{
-    btf, scan,
-    symbols::{Symbol, Symbols},
+    btf, cache, scan,
+    symbols::{self, Symbol, Symbols},
     text,
     wanted::Wanted,
 };
@@ -88,31 +89,43 @@ pub enum Breadth {
 }
 
 impl Facts {
-    /// Asks the running kernel's BTF.
-    pub fn of_types() -> Result<Self, FactsError> {
+    /// Asks the running kernel, or recalls what it said before. `types_known` is given what is known
+    /// when that of the kernel's types is.
+    pub fn gather(breadth: Breadth, types_known: impl FnOnce(&Self)) -> Result<Self, FactsError> {
+        let (types, symbols) = (wanted_types(), wanted_symbols());
+        let catalogue = digest([types.names(), symbols.names()]);
+        let recalled = (breadth == Breadth::Catalogue).then(|| cache::recall(catalogue)).flatten();
+        if let Some(facts) = recalled {
+            types_known(&facts);
+            return Ok(facts);
+        }
+        let mut facts = Self::of_types(&types)?;
+        types_known(&facts);
+        let table = fs::read_to_string(symbols::TABLE).map_err(FactsError::Symbols)?;
+        let symbols = Symbols::parse(table, &symbols);
+        if symbols.is_empty() {
+            return Err(FactsError::HiddenSymbols);
+        }
+        facts.ask_symbols(&symbols);
+        match read_texts(&symbols, breadth) {
+            Ok(texts) => facts.texts = texts,
+            Err(error) => facts.text_error = Some(error.to_string()),
+        }
+        if breadth == Breadth::Catalogue && !symbols.is_modular() {
+            cache::keep(&facts, catalogue);
+        }
+        Ok(facts)
+    }
+
+    fn of_types(wanted: &Wanted) -> Result<Self, FactsError> {
         let data = fs::read(btf::VMLINUX).map_err(FactsError::NoBtf)?;
-        let btf = btf::Btf::parse(data, &wanted_types())?;
+        let btf = btf::Btf::parse(data, wanted)?;
         let mut facts = Self {
             release: rustix::system::uname().release().to_string_lossy().into_owned(),
             ..Self::default()
         };
         facts.ask_types(&btf);
         Ok(facts)
-    }
-
-    /// Asks for what lies where in the running kernel's memory, too.
-    pub fn and_addresses(mut self, breadth: Breadth) -> Result<Self, FactsError> {
-        let table = fs::read_to_string("/proc/kallsyms").map_err(FactsError::Symbols)?;
-        let symbols = Symbols::parse(table, &wanted_symbols());
-        if symbols.is_empty() {
-            return Err(FactsError::HiddenSymbols);
-        }
-        self.ask_symbols(&symbols);
-        match read_texts(&symbols, breadth) {
-            Ok(texts) => self.texts = texts,
-            Err(error) => self.text_error = Some(error.to_string()),
-        }
-        Ok(self)
     }
 
     /// Gives up on call sites.
@@ -156,6 +169,13 @@ impl Facts {
     }
 }
 
+/// Tells one catalogue from another.
+fn digest(names: [&BTreeSet<String>; 2]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    names.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// The names that are asked of BTF.
 fn wanted_types() -> Wanted {
     let of_struct = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
@@ -197,7 +217,7 @@ fn record<T>(answers: &mut BTreeMap<String, T>, names: &[&str], ask: impl Fn(&st
 }
 
 fn read_texts(symbols: &Symbols, breadth: Breadth) -> Result<Vec<FunctionText>, text::TextError> {
-    let kernel = text::KernelText::open(Path::new(text::KCORE))?;
+    let kernel = text::KernelText::open_running()?;
     let known = CALLERS
         .iter()
         .flat_map(|caller| symbols.variants(caller.name).into_iter().map(|it| (caller.name, it)));

@@ -1,6 +1,7 @@
 //! What this kernel is: its types, its symbols, its text.
 
 pub mod btf;
+mod cache;
 mod facts;
 pub mod scan;
 pub mod symbols;

@@ -1,8 +1,23 @@
 //! The kernel's symbol table, `/proc/kallsyms`.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufRead, BufReader},
+    ops::Range,
+};
 
 use super::wanted::Wanted;
+
+/// Where the kernel shows its symbols.
+pub const TABLE: &str = "/proc/kallsyms";
+
+/// The first byte of the running kernel's text, which stands near the beginning of the table.
+pub fn text_start() -> Option<u64> {
+    let table = BufReader::new(File::open(TABLE).ok()?);
+    let mut lines = table.lines().map_while(Result::ok);
+    lines.find_map(|line| parse_line(&line).filter(|(_, name)| *name == "_stext").map(|it| it.0))
+}
 
 /// A function's text: from `address`, `size` bytes long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +38,8 @@ pub struct Symbols {
     sorted: Vec<(u64, Range<u32>)>,
     /// Those that will be asked for by name.
     by_name: BTreeMap<String, Vec<u64>>,
+    /// Whether one of those lies in a module.
+    modular: bool,
 }
 
 impl Symbols {
@@ -31,15 +48,17 @@ impl Symbols {
     /// that will be asked for; others are found by their addresses only.
     pub fn parse(table: String, wanted: &Wanted) -> Self {
         let (mut sorted, mut by_name) = (Vec::new(), BTreeMap::<String, Vec<u64>>::new());
+        let mut modular = false;
         for line in table.lines() {
             let Some((address, name)) = parse_line(line) else { continue };
             let start = (name.as_ptr() as usize - table.as_ptr() as usize) as u32;
             sorted.push((address, start..start + name.len() as u32));
             if wanted.contains(in_source(name).as_bytes()) {
                 by_name.entry(name.to_owned()).or_default().push(address);
+                modular |= line.ends_with(']');
             }
         }
-        let mut symbols = Self { table, sorted, by_name };
+        let mut symbols = Self { table, sorted, by_name, modular };
         symbols.sort();
         symbols
     }
@@ -60,6 +79,11 @@ impl Symbols {
     /// Whether nothing could be read: no root, or `kptr_restrict`.
     pub fn is_empty(&self) -> bool {
         self.sorted.is_empty()
+    }
+
+    /// Whether something that will be asked for lies in a module.
+    pub fn is_modular(&self) -> bool {
+        self.modular
     }
 
     /// The address of a symbol; of the first, where static functions share a name.
@@ -179,6 +203,7 @@ ffffffffc0000000 t inside\t[module]
         assert_eq!(symbols.address("some_data"), None);
         assert_eq!(symbols.address("hidden"), None);
         assert_eq!(symbols.address("inside"), Some(0xffff_ffff_c000_0000));
+        assert!(symbols.is_modular());
         assert!(parse("0000000000000000 T hidden").is_empty());
     }
 }

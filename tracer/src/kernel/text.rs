@@ -43,6 +43,11 @@ const PT_LOAD: u32 = 1;
 const PROGRAM_HEADER_SIZE: usize = 56;
 
 impl KernelText {
+    /// Opens that of the running kernel.
+    pub fn open_running() -> Result<Self, TextError> {
+        Self::open(Path::new(KCORE))
+    }
+
     /// Opens a core file and reads its program headers.
     pub fn open(path: &Path) -> Result<Self, TextError> {
         let failed = |error| TextError::Io { path: path.to_owned(), error };

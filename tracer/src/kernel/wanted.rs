@@ -10,6 +10,11 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// All of them.
+    pub fn names(&self) -> &BTreeSet<String> {
+        &self.names
+    }
+
     /// Whether a name is one of them.
     pub fn contains(&self, name: &[u8]) -> bool {
         self.glances[glance(name)]

@@ -37,6 +37,8 @@ fn place_in(line: &str, address: u64) -> Option<Place> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt;
+
     use super::*;
 
     #[test]
@@ -46,7 +48,20 @@ mod tests {
         assert_eq!(place_in(line, 0x7f10), Some(place));
         assert_eq!(place_in(line, 0x8f00), None);
         assert_eq!(place_in("7f00-8f00 rw-p 00000000 00:00 0 [heap]", 0x7f10), None);
-        let here = place_of(place_of as *const () as u64).unwrap();
-        assert_eq!(here.file, std::env::current_exe().unwrap());
+    }
+
+    #[test]
+    fn a_uprobe_finds_the_copy_in_user_space() {
+        let function = workloads::strategy::USER_COPY as *const u8;
+        let place = place_of(function as u64).unwrap();
+        assert_eq!(place.file, std::env::current_exe().unwrap());
+        let mut in_file = [0; 8];
+        std::fs::File::open(&place.file)
+            .unwrap()
+            .read_exact_at(&mut in_file, place.offset)
+            .unwrap();
+        // SAFETY: the function is longer than that.
+        let in_memory = unsafe { std::slice::from_raw_parts(function, in_file.len()) };
+        assert_eq!(in_file, in_memory);
     }
 }

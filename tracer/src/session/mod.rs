@@ -194,7 +194,7 @@ impl Session {
             room: &room(purpose, &options)?,
         };
         let tracepoints = tracepoints(&plan, purpose);
-        let object = Object::load(&setup, &wanted(&plan, &tracepoints, verify))?;
+        let object = Object::load(&setup, &wanted(&plan, purpose, &tracepoints, verify))?;
         let loaded = start.elapsed();
         let mut session =
             Self { object, plan, links: Vec::new(), verify, options, lost: 0, followed: 0 };
@@ -506,11 +506,16 @@ fn tracepoints(plan: &Plan, purpose: Purpose) -> Vec<&'static TracepointWitness>
 }
 
 /// The programs that a plan needs.
-fn wanted(plan: &Plan, tracepoints: &[&'static TracepointWitness], verify: bool) -> Vec<Wanted> {
+fn wanted(
+    plan: &Plan,
+    purpose: Purpose,
+    tracepoints: &[&'static TracepointWitness],
+    verify: bool,
+) -> Vec<Wanted> {
     let program = |program| Wanted { program, function: None };
     let sites = (!plan.sites.is_empty()).then_some("copy_site");
     let breakpoints = verify.then_some(BREAKPOINT);
-    let user = Some("user_copy");
+    let user = (purpose == Purpose::Window).then_some("user_copy");
     let functions = plan.probes.iter().flat_map(|probe| {
         probe.programs.iter().map(|program| Wanted { program, function: probe.btf_id })
     });

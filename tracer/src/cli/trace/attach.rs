@@ -30,6 +30,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     let files = Files::create(&options.common)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        let asked = Instant::now();
         let first = options.target.first()?;
         let mut recorder = Recorder::start(&options.common, verbose)?;
         let mut known = BTreeSet::new();
@@ -39,7 +40,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
             bail!("{} ended before it could be traced; see `ps`", options.target.name());
         }
         if !options.common.quiet {
-            say(&begun(&options.target.name(), &untraced));
+            say(&begun(&options.target.name(), asked.elapsed(), &untraced));
         }
         follow(options, &mut recorder, &mut known).await?;
         recorder.session().unfollow()?;
@@ -49,9 +50,11 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the user is told when it begins. `untraced`: children that run already.
-fn begun(target: &str, untraced: &BTreeSet<u32>) -> String {
-    let begun = format!("copytrace: tracing {target}; Ctrl-C ends it");
+/// What the user is told when it begins: everything from now on is counted. `after`: how long it took
+/// to attach. `untraced`: children that run already.
+fn begun(target: &str, after: Duration, untraced: &BTreeSet<u32>) -> String {
+    let seconds = after.as_secs_f64();
+    let begun = format!("copytrace: tracing {target}, attached in {seconds:.2} s; Ctrl-C ends it");
     if untraced.is_empty() {
         return begun;
     }
