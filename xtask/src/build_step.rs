@@ -1,6 +1,8 @@
 //! `cargo xtask build`: the programs, with the eBPF programs inside.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, IsTerminal as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -19,13 +21,13 @@ pub struct Arguments {
 
 /// Builds everything.
 pub fn main(arguments: &Arguments) -> Result<()> {
-    build(&Environment::prepare(Consent::unless(arguments.no_setup))?)
+    build(&Environment::prepare(Consent::unless(arguments.no_setup))?, Profile::Release)
 }
 
 /// What cargo needs in its environment to build the eBPF programs.
 pub struct Environment {
     toolchain: String,
-    path: std::ffi::OsString,
+    path: OsString,
 }
 
 impl Environment {
@@ -56,10 +58,37 @@ impl Environment {
     }
 }
 
-/// Builds the release programs.
-pub fn build(environment: &Environment) -> Result<()> {
-    let mut cargo =
-        environment.cargo(&["build", "--release", "-p", "tracer", "-p", "workloads", "--bins"]);
+/// How the programs are built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// In the shortest time, sharing artefacts with this tool and with the tests.
+    Dev,
+    /// To be installed, or to be measured itself.
+    Release,
+}
+
+impl Profile {
+    /// cargo's word for it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Release => "release",
+        }
+    }
+
+    /// Its folder below the target folder.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Dev => "debug",
+            Self::Release => "release",
+        }
+    }
+}
+
+/// Builds the programs.
+pub fn build(environment: &Environment, profile: Profile) -> Result<()> {
+    let mut cargo = environment.cargo(&["build", "--profile", profile.name()]);
+    cargo.args(["-p", "tracer", "-p", "workloads", "--bins"]);
     let color = if std::io::stderr().is_terminal() { "always" } else { "never" };
     cargo.args(["--color", color]).stdin(Stdio::null()).stdout(Stdio::null());
     let mut child = cargo.stderr(Stdio::piped()).spawn().context("cannot start cargo")?;
@@ -78,11 +107,20 @@ pub fn build(environment: &Environment) -> Result<()> {
     Ok(())
 }
 
-/// Where the release programs are.
-pub fn release_folder() -> PathBuf {
+/// Where the programs are that [`build`] built.
+pub fn programs(profile: Profile) -> PathBuf {
     let set = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target = set.unwrap_or_else(|| workspace().join("target"));
-    std::path::absolute(target).unwrap_or_default().join("release")
+    std::path::absolute(target).unwrap_or_default().join(profile.folder())
+}
+
+/// Runs `cargo xtask bench`, a program of its own: no other verb waits for what only it needs.
+pub fn bench(words: &[OsString]) -> Result<u8> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.arg("run").arg("--quiet").arg("--manifest-path").arg(workspace().join("Cargo.toml"));
+    cargo.args(["--package", "bench", "--", "bench"]).args(words);
+    // Its signals, its terminal and its exit status are this process's own.
+    Err(cargo.exec()).context("cannot start cargo, which builds and starts the benchmark")
 }
 
 /// The folder of the workspace.

@@ -1,7 +1,6 @@
 //! The project’s own tool, run as `cargo xtask`: set-up, build, run, test, guests.
 
 pub mod accelerator;
-pub mod bench;
 pub mod build_step;
 pub mod cache;
 pub mod command;
@@ -21,8 +20,10 @@ pub mod terminal;
 pub mod test;
 pub mod vm;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
 /// copytrace's own tool: set-up, build, run, test, guests.
@@ -46,10 +47,12 @@ enum Verb {
     /// Test everything, on this machine and in guests
     Test(test::Arguments),
     /// Measure what tracing costs nginx at full load: copytrace beside strace, perf and bpftrace
-    Bench(bench::Arguments),
-    /// The measurement of `bench`, as root
-    #[command(hide = true)]
-    BenchHere(bench::Options),
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Its own flags; `--help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAGS")]
+        words: Vec<OsString>,
+    },
     #[command(hide = true)]
     E2e(e2e::Arguments),
     /// The guest's side of `vm`
@@ -80,17 +83,20 @@ impl std::fmt::Display for KernelVersion {
 /// Runs the verb that the command line names.
 pub fn main() -> ExitCode {
     let words = run::own_flags_first(std::env::args_os().collect());
-    let result = match Arguments::parse_from(words).verb {
+    exit_code(match Arguments::parse_from(words).verb {
         Verb::Setup(arguments) => setup::main(&arguments).map(|()| 0),
         Verb::Build(arguments) => build_step::main(&arguments).map(|()| 0),
         Verb::Run(arguments) => run::main(arguments),
         Verb::Vm(arguments) => vm::main(arguments),
         Verb::Test(arguments) => test::main(&arguments),
-        Verb::Bench(arguments) => bench::main(&arguments),
-        Verb::BenchHere(options) => bench::main_here(&options),
+        Verb::Bench { words } => build_step::bench(&words),
         Verb::E2e(arguments) => e2e::main(&arguments),
         Verb::GuestAgent => guest::agent::main().map(|()| 0),
-    };
+    })
+}
+
+/// Tells of an error, and what this process is to end with.
+pub fn exit_code(result: Result<u8>) -> ExitCode {
     match result {
         Ok(status) => ExitCode::from(status),
         Err(error) => {

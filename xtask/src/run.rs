@@ -10,12 +10,13 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
+use crate::build_step::{self, Profile};
 use crate::guest::client::{Input, Output};
 use crate::packages::as_root;
 use crate::say::note;
 use crate::setup::Consent;
 use crate::vm::{Job, Nic};
-use crate::{KernelVersion, build_step, terminal, vm};
+use crate::{KernelVersion, terminal, vm};
 
 /// `cargo xtask run`
 #[derive(clap::Args)]
@@ -88,8 +89,8 @@ pub fn main(arguments: Arguments) -> Result<u8> {
     let consent = Consent::unless(arguments.no_setup);
     // Before the run, so that a long one never ends in "permission denied".
     let output = arguments.output.as_deref().map(create).transpose()?;
-    build_step::build(&build_step::Environment::prepare(consent)?)?;
-    let copytrace = build_step::release_folder().join("copytrace");
+    build_step::build(&build_step::Environment::prepare(consent)?, Profile::Dev)?;
+    let copytrace = build_step::programs(Profile::Dev).join("copytrace");
     let place = match arguments.on {
         Place::Auto => choose(&copytrace, arguments.kernel),
         chosen => chosen,

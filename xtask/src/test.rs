@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Error, Result, anyhow, bail};
 
-use crate::build_step::{self, Environment};
+use crate::build_step::{self, Environment, Profile};
 use crate::cache::Cache;
 use crate::e2e::Tier;
 use crate::guest::client::{Input, Output};
@@ -174,7 +174,7 @@ pub fn main(arguments: &Arguments) -> Result<u8> {
     if let Err(error) = &nginx {
         tally.record("set-up of nginx, curl and openssl", Duration::ZERO, Some(error));
     }
-    if step(&mut tally, "release build", || build_step::build(&environment)) {
+    if step(&mut tally, "build", || build_step::build(&environment, Profile::Dev)) {
         on_host(arguments.quick, &mut tally)?;
         in_guests(arguments.quick, consent, &mut tally)?;
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
+use crate::build_step::{self, Profile};
 use crate::cache::Cache;
 use crate::guest::client::{Input, Output, Session};
 use crate::guest::protocol::{Request, Size};
@@ -15,7 +16,7 @@ use crate::modules::Modules;
 use crate::qemu::Machine;
 use crate::say::note;
 use crate::setup::{self, Consent};
-use crate::{KernelVersion, accelerator, build_step, initramfs, signals, terminal};
+use crate::{KernelVersion, accelerator, initramfs, signals, terminal};
 
 /// `cargo xtask vm`
 #[derive(clap::Args)]
@@ -117,7 +118,7 @@ pub fn main(arguments: Arguments) -> Result<u8> {
     };
     let consent = Consent::unless(arguments.no_setup);
     if !arguments.no_build {
-        build_step::build(&build_step::Environment::prepare(consent)?)
+        build_step::build(&build_step::Environment::prepare(consent)?, Profile::Dev)
             .context("the guest’s programs; --no-build leaves them as they are")?;
     }
     run(job, consent)
@@ -168,7 +169,7 @@ fn login_shell() -> OsString {
 /// This process's environment, with the built programs first on PATH.
 fn environment(more: Vec<(OsString, OsString)>) -> Result<Vec<(OsString, OsString)>> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::iter::once(build_step::release_folder())
+    let folders = std::iter::once(build_step::programs(Profile::Dev))
         .chain(std::env::split_paths(&path))
         .chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
     let path = std::env::join_paths(folders).context("PATH cannot be extended")?;

@@ -24,7 +24,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::build_step;
+use crate::build_step::{self, Profile};
 use crate::test::Tally;
 
 /// The guest's side of `cargo xtask test`
@@ -85,7 +85,7 @@ pub struct Context {
 impl Context {
     fn new(arguments: &Arguments, tier: Tier) -> Self {
         Self {
-            copytrace: build_step::release_folder().join("copytrace"),
+            copytrace: build_step::programs(Profile::Dev).join("copytrace"),
             tier,
             quick: arguments.quick,
             nginx: arguments.nginx.clone(),

@@ -13,8 +13,9 @@ use super::rounds::Bench;
 use super::situation::Situation;
 use super::tools::{NGINX, WRK};
 use super::{Format, Options, report};
-use crate::cache::Cache;
-use crate::{build_step, signals};
+use xtask::build_step::{self, Profile};
+use xtask::cache::Cache;
+use xtask::signals;
 
 /// Where the kernel's trace events are described.
 const TRACING: &str = "/sys/kernel/tracing";
@@ -77,7 +78,7 @@ fn see_events() -> Result<()> {
 
 /// The kernel's symbols, if copytrace says that its functions can be probed.
 fn symbols() -> Result<Option<String>> {
-    let mut doctor = Command::new(build_step::release_folder().join("copytrace"));
+    let mut doctor = Command::new(build_step::programs(Profile::Release).join("copytrace"));
     let output = doctor.args(["doctor", "--function-probes"]).output();
     let probes = output.context("cannot start copytrace: build it first")?.status.success();
     Ok(if probes { Some(std::fs::read_to_string("/proc/kallsyms")?) } else { None })

@@ -6,10 +6,10 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::cache::Cache;
-use crate::command;
-use crate::say::note;
-use crate::setup::{self, Consent};
+use xtask::cache::Cache;
+use xtask::command;
+use xtask::say::note;
+use xtask::setup::{self, Consent};
 
 /// A program and the package it is in.
 #[derive(Clone, Copy)]

@@ -15,9 +15,9 @@ use super::script;
 use super::server::Server;
 use super::situation::Situation;
 use super::tools::{BPFTRACE, PERF, STRACE};
-use crate::build_step;
-use crate::cache::Cache;
-use crate::e2e::Tier;
+use xtask::build_step::{self, Profile};
+use xtask::cache::Cache;
+use xtask::e2e::Tier;
 
 /// How long attaching may take.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -141,7 +141,7 @@ impl Case {
 }
 
 fn copytrace(tier: Option<Tier>, server: &Server, result: &Path) -> Command {
-    let mut command = Command::new(build_step::release_folder().join("copytrace"));
+    let mut command = Command::new(build_step::programs(Profile::Release).join("copytrace"));
     command.args(["attach", "--quiet", "--format", "json"]);
     if let Some(tier) = tier {
         command.args(["--tier", tier.name()]);

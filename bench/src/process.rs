@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{command, signals};
+use xtask::{command, signals};
 
 /// Between two looks at a process.
 const TICK: Duration = Duration::from_millis(20);
@@ -109,7 +109,7 @@ impl Drop for Running {
             Ok(())
         };
         if let Err(error) = self.end(libc::SIGTERM, uninterrupted) {
-            crate::say::note(&format!("{error:#}"));
+            xtask::say::note(&format!("{error:#}"));
         }
     }
 }

@@ -16,26 +16,44 @@ mod tools;
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
+use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use clap::ValueEnum;
+use clap::{Parser, Subcommand, ValueEnum};
+use xtask::build_step::{self, Profile};
+use xtask::cache::Cache;
+use xtask::e2e::Tier;
+use xtask::guest::client::{Input, Output};
+use xtask::packages::as_root;
+use xtask::setup::Consent;
+use xtask::vm::{self, Job, Nic};
+use xtask::{KernelVersion, guest};
 
-use crate::cache::Cache;
-use crate::e2e::Tier;
-use crate::guest::client::{Input, Output};
-use crate::packages::as_root;
-use crate::setup::Consent;
-use crate::vm::{self, Job, Nic};
-use crate::{KernelVersion, build_step};
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Line {
+    #[command(subcommand)]
+    verb: Verb,
+}
 
-pub use here::main as main_here;
+#[derive(Subcommand)]
+enum Verb {
+    /// Measure what tracing costs nginx at full load: copytrace beside strace, perf and bpftrace
+    Bench(Arguments),
+    /// The measurement itself, as root
+    #[command(hide = true)]
+    BenchHere(Options),
+    /// The guest's side, with `--on vm`
+    #[command(hide = true)]
+    GuestAgent,
+}
 
 /// `cargo xtask bench`
 #[derive(clap::Args)]
 #[command(
     after_help = "nginx serves on loopback, wrk asks as fast as it gets answers, for a fixed time. In each round \
 the cases run one after the other, each round beginning with another: nothing traces, copytrace \
-attach, strace -c, perf trace -s, and two bpftrace scripts (xtask/src/bench/*.bt): one that \
+attach, strace -c, perf trace -s, and two bpftrace scripts (bench/src/*.bt): one that \
 counts calls and bytes, and one that tells flows apart as copytrace does.\n\n\
 Ratios are to the untraced case of the same round; medians, and from the least to the most. \
 That a tracer saw the traffic is checked: `seen` is what it counted for each request that was \
@@ -44,7 +62,7 @@ machine that has other work. How long a tracer’s BPF programs run for a reques
 another load of a second, because that the kernel counts it takes time, too. The table goes to stdout, progress to stderr. Missing tools are \
 fetched into the cache."
 )]
-pub struct Arguments {
+struct Arguments {
     /// Where to measure
     #[arg(long, value_enum, default_value_t = Place::Host)]
     on: Place,
@@ -63,7 +81,7 @@ pub struct Arguments {
 
 /// What is measured, and how thoroughly.
 #[derive(Clone, clap::Args)]
-pub struct Options {
+struct Options {
     /// How often every case is repeated
     #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -130,12 +148,19 @@ impl Options {
     }
 }
 
-/// Runs `cargo xtask bench`: prepares, and has this very program measure here as root, or in a
-/// guest.
-pub fn main(arguments: &Arguments) -> Result<u8> {
+fn main() -> ExitCode {
+    xtask::exit_code(match Line::parse().verb {
+        Verb::Bench(arguments) => prepare(&arguments),
+        Verb::BenchHere(options) => here::main(&options),
+        Verb::GuestAgent => guest::agent::main().map(|()| 0),
+    })
+}
+
+/// Has this very program measure here as root, or in a guest.
+fn prepare(arguments: &Arguments) -> Result<u8> {
     let consent = Consent::unless(arguments.no_setup);
     if !arguments.no_build {
-        build_step::build(&build_step::Environment::prepare(consent)?)?;
+        build_step::build(&build_step::Environment::prepare(consent)?, Profile::Release)?;
     }
     let cache = Cache::locate()?;
     tools::fetch(&cache, consent)?;
@@ -178,7 +203,7 @@ mod tests {
     use super::*;
 
     #[derive(clap::Parser)]
-    struct Line {
+    struct Given {
         #[command(flatten)]
         options: Options,
     }
@@ -187,7 +212,7 @@ mod tests {
     fn the_guest_is_given_the_same_options() {
         let words = "x --rounds 2 --seconds 9 --connections 3 --situation small --case strace \
                      --tier kprobe --format json";
-        let given = Line::parse_from(words.split_whitespace()).options.words();
+        let given = Given::parse_from(words.split_whitespace()).options.words();
         assert_eq!(
             given.join(&OsString::from(" ")).to_string_lossy(),
             words.split_whitespace().skip(1).collect::<Vec<_>>().join(" ")

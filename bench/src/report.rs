@@ -12,7 +12,7 @@ use super::numbers::{Spread, ratios};
 use super::rounds::{Bench, Measured, Sample};
 use super::situation::Situation;
 use super::tools::{BPFTRACE, NGINX, PERF, STRACE, WRK};
-use crate::cache::Cache;
+use xtask::cache::Cache;
 
 /// Where it was measured.
 #[derive(Serialize)]

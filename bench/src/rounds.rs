@@ -12,7 +12,7 @@ use super::programs;
 use super::server::Server;
 use super::situation::Situation;
 use super::tools::Program;
-use crate::say::note;
+use xtask::say::note;
 
 /// What one case did in one round.
 #[derive(Clone, Debug, Serialize)]
