@@ -1,4 +1,6 @@
-//! Builds the eBPF programs and puts the object where `include_bytes_aligned!` finds it.
+//! Puts the eBPF object where `include_bytes_aligned!` finds it: built here, or built before.
+
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use aya_build::{Package, Toolchain};
@@ -6,7 +8,40 @@ use aya_build::{Package, Toolchain};
 /// A rustup toolchain's name, or the prefix of an installed one (`/usr`). `cargo xtask` sets it.
 const TOOLCHAIN: &str = "COPYTRACE_BPF_TOOLCHAIN";
 
+/// The path of an object that was built before, or [`NO_OBJECT`]: neither needs a BPF toolchain.
+const OBJECT: &str = "COPYTRACE_EBPF_OBJECT";
+
+/// For lints and unit tests, which load no programs. The command refuses to measure without them.
+const NO_OBJECT: &str = "none";
+
 fn main() -> anyhow::Result<()> {
+    println!("cargo:rerun-if-env-changed={OBJECT}");
+    match std::env::var_os(OBJECT).filter(|value| !value.is_empty()) {
+        None => build(),
+        Some(value) if value == NO_OBJECT => {
+            std::fs::write(destination()?, []).context("cannot write an empty eBPF object")
+        }
+        Some(value) => take(Path::new(&value)),
+    }
+}
+
+fn destination() -> anyhow::Result<PathBuf> {
+    let folder = std::env::var_os("OUT_DIR").context("cargo has not set OUT_DIR")?;
+    Ok(PathBuf::from(folder).join("tracer-ebpf"))
+}
+
+fn take(object: &Path) -> anyhow::Result<()> {
+    println!("cargo:rerun-if-changed={}", object.display());
+    std::fs::copy(object, destination()?).map(drop).with_context(|| {
+        format!(
+            "cannot copy the eBPF object {}; {OBJECT} must be the path of one (a relative one \
+             begins at tracer/), or `{NO_OBJECT}`",
+            object.display()
+        )
+    })
+}
+
+fn build() -> anyhow::Result<()> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../tracer-ebpf");
     println!("cargo:rerun-if-env-changed={TOOLCHAIN}");
     println!("cargo:rerun-if-changed={}", concat!(env!("CARGO_MANIFEST_DIR"), "/../tracer-common"));
@@ -21,7 +56,8 @@ fn main() -> anyhow::Result<()> {
     aya_build::build_ebpf([package], toolchain).with_context(|| {
         format!(
             "could not build the eBPF programs; `cargo xtask build` finds or installs the BPF \
-             toolchain, or set {TOOLCHAIN} to a toolchain that has the BPF core library"
+             toolchain, or set {TOOLCHAIN} to a toolchain that has the BPF core library, or \
+             {OBJECT} to an object that was built before"
         )
     })
 }

@@ -51,6 +51,12 @@ use crate::{
 /// Why a session could not be started or read.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
+    /// `COPYTRACE_EBPF_OBJECT=none`, for lints and unit tests.
+    #[error(
+        "this copytrace was built without its eBPF programs (COPYTRACE_EBPF_OBJECT=none) and can \
+         measure nothing; build it with `cargo xtask build`"
+    )]
+    NoPrograms,
     /// What was built is no eBPF object that this program can use.
     #[error("the eBPF object is broken: {0}; build copytrace again with `cargo xtask build`")]
     Object(String),

@@ -30,7 +30,7 @@ use super::{
     bpf, chain, map_error,
 };
 
-/// The object, built by `build.rs`.
+/// The object, put there by `build.rs`; empty if that was told to do without.
 static PROGRAMS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf"));
 
 /// A program to be loaded.
@@ -136,6 +136,9 @@ impl Object {
 }
 
 fn parse(globals: &[(&str, &[u8])]) -> Result<aya_obj::Object, SessionError> {
+    if PROGRAMS.is_empty() {
+        return Err(SessionError::NoPrograms);
+    }
     let broken = |error: aya_obj::ParseError| SessionError::Object(error.to_string());
     let mut object = aya_obj::Object::parse(PROGRAMS).map_err(broken)?;
     let globals: HashMap<_, _> =
