@@ -17,7 +17,7 @@ use super::situation::Situation;
 use super::tools::{BPFTRACE, PERF, STRACE};
 use xtask::build_step::{self, Profile};
 use xtask::cache::Cache;
-use xtask::e2e::Tier;
+use xtask::tier::Tier;
 
 /// How long attaching may take.
 const PATIENCE: Duration = Duration::from_secs(180);

@@ -22,10 +22,10 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use xtask::build_step::{self, Profile};
 use xtask::cache::Cache;
-use xtask::e2e::Tier;
 use xtask::guest::client::{Input, Output};
 use xtask::packages::as_root;
 use xtask::setup::Consent;
+use xtask::tier::Tier;
 use xtask::vm::{self, Job, Nic};
 use xtask::{KernelVersion, guest};
 

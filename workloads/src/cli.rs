@@ -17,9 +17,7 @@ use crate::{
     consumer,
     consumer::ListenArgs,
     sender::{self, Request},
-    size,
-    soak::Soak,
-    strategy,
+    size, strategy,
 };
 
 /// Send a file of random content to a consumer, in the ways copytrace measures
@@ -40,9 +38,6 @@ enum Verb {
     Send(SendArgs),
     #[command(flatten)]
     Child(Child),
-    /// Make transfers of which the truth is known, for the checks of attribution
-    #[command(subcommand, hide = true)]
-    Soak(Soak),
 }
 
 #[derive(Debug, Args)]
@@ -75,7 +70,6 @@ pub fn run(cli: Cli) -> ExitCode {
         Verb::List => strategy::write_list(&mut io::stdout().lock()).map_err(Into::into),
         Verb::Send(args) => send(&args),
         Verb::Child(child) => return child.run(),
-        Verb::Soak(soak) => soak.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -27,7 +27,6 @@ mod receiver;
 pub mod sender;
 mod shared;
 pub mod size;
-pub mod soak;
 pub mod strategy;
 mod supply;
 mod tally;

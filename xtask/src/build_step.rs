@@ -44,18 +44,33 @@ impl Environment {
 
     /// A cargo command in the workspace.
     pub fn cargo(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command
-            .args(arguments)
-            .current_dir(workspace())
-            .env("PATH", &self.path)
-            .env(toolchain::VARIABLE, &self.toolchain);
-        // A relative one is meant from where the user is.
-        if let Some(target) = std::env::var_os("CARGO_TARGET_DIR") {
-            command.env("CARGO_TARGET_DIR", std::path::absolute(target).unwrap_or_default());
-        }
+        let mut command = plain_cargo();
+        command.args(arguments).env("PATH", &self.path).env(toolchain::VARIABLE, &self.toolchain);
         command
     }
+}
+
+/// A cargo command in the workspace that builds no eBPF programs.
+pub fn plain_cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace());
+    // A relative one is meant from where the user is.
+    if let Some(target) = std::env::var_os("CARGO_TARGET_DIR") {
+        command.env("CARGO_TARGET_DIR", std::path::absolute(target).unwrap_or_default());
+    }
+    command
+}
+
+/// Builds the program that tests the others, and says where it is. Much of it is built already: it is
+/// part of this very program.
+pub fn build_tests() -> Result<PathBuf> {
+    let mut cargo = plain_cargo();
+    cargo.args(["build", "--quiet", "--package", "tests"]).stdin(Stdio::null());
+    let status = cargo.status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("`cargo build --package tests` failed ({status}); what it said is above");
+    }
+    Ok(programs(Profile::Dev).join("tests"))
 }
 
 /// How the programs are built.

@@ -3,9 +3,9 @@
 pub mod accelerator;
 pub mod build_step;
 pub mod cache;
+pub mod check;
 pub mod command;
 pub mod cpio;
-pub mod e2e;
 pub mod guest;
 pub mod initramfs;
 pub mod kernel_image;
@@ -18,6 +18,7 @@ pub mod setup;
 pub mod signals;
 pub mod terminal;
 pub mod test;
+pub mod tier;
 pub mod vm;
 
 use std::ffi::OsString;
@@ -44,6 +45,8 @@ enum Verb {
     Run(run::Arguments),
     /// Run a command of this machine in a guest with another kernel; without one, a shell
     Vm(vm::Arguments),
+    /// Check what takes no kernel: format, lints, unit tests
+    Check,
     /// Test everything, on this machine and in guests
     Test(test::Arguments),
     /// Measure what tracing costs nginx at full load: copytrace beside strace, perf and bpftrace
@@ -53,8 +56,6 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAGS")]
         words: Vec<OsString>,
     },
-    #[command(hide = true)]
-    E2e(e2e::Arguments),
     /// The guest's side of `vm`
     #[command(hide = true)]
     GuestAgent,
@@ -88,9 +89,9 @@ pub fn main() -> ExitCode {
         Verb::Build(arguments) => build_step::main(&arguments).map(|()| 0),
         Verb::Run(arguments) => run::main(arguments),
         Verb::Vm(arguments) => vm::main(arguments),
+        Verb::Check => return check::main(),
         Verb::Test(arguments) => test::main(&arguments),
         Verb::Bench { words } => build_step::bench(&words),
-        Verb::E2e(arguments) => e2e::main(&arguments),
         Verb::GuestAgent => guest::agent::main().map(|()| 0),
     })
 }

@@ -1,11 +1,12 @@
 //! The emulator: its command line and its process.
 
-use std::io::{Seek as _, Write as _};
+use std::io::{self, Seek as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
@@ -79,8 +80,8 @@ impl std::fmt::Display for Accelerator {
 }
 
 /// A guest to be started.
-pub struct Machine<'a> {
-    qemu: &'a Qemu,
+pub struct Machine {
+    program: PathBuf,
     arguments: Command,
     append: String,
     /// Descriptors that QEMU inherits.
@@ -88,10 +89,10 @@ pub struct Machine<'a> {
     log: UnixStream,
 }
 
-impl<'a> Machine<'a> {
+impl Machine {
     /// A guest with a kernel, a first root, and a serial line for the kernel's log.
     pub fn new(
-        qemu: &'a Qemu,
+        qemu: &Qemu,
         accelerator: Accelerator,
         kernel: &Path,
         initramfs: &[u8],
@@ -104,8 +105,9 @@ impl<'a> Machine<'a> {
             .arg("-kernel")
             .arg(kernel);
         let (log, theirs) = UnixStream::pair()?;
+        let program = qemu.program.clone();
         let mut machine =
-            Self { qemu, arguments, append: String::new(), inherited: Vec::new(), log };
+            Self { program, arguments, append: String::new(), inherited: Vec::new(), log };
         machine.append("console=ttyS0 quiet panic=-1 rdinit=/init ipv6.disable_ipv6=1");
         let archive = machine.inherit(in_memory(initramfs)?);
         machine.arguments.arg("-initrd").arg(format!("/proc/self/fd/{archive}"));
@@ -170,17 +172,17 @@ impl<'a> Machine<'a> {
                 signals::release();
                 for &descriptor in &inherited {
                     if libc::fcntl(descriptor, libc::F_SETFD, 0) == -1 {
-                        return Err(std::io::Error::last_os_error());
+                        return Err(io::Error::last_os_error());
                     }
                 }
                 if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == -1 {
-                    return Err(std::io::Error::last_os_error());
+                    return Err(io::Error::last_os_error());
                 }
                 Ok(())
             });
         }
-        let mut child = self.arguments.spawn().with_context(|| {
-            format!("cannot start {}; try `cargo xtask setup`", self.qemu.program.display())
+        let mut child = spawn_for_good(self.arguments).with_context(|| {
+            format!("cannot start {}; try `cargo xtask setup`", self.program.display())
         })?;
         let log = Log::default();
         log.follow(self.log);
@@ -248,7 +250,7 @@ impl Log {
         String::from_utf8_lossy(&bytes).replace('\r', "")
     }
 
-    fn follow(&self, mut from: impl std::io::Read + Send + 'static) {
+    fn follow(&self, mut from: impl io::Read + Send + 'static) {
         let kept = Arc::clone(&self.0);
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
@@ -261,6 +263,19 @@ impl Log {
             }
         });
     }
+}
+
+/// Starts a process in a thread that never ends: the kernel takes the end of the thread that started
+/// a process for its parent's death.
+fn spawn_for_good(mut command: Command) -> io::Result<Child> {
+    let (started, child) = channel();
+    std::thread::spawn(move || {
+        let _ = started.send(command.spawn());
+        loop {
+            std::thread::park();
+        }
+    });
+    child.recv().map_err(io::Error::other)?
 }
 
 /// A file that needs no name and no cleaning up.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::cache::Cache;
 use crate::guest::client::{Input, Output, Session};
 use crate::guest::protocol::{Request, Size};
 use crate::modules::Modules;
-use crate::qemu::Machine;
+use crate::qemu::{Machine, Running};
 use crate::say::note;
 use crate::setup::{self, Consent};
 use crate::{KernelVersion, accelerator, initramfs, signals, terminal};
@@ -124,37 +125,74 @@ pub fn main(arguments: Arguments) -> Result<u8> {
     run(job, consent)
 }
 
-/// Boots a guest, runs the job in it, and returns its exit status.
-pub fn run(job: Job, consent: Consent) -> Result<u8> {
-    let cache = Cache::locate()?;
-    let tools = setup::guest::tools(&cache, consent)?;
-    let kernel = setup::guest::kernel(&cache, job.kernel, consent)?;
-    let modules = Modules::open(&kernel.modules, kernel.plain_modules)?;
-    let mut wanted = vec![job.nic.name()];
-    wanted.extend(job.modules.iter().map(String::as_str));
-    let archive = initramfs::build(&tools.busybox, &modules, &wanted)?;
-    let accelerator = accelerator::choose(&cache, &tools.qemu, &kernel.image, &archive)?;
+/// What a guest is made of.
+#[derive(Clone, Debug)]
+pub struct Hardware {
+    /// Its kernel.
+    pub kernel: KernelVersion,
+    /// Its NICs.
+    pub nic: Nic,
+    /// Modules besides those every guest needs.
+    pub modules: Vec<String>,
+}
 
-    let mut machine = Machine::new(&tools.qemu, accelerator, &kernel.image, &archive)?;
-    machine.append(&format!("AGENT=\"{}\"", agent()?.display()));
-    let control = machine.port("control", 1)?;
-    let input_port = machine.port("input", 2)?;
-    machine.disk(&tools.disk);
-    machine.share_root();
-    machine.nic_pair(job.nic.name());
-    if !job.quiet {
-        note(&format!("guest: Linux {}, {accelerator}, {}", kernel.release, job.nic.name()));
+/// A guest that can be switched on, and the ports to talk to it.
+pub struct Prepared {
+    machine: Machine,
+    /// For control and output.
+    pub control: UnixStream,
+    /// For input.
+    pub input: UnixStream,
+    /// What it is, in one line.
+    pub description: String,
+}
+
+impl Prepared {
+    /// Finds or fetches what the guest is made of.
+    pub fn new(hardware: &Hardware, consent: Consent) -> Result<Self> {
+        let cache = Cache::locate()?;
+        let tools = setup::guest::tools(&cache, consent)?;
+        let kernel = setup::guest::kernel(&cache, hardware.kernel, consent)?;
+        let modules = Modules::open(&kernel.modules, kernel.plain_modules)?;
+        let nic = hardware.nic.name();
+        let mut wanted = vec![nic];
+        wanted.extend(hardware.modules.iter().map(String::as_str));
+        let archive = initramfs::build(&tools.busybox, &modules, &wanted)?;
+        let accelerator = accelerator::choose(&cache, &tools.qemu, &kernel.image, &archive)?;
+
+        let mut machine = Machine::new(&tools.qemu, accelerator, &kernel.image, &archive)?;
+        machine.append(&format!("AGENT=\"{}\"", agent()?.display()));
+        let control = machine.port("control", 1)?;
+        let input = machine.port("input", 2)?;
+        machine.disk(&tools.disk);
+        machine.share_root();
+        machine.nic_pair(nic);
+        let description = format!("Linux {}, {accelerator}, {nic}", kernel.release);
+        Ok(Self { machine, control, input, description })
     }
 
-    let request = Request::new(&job.command, environment(job.environment)?, job.terminal)?;
+    /// Switches it on.
+    pub fn start(self) -> Result<(Running, UnixStream, UnixStream)> {
+        Ok((self.machine.start()?, self.control, self.input))
+    }
+}
+
+/// Boots a guest, runs the job in it, and returns its exit status.
+pub fn run(job: Job, consent: Consent) -> Result<u8> {
+    let Job { kernel, nic, modules, terminal, output, timeout, .. } = job;
+    let guest = Prepared::new(&Hardware { kernel, nic, modules }, consent)?;
+    if !job.quiet {
+        note(&format!("guest: {}", guest.description));
+    }
+    let has_input = job.input == Input::Inherited;
+    let request = Request::new(&job.command, environment(job.environment)?, terminal, has_input)?;
     let _held = signals::hold();
-    let _raw = match job.terminal {
+    let _raw = match terminal {
         Some(_) => Some(terminal::Raw::enter().context("cannot lend this terminal to the guest")?),
         None => None,
     };
-    let machine = machine.start()?;
-    let Job { input, output, timeout, .. } = job;
-    Session { machine, control, input_port, request, input, output, timeout }.run()
+    let (machine, control, input_port) = guest.start()?;
+    Session { machine, control, input_port, request, output, timeout }.run()
 }
 
 /// This very program, which the guest finds where this machine has it.
@@ -167,7 +205,7 @@ fn login_shell() -> OsString {
 }
 
 /// This process's environment, with the built programs first on PATH.
-fn environment(more: Vec<(OsString, OsString)>) -> Result<Vec<(OsString, OsString)>> {
+pub fn environment(more: Vec<(OsString, OsString)>) -> Result<Vec<(OsString, OsString)>> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::iter::once(build_step::programs(Profile::Dev))
         .chain(std::env::split_paths(&path))

@@ -1,4 +1,5 @@
-//! The guest's end: starts the command and relays its streams, its signals and its exit status.
+//! The guest's end: starts commands, one after the other, and relays their streams, their signals and
+//! their exit statuses.
 
 use std::fs::File;
 use std::io::{self, Read, Write as _};
@@ -10,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::protocol::{CONTROL_PORT, INPUT_PORT, Kind, Request, Size, receive, send};
 
@@ -20,49 +21,95 @@ const NOT_STARTED: i32 = 127;
 /// How long output may still come after the command has ended, from children it left behind.
 const AFTERMATH: Duration = Duration::from_millis(300);
 
-/// Serves one command, and then waits to be switched off: this machine does so as soon as it has
-/// the exit status, so nothing in flight can be lost.
+/// Serves until this machine switches the guest off. It does so when it has the last exit status, so
+/// nothing in flight can be lost.
 pub fn main() -> Result<()> {
     let open = |path| File::options().read(true).write(true).open(path).context(path);
     let control = open(CONTROL_PORT)?;
     let input = open(INPUT_PORT)?;
     let output = Output::new(control.try_clone()?);
+    let current = Current::default();
+    let (requests, wanted) = channel();
+    let obeyed = current.clone();
+    std::thread::spawn(move || obey(control, &requests, &obeyed));
     output.send(Kind::Ready, &[])?;
-    let Some((Kind::Start, request)) = receive(&control)? else {
-        bail!("the first frame was not a command");
-    };
-    let request: Request = serde_json::from_slice(&request)?;
-    let status = match start(&request) {
-        Ok(running) => serve(running, control, input, &output)?,
-        Err(error) => {
-            output.send(Kind::Failed, format!("{error:#}").as_bytes())?;
-            NOT_STARTED
-        }
-    };
-    output.send(Kind::Exit, &status.to_le_bytes())?;
+    for request in wanted {
+        let request: Request = serde_json::from_slice(&request)?;
+        let status = match start(&request) {
+            Ok(running) => {
+                let input = if request.input { Some(input.try_clone()?) } else { None };
+                serve(running, input, &current, &output)?
+            }
+            Err(error) => {
+                output.send(Kind::Failed, format!("{error:#}").as_bytes())?;
+                NOT_STARTED
+            }
+        };
+        output.finish(status)?;
+    }
     loop {
         std::thread::park();
     }
 }
 
+/// What signals and the terminal's size are for: nothing between two commands.
+type Current = Arc<Mutex<Option<Target>>>;
+
+/// The process group of a command, and its terminal, if it has one.
+struct Target {
+    group: i32,
+    terminal: Option<File>,
+}
+
 /// The way back, shared by all who have something to say.
 #[derive(Clone)]
 struct Output {
-    port: Arc<Mutex<File>>,
+    port: Arc<Mutex<Port>>,
     waiting: Arc<AtomicUsize>,
 }
 
+/// The port, and how many commands have ended: what their children say afterwards is not said in the
+/// name of the next one.
+struct Port {
+    file: File,
+    ended: usize,
+}
+
 impl Output {
-    fn new(port: File) -> Self {
-        Self { port: Arc::new(Mutex::new(port)), waiting: Arc::default() }
+    fn new(file: File) -> Self {
+        Self { port: Arc::new(Mutex::new(Port { file, ended: 0 })), waiting: Arc::default() }
     }
 
     fn send(&self, kind: Kind, payload: &[u8]) -> io::Result<()> {
+        send(&mut self.lock().file, kind, payload)
+    }
+
+    /// Sends what a command says, as long as it is the current one.
+    fn relay(&self, command: usize, kind: Kind, payload: &[u8]) -> io::Result<()> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
-        let mut port = self.port.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = send(&mut *port, kind, payload);
+        let mut port = self.lock();
+        let result = match port.ended == command {
+            true => send(&mut port.file, kind, payload),
+            false => Err(io::ErrorKind::BrokenPipe.into()),
+        };
         self.waiting.fetch_sub(1, Ordering::SeqCst);
         result
+    }
+
+    /// Ends the current command.
+    fn finish(&self, status: i32) -> io::Result<()> {
+        let mut port = self.lock();
+        port.ended += 1;
+        send(&mut port.file, Kind::Exit, &status.to_le_bytes())
+    }
+
+    /// The number of the current command.
+    fn command(&self) -> usize {
+        self.lock().ended
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Port> {
+        self.port.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether nobody is held up by a slow reader.
@@ -146,20 +193,30 @@ fn window(size: Size) -> libc::winsize {
 }
 
 /// Relays everything until the command has ended and all it wrote is on its way.
-fn serve(running: Running, control: File, input: File, output: &Output) -> io::Result<i32> {
+fn serve(
+    running: Running,
+    input: Option<File>,
+    current: &Current,
+    output: &Output,
+) -> io::Result<i32> {
     let Running { mut child, input: to_child, outputs, terminal } = running;
     let group = i32::try_from(child.id()).map_err(io::Error::other)?;
     let on_terminal = terminal.is_some();
-    std::thread::spawn(move || relay_input(input, to_child, on_terminal));
-    std::thread::spawn(move || obey(control, group, terminal));
+    match input {
+        Some(input) => drop(std::thread::spawn(move || relay_input(input, to_child, on_terminal))),
+        None => drop(to_child),
+    }
+    *current.lock().unwrap_or_else(PoisonError::into_inner) = Some(Target { group, terminal });
     let (ended, all_ended) = channel();
+    let command = output.command();
     for (kind, from) in outputs {
         let (output, ended) = (output.clone(), ended.clone());
-        std::thread::spawn(move || relay_output(kind, from, &output, &ended));
+        std::thread::spawn(move || relay_output(command, kind, from, &output, &ended));
     }
     drop(ended);
     let status = child.wait()?;
     wait_for_streams(&all_ended, output);
+    *current.lock().unwrap_or_else(PoisonError::into_inner) = None;
     Ok(exit_code(status))
 }
 
@@ -175,11 +232,18 @@ fn wait_for_streams(progress: &Receiver<()>, output: &Output) {
     }
 }
 
-fn relay_output(kind: Kind, mut from: File, output: &Output, progress: &Sender<()>) {
+fn relay_output(
+    command: usize,
+    kind: Kind,
+    mut from: File,
+    output: &Output,
+    progress: &Sender<()>,
+) {
     let mut buffer = vec![0; 32 * 1024 - 5];
     // A terminal reports the end of its last program as an error.
     while let Ok(length @ 1..) = from.read(&mut buffer) {
-        if output.send(kind, &buffer[..length]).is_err() || progress.send(()).is_err() {
+        let relayed = output.relay(command, kind, &buffer[..length]);
+        if relayed.is_err() || progress.send(()).is_err() {
             return;
         }
     }
@@ -198,23 +262,34 @@ fn relay_input(port: File, mut to: File, on_terminal: bool) {
     }
 }
 
-fn obey(control: File, group: i32, terminal: Option<File>) {
+/// Passes commands on, and does to the current one what this machine asks for.
+fn obey(control: File, requests: &Sender<Vec<u8>>, current: &Current) {
     while let Ok(Some((kind, payload))) = receive(&control) {
-        match (kind, payload.as_slice()) {
-            (Kind::Signal, &[a, b, c, d]) => {
-                let signal = i32::from_le_bytes([a, b, c, d]);
-                // SAFETY: kill only sends a signal; the group is the command's own.
-                unsafe { libc::kill(-group, signal) };
+        if kind == Kind::Start {
+            if requests.send(payload).is_err() {
+                return;
             }
-            (Kind::Resize, json) => {
-                if let (Some(terminal), Ok(size)) = (&terminal, serde_json::from_slice(json)) {
-                    let size = window(size);
-                    // SAFETY: TIOCSWINSZ reads one winsize.
-                    unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &size) };
-                }
-            }
-            _ => {}
+        } else if let Some(target) = &*current.lock().unwrap_or_else(PoisonError::into_inner) {
+            tell(target, kind, &payload);
         }
+    }
+}
+
+fn tell(target: &Target, kind: Kind, payload: &[u8]) {
+    match (kind, payload) {
+        (Kind::Signal, &[a, b, c, d]) => {
+            let signal = i32::from_le_bytes([a, b, c, d]);
+            // SAFETY: kill only sends a signal; the group is the command's own.
+            unsafe { libc::kill(-target.group, signal) };
+        }
+        (Kind::Resize, json) => {
+            if let (Some(terminal), Ok(size)) = (&target.terminal, serde_json::from_slice(json)) {
+                let size = window(size);
+                // SAFETY: TIOCSWINSZ reads one winsize.
+                unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &size) };
+            }
+        }
+        _ => {}
     }
 }
 

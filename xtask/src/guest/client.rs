@@ -1,4 +1,5 @@
-//! This machine's end: hands the command over, relays streams and signals, takes the exit status.
+//! This machine's end of one command in a guest of its own: hands it over, relays streams and
+//! signals, takes the exit status.
 
 use std::io::{Read as _, Write};
 use std::os::unix::net::UnixStream;
@@ -14,7 +15,7 @@ use crate::qemu::Running;
 use crate::{signals, terminal};
 
 /// Emulated machines boot in five seconds; busy ones take longer.
-const BOOT_PATIENCE: Duration = Duration::from_secs(120);
+pub const BOOT_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(50);
@@ -46,8 +47,6 @@ pub struct Session {
     pub input_port: UnixStream,
     /// The command.
     pub request: Request,
-    /// Its input.
-    pub input: Input,
     /// Its output.
     pub output: Output,
     /// How long it may take altogether.
@@ -145,10 +144,9 @@ impl Session {
     fn begin(&self) -> Result<()> {
         let request = serde_json::to_vec(&self.request)?;
         send(&self.control, Kind::Start, &request).context("the guest does not listen")?;
-        let port = self.input_port.try_clone()?;
-        match self.input {
-            Input::Nothing => send(port, Kind::Input, &[])?,
-            Input::Inherited => drop(std::thread::spawn(move || relay_input(&port))),
+        if self.request.input {
+            let port = self.input_port.try_clone()?;
+            std::thread::spawn(move || relay_input(&port));
         }
         Ok(())
     }

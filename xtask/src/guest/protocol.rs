@@ -16,7 +16,7 @@ pub const INPUT_PORT: &str = "/dev/vport0p2";
 /// What a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Guest: ready for a command.
+    /// Guest: ready for the first command.
     Ready,
     /// To the guest: a [`Request`], as JSON.
     Start,
@@ -30,7 +30,7 @@ pub enum Kind {
     Stdout,
     /// Guest: the command wrote to stderr.
     Stderr,
-    /// Guest: the command's exit status. Nothing follows.
+    /// Guest: the command's exit status, and that it is ready for another one.
     Exit,
     /// Guest: why the command could not be started. An exit status follows.
     Failed,
@@ -58,6 +58,8 @@ pub struct Request {
     folder: Vec<u8>,
     /// The size of the terminal to run on, if it is to run on one.
     pub terminal: Option<Size>,
+    /// Whether there is input. Nothing says which command input is for: such a one is a guest's last.
+    pub input: bool,
 }
 
 impl Request {
@@ -66,6 +68,7 @@ impl Request {
         command: &[OsString],
         environment: impl IntoIterator<Item = (OsString, OsString)>,
         terminal: Option<Size>,
+        input: bool,
     ) -> io::Result<Self> {
         Ok(Self {
             command: command.iter().map(|word| word.as_bytes().to_vec()).collect(),
@@ -75,6 +78,7 @@ impl Request {
                 .collect(),
             folder: std::env::current_dir()?.into_os_string().into_vec(),
             terminal,
+            input,
         })
     }
 
@@ -153,7 +157,7 @@ mod tests {
     #[test]
     fn words_need_not_be_text() {
         let word = OsString::from_vec(vec![b'a', 0xff]);
-        let request = Request::new(std::slice::from_ref(&word), [], None).unwrap();
+        let request = Request::new(std::slice::from_ref(&word), [], None, false).unwrap();
         let json = serde_json::to_vec(&request).unwrap();
         let back: Request = serde_json::from_slice(&json).unwrap();
         assert_eq!(back.command(), [word]);

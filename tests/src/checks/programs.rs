@@ -11,11 +11,19 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Context;
-use super::report::{Document, agrees};
-use super::traced::{FILE_BYTES, Io, folder_with_file};
-use crate::command;
-use crate::setup::foreign::{self, Found};
+use crate::check::{Check, Context};
+use crate::support::report::{Document, agrees};
+use crate::support::traced::{FILE_BYTES, Io, folder_with_file};
+use xtask::command;
+use xtask::setup::foreign::{self, Found};
+
+/// What other tools have accounts of their own of.
+pub const CHECKS: [Check; 4] = [
+    Check { name: "rsync: through a socket; /proc/PID/io", run: rsync },
+    Check { name: "cat | wc: two copies and one; /proc/PID/io", run: cat_and_wc },
+    Check { name: "curl: receives with one copy", run: curl },
+    Check { name: "cp: one copy in the kernel; /proc/PID/io", run: cp },
+];
 
 /// Has a shell run a command, and say what it and its children read and wrote.
 fn traced(
@@ -44,7 +52,7 @@ fn accounts_agree(context: &Context, document: &Document, io: Io, copied: u64) -
     Ok(())
 }
 
-pub fn cp(context: &Context) -> Result<()> {
+fn cp(context: &Context) -> Result<()> {
     let (folder, file) = folder_with_file()?;
     let (document, io) = traced(context, folder.path(), None, "cp payload copied")?;
     let same = std::fs::read(file)? == std::fs::read(folder.path().join("copied"))?;
@@ -54,7 +62,7 @@ pub fn cp(context: &Context) -> Result<()> {
     accounts_agree(context, &document, io, FILE_BYTES)
 }
 
-pub fn cat_and_wc(context: &Context) -> Result<()> {
+fn cat_and_wc(context: &Context) -> Result<()> {
     let (folder, _) = folder_with_file()?;
     let (document, io) = traced(context, folder.path(), None, "cat payload | wc -c")?;
     let written = document.flow(("file", "payload"), ("pipe", ""))?;
@@ -66,7 +74,7 @@ pub fn cat_and_wc(context: &Context) -> Result<()> {
 
 /// One process reads and sends, another receives and writes; what they move between their buffers is
 /// their own.
-pub fn rsync(context: &Context) -> Result<()> {
+fn rsync(context: &Context) -> Result<()> {
     let rsync = context.foreign(&foreign::RSYNC)?;
     let (folder, file) = folder_with_file()?;
     let script = format!("{} payload copied", rsync.program.display());
@@ -89,7 +97,7 @@ pub fn rsync(context: &Context) -> Result<()> {
 }
 
 /// What curl keeps back in the buffer of its output is a flow of its own, into its memory.
-pub fn curl(context: &Context) -> Result<()> {
+fn curl(context: &Context) -> Result<()> {
     let (folder, file) = folder_with_file()?;
     let report = folder.path().join("report");
     let listener = TcpListener::bind("127.0.0.1:0")?;

@@ -7,23 +7,32 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Context;
-use crate::command;
+use crate::check::{Check, Context};
+use crate::support::traced::until;
+use xtask::command;
+
+/// What has nothing to do with how functions are entered.
+pub const CHECKS: [Check; 9] = [
+    Check { name: "bad use: SIGKILL", run: killed },
+    Check { name: "bad use: Ctrl-C", run: interrupted },
+    Check { name: "bad use: dummy device", run: dummy_device },
+    Check { name: "bad use: unreachable consumer", run: unreachable_consumer },
+    Check { name: "bad use: consumer dies", run: dying_consumer },
+    Check { name: "bad use: full disk", run: full_disk },
+    Check { name: "bad use: unknown strategy", run: unknown_strategy },
+    Check { name: "bad use: no root", run: no_root },
+    Check { name: "bad use: no BTF", run: no_btf },
+];
 
 /// Where the command puts its payload file.
 const PAYLOAD_FOLDER: &str = "/var/tmp";
 const NOBODY: u32 = 65534;
 
-/// How long the command may take until its transfer has begun.
-const TIME_TO_START: Duration = Duration::from_secs(12);
-
-/// How long to wait for something that comes much sooner, and how often to look.
-const PATIENCE: Duration = Duration::from_secs(60);
-const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+/// What the NIC has sent when a transfer is under way, in bytes.
+const UNDER_WAY: u64 = 1 << 20;
 
 impl Context {
     fn bad(&self, arguments: &[&str]) -> Command {
@@ -33,11 +42,11 @@ impl Context {
     }
 }
 
-pub fn unknown_strategy(context: &Context) -> Result<()> {
+fn unknown_strategy(context: &Context) -> Result<()> {
     fails(&mut context.bad(&["--strategy", "teleport"]), &["teleport"])
 }
 
-pub fn no_root(context: &Context) -> Result<()> {
+fn no_root(context: &Context) -> Result<()> {
     // The program may lie where only its owner can look.
     let folder = tempfile::tempdir()?;
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
@@ -49,18 +58,18 @@ pub fn no_root(context: &Context) -> Result<()> {
     )
 }
 
-pub fn no_btf(context: &Context) -> Result<()> {
+fn no_btf(context: &Context) -> Result<()> {
     let hide = "mount -t tmpfs none /sys/kernel/btf && exec \"$0\" demo";
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", hide]).arg(&context.copytrace);
     fails(&mut command, &["BTF"])
 }
 
-pub fn unreachable_consumer(context: &Context) -> Result<()> {
+fn unreachable_consumer(context: &Context) -> Result<()> {
     fails(&mut context.bad(&["--to", "127.0.0.1:1"]), &["127.0.0.1:1"])
 }
 
-pub fn dying_consumer(context: &Context) -> Result<()> {
+fn dying_consumer(context: &Context) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?.to_string();
     std::thread::spawn(move || {
@@ -76,7 +85,7 @@ pub fn dying_consumer(context: &Context) -> Result<()> {
     fails(&mut context.bad(&["--to", &address]), &["consumer"])
 }
 
-pub fn full_disk(context: &Context) -> Result<()> {
+fn full_disk(context: &Context) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path();
     command::run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "none"]).arg(path))?;
@@ -89,24 +98,24 @@ pub fn full_disk(context: &Context) -> Result<()> {
     Ok(())
 }
 
-pub fn interrupted(context: &Context) -> Result<()> {
+fn interrupted(context: &Context) -> Result<()> {
     let output = ended_by(context, libc::SIGINT)?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.code() == Some(130), "{} after Ctrl-C:\n{said}", output.status);
     ensure!(output.stdout.is_empty(), "an interrupted run printed a document");
     nothing_left()?;
-    super::measure::scatter_gather_restored(context)
+    super::documents::scatter_gather_restored(context)
 }
 
-pub fn killed(context: &Context) -> Result<()> {
+fn killed(context: &Context) -> Result<()> {
     let output = ended_by(context, libc::SIGKILL)?;
     ensure!(output.status.signal() == Some(libc::SIGKILL), "{} after SIGKILL", output.status);
     nothing_left()?;
-    super::measure::scatter_gather_restored(context)
+    super::documents::scatter_gather_restored(context)
 }
 
 /// It gets no connections, and its network namespace ends with the run, however that ends.
-pub fn dummy_device(context: &Context) -> Result<()> {
+fn dummy_device(context: &Context) -> Result<()> {
     let mut connection = context.bad(&["--to", "dummy", "--format", "json"]);
     let text = command::stdout(connection.args(["--strategy", "write"]))?;
     ensure!(text.contains("only datagrams can be sent to it"), "no reason in:\n{text}");
@@ -122,16 +131,6 @@ pub fn dummy_device(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Waits for something to become true.
-fn until(what: &str, is_true: impl Fn() -> Result<bool>) -> Result<()> {
-    let limit = Instant::now() + PATIENCE;
-    while !is_true()? {
-        ensure!(Instant::now() < limit, "waited for {} s until {what}", PATIENCE.as_secs());
-        std::thread::sleep(BETWEEN_LOOKS);
-    }
-    Ok(())
-}
-
 /// The network namespaces of all processes.
 fn network_namespaces() -> Result<BTreeSet<PathBuf>> {
     let processes = std::fs::read_dir("/proc")?.flatten();
@@ -141,9 +140,13 @@ fn network_namespaces() -> Result<BTreeSet<PathBuf>> {
 
 /// Sends a signal into the middle of a run without scatter-gather.
 fn ended_by(context: &Context, signal: i32) -> Result<Output> {
+    let sent = || -> Result<u64> {
+        let bytes = std::fs::read_to_string("/sys/class/net/eth0/statistics/tx_bytes")?;
+        Ok(bytes.trim().parse()?)
+    };
+    let before = sent()?;
     interrupt(context, &["--to", "nic", "--nic-sg", "off"], signal, || {
-        std::thread::sleep(TIME_TO_START);
-        Ok(())
+        until("the transfer is under way", || Ok(sent()? > before + UNDER_WAY))
     })
 }
 

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::{Context, Tier};
-use crate::command;
+use crate::check::{Context, Tier};
+use crate::pace;
+use xtask::command;
 
-/// The kernel detaches probes some time after their last descriptor is closed.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The kernel detaches probes some time after their last descriptor is closed: in so many seconds of
+/// the usual machine.
+const TO_DETACH: u64 = 30;
 
 /// Lists of what is attached to functions, from the folder of `/sys/kernel`.
 const LISTS: [&str; 4] = [
@@ -41,13 +43,13 @@ impl Before {
 
     /// Nothing more is there now: no probe, and no program that no process holds.
     pub fn check(&self) -> Result<()> {
-        let since = Instant::now();
+        let limit = Instant::now() + pace::seconds(TO_DETACH);
         loop {
             let left = self.left();
             if left.is_empty() {
                 return Ok(());
             }
-            ensure!(since.elapsed() < PATIENCE, "left behind: {}", left.join(", "));
+            ensure!(Instant::now() < limit, "left behind: {}", left.join(", "));
             std::thread::sleep(Duration::from_millis(200));
         }
     }

@@ -3,7 +3,9 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
-use super::expected::{COPY_TOLERANCE, Expected, FURTHER, Further, HEADER_TOLERANCE, STRATEGIES};
+use crate::support::expected::{
+    COPY_TOLERANCE, Expected, FURTHER, Further, HEADER_TOLERANCE, STRATEGIES,
+};
 
 /// What `copytrace demo --format json` prints.
 #[derive(Debug, Deserialize)]

@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
-use super::expected::COPY_TOLERANCE;
-use super::{Context, Tier};
+use crate::check::{Context, Tier};
+use crate::support::expected::COPY_TOLERANCE;
 
 /// What `copytrace run --format json` prints, as far as the checks look at it.
 #[derive(Debug, Deserialize)]

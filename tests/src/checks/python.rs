@@ -8,12 +8,18 @@ use std::process::{Child, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Context;
-use super::report::{Document, End, agrees};
-use super::traced::{
+use crate::check::{Check, Context};
+use crate::support::report::{Document, End, agrees};
+use crate::support::traced::{
     FILE_BYTES, Io, child_of, end, folder_with_file, free_address, of_connection, wait_until,
 };
-use crate::setup::foreign;
+use xtask::setup::foreign;
+
+/// Two ways to serve a file.
+pub const CHECKS: [Check; 2] = [
+    Check { name: "Python’s http.server: two copies; /proc/PID/io", run: http_server },
+    Check { name: "Python’s socket.sendfile: zero-copy; ss", run: sendfile },
+];
 
 /// Starts Python under copytrace, in a folder.
 fn start(context: &Context, folder: &Path, arguments: &[&str]) -> Result<Child> {
@@ -40,7 +46,7 @@ fn no_socket(end: &End) -> bool {
     end.kind != "tcp"
 }
 
-pub fn http_server(context: &Context) -> Result<()> {
+fn http_server(context: &Context) -> Result<()> {
     let (folder, file) = folder_with_file()?;
     let address = free_address()?;
     let port = address.port().to_string();
@@ -74,7 +80,7 @@ while True:
     connection.recv(1)
 ";
 
-pub fn sendfile(context: &Context) -> Result<()> {
+fn sendfile(context: &Context) -> Result<()> {
     let ss = context.foreign(&foreign::SS)?;
     let (folder, file) = folder_with_file()?;
     let address = free_address()?;

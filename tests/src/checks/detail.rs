@@ -5,9 +5,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::traced::folder_with_file;
-use super::{Context, Tier};
-use crate::command;
+use crate::check::{Check, Context, Tier};
+use crate::support::traced::folder_with_file;
+use xtask::command;
+
+/// What a report can say besides.
+pub const CHECKS: [Check; 4] = [
+    Check { name: "stacks: of every copy", run: stacks },
+    Check { name: "--per fd", run: descriptors },
+    Check { name: "--per thread", run: threads },
+    Check { name: "CPU time of the calls", run: costs },
+];
 
 /// What `copytrace run` with these flags says of `dd`, which reads a file under descriptor 0 and
 /// writes another one under descriptor 1, in its only thread.
@@ -31,7 +39,7 @@ fn dd(
 }
 
 /// Stacks are of every copy, and name the functions that the kernel's source has there.
-pub fn stacks(context: &Context) -> Result<()> {
+fn stacks(context: &Context) -> Result<()> {
     let document = of_dd(context, &["--stacks"])?;
     let stacks = document["stacks"].as_array().context("no stacks")?;
     let bytes: u64 = stacks.iter().filter_map(|stack| stack["bytes"].as_u64()).sum();
@@ -57,14 +65,14 @@ fn busiest<'a>(stacks: &'a [Value], name: &str) -> Option<&'a Value> {
     })
 }
 
-pub fn descriptors(context: &Context) -> Result<()> {
+fn descriptors(context: &Context) -> Result<()> {
     let flow = copy_flow(of_dd(context, &["--per", "fd"])?)?;
     let ends = [&flow["source"]["descriptor"], &flow["destination"]["descriptor"]];
     ensure!(ends == [0, 1], "descriptors {ends:?}");
     Ok(())
 }
 
-pub fn threads(context: &Context) -> Result<()> {
+fn threads(context: &Context) -> Result<()> {
     let flow = copy_flow(of_dd(context, &["--per", "thread"])?)?;
     let (thread, pid) = (&flow["process"]["thread"], &flow["process"]["pid"]);
     ensure!(thread.is_u64() && thread == pid, "thread {thread} of {pid}");
@@ -72,7 +80,7 @@ pub fn threads(context: &Context) -> Result<()> {
 }
 
 /// The time of calls is some, and not more than the run's on every CPU.
-pub fn costs(context: &Context) -> Result<()> {
+fn costs(context: &Context) -> Result<()> {
     let document = of_dd(context, &[])?;
     let time = document["total"]["cpu_time_ns"].as_u64().context("no time")?;
     let run = document["duration_ns"].as_u64().context("no duration")?;

@@ -5,9 +5,12 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
-use super::Context;
-use super::document::{Claim, Copies, nearly};
-use crate::command;
+use crate::check::{Check, Context, Tier};
+use crate::support::document::{Claim, Copies, nearly};
+use xtask::command;
+
+/// What brokers copy, in every tier.
+pub const CHECKS: [Check; 1] = [Check { name: "brokers: copies of a delivered byte", run: copies }];
 
 /// CPU copies of each delivered byte, by flavour: pages by reference 0, out of the mapping 1, and
 /// 1 more by the broker itself to its heap.
@@ -67,7 +70,7 @@ const ARGUMENTS: [&str; 17] = [
     "1",
 ];
 
-pub fn copies(context: &Context) -> Result<()> {
+fn copies(context: &Context) -> Result<()> {
     let mut demo = Command::new(&context.copytrace);
     demo.args(ARGUMENTS).args(["--tier", context.tier.name()]);
     let text = command::stdout(&mut demo)?;
@@ -75,7 +78,7 @@ pub fn copies(context: &Context) -> Result<()> {
     ensure!(document.schema == "copytrace/brokers/1", "schema {}", document.schema);
     ensure!(document.lost_events == 0, "{} events were lost", document.lost_events);
     let provenance = match context.tier {
-        super::Tier::Tracepoint => "derived",
+        Tier::Tracepoint => "derived",
         _ => "measured",
     };
     for (flavour, expected) in CPU_COPIES {

@@ -11,10 +11,29 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
-use super::{Context, Tier};
+use crate::check::{Check, Context, Tier};
+use crate::pace;
+use crate::processes::Process;
+use crate::support::traced::{patience, until, wait_until};
 
-/// How long one program may take, under emulation and with all probes.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// What a program that knows the truth says of the report.
+pub const CHECKS: [Check; 8] = [
+    Check { name: "soak: more counters than room", run: no_room_for_counters },
+    Check { name: "soak: more objects than room", run: no_room_for_objects },
+    Check { name: "soak: connections, many at once and one after the other", run: connections },
+    Check { name: "soak: processes start and end", run: processes },
+    Check { name: "soak: descriptors are something else each time", run: descriptors },
+    Check { name: "soak: children, threads, exec", run: kin },
+    Check { name: "soak: killed while it is traced", run: dying },
+    Check { name: "soak: gone before it is traced", run: dying_before },
+];
+
+/// How long one program may take, under emulation and with all probes, in seconds of the usual
+/// machine.
+const PATIENCE: u64 = 300;
+
+/// How often attach has slept when it has looked several times whether what it traces is still there.
+const NAPS: u64 = 20;
 
 /// More than copytrace ever needs: its maps' room and its ledger are bounded.
 const MOST_MEMORY_MIB: u64 = 400;
@@ -132,7 +151,7 @@ impl Place {
         let mut command = Command::new(&context.copytrace);
         command.args(["-vv", "run", "--quiet", "--format", "json", "--per", "connection"]);
         command.args(["--tier", context.tier.name(), "--output"]).arg(self.path("report"));
-        command.arg("--").arg(workloads(context)).args(["soak", scenario]);
+        command.arg("--").arg(std::env::current_exe()?).args(["soak", scenario]);
         command.arg("--folder").arg(self.path("files")).arg("--truth").arg(self.path("truth"));
         for (name, value) in arguments {
             command.arg(format!("--{name}")).arg(value.to_string());
@@ -170,10 +189,6 @@ impl Place {
     }
 }
 
-fn workloads(context: &Context) -> PathBuf {
-    context.copytrace.with_file_name("workloads")
-}
-
 /// Runs a scenario to its end, and prints what it says and how much memory copytrace took.
 fn run(
     place: &Place,
@@ -189,20 +204,20 @@ fn run(
         std::io::Read::read_to_string(&mut output, &mut said)?;
     }
     ensure!(status.success(), "copytrace ended with {status}: {said}{}", place.said_last(""));
-    println!("        {scenario}: {}{memory} MiB for copytrace", said.replace('\n', ", "));
+    eprintln!("        {scenario}: {}{memory} MiB for copytrace", said.replace('\n', ", "));
     ensure!(memory < MOST_MEMORY_MIB, "copytrace took {memory} MiB");
     Ok(())
 }
 
 /// Waits for a process to end; also answers the most memory it had, in MiB.
 fn wait(process: &mut Child) -> Result<(ExitStatus, u64)> {
-    let (since, mut memory) = (Instant::now(), 0);
+    let (limit, mut memory) = (Instant::now() + pace::seconds(PATIENCE), 0);
     loop {
         memory = peak_memory(process.id()).unwrap_or(memory);
         if let Some(status) = process.try_wait()? {
             return Ok((status, memory));
         }
-        if since.elapsed() > PATIENCE {
+        if Instant::now() > limit {
             process.kill()?;
             process.wait()?;
             bail!("it did not end");
@@ -213,9 +228,19 @@ fn wait(process: &mut Child) -> Result<(ExitStatus, u64)> {
 
 /// `VmHWM`, in MiB.
 fn peak_memory(pid: u32) -> Option<u64> {
+    Some(status(pid, "VmHWM:")?.strip_suffix(" kB")?.parse::<u64>().ok()? / 1024)
+}
+
+/// How often a process has slept.
+fn naps(pid: u32) -> u64 {
+    status(pid, "voluntary_ctxt_switches:").and_then(|naps| naps.parse().ok()).unwrap_or(0)
+}
+
+/// A line of `/proc/PID/status`.
+fn status(pid: u32, name: &str) -> Option<String> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? / 1024)
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(line.trim().to_owned())
 }
 
 /// That every flow of which the truth speaks has its bytes, and there is no other.
@@ -303,14 +328,14 @@ fn differences(context: &Context, row: &Row, bytes: u64, late: u64) -> Vec<Strin
     wrong
 }
 
-pub fn processes(context: &Context) -> Result<()> {
+fn processes(context: &Context) -> Result<()> {
     let place = Place::new()?;
     let size = [("processes", Size::of(context).processes)];
     run(&place, context, "churn", &size)?;
     check(&place, context)
 }
 
-pub fn connections(context: &Context) -> Result<()> {
+fn connections(context: &Context) -> Result<()> {
     let place = Place::new()?;
     let size = Size::of(context);
     let size = [("open", size.open), ("churn", size.churn)];
@@ -318,7 +343,7 @@ pub fn connections(context: &Context) -> Result<()> {
     check(&place, context)
 }
 
-pub fn descriptors(context: &Context) -> Result<()> {
+fn descriptors(context: &Context) -> Result<()> {
     let place = Place::new()?;
     let size = [("rounds", Size::of(context).rounds)];
     run(&place, context, "descriptors", &size)?;
@@ -326,7 +351,7 @@ pub fn descriptors(context: &Context) -> Result<()> {
     check_but_for_links(&place, context, 1)
 }
 
-pub fn kin(context: &Context) -> Result<()> {
+fn kin(context: &Context) -> Result<()> {
     let place = Place::new()?;
     run(&place, context, "kin", &[("rounds", Size::of(context).kin)])?;
     check(&place, context)
@@ -394,10 +419,10 @@ fn named(place: &Place, document: &Document) -> Result<(u64, u64, u64)> {
 }
 
 /// Objects whose description had no room are called unknown, and keep their bytes.
-pub fn no_room_for_objects(context: &Context) -> Result<()> {
+fn no_room_for_objects(context: &Context) -> Result<()> {
     let (place, document) = strain(context, 22_000)?;
     let (known, unknown, truth) = named(&place, &document)?;
-    println!("        {known} bytes of known pipes, {unknown} of unknown ones");
+    eprintln!("        {known} bytes of known pipes, {unknown} of unknown ones");
     ensure!(known + unknown == truth, "{known} and {unknown} are not {truth}");
     ensure!(unknown > 0, "there was room for all: nothing was tested");
     let said = document.warnings.iter().any(|warning| warning.contains("could not be named"));
@@ -414,12 +439,12 @@ fn in_no_flow(document: &Document) -> u64 {
 }
 
 /// What found no counter is in no flow, but in the total; nothing is lost.
-pub fn no_room_for_counters(context: &Context) -> Result<()> {
+fn no_room_for_counters(context: &Context) -> Result<()> {
     // Where copies are seen, each write has a counter for its call and one for its copy.
     let objects = if context.tier == Tier::Tracepoint { 70_000 } else { 35_000 };
     let (place, document) = strain(context, objects)?;
     let (known, unknown, truth) = named(&place, &document)?;
-    println!("        {known} bytes of known pipes, {unknown} of unknown ones, {truth} in all");
+    eprintln!("        {known} bytes of known pipes, {unknown} of unknown ones, {truth} in all");
     ensure!(known + unknown < truth, "there was room for all: nothing was tested");
     let missing = truth - known - unknown;
     // There may still be no room when the truth itself is written, and when a byte is read then.
@@ -433,24 +458,25 @@ pub fn no_room_for_counters(context: &Context) -> Result<()> {
 
 /// A program that is killed while it is traced: every call until then is counted, and whoever was
 /// attached to it ends.
-pub fn dying(context: &Context) -> Result<()> {
+fn dying(context: &Context) -> Result<()> {
     const BYTES: u64 = 40_961;
     let place = Place::new()?;
     let file = place.path("files/dying");
     std::fs::write(&file, vec![7; BYTES as usize])?;
-    let mut dying = Command::new(workloads(context));
+    let mut dying = Command::new(std::env::current_exe()?);
     let mut dying =
         dying.args(["soak", "dying", "--count", &BYTES.to_string()]).arg(&file).spawn()?;
     let flags = ["--per", "connection"];
     let mut attach = context.attached(&flags, &place.path("report"), dying.id())?;
-    std::thread::sleep(Duration::from_secs(2));
-    let alive = attach.try_wait()?.is_none();
+    let (before, pid) = (naps(attach.id()), attach.id());
+    let waited = wait_until("attach has looked", &mut attach, || naps(pid) > before + NAPS);
+    let alive = waited.is_ok();
     dying.kill()?;
     dying.wait()?;
     let since = Instant::now();
     let (status, _) = wait(&mut attach)?;
     ensure!(alive && status.success(), "attach ended with {status}");
-    ensure!(since.elapsed() < PATIENCE / 5, "it went on for {:?}", since.elapsed());
+    ensure!(since.elapsed() < patience(), "it went on for {:?}", since.elapsed());
     let document = place.report()?;
     let rows = document.flows.iter().filter(|row| row.payload_bytes > 0);
     let [row] = rows.collect::<Vec<_>>()[..] else { bail!("not one row") };
@@ -471,11 +497,12 @@ fn attach(context: &Context, place: &Place, pid: u32) -> Result<Child> {
 
 /// A program that is gone before it is traced: nothing is traced in its place, and nobody waits for
 /// it.
-pub fn dying_before(context: &Context) -> Result<()> {
+fn dying_before(context: &Context) -> Result<()> {
     let place = Place::new()?;
     // It ends, but is not waited for: its id is there still.
     let mut brief = Command::new("sleep").arg("0").stdout(Stdio::null()).spawn()?;
-    std::thread::sleep(Duration::from_secs(1));
+    let ended = || Process::of(brief.id()).is_some_and(|it| it.state == 'Z');
+    until("it has ended", || Ok(ended()))?;
     let mut attach = attach(context, &place, brief.id())?;
     let (status, _) = wait(&mut attach)?;
     brief.wait()?;

@@ -8,11 +8,15 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Context;
-use super::report::{Document, agrees};
-use super::traced::{Io, end, signal, wait_until};
-use crate::command;
-use crate::setup::foreign::{self, Found};
+use crate::check::{Check, Context};
+use crate::support::report::{Document, agrees};
+use crate::support::traced::{Io, end, signal, wait_until};
+use xtask::command;
+use xtask::setup::foreign::{self, Found};
+
+/// A scan of a table.
+pub const CHECKS: [Check; 1] =
+    [Check { name: "PostgreSQL: a sequential scan; /proc/PID/io", run: scan }];
 
 /// It refuses to run as root.
 const NOBODY: u32 = 65534;
@@ -87,7 +91,7 @@ impl Cluster {
     }
 }
 
-pub fn scan(context: &Context) -> Result<()> {
+fn scan(context: &Context) -> Result<()> {
     let cluster = Cluster::new(context.foreign(&foreign::POSTGRES)?)?;
     let mut server = cluster.start()?;
     let report = cluster.folder.path().join("report");

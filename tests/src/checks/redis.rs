@@ -6,10 +6,14 @@ use std::process::{Child, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Context;
-use super::report::{Document, agrees};
-use super::traced::{Io, child_of, end, free_address, of_connection, wait_until};
-use crate::setup::foreign::{self, Found};
+use crate::check::{Check, Context};
+use crate::support::report::{Document, agrees};
+use crate::support::traced::{Io, child_of, end, free_address, of_connection, wait_until};
+use xtask::setup::foreign::{self, Found};
+
+/// Both directions of one connection.
+pub const CHECKS: [Check; 1] =
+    [Check { name: "Redis: one copy each way; ss and /proc/PID/io", run: sets_and_gets }];
 
 /// Large enough for a call to cost more in copying than in switching.
 const VALUE_BYTES: usize = 64 << 10;
@@ -22,7 +26,7 @@ struct Known {
     io: Io,
 }
 
-pub fn sets_and_gets(context: &Context) -> Result<()> {
+fn sets_and_gets(context: &Context) -> Result<()> {
     let redis = context.foreign(&foreign::REDIS)?;
     let ss = context.foreign(&foreign::SS)?;
     let folder = tempfile::tempdir()?;

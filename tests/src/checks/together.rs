@@ -1,68 +1,38 @@
 //! Several programs, several copytrace, and those that go away in the middle: each report is right, the
 //! traced program goes on, and nothing stays in the kernel.
 
-use std::io::Write as _;
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::left::Before;
-use super::report::Document;
-use super::traced::{FILE_BYTES, folder_with_file, signal, wait_until};
-use super::{Context, Tier};
-use crate::command;
+use crate::check::{Check, Context, Tier};
+use crate::processes::Process;
+use crate::support::left::Before;
+use crate::support::report::Document;
+use crate::support::sink::Sink;
+use crate::support::traced::{FILE_BYTES, folder_with_file, signal, until, wait_until};
+use xtask::command;
+
+/// More than one at once, and what goes away.
+pub const CHECKS: [Check; 8] = [
+    Check { name: "another user’s command", run: as_another_user },
+    Check { name: "two programs at once", run: two_programs },
+    Check { name: "three copytrace at once, in two tiers", run: two_copytrace },
+    Check { name: "attach: SIGHUP", run: hang_up_attach },
+    Check { name: "attach: SIGKILL", run: killed_attach },
+    Check { name: "run: SIGHUP", run: hang_up_run },
+    Check { name: "run: the terminal goes away", run: lost_terminal },
+    Check { name: "run: SIGKILL", run: killed_run },
+];
 
 const MIB: usize = 1 << 20;
 
-/// A program that runs already, and writes away what it is given.
-struct Sink {
-    cat: Child,
-    pipe: Option<ChildStdin>,
-}
-
-impl Sink {
-    fn start() -> Result<Self> {
-        let mut cat = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
-        let pipe = cat.stdin.take();
-        Ok(Self { cat, pipe })
-    }
-
-    fn pid(&self) -> u32 {
-        self.cat.id()
-    }
-
-    /// Ends the call that it was in when somebody attached: that one is in no report.
-    fn wake(&mut self) -> Result<()> {
-        self.give(1)
-    }
-
-    /// Gives it bytes, and waits until it waits for more.
-    fn give(&mut self, bytes: usize) -> Result<()> {
-        let pipe = self.pipe.as_mut().context("it was ended")?;
-        pipe.write_all(&vec![7; bytes])?;
-        wait_until("cat has read everything", &mut self.cat, || {
-            let mut left: libc::c_int = 0;
-            let fd = std::os::fd::AsRawFd::as_raw_fd(pipe);
-            // SAFETY: it writes one number to where the pointer points.
-            unsafe { libc::ioctl(fd, libc::FIONREAD, &raw mut left) == 0 && left == 0 }
-        })?;
-        // What it has read it still writes.
-        std::thread::sleep(std::time::Duration::from_millis(300));
-        Ok(())
-    }
-
-    /// It must have gone on to the end.
-    fn end(mut self) -> Result<()> {
-        drop(self.pipe.take());
-        let status = self.cat.wait()?;
-        ensure!(status.success(), "the traced program ended with {status}");
-        Ok(())
-    }
-}
+/// SIGHUP in a mask of signals.
+const HANG_UP: u64 = 1 << (libc::SIGHUP - 1);
 
 /// So many bytes went through a traced [`Sink`].
 fn check_sink(document: &Document, pid: u32, bytes: usize) -> Result<()> {
@@ -85,7 +55,7 @@ fn finish(mut attach: Child, by: i32) -> Result<()> {
     Ok(())
 }
 
-pub fn as_another_user(context: &Context) -> Result<()> {
+fn as_another_user(context: &Context) -> Result<()> {
     const NOBODY: &str = "65534";
     let (folder, _) = folder_with_file()?;
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
@@ -101,7 +71,7 @@ pub fn as_another_user(context: &Context) -> Result<()> {
 }
 
 /// Two programs, and one copytrace.
-pub fn two_programs(context: &Context) -> Result<()> {
+fn two_programs(context: &Context) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let report = folder.path().join("report");
     let (mut one, mut other) = (Sink::start()?, Sink::start()?);
@@ -121,7 +91,7 @@ pub fn two_programs(context: &Context) -> Result<()> {
 
 /// Two copytrace look at one program, in different tiers where there are several, and a third runs
 /// another program meanwhile.
-pub fn two_copytrace(context: &Context) -> Result<()> {
+fn two_copytrace(context: &Context) -> Result<()> {
     let (folder, _) = folder_with_file()?;
     let place = folder.path();
     let report = |name: &str| place.join(name);
@@ -151,7 +121,7 @@ pub fn two_copytrace(context: &Context) -> Result<()> {
 }
 
 /// SIGHUP ends `attach`, with its report.
-pub fn hang_up_attach(context: &Context) -> Result<()> {
+fn hang_up_attach(context: &Context) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let report = folder.path().join("report");
     let before = Before::new(context)?;
@@ -167,7 +137,7 @@ pub fn hang_up_attach(context: &Context) -> Result<()> {
 }
 
 /// SIGHUP for `run` is one for the command; when that has ended, there is a report.
-pub fn hang_up_run(context: &Context) -> Result<()> {
+fn hang_up_run(context: &Context) -> Result<()> {
     let (folder, _) = folder_with_file()?;
     let place = folder.path();
     let report = place.join("report");
@@ -196,7 +166,7 @@ const GOES_ON: &str = "trap '' HUP; cat payload > /dev/null; : > started; \
      while [ ! -e go ]; do sleep 0.1; done; cat payload > /dev/null; : > done; exit 7";
 
 /// The terminal of `run` goes away, and the command stays: so does copytrace.
-pub fn lost_terminal(context: &Context) -> Result<()> {
+fn lost_terminal(context: &Context) -> Result<()> {
     let (folder, _) = folder_with_file()?;
     let place = folder.path();
     let report = place.join("report");
@@ -215,7 +185,8 @@ pub fn lost_terminal(context: &Context) -> Result<()> {
     drop(traced);
     wait_until("the command has begun", &mut copytrace, || place.join("started").exists())?;
     drop(terminal);
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    let pid = copytrace.id();
+    wait_until("copytrace has heard of it", &mut copytrace, || has_hung_up(pid))?;
     std::fs::write(place.join("go"), "")?;
     let status = copytrace.wait()?;
     ensure!(status.code() == Some(7), "the command’s status became {status}");
@@ -240,6 +211,17 @@ fn terminal() -> Result<(OwnedFd, OwnedFd)> {
     Ok(ends)
 }
 
+/// Whether a process has lost its terminal, and has taken the signal that says so.
+fn has_hung_up(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let pending = ["SigPnd:", "ShdPnd:"].map(|name| {
+        let mask = status.lines().find_map(|line| line.strip_prefix(name));
+        mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+    });
+    let taken = pending.iter().all(|mask| mask.is_some_and(|mask| mask & HANG_UP == 0));
+    taken && Process::of(pid).is_some_and(|process| process.terminal == 0)
+}
+
 /// In the child: a session of its own, whose terminal is standard input.
 fn take_terminal() -> std::io::Result<()> {
     rustix::process::setsid()?;
@@ -248,7 +230,7 @@ fn take_terminal() -> std::io::Result<()> {
 }
 
 /// SIGKILL ends `run` at once; the command goes on.
-pub fn killed_run(context: &Context) -> Result<()> {
+fn killed_run(context: &Context) -> Result<()> {
     let (folder, _) = folder_with_file()?;
     let place = folder.path();
     let before = Before::new(context)?;
@@ -260,16 +242,11 @@ pub fn killed_run(context: &Context) -> Result<()> {
     ensure!(status.signal() == Some(libc::SIGKILL), "{status} after SIGKILL");
     before.check()?;
     std::fs::write(place.join("go"), "")?;
-    let since = std::time::Instant::now();
-    while !place.join("done").exists() {
-        ensure!(since.elapsed() < super::traced::PATIENCE, "the command did not go on");
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
-    Ok(())
+    until("the command has gone on", || Ok(place.join("done").exists()))
 }
 
 /// SIGKILL ends `attach` at once; the program goes on.
-pub fn killed_attach(context: &Context) -> Result<()> {
+fn killed_attach(context: &Context) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let before = Before::new(context)?;
     let mut sink = Sink::start()?;

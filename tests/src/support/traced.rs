@@ -9,15 +9,21 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
-use super::{Context, Skipped, Tier};
-use crate::command;
-use crate::setup::foreign::{Foreign, Found};
+use crate::check::{Context, Skipped, Tier};
+use crate::{pace, processes};
+use xtask::command;
+use xtask::setup::foreign::{Foreign, Found};
 
 /// Bytes of the file that is read and served.
 pub const FILE_BYTES: u64 = 16 << 20;
 
 /// How long a program may take to start or to end, under emulation and with all probes.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub fn patience() -> Duration {
+    pace::seconds(60)
+}
+
+/// How often is looked whether something has happened.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 impl Context {
     /// `copytrace run`, with a report in `report`.
@@ -43,15 +49,21 @@ impl Context {
     pub fn attached(&self, flags: &[&str], report: &Path, pid: u32) -> Result<Child> {
         let mut command = self.verb("attach", flags, report);
         let mut child = command.arg("--pid").arg(pid.to_string()).stderr(Stdio::piped()).spawn()?;
-        let mut said = String::new();
         let stderr = child.stderr.take().context("no pipe")?;
-        for line in BufReader::new(stderr).lines() {
+        let mut lines = BufReader::new(stderr).lines();
+        let mut said = String::new();
+        for line in lines.by_ref() {
             said = line?;
-            if said.contains("tracing") {
+            if said.starts_with("copytrace: tracing ") {
+                // What it says later is for whoever reads why a check failed.
+                std::thread::spawn(move || {
+                    lines.map_while(Result::ok).for_each(|line| eprintln!("{line}"));
+                });
                 return Ok(child);
             }
         }
-        bail!("attach ended: {said}")
+        let status = child.wait()?;
+        bail!("attach ended ({status}): {said}")
     }
 
     fn verb(&self, verb: &str, flags: &[&str], report: &Path) -> Command {
@@ -63,8 +75,7 @@ impl Context {
 
     /// A program of others, or why its check is skipped.
     pub fn foreign(&self, program: &Foreign) -> Result<Found> {
-        let packages = self.packages.as_deref().context("the checks need --packages")?;
-        program.find(packages).map_err(|error| Skipped(format!("{error:#}")).into())
+        program.find(&self.packages).map_err(|error| Skipped(format!("{error:#}")).into())
     }
 
     /// The flag that has copies verified, where there are breakpoints.
@@ -115,7 +126,7 @@ pub fn free_address() -> Result<SocketAddr> {
 
 /// Waits until something is so, while a program runs.
 pub fn wait_until(what: &str, program: &mut Child, mut is_so: impl FnMut() -> bool) -> Result<()> {
-    let since = Instant::now();
+    let limit = Instant::now() + patience();
     while !is_so() {
         if let Some(status) = program.try_wait()? {
             let mut said = String::new();
@@ -124,8 +135,18 @@ pub fn wait_until(what: &str, program: &mut Child, mut is_so: impl FnMut() -> bo
             }
             bail!("{what}: it ended before ({status}): {said}");
         }
-        ensure!(since.elapsed() < PATIENCE, "{what}: not after {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(100));
+        ensure!(Instant::now() < limit, "{what}: not after {:?}", patience());
+        std::thread::sleep(BETWEEN_LOOKS);
+    }
+    Ok(())
+}
+
+/// Waits until something is so, whatever runs.
+pub fn until(what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
+    let limit = Instant::now() + patience();
+    while !is_so()? {
+        ensure!(Instant::now() < limit, "{what}: not after {:?}", patience());
+        std::thread::sleep(BETWEEN_LOOKS);
     }
     Ok(())
 }
@@ -140,28 +161,21 @@ pub fn signal(child: &Child, signal: i32) -> Result<()> {
 /// Asks a child to end, and waits.
 pub fn end(child: &mut Child) -> Result<()> {
     signal(child, libc::SIGTERM)?;
-    let since = Instant::now();
+    let limit = Instant::now() + patience();
     while child.try_wait()?.is_none() {
-        if since.elapsed() > PATIENCE {
+        if Instant::now() > limit {
             child.kill()?;
             child.wait()?;
             bail!("it did not end");
         }
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(BETWEEN_LOOKS);
     }
     Ok(())
 }
 
 /// The child of a process; nothing as long as there is none.
 pub fn child_of(parent: u32) -> Option<u32> {
-    let processes = std::fs::read_dir("/proc").ok()?.flatten();
-    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    pids.find(|pid| {
-        // After the name, which may have blanks: the state, and the parent.
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let after = stat.rsplit(") ").next().unwrap_or_default();
-        after.split(' ').nth(1).and_then(|word| word.parse().ok()) == Some(parent)
-    })
+    processes::descendants().into_iter().find(|it| it.parent == parent).map(|it| it.pid)
 }
 
 /// What `ss` says of a server's only connection that lives; `field` such as `bytes_sent:`.

@@ -1,0 +1,121 @@
+//! Programs of others, traced as a whole: what they do is known, so the report must say it.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use crate::check::{Check, Context};
+use crate::support::report::Document;
+use crate::support::sink::Sink;
+use crate::support::traced::{FILE_BYTES, folder_with_file, signal};
+use xtask::command;
+
+/// Any program, in every tier.
+pub const CHECKS: [Check; 3] = [
+    Check { name: "attached in the middle", run: attached },
+    Check { name: "a pipeline: children are traced", run: pipeline },
+    Check { name: "dd: two copies a byte", run: copy_with_dd },
+];
+
+/// Many of them.
+pub const PROCESSES: [Check; 1] =
+    [Check { name: "processes of a moment: no byte lost", run: short_lived_processes }];
+
+/// Where functions can be probed.
+pub const ALL_SITES: [Check; 1] =
+    [Check { name: "all copy sites: a way nobody thought of", run: unknown_way }];
+
+/// A program that reads and writes.
+fn copy_with_dd(context: &Context) -> Result<()> {
+    let (folder, file) = folder_with_file()?;
+    let (report, copy) = (folder.path().join("report"), folder.path().join("copy"));
+    let mut traced = context.trace(&report, Path::new("dd"));
+    traced.args(["bs=64k", "status=none"]);
+    traced.arg(format!("if={}", file.display())).arg(format!("of={}", copy.display()));
+    command::run(&mut traced)?;
+    ensure!(std::fs::read(&file)? == std::fs::read(&copy)?, "the copy is another file");
+    let document = Document::read(&report)?;
+    let flow = document.flow(("file", "payload"), ("file", "copy"))?;
+    flow.check(context, FILE_BYTES, 2.0, "copied-through-memory")
+}
+
+/// Many processes that live for a moment: every byte of every one is counted, for the right file.
+fn short_lived_processes(context: &Context) -> Result<()> {
+    const FILES: u64 = 7;
+    let rounds = if context.quick { 10 } else { 60 };
+    let folder = tempfile::tempdir_in("/var/tmp")?;
+    let report = folder.path().join("report");
+    for number in 0..FILES {
+        let content = vec![7; 1000 + 777 * number as usize];
+        std::fs::write(folder.path().join(format!("short-{number}")), content)?;
+    }
+    let script = format!(
+        "round=0; while [ $round -lt {rounds} ]; do round=$((round + 1)); \
+         for file in {}/short-*; do cat $file > /dev/null & done; wait; done",
+        folder.path().display()
+    );
+    command::run(context.trace(&report, Path::new("sh")).args(["-c", &script]))?;
+    let document = Document::read(&report)?;
+    for number in 0..FILES {
+        let flow = document.flow(("file", &format!("short-{number}")), ("other", "/dev/null"))?;
+        let expected = rounds * (1000 + 777 * number);
+        ensure!(
+            flow.payload_bytes == expected,
+            "short-{number}: {} bytes, not {expected}",
+            flow.payload_bytes
+        );
+    }
+    Ok(())
+}
+
+/// A way that the catalogue does not know: it shows up by the caller's name, if all of the kernel
+/// is searched.
+fn unknown_way(context: &Context) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let report = folder.path().join("report");
+    let copies = |flags: &[&str]| -> Result<f64> {
+        let mut traced = context.trace_with(flags, &report, Path::new("dd"));
+        traced.args(["if=/dev/urandom", "of=/dev/null", "bs=64k", "count=4"]);
+        command::run(&mut traced)?;
+        let document = Document::read(&report)?;
+        let flow = document.flow(("other", "/dev/urandom"), ("other", "/dev/null"))?;
+        ensure!(flow.payload_bytes == 4 << 16, "{} bytes", flow.payload_bytes);
+        Ok(flow.copies_per_byte.cpu)
+    };
+    let (known, all) = (copies(&[])?, copies(&["--all-copy-sites"])?);
+    ensure!(known == 0.0 && all == 1.0, "{known} copies a byte, and {all} with all copy sites");
+    Ok(())
+}
+
+/// A pipeline: children are traced, and each end of the pipe is a flow of its own.
+fn pipeline(context: &Context) -> Result<()> {
+    let (folder, file) = folder_with_file()?;
+    let report = folder.path().join("report");
+    let mut traced = context.trace(&report, Path::new("sh"));
+    traced.arg("-c").arg(format!("cat {} | tail -c 1; exit 3", file.display()));
+    let output = traced.output()?;
+    ensure!(output.status.code() == Some(3), "the command’s status became {}", output.status);
+    ensure!(output.stdout.len() == 1, "the command’s output became {:?}", output.stdout);
+    let document = Document::read(&report)?;
+    let written = document.flow(("file", "payload"), ("pipe", ""))?;
+    written.check(context, FILE_BYTES, 2.0, "copied-through-memory")?;
+    let read = document.flow(("pipe", ""), ("memory", ""))?;
+    read.check(context, FILE_BYTES, 1.0, "copied-to-memory")
+}
+
+/// A program that is attached to goes on as if nothing was.
+fn attached(context: &Context) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let report = folder.path().join("report");
+    let mut sink = Sink::start()?;
+    let mut attach = context.attached(&[], &report, sink.pid())?;
+    sink.give(4 << 20)?;
+    signal(&attach, libc::SIGINT)?;
+    let status = attach.wait()?;
+    ensure!(status.success(), "attach ended with {status}");
+    sink.give(1 << 20)?;
+    sink.end()?;
+    let document = Document::read(&report)?;
+    ensure!(document.total.payload_bytes >= 4 << 20, "{} bytes", document.total.payload_bytes);
+    document.flow(("pipe", ""), ("other", "/dev/null")).map(drop)
+}

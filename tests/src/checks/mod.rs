@@ -1,0 +1,23 @@
+//! All checks, one file an area.
+
+pub mod bad_use;
+pub mod brokers;
+pub mod detail;
+pub mod documents;
+pub mod flows;
+pub mod further;
+pub mod nginx;
+pub mod postgres;
+pub mod programs;
+pub mod python;
+pub mod redis;
+pub mod soak;
+pub mod together;
+
+use crate::check::Check;
+use crate::table::ROWS;
+
+/// The check of that name.
+pub fn find(name: &str) -> Option<&'static Check> {
+    ROWS.iter().flat_map(|row| row.checks).find(|check| check.name == name)
+}

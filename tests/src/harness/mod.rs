@@ -1,0 +1,168 @@
+//! Makes checks on this machine and in guests, and reports as `cargo test` does.
+
+mod guests;
+mod host;
+mod place;
+mod plan;
+mod schedule;
+mod slowest;
+
+use std::num::NonZero;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+use libtest_mimic::{Completion, Failed, Trial};
+use xtask::build_step::programs;
+use xtask::cache::Cache;
+use xtask::check::Done;
+use xtask::guest::serving::Guest;
+use xtask::say::note;
+use xtask::setup::{self, Consent};
+use xtask::test::Selection;
+
+use crate::check::{Check, Context, Outcome, Tier};
+use crate::table::{MAIN_KERNEL, OTHER_KERNELS};
+use plan::{Plan, Planned, Work};
+use schedule::{Place, Schedule, Turn};
+use slowest::Times;
+
+/// `tests run`
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Install nothing: what is missing is an error
+    #[arg(long)]
+    no_setup: bool,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+/// What all trials share.
+struct Shared {
+    schedule: Schedule<Guest>,
+    times: Times,
+    context: Context,
+}
+
+/// Makes the checks that are wanted.
+pub fn main(arguments: &Arguments) -> Result<ExitCode> {
+    let Arguments { no_setup, selection } = arguments;
+    let Plan { wanted, others } = Plan::new(selection);
+    let report = libtest_mimic::Arguments {
+        list: selection.list,
+        // Filters are applied already: the others are counted as filtered out.
+        exact: true,
+        skip: others.clone(),
+        // Each trial waits for its turn in a thread of its own.
+        test_threads: Some(wanted.len().max(2)),
+        ..libtest_mimic::Arguments::default()
+    };
+    let others = others.into_iter().map(|name| Trial::test(name, || Ok(())));
+    if selection.list {
+        let wanted = wanted.into_iter().map(|planned| Trial::test(planned.name, || Ok(())));
+        return Ok(libtest_mimic::run(&report, wanted.chain(others).collect()).exit_code());
+    }
+    let context = prepare(Consent::unless(*no_setup), selection)?;
+    let (possible, mut trials) = sort_out(wanted, Consent::unless(*no_setup));
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let schedule = Schedule::new(cores, possible.iter().map(|planned| planned.place));
+    let shared = Arc::new(Shared { schedule, times: Times::default(), context });
+    for (number, planned) in possible.into_iter().enumerate() {
+        let shared = Arc::clone(&shared);
+        let name = planned.name.clone();
+        trials.push(Trial::ignorable_test(name, move || trial(&shared, number, &planned)));
+    }
+    let conclusion = libtest_mimic::run(&report, trials.into_iter().chain(others).collect());
+    eprint!("{}", shared.times.summary());
+    Ok(conclusion.exit_code())
+}
+
+/// Finds or fetches the programs of others that are traced.
+fn prepare(consent: Consent, selection: &Selection) -> Result<Context> {
+    let cache = Cache::locate()?;
+    if let Err(error) = setup::guest::programs_for_tests(&cache, consent) {
+        note(&format!("some checks will fail: {error:#}"));
+    }
+    Ok(Context {
+        copytrace: programs(selection.profile()).join("copytrace"),
+        tier: Tier::Tracepoint,
+        quick: !selection.all,
+        nginx: setup::guest::nginx(&cache),
+        packages: cache.all_packages(),
+        in_guest: false,
+        pace: 1.0,
+    })
+}
+
+/// Those that can be made here; and trials for those that cannot, which say why.
+fn sort_out(wanted: Vec<Planned>, consent: Consent) -> (Vec<Planned>, Vec<Trial>) {
+    let mut trials = Vec::new();
+    let mut without: Vec<(Place, String)> = Vec::new();
+    if let Some(reason) = host::why_not() {
+        without.push((Place::Host, reason.to_owned()));
+    }
+    for kernel in std::iter::once(MAIN_KERNEL).chain(OTHER_KERNELS) {
+        let place = Place::Guest(kernel);
+        if !wanted.iter().any(|planned| planned.place == place) {
+            continue;
+        }
+        if let Err(error) = guests::prepare(kernel, consent) {
+            // One clear failure, and not one for each check.
+            let name = format!("{kernel}: a guest can be had");
+            let reason = format!("there is no guest with Linux {kernel}: {error:#}");
+            without.push((place, format!("see “{name}”")));
+            trials.push(Trial::test(name, move || Err(reason.into())));
+        }
+    }
+    let mut possible = Vec::new();
+    for planned in wanted {
+        match without.iter().find(|(place, _)| *place == planned.place) {
+            None => possible.push(planned),
+            Some((_, reason)) => {
+                let ignored = Completion::ignored_with(reason);
+                trials.push(Trial::ignorable_test(planned.name, move || Ok(ignored)));
+            }
+        }
+    }
+    (possible, trials)
+}
+
+/// Waits for the trial's turn, and makes it.
+fn trial(shared: &Shared, number: usize, planned: &Planned) -> Result<Completion, Failed> {
+    let mut turn = shared.schedule.turn(number);
+    let since = Instant::now();
+    let outcome = outcome(shared, &mut turn, planned);
+    shared.times.add(planned, since.elapsed(), matches!(outcome, Outcome::Failed(_)));
+    match outcome {
+        Outcome::Passed => Ok(Completion::Completed),
+        Outcome::Skipped(reason) => Ok(Completion::ignored_with(reason)),
+        Outcome::Failed(why) => Err(why.into()),
+    }
+}
+
+fn outcome(shared: &Shared, turn: &mut Turn<'_, Guest>, planned: &Planned) -> Outcome {
+    let made = match planned.work {
+        Work::Step(step) => (step.run)().map(|done| match done {
+            Done::Made => Outcome::Passed,
+            Done::Skipped(reason) => Outcome::Skipped(reason),
+        }),
+        Work::Check(check, tier) => {
+            let context = Context { tier, ..shared.context.clone() };
+            check_in(turn, planned.place, check, &context)
+        }
+    };
+    made.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")))
+}
+
+fn check_in(
+    turn: &mut Turn<'_, Guest>,
+    place: Place,
+    check: &Check,
+    context: &Context,
+) -> Result<Outcome> {
+    let Place::Guest(kernel) = place else { return host::run(check, context) };
+    let (outcome, guest) = guests::run(kernel, turn.guest.take(), check, context)?;
+    turn.guest = guest;
+    Ok(outcome)
+}

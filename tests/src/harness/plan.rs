@@ -1,0 +1,153 @@
+//! What is to be done: every check in every place where the table wants it.
+
+use xtask::KernelVersion;
+use xtask::check::{STEPS, Step};
+use xtask::test::Selection;
+
+use super::schedule::Place;
+use crate::check::{Check, Tier};
+use crate::table::{MAIN_KERNEL, OTHER_KERNELS, ROWS, Row};
+
+/// What a trial does.
+#[derive(Clone, Copy)]
+pub enum Work {
+    /// A step of `cargo xtask check`.
+    Step(&'static Step),
+    /// A check of the built command, in one tier.
+    Check(&'static Check, Tier),
+}
+
+/// One thing to be done.
+#[derive(Clone)]
+pub struct Planned {
+    /// What it is called: where it is made, and what must be true.
+    pub name: String,
+    /// What it is called when it is done several times.
+    pub what: String,
+    /// Where it is made.
+    pub place: Place,
+    /// What it does.
+    pub work: Work,
+}
+
+/// Everything, and of it what is wanted.
+pub struct Plan {
+    /// What is wanted.
+    pub wanted: Vec<Planned>,
+    /// The names of the others.
+    pub others: Vec<String>,
+}
+
+impl Plan {
+    /// All that there is, of which what matches is wanted.
+    pub fn new(selection: &Selection) -> Self {
+        let all = steps(selection).chain(checks(selection.all));
+        let (wanted, others): (Vec<_>, Vec<_>) = all.partition(|it| selection.wants(&it.name));
+        let times = selection.repeat.unwrap_or(1);
+        let wanted = (1..=times).flat_map(|time| wanted.iter().map(move |it| it.nth(time, times)));
+        Self {
+            wanted: wanted.collect(),
+            others: others.into_iter().map(|planned| planned.name).collect(),
+        }
+    }
+}
+
+impl Planned {
+    fn check(place: Place, check: &'static Check, tier: Tier) -> Self {
+        let place_name = match place {
+            Place::Guest(kernel) => kernel.to_string(),
+            _ => "host".to_owned(),
+        };
+        let name = format!("{place_name} {}: {}", tier.name(), check.name);
+        Self { what: name.clone(), name, place, work: Work::Check(check, tier) }
+    }
+
+    fn nth(&self, time: u32, times: u32) -> Self {
+        let mut planned = self.clone();
+        if times > 1 {
+            planned.name = format!("{} ({time} of {times})", self.what);
+        }
+        planned
+    }
+}
+
+/// What `cargo xtask check` does is part of everything, once.
+fn steps(selection: &Selection) -> impl Iterator<Item = Planned> {
+    let everything = selection.filters.is_empty() && selection.repeat.is_none();
+    let steps = if everything { &STEPS[..] } else { &[] };
+    steps.iter().map(|step| Planned {
+        name: step.name.to_owned(),
+        what: step.name.to_owned(),
+        place: Place::Sources,
+        work: Work::Step(step),
+    })
+}
+
+fn checks(all: bool) -> impl Iterator<Item = Planned> {
+    let host = in_place(Place::Host, |row| row.host);
+    let main = in_place(Place::Guest(MAIN_KERNEL), |row| row.guests);
+    let tiers = move |row: &Row| if all { row.guests } else { row.others };
+    let others = OTHER_KERNELS
+        .into_iter()
+        .flat_map(move |kernel: KernelVersion| in_place(Place::Guest(kernel), tiers));
+    host.chain(main).chain(others)
+}
+
+fn in_place(
+    place: Place,
+    tiers: impl Fn(&Row) -> &'static [Tier],
+) -> impl Iterator<Item = Planned> {
+    let rows = ROWS.iter().map(move |row| (row, tiers(row)));
+    rows.flat_map(move |(row, tiers)| {
+        let each = move |check| tiers.iter().map(move |tier| Planned::check(place, check, *tier));
+        row.checks.iter().flat_map(each)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(all: bool, exact: bool, filters: &[&str]) -> Plan {
+        let filters = filters.iter().map(|filter| (*filter).to_owned()).collect();
+        Plan::new(&Selection { all, exact, filters, ..Selection::default() })
+    }
+
+    #[test]
+    fn any_of_several_filters_may_match() {
+        let all = plan(true, false, &[]);
+        let some = plan(true, false, &["nginx", "6.1 kprobe: dd"]);
+        assert!(some.wanted.iter().any(|it| it.name == "6.1 kprobe: dd: two copies a byte"));
+        assert!(some.wanted.iter().any(|it| it.name.starts_with("host tracepoint: nginx, TLS")));
+        let checks = all.wanted.iter().filter(|it| matches!(it.work, Work::Check(..)));
+        assert_eq!(some.wanted.len() + some.others.len(), checks.count());
+    }
+
+    #[test]
+    fn an_exact_filter_is_a_whole_name() {
+        let name = "6.12 fentry: cold cache, NIC: the documents’ copies";
+        assert_eq!(plan(false, true, &[name]).wanted.len(), 1);
+        assert_eq!(plan(false, true, &["cold cache"]).wanted.len(), 0);
+    }
+
+    #[test]
+    fn every_check_is_made_somewhere_without_all() {
+        let wanted = plan(false, false, &[]).wanted;
+        for check in ROWS.iter().flat_map(|row| row.checks) {
+            let is_made =
+                |it: &Planned| matches!(it.work, Work::Check(made, _) if made.name == check.name);
+            assert!(wanted.iter().any(is_made), "{}", check.name);
+        }
+    }
+
+    #[test]
+    fn what_is_repeated_has_a_name_each_time() {
+        let filters = vec!["dd:".to_owned()];
+        let plan = Plan::new(&Selection { repeat: Some(3), filters, ..Selection::default() });
+        let mut names: Vec<_> = plan.wanted.iter().map(|it| &it.name).collect();
+        let all = names.len();
+        names.dedup();
+        assert_eq!((names.len(), all % 3), (all, 0));
+        assert!(names[0].ends_with("(1 of 3)"), "{}", names[0]);
+    }
+}

@@ -1,0 +1,217 @@
+//! Who is next: checks wait for the place where they are made, and for a core.
+//!
+//! There are never more checks under way, nor more guests switched on, than cores. A guest boots
+//! once for many checks; what must not disturb each other is made in one place, one after the other.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use xtask::KernelVersion;
+
+/// Where something is done. There is one of each but of guests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The source code: lints, and tests without a kernel.
+    Sources,
+    /// This machine's kernel.
+    Host,
+    /// A guest with that kernel.
+    Guest(KernelVersion),
+}
+
+/// So many checks that wait for a kernel are worth another guest of it.
+const WORTH_A_BOOT: usize = 6;
+
+/// Gives everyone a turn. `G` is a guest that is switched on.
+pub struct Schedule<G> {
+    state: Mutex<State<G>>,
+    changed: Condvar,
+}
+
+impl<G> Schedule<G> {
+    /// For so many cores, and everyone who will want a turn, by number; lower ones come first.
+    pub fn new(cores: usize, places: impl IntoIterator<Item = Place>) -> Self {
+        let waiting = places.into_iter().enumerate().collect();
+        let mut state =
+            State { cores, waiting, busy: Vec::new(), idle: Vec::new(), turns: BTreeMap::new() };
+        state.hand_out();
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Waits until it is a number's turn.
+    pub fn turn(&self, number: usize) -> Turn<'_, G> {
+        let mut state = self.lock();
+        loop {
+            if let Some((place, guest)) = state.turns.remove(&number) {
+                return Turn { schedule: self, place, guest };
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn done(&self, place: Place, guest: Option<G>) {
+        let mut state = self.lock();
+        state.done(place, guest);
+        state.hand_out();
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<G>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A core and a place, until it is dropped.
+pub struct Turn<'a, G> {
+    schedule: &'a Schedule<G>,
+    place: Place,
+    /// A guest of the wanted kernel; none if there is none that has nothing to do. What is here at the
+    /// end others can have.
+    pub guest: Option<G>,
+}
+
+impl<G> Drop for Turn<'_, G> {
+    fn drop(&mut self) {
+        self.schedule.done(self.place, self.guest.take());
+    }
+}
+
+struct State<G> {
+    cores: usize,
+    waiting: BTreeMap<usize, Place>,
+    /// The places of those whose turn it is.
+    busy: Vec<Place>,
+    /// Guests that have nothing to do.
+    idle: Vec<(KernelVersion, G)>,
+    /// Whose turn has come, with the guest to use.
+    turns: BTreeMap<usize, (Place, Option<G>)>,
+}
+
+impl<G> State<G> {
+    fn hand_out(&mut self) {
+        while self.busy.len() < self.cores
+            && let Some((number, guest)) = self.next()
+        {
+            if let Some(place) = self.waiting.remove(&number) {
+                self.busy.push(place);
+                self.turns.insert(number, (place, guest));
+            }
+        }
+    }
+
+    fn done(&mut self, place: Place, guest: Option<G>) {
+        if let Some(position) = self.busy.iter().position(|busy| *busy == place) {
+            self.busy.swap_remove(position);
+        }
+        if let (Place::Guest(kernel), Some(guest)) = (place, guest) {
+            self.idle.push((kernel, guest));
+        }
+    }
+
+    /// What needs no guest comes first: it takes one core while guests have the others.
+    fn next(&mut self) -> Option<(usize, Option<G>)> {
+        self.alone(Place::Sources)
+            .or_else(|| self.alone(Place::Host))
+            .or_else(|| self.in_idle_guest())
+            .or_else(|| self.in_new_guest())
+    }
+
+    /// In a place of which there is one.
+    fn alone(&self, place: Place) -> Option<(usize, Option<G>)> {
+        let number = self.first(|other| other == place)?;
+        (!self.busy.contains(&place)).then_some((number, None))
+    }
+
+    fn first(&self, wanted: impl Fn(Place) -> bool) -> Option<usize> {
+        self.waiting.iter().find(|(_, place)| wanted(**place)).map(|(number, _)| *number)
+    }
+
+    fn in_idle_guest(&mut self) -> Option<(usize, Option<G>)> {
+        let has_idle =
+            |kernel: KernelVersion| self.idle.iter().position(|(other, _)| *other == kernel);
+        let (number, position) = self.waiting.iter().find_map(|(number, place)| match place {
+            Place::Guest(kernel) => Some((*number, has_idle(*kernel)?)),
+            _ => None,
+        })?;
+        Some((number, Some(self.idle.swap_remove(position).1)))
+    }
+
+    /// For a kernel that has no guest, or more checks than its guests will soon have made. Called
+    /// when nobody wants a guest that is idle: one is switched off if there would be too many.
+    fn in_new_guest(&mut self) -> Option<(usize, Option<G>)> {
+        let number = self.first(|place| {
+            let wanting = self.waiting.values().filter(|other| **other == place).count();
+            let is_guest = matches!(place, Place::Guest(_));
+            is_guest && (wanting >= WORTH_A_BOOT || !self.busy.contains(&place))
+        })?;
+        let busy = self.busy.iter().filter(|place| matches!(place, Place::Guest(_))).count();
+        self.idle.truncate(self.cores.saturating_sub(busy + 1));
+        Some((number, None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEW: Place = Place::Guest(KernelVersion::V6_12);
+    const OLD: Place = Place::Guest(KernelVersion::V6_1);
+
+    fn schedule(places: &[Place]) -> Schedule<&'static str> {
+        Schedule::new(2, places.iter().copied())
+    }
+
+    /// Whose turn it is, and in which guest.
+    fn turns(schedule: &Schedule<&'static str>) -> Vec<(usize, Option<&'static str>)> {
+        let turns = std::mem::take(&mut schedule.lock().turns);
+        turns.into_iter().map(|(number, (_, guest))| (number, guest)).collect()
+    }
+
+    #[test]
+    fn the_host_and_a_guest_have_a_core_each() {
+        let schedule = schedule(&[NEW, NEW, Place::Host, Place::Host]);
+        assert_eq!(turns(&schedule), [(0, None), (2, None)]);
+        schedule.done(Place::Host, None);
+        assert_eq!(turns(&schedule), [(3, None)]);
+        schedule.done(Place::Host, None);
+        // One more is not worth another guest: it waits for the one that there is.
+        assert_eq!(turns(&schedule), []);
+        schedule.done(NEW, Some("first"));
+        assert_eq!(turns(&schedule), [(1, Some("first"))]);
+    }
+
+    #[test]
+    fn many_checks_are_worth_two_guests() {
+        let schedule = schedule(&[NEW; 8]);
+        assert_eq!(turns(&schedule), [(0, None), (1, None)]);
+    }
+
+    #[test]
+    fn a_guest_that_nobody_wants_makes_room() {
+        let schedule = schedule(&[NEW, OLD, OLD]);
+        assert_eq!(turns(&schedule), [(0, None), (1, None)]);
+        schedule.done(OLD, Some("old"));
+        assert_eq!(turns(&schedule), [(2, Some("old"))]);
+        schedule.done(NEW, Some("new"));
+        schedule.done(OLD, None);
+        assert_eq!(turns(&schedule), []);
+        assert_eq!(schedule.lock().idle, [(KernelVersion::V6_12, "new")]);
+    }
+
+    #[test]
+    fn no_more_guests_than_cores_are_switched_on() {
+        let schedule = Schedule::new(1, [NEW, OLD]);
+        assert_eq!(turns(&schedule), [(0, None)]);
+        schedule.done(NEW, Some("new"));
+        assert_eq!(turns(&schedule), [(1, None)]);
+        assert_eq!(schedule.lock().idle, []);
+    }
+
+    #[test]
+    fn a_guest_that_was_lost_is_replaced() {
+        let schedule = schedule(&[NEW, NEW]);
+        assert_eq!(turns(&schedule), [(0, None)]);
+        schedule.done(NEW, None);
+        assert_eq!(turns(&schedule), [(1, None)]);
+    }
+}

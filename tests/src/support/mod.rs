@@ -1,0 +1,8 @@
+//! What checks share: documents, traced programs, and what is expected.
+
+pub mod document;
+pub mod expected;
+pub mod left;
+pub mod report;
+pub mod sink;
+pub mod traced;

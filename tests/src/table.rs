@@ -1,0 +1,83 @@
+//! Which checks are made on which kernel, and how its functions are entered there.
+
+use xtask::KernelVersion;
+
+use crate::check::{Check, Tier};
+use crate::checks::{
+    bad_use, brokers, detail, documents, flows, further, nginx, postgres, programs, python, redis,
+    soak, together,
+};
+
+/// The kernel of guests on which everything is tried.
+pub const MAIN_KERNEL: KernelVersion = KernelVersion::V6_12;
+
+/// The others: a few checks, and everything with `--all`.
+pub const OTHER_KERNELS: [KernelVersion; 1] = [KernelVersion::V6_1];
+
+const NOWHERE: &[Tier] = &[];
+const TRACEPOINT: &[Tier] = &[Tier::Tracepoint];
+const KPROBE: &[Tier] = &[Tier::Kprobe];
+const FUNCTIONS: &[Tier] = &[Tier::Kprobe, Tier::Fentry];
+const EVERY: &[Tier] = &[Tier::Kprobe, Tier::Fentry, Tier::Tracepoint];
+
+/// Where some checks are made.
+pub struct Row {
+    /// The checks.
+    pub checks: &'static [Check],
+    /// In which tiers on this machine's own kernel, which has tracepoints only.
+    pub host: &'static [Tier],
+    /// In which tiers on [`MAIN_KERNEL`]; with `--all` on every kernel of guests.
+    pub guests: &'static [Tier],
+    /// In which tiers on [`OTHER_KERNELS`] without `--all`.
+    pub others: &'static [Tier],
+}
+
+const fn row(
+    checks: &'static [Check],
+    host: &'static [Tier],
+    guests: &'static [Tier],
+    others: &'static [Tier],
+) -> Row {
+    Row { checks, host, guests, others }
+}
+
+/// All checks. Those that take longest come first: then all cores have something to do to the end.
+/// What programs of others and more than one copytrace show of a kernel does not depend on how its
+/// functions are entered.
+pub const ROWS: [Row; 20] = [
+    row(&soak::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
+    row(&further::CHECKS, NOWHERE, FUNCTIONS, NOWHERE),
+    row(&further::DERIVED, NOWHERE, TRACEPOINT, NOWHERE),
+    row(&further::TO_DUMMY, NOWHERE, EVERY, NOWHERE),
+    row(&documents::EVERYWHERE, NOWHERE, FUNCTIONS, FUNCTIONS),
+    row(&documents::EXACT, TRACEPOINT, FUNCTIONS, FUNCTIONS),
+    row(&documents::CONDITIONS, NOWHERE, FUNCTIONS, NOWHERE),
+    row(&documents::WITHOUT_FUNCTIONS, TRACEPOINT, NOWHERE, NOWHERE),
+    row(&brokers::CHECKS, TRACEPOINT, FUNCTIONS, NOWHERE),
+    row(&bad_use::CHECKS, NOWHERE, KPROBE, NOWHERE),
+    row(&together::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
+    row(&postgres::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
+    row(&redis::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
+    row(&python::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
+    row(&programs::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
+    row(&flows::ALL_SITES, NOWHERE, FUNCTIONS, NOWHERE),
+    row(&flows::PROCESSES, TRACEPOINT, FUNCTIONS, NOWHERE),
+    row(&nginx::CHECKS, TRACEPOINT, FUNCTIONS, NOWHERE),
+    row(&flows::CHECKS, TRACEPOINT, FUNCTIONS, NOWHERE),
+    row(&detail::CHECKS, TRACEPOINT, FUNCTIONS, NOWHERE),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_name_stands_for_one_check() {
+        let mut names = BTreeSet::new();
+        for check in ROWS.iter().flat_map(|row| row.checks) {
+            assert!(names.insert(check.name), "{}", check.name);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! `cargo xtask check`: what needs no root, no guest and no BPF toolchain.
+
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use libtest_mimic::{Completion, Failed, Trial};
+
+use crate::command;
+use crate::setup::{Consent, toolchain};
+
+/// Tells `tracer/build.rs` to build no eBPF programs: nothing here loads them.
+const WITHOUT_PROGRAMS: (&str, &str) = ("COPYTRACE_EBPF_OBJECT", "none");
+
+/// Property tests try the same cases each time: what fails here fails everywhere.
+const SEED: (&str, &str) = ("PROPTEST_RNG_SEED", "1");
+
+/// How much of a failed step's output is shown.
+const TAIL_LINES: usize = 80;
+
+/// One thing that is checked.
+pub struct Step {
+    /// What it is called.
+    pub name: &'static str,
+    /// Does it.
+    pub run: fn() -> Result<Done>,
+}
+
+/// What came of a step that did not fail.
+pub enum Done {
+    /// All is well.
+    Made,
+    /// It could not be made here, and why.
+    Skipped(String),
+}
+
+/// Everything that is checked.
+pub const STEPS: [Step; 4] = [
+    Step { name: "cargo fmt", run: format },
+    Step { name: "cargo clippy", run: lint },
+    Step { name: "cargo clippy of the eBPF programs", run: lint_programs },
+    Step { name: "cargo test: unit and property tests", run: test },
+];
+
+/// Checks everything, and reports as `cargo test` does.
+pub fn main() -> ExitCode {
+    let report =
+        libtest_mimic::Arguments { test_threads: Some(1), ..libtest_mimic::Arguments::default() };
+    let trials = STEPS.iter().map(|step| Trial::ignorable_test(step.name, || trial(step)));
+    libtest_mimic::run(&report, trials.collect()).exit_code()
+}
+
+fn trial(step: &Step) -> Result<Completion, Failed> {
+    match (step.run)() {
+        Ok(Done::Made) => Ok(Completion::Completed),
+        Ok(Done::Skipped(reason)) => Ok(Completion::ignored_with(reason)),
+        Err(error) => Err(format!("{error:#}").into()),
+    }
+}
+
+fn format() -> Result<Done> {
+    made(cargo().args(["fmt", "--all", "--", "--check"]))
+}
+
+fn lint() -> Result<Done> {
+    made(cargo().args(["clippy", "--all-targets", "--", "-D", "warnings"]))
+}
+
+fn test() -> Result<Done> {
+    made(cargo().args(["test", "--no-fail-fast"]).env(SEED.0, SEED.1))
+}
+
+/// For their own target. That takes clippy of a toolchain that can build for it, which is not installed
+/// for this.
+fn lint_programs() -> Result<Done> {
+    let toolchain = match toolchain::resolve(Consent::Withheld) {
+        Ok(toolchain) => toolchain,
+        Err(_) => return Ok(Done::Skipped("there is no toolchain for BPF".to_owned())),
+    };
+    if command::run(toolchain.command("cargo").args(["clippy", "--version"])).is_err() {
+        let name = toolchain.name();
+        return Ok(Done::Skipped(format!("the toolchain for BPF, {name}, has no clippy")));
+    }
+    let mut clippy = toolchain.command("cargo");
+    clippy.args(["clippy", "--package", "tracer-ebpf", "--target", "bpfel-unknown-none"]);
+    // The library's source of a released compiler is built with what is not stable yet.
+    clippy.args(["-Z", "build-std=core", "--", "-D", "warnings"]).env("RUSTC_BOOTSTRAP", "1");
+    clippy.env("CARGO_ENCODED_RUSTFLAGS", "--cfg=bpf_target_arch=\"x86_64\"");
+    // The compiler that runs this very program is another one.
+    for variable in ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN"] {
+        clippy.env_remove(variable);
+    }
+    made(clippy.current_dir(crate::build_step::workspace()))
+}
+
+fn cargo() -> Command {
+    let mut cargo = crate::build_step::plain_cargo();
+    cargo.env(WITHOUT_PROGRAMS.0, WITHOUT_PROGRAMS.1);
+    cargo
+}
+
+fn made(cargo: &mut Command) -> Result<Done> {
+    let output = cargo.stdin(Stdio::null()).output().context("cannot start cargo")?;
+    if !output.status.success() {
+        let said = [output.stderr, output.stdout].concat();
+        let said = command::tail(&String::from_utf8_lossy(&said), TAIL_LINES);
+        bail!("`{}` failed ({}):\n{said}", command::show(cargo), output.status);
+    }
+    Ok(Done::Made)
+}

@@ -1,0 +1,114 @@
+//! This machine's end of a guest that is given one command after the other.
+
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use super::client::BOOT_PATIENCE;
+use super::death::Death;
+use super::protocol::{Kind, Request, receive, send};
+use crate::qemu::Running;
+use crate::vm::Prepared;
+
+/// A guest that has booted. It is switched off when dropped.
+pub struct Guest {
+    machine: Running,
+    control: UnixStream,
+    /// How long it took to boot: how fast it is.
+    pub boot_time: Duration,
+}
+
+/// A command that ran to its end.
+pub struct Finished {
+    /// Its exit status; 128 and a signal's number if that ended it.
+    pub status: i32,
+    /// What it wrote to stdout.
+    pub stdout: Vec<u8>,
+    /// What it wrote to stderr.
+    pub stderr: Vec<u8>,
+}
+
+/// What ended before the command did.
+pub enum Lost {
+    /// The guest.
+    Died(Death),
+    /// The time it had; and what it wrote to stderr until then.
+    TimedOut(Vec<u8>),
+}
+
+/// What comes next from the guest.
+enum Next {
+    Frame(Kind, Vec<u8>),
+    Ended,
+    TimedOut,
+}
+
+impl Guest {
+    /// Switches a guest on and waits until it has booted.
+    pub fn boot(prepared: Prepared) -> Result<Self> {
+        let since = Instant::now();
+        let (machine, control, _) = prepared.start()?;
+        let mut guest = Self { machine, control, boot_time: Duration::ZERO };
+        match guest.next(since + BOOT_PATIENCE) {
+            Next::Frame(Kind::Ready, _) => guest.boot_time = since.elapsed(),
+            Next::Frame(kind, _) => bail!("the guest began with {kind:?}"),
+            Next::Ended => return Err(guest.death("the guest ended before it was ready").into()),
+            Next::TimedOut => {
+                let what = format!("the guest did not boot in {} s", BOOT_PATIENCE.as_secs());
+                return Err(guest.death(&what).into());
+            }
+        }
+        Ok(guest)
+    }
+
+    /// Runs a command. A guest that lost one can run no other.
+    pub fn run(&mut self, request: &Request, time: Duration) -> Result<Result<Finished, Lost>> {
+        let deadline = Instant::now() + time;
+        let json = serde_json::to_vec(request)?;
+        if send(&self.control, Kind::Start, &json).is_err() {
+            return Ok(Err(Lost::Died(self.death("the guest ended between two commands"))));
+        }
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        loop {
+            match self.next(deadline) {
+                Next::Frame(Kind::Stdout, bytes) => stdout.extend(bytes),
+                Next::Frame(Kind::Stderr | Kind::Failed, bytes) => stderr.extend(bytes),
+                Next::Frame(Kind::Exit, status) => {
+                    let status = status.try_into().map_or(1, i32::from_le_bytes);
+                    return Ok(Ok(Finished { status, stdout, stderr }));
+                }
+                Next::Frame(kind, _) => bail!("the guest sent {kind:?} while a command ran"),
+                Next::Ended => {
+                    let death = self.death("the guest ended before its command did");
+                    return Ok(Err(Lost::Died(death)));
+                }
+                Next::TimedOut => return Ok(Err(Lost::TimedOut(stderr))),
+            }
+        }
+    }
+
+    /// The next frame. One that was cut in the middle is the end.
+    fn next(&self, deadline: Instant) -> Next {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // A time-out of zero would be none.
+        let wait = self.control.set_read_timeout(Some(left.max(Duration::from_millis(1))));
+        match wait.and_then(|()| receive(&self.control)) {
+            Ok(Some((kind, payload))) => Next::Frame(kind, payload),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Next::TimedOut,
+            _ => Next::Ended,
+        }
+    }
+
+    fn death(&self, what: &str) -> Death {
+        // Its log is complete when it is off.
+        self.machine.stop();
+        Death::new(what.to_owned(), &self.machine.log.text())
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.machine.stop();
+    }
+}
