@@ -22,6 +22,7 @@ use std::{
     ffi::CString,
     io,
     os::fd::{AsFd, BorrowedFd},
+    thread::{self, JoinHandle},
     time::Instant,
 };
 
@@ -100,6 +101,8 @@ pub struct Session {
     object: Object,
     plan: Plan,
     links: Vec<Link>,
+    /// What waits for the kernel to detach, once nothing is counted any more.
+    detaching: Option<JoinHandle<()>>,
     verify: bool,
     options: Options,
     /// Lost events that were reported already.
@@ -202,8 +205,16 @@ impl Session {
         let tracepoints = tracepoints(&plan, purpose);
         let object = Object::load(&setup, &wanted(&plan, purpose, &tracepoints, verify))?;
         let loaded = start.elapsed();
-        let mut session =
-            Self { object, plan, links: Vec::new(), verify, options, lost: 0, followed: 0 };
+        let mut session = Self {
+            object,
+            plan,
+            links: Vec::new(),
+            detaching: None,
+            verify,
+            options,
+            lost: 0,
+            followed: 0,
+        };
         session.tell_sites()?;
         session.tell_counters(cycles)?;
         session.attach_sites()?;
@@ -253,6 +264,15 @@ impl Session {
         })?;
         self.links.push(Link::event(event));
         Ok(())
+    }
+
+    /// Begins to detach everything: what was counted can still be taken. The kernel takes a second for
+    /// it, in which the report is made.
+    pub fn detach(&mut self) {
+        let links = std::mem::take(&mut self.links);
+        if !links.is_empty() {
+            self.detaching = Some(thread::spawn(move || attach::detach(links)));
+        }
     }
 
     /// Starts to count for a process.
@@ -538,7 +558,11 @@ fn wanted(
 
 impl Drop for Session {
     fn drop(&mut self) {
-        attach::detach(std::mem::take(&mut self.links));
+        self.detach();
+        if let Some(detaching) = self.detaching.take() {
+            // It only drops; there is nothing to answer.
+            let _ = detaching.join();
+        }
     }
 }
 

@@ -43,8 +43,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
             say(&begun(&options.target.name(), asked.elapsed(), &untraced));
         }
         follow(options, &mut recorder, &mut known).await?;
-        recorder.session().unfollow()?;
-        recorder.tick()?;
+        recorder.finish()?;
         files.write(&recorder.recording(&options.target.name()), &options.common)
     })?;
     Ok(ExitCode::SUCCESS)

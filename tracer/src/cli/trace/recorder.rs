@@ -97,6 +97,13 @@ impl Recorder {
         TICK.saturating_sub(self.took).max(SHORTEST_PAUSE)
     }
 
+    /// Ends tracing, and takes what was counted since the last time.
+    pub fn finish(&mut self) -> anyhow::Result<()> {
+        self.session.unfollow()?;
+        self.session.detach();
+        self.tick()
+    }
+
     /// Takes what was counted since the last time.
     pub fn tick(&mut self) -> anyhow::Result<()> {
         let start = Instant::now();

@@ -87,11 +87,11 @@ async fn follow(
             // It may be gone already.
             let _ = rustix::process::kill_process(pid, signal);
         }
-        let status = child.try_wait()?;
-        recorder.tick()?;
-        if let Some(status) = status {
+        if let Some(status) = child.try_wait()? {
+            recorder.finish()?;
             return Ok(status);
         }
+        recorder.tick()?;
         meanwhile.show(recorder, &options.common, &target(options))?;
     }
 }
