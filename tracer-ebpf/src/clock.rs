@@ -69,7 +69,7 @@ fn cycles() -> u64 {
     let read = unsafe {
         bpf_perf_event_read_value(
             (&raw const CYCLES).cast_mut().cast(),
-            u64::from(BPF_F_CURRENT_CPU),
+            BPF_F_CURRENT_CPU,
             &raw mut value,
             size_of::<bpf_perf_event_value>() as u32,
         )
