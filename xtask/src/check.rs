@@ -5,10 +5,12 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context as _, Result, bail};
 use libtest_mimic::{Completion, Failed, Trial};
 
+use crate::build_step::{Environment, plain_cargo, workspace};
 use crate::command;
 use crate::setup::{Consent, toolchain};
 
-/// Tells `tracer/build.rs` to build no eBPF programs: nothing here loads them.
+/// Tells `tracer/build.rs` to build no eBPF programs, where there is no toolchain for them: nothing here
+/// loads them.
 const WITHOUT_PROGRAMS: (&str, &str) = ("COPYTRACE_EBPF_OBJECT", "none");
 
 /// Property tests try the same cases each time: what fails here fails everywhere.
@@ -58,15 +60,15 @@ fn trial(step: &Step) -> Result<Completion, Failed> {
 }
 
 fn format() -> Result<Done> {
-    made(cargo().args(["fmt", "--all", "--", "--check"]))
+    made(&mut cargo(&["fmt", "--all", "--", "--check"]))
 }
 
 fn lint() -> Result<Done> {
-    made(cargo().args(["clippy", "--all-targets", "--", "-D", "warnings"]))
+    made(&mut cargo(&["clippy", "--all-targets", "--", "-D", "warnings"]))
 }
 
 fn test() -> Result<Done> {
-    made(cargo().args(["test", "--no-fail-fast"]).env(SEED.0, SEED.1))
+    made(cargo(&["test", "--no-fail-fast"]).env(SEED.0, SEED.1))
 }
 
 /// For their own target. That takes clippy of a toolchain that can build for it, which is not installed
@@ -89,13 +91,20 @@ fn lint_programs() -> Result<Done> {
     for variable in ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN"] {
         clippy.env_remove(variable);
     }
-    made(clippy.current_dir(crate::build_step::workspace()))
+    made(clippy.current_dir(workspace()))
 }
 
-fn cargo() -> Command {
-    let mut cargo = crate::build_step::plain_cargo();
-    cargo.env(WITHOUT_PROGRAMS.0, WITHOUT_PROGRAMS.1);
-    cargo
+/// With the eBPF programs inside, if that takes nothing to be installed: so what is built here and what
+/// else is built share their artefacts, and neither is built twice.
+fn cargo(arguments: &[&str]) -> Command {
+    match Environment::prepare(Consent::Withheld) {
+        Ok(environment) => environment.cargo(arguments),
+        Err(_) => {
+            let mut cargo = plain_cargo();
+            cargo.args(arguments).env(WITHOUT_PROGRAMS.0, WITHOUT_PROGRAMS.1);
+            cargo
+        }
+    }
 }
 
 fn made(cargo: &mut Command) -> Result<Done> {

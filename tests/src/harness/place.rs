@@ -13,7 +13,8 @@ const TAIL_LINES: usize = 30;
 pub fn command(check: &Check, context: &Context) -> Result<Vec<OsString>> {
     let program = std::env::current_exe()?.into_os_string();
     let context = serde_json::to_string(context)?;
-    Ok(vec![program, "in-place".into(), context.into(), check.name.into()])
+    // A check may be called as a flag is.
+    Ok(vec![program, "in-place".into(), context.into(), "--".into(), check.name.into()])
 }
 
 /// What came of a check whose process wrote this, and ended so.
