@@ -440,8 +440,10 @@ fn in_no_flow(document: &Document) -> u64 {
 
 /// What found no counter is in no flow, but in the total; nothing is lost.
 fn no_room_for_counters(context: &Context) -> Result<()> {
-    // Where copies are seen, each write has a counter for its call and one for its copy.
-    let objects = if context.tier == Tier::Tracepoint { 70_000 } else { 35_000 };
+    // Each CPU has room for 65,536. Where copies are seen, each write has a counter for its call and
+    // one for its copy.
+    let writes = if context.tier == Tier::Tracepoint { 70_000 } else { 35_000 };
+    let objects = writes * std::thread::available_parallelism()?.get();
     let (place, document) = strain(context, objects)?;
     let (known, unknown, truth) = named(&place, &document)?;
     eprintln!("        {known} bytes of known pipes, {unknown} of unknown ones, {truth} in all");

@@ -165,14 +165,15 @@ const ROOM: &[(&str, u32)] = &[
     ("THREADS", 65_536),
 ];
 
-/// The counters of each epoch: two CPUs have room for so many, more CPUs for more.
+/// The counters of each epoch: there is room for so many of each CPU, as long as there are few CPUs. Of
+/// many, no program runs on all.
 const COUNTERS: [&str; 2] = ["COUNTS_EVEN", "COUNTS_ODD"];
-const COUNTERS_OF_TWO_CPUS: usize = 65_536;
-const MOST_COUNTERS: usize = 1 << 19;
+const COUNTERS_OF_A_CPU: usize = 65_536;
+const FEW_CPUS: usize = 8;
 
 /// How many counters there is room for with so many CPUs.
 fn room_for_counters(cpus: usize) -> u32 {
-    (COUNTERS_OF_TWO_CPUS * cpus.div_ceil(2)).min(MOST_COUNTERS) as u32
+    (COUNTERS_OF_A_CPU * cpus.min(FEW_CPUS)) as u32
 }
 
 /// How many entries the maps have, where it is not what the object says.
