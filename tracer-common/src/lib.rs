@@ -182,15 +182,8 @@ pub struct Key {
     pub flow: Flow,
     /// Where in the kernel and in the program, if that is asked for.
     pub stacks: Stacks,
-}
-
-/// What a CPU counts of one [`Key`]: each has counters of its own, made when it first needs them.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counter {
-    /// What is counted.
-    pub key: Key,
-    /// The number of the CPU.
+    /// On which CPU: each has counters of its own, made when it first needs them. 0 in sums over the
+    /// CPUs.
     pub cpu: u32,
     /// No undefined bytes.
     pub padding: u32,
@@ -599,14 +592,12 @@ impl Layout {
 #[cfg(feature = "user")]
 mod pod {
     use super::{
-        Counter, Ends, Key, Layout, Options, Site, Socket, Tally, Task,
+        Ends, Key, Layout, Options, Site, Socket, Tally, Task,
         flow::{Flow, Identity, Object, Process},
     };
 
     // SAFETY: all are repr(C), Copy, and have no padding that is not a field.
     unsafe impl aya::Pod for Key {}
-    // SAFETY: as above.
-    unsafe impl aya::Pod for Counter {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Tally {}
     // SAFETY: as above.

@@ -5,9 +5,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, PerCpuArray, PerCpuHashMap},
 };
-use tracer_common::{
-    Counter, Event, Flow, Key, ON_DEMAND, Socket, Spent, Stacks, Tally, Task, window,
-};
+use tracer_common::{Event, Flow, Key, ON_DEMAND, Socket, Spent, Stacks, Tally, Task, window};
 
 use crate::flow;
 
@@ -21,11 +19,11 @@ pub static SOCKETS: HashMap<u64, Socket> = HashMap::with_max_entries(4096, ON_DE
 
 /// Counters of the even epoch.
 #[map]
-static COUNTS_EVEN: HashMap<Counter, Tally> = HashMap::with_max_entries(4096, ON_DEMAND);
+static COUNTS_EVEN: HashMap<Key, Tally> = HashMap::with_max_entries(4096, ON_DEMAND);
 
 /// Counters of the odd epoch.
 #[map]
-static COUNTS_ODD: HashMap<Counter, Tally> = HashMap::with_max_entries(4096, ON_DEMAND);
+static COUNTS_ODD: HashMap<Key, Tally> = HashMap::with_max_entries(4096, ON_DEMAND);
 
 /// Sums over all flows of a process, of what found no room there in the even epoch.
 #[map]
@@ -105,7 +103,10 @@ pub fn key(event: Event, actor: Actor) -> Key {
     let epoch = (EPOCH.get(0).copied().unwrap_or(0) & 1) as u8;
     let Actor { role, flow } = actor;
     let stacks = Stacks::NONE;
-    Key { event: event as u8, epoch, role, kind: 0, detail: 0, address: 0, flow, stacks }
+    // SAFETY: the helper has no arguments.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let event = event as u8;
+    Key { event, epoch, role, kind: 0, detail: 0, address: 0, flow, stacks, cpu, padding: 0 }
 }
 
 /// Adds one event of `bytes`.
@@ -127,16 +128,13 @@ pub fn add_bytes(key: Key, bytes: u64) {
 }
 
 #[inline(always)]
-fn tally(key: Key, more: Tally) {
+fn tally(mut key: Key, more: Tally) {
     let counts = if key.epoch == 0 { &COUNTS_EVEN } else { &COUNTS_ODD };
-    // SAFETY: the helper has no arguments.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
-    let mut counter = Counter { key, cpu, padding: 0 };
-    if let Some(tally) = counts.get_ptr_mut(counter) {
+    if let Some(tally) = counts.get_ptr_mut(key) {
         // SAFETY: the map gave the pointer, and no other CPU has this one's entry.
         unsafe { (*tally).add(&more) };
-    } else if counts.insert(counter, more, 0).is_err() {
-        overflow(&mut counter.key, &more);
+    } else if counts.insert(key, more, 0).is_err() {
+        overflow(&mut key, &more);
     }
 }
 
@@ -144,7 +142,7 @@ fn tally(key: Key, more: Tally) {
 #[inline(never)]
 fn overflow(key: &mut Key, more: &Tally) {
     (key.flow.source, key.flow.destination) = (Flow::NONE.source, Flow::NONE.destination);
-    key.stacks = Stacks::NONE;
+    (key.stacks, key.cpu) = (Stacks::NONE, 0);
     let counts = if key.epoch == 0 { &OVERFLOW_EVEN } else { &OVERFLOW_ODD };
     if let Some(tally) = counts.get_ptr_mut(&*key) {
         // SAFETY: as in `tally`.

@@ -161,6 +161,12 @@ fn on_exit(ctx: &RawTracePointContext, task: *mut Task) {
         }
         return on_flow_exit(ctx, task, returned);
     }
+    on_window_exit(task, regs, returned);
+}
+
+/// A function of its own: programs have little room on the stack.
+#[inline(never)]
+fn on_window_exit(task: *mut Task, regs: u64, returned: i64) {
     let Some(number) = register!(regs, orig_rax) else { return count::lost() };
     if number as u32 == SYS_MMAP {
         return on_mapping(task, regs, returned);

@@ -7,11 +7,11 @@ use std::{
 };
 
 use aya_obj::generated::{bpf_attr, bpf_cmd::BPF_MAP_LOOKUP_AND_DELETE_BATCH};
-use tracer_common::{Counter, Tally};
+use tracer_common::{Key, Tally};
 
 use super::bpf;
 
-/// Counters a call. The kernel needs room for what has one hash at least.
+/// Keys a call. The kernel needs room for what has one hash at least.
 const AT_ONCE: usize = 1024;
 
 /// Where there are fewer, they are better taken one by one: while the kernel looks for the next one
@@ -19,9 +19,9 @@ const AT_ONCE: usize = 1024;
 pub const FEWEST: usize = 4096;
 
 /// Takes every counter out of a map of them. What is added meanwhile may be left there.
-pub fn take(map: BorrowedFd) -> io::Result<Vec<(Counter, Tally)>> {
+pub fn take(map: BorrowedFd) -> io::Result<Vec<(Key, Tally)>> {
     let mut counters = Vec::new();
-    let mut keys: Vec<Counter> = Vec::with_capacity(AT_ONCE);
+    let mut keys: Vec<Key> = Vec::with_capacity(AT_ONCE);
     let mut values = vec![Tally::default(); AT_ONCE];
     // Where the next call begins, which is the kernel's own affair.
     let (mut place, mut begun) = (0u64, false);

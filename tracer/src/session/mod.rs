@@ -28,8 +28,8 @@ use std::{
 
 use aya::maps::{HashMap, Map, MapData, PerCpuArray, PerCpuHashMap};
 use tracer_common::{
-    Counter, Ends, Key, NO_ITERATOR, Options, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally,
-    Task, flow, stack, window,
+    Ends, Key, NO_ITERATOR, Options, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, flow,
+    stack, window,
 };
 
 use attach::Link;
@@ -328,20 +328,20 @@ impl Session {
     /// Empties a map of the CPUs' counters: many at once if it is well filled, else one by one.
     fn take_counters(&mut self, name: &'static str, sums: &mut Sums) -> Result<(), SessionError> {
         let failed = |error| map_error(name, error);
-        let mut map = self.map::<HashMap<_, Counter, Tally>>(name)?;
-        let counters: Vec<Counter> = map.keys().flatten().collect();
+        let mut map = self.map::<HashMap<_, Key, Tally>>(name)?;
+        let counters: Vec<Key> = map.keys().flatten().collect();
         if counters.len() >= batch::FEWEST {
             let Some(Map::HashMap(map)) = self.object.map(name) else {
                 return Err(map_error(name, "not in the object"));
             };
             let all = batch::take(map.fd().as_fd()).map_err(|error| map_error(name, error))?;
-            all.into_iter().for_each(|(counter, tally)| add(sums, counter.key, &tally));
+            all.into_iter().for_each(|(counter, tally)| add(sums, counter, &tally));
             return Ok(());
         }
         for counter in counters {
             // A key can come twice if others are added.
             let Ok(tally) = map.get(&counter, 0) else { continue };
-            add(sums, counter.key, &tally);
+            add(sums, counter, &tally);
             map.remove(&counter).map_err(failed)?;
         }
         Ok(())
@@ -571,7 +571,7 @@ impl Drop for Session {
 type Sums = BTreeMap<Key, Tally>;
 
 fn add(sums: &mut Sums, key: Key, tally: &Tally) {
-    sums.entry(key).or_default().add(tally);
+    sums.entry(Key { cpu: 0, ..key }).or_default().add(tally);
 }
 
 /// How many CPUs there can be.

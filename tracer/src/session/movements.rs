@@ -409,6 +409,8 @@ mod tests {
             flow: Flow::NONE,
             epoch: 0,
             stacks: Stacks::NONE,
+            cpu: 0,
+            padding: 0,
         }
     }
 
