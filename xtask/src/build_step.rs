@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::cache::Cache;
-use crate::setup::{Consent, linker, toolchain};
+use crate::setup::Consent;
+use crate::{command, ebpf, say};
 
 /// `cargo xtask build`
 #[derive(clap::Args)]
@@ -24,52 +24,44 @@ pub fn main(arguments: &Arguments) -> Result<()> {
     build(&Environment::prepare(Consent::unless(arguments.no_setup))?, Profile::Release)
 }
 
-/// What cargo needs in its environment to build the eBPF programs.
+/// What cargo needs in its environment to build the programs.
 pub struct Environment {
-    toolchain: String,
-    path: OsString,
+    object: PathBuf,
 }
 
 impl Environment {
-    /// Finds or installs what it takes.
+    /// Finds or installs what it takes, and builds the eBPF programs.
     pub fn prepare(consent: Consent) -> Result<Self> {
-        let cache = Cache::locate()?;
-        let toolchain = toolchain::resolve(consent)?;
-        let linker = linker::resolve(&cache, &toolchain, consent)?;
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let path = std::env::join_paths([linker].into_iter().chain(std::env::split_paths(&path)))
-            .context("PATH cannot be extended")?;
-        Ok(Self { toolchain: toolchain.name().to_owned(), path })
+        Ok(Self { object: ebpf::object(consent)? })
     }
 
     /// A cargo command in the workspace.
     pub fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = plain_cargo();
-        command.args(arguments).env("PATH", &self.path).env(toolchain::VARIABLE, &self.toolchain);
+        command.args(arguments).env(ebpf::VARIABLE, &self.object);
         command
     }
 }
 
 /// A cargo command in the workspace that builds no eBPF programs.
 pub fn plain_cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(workspace());
-    // A relative one is meant from where the user is.
-    if let Some(target) = std::env::var_os("CARGO_TARGET_DIR") {
-        command.env("CARGO_TARGET_DIR", std::path::absolute(target).unwrap_or_default());
-    }
+    let mut command = cargo();
+    // A relative folder is meant from where the user is.
+    command.current_dir(workspace()).env("CARGO_TARGET_DIR", target_folder());
     command
+}
+
+/// The cargo that runs this tool.
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 /// Builds the program that tests the others, and says where it is. Much of it is built already: it is
 /// part of this very program.
 pub fn build_tests() -> Result<PathBuf> {
     let mut cargo = plain_cargo();
-    cargo.args(["build", "--quiet", "--package", "tests"]).stdin(Stdio::null());
-    let status = cargo.status().context("cannot start cargo")?;
-    if !status.success() {
-        bail!("`cargo build --package tests` failed ({status}); what it said is above");
-    }
+    cargo.args(["build", "--quiet", "--package", "tests"]);
+    stream(cargo)?;
     Ok(programs(Profile::Dev).join("tests"))
 }
 
@@ -104,34 +96,46 @@ impl Profile {
 pub fn build(environment: &Environment, profile: Profile) -> Result<()> {
     let mut cargo = environment.cargo(&["build", "--profile", profile.name()]);
     cargo.args(["-p", "tracer", "-p", "workloads", "--bins"]);
+    stream(cargo)
+}
+
+/// Runs cargo, and shows what it says but for its last line.
+pub fn stream(mut cargo: Command) -> Result<()> {
+    let shown = command::show(&cargo);
     let color = if std::io::stderr().is_terminal() { "always" } else { "never" };
-    cargo.args(["--color", color]).stdin(Stdio::null()).stdout(Stdio::null());
-    let mut child = cargo.stderr(Stdio::piped()).spawn().context("cannot start cargo")?;
+    cargo.env("CARGO_TERM_COLOR", color).stdin(Stdio::null()).stdout(Stdio::null());
+    let started = cargo.stderr(Stdio::piped()).spawn();
+    let mut child = started.with_context(|| format!("`{shown}` could not be started"))?;
     if let Some(stderr) = child.stderr.take() {
         for line in BufReader::new(stderr).lines() {
             let line = line?;
-            if !is_noise(&line) && !is_done(&line) {
-                eprintln!("{line}");
+            if !is_done(&line) {
+                say::line(&line);
             }
         }
     }
     let status = child.wait()?;
     if !status.success() {
-        bail!("`cargo build` failed ({status}); what it said is above");
+        bail!("`{shown}` failed ({status}); what it said is above");
     }
     Ok(())
 }
 
 /// Where the programs are that [`build`] built.
 pub fn programs(profile: Profile) -> PathBuf {
+    target_folder().join(profile.folder())
+}
+
+/// cargo's folder for everything it builds.
+pub fn target_folder() -> PathBuf {
     let set = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target = set.unwrap_or_else(|| workspace().join("target"));
-    std::path::absolute(target).unwrap_or_default().join(profile.folder())
+    std::path::absolute(target).unwrap_or_default()
 }
 
 /// Runs `cargo xtask bench`, a program of its own: no other verb waits for what only it needs.
 pub fn bench(words: &[OsString]) -> Result<u8> {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = cargo();
     cargo.arg("run").arg("--quiet").arg("--manifest-path").arg(workspace().join("Cargo.toml"));
     cargo.args(["--package", "bench", "--", "bench"]).args(words);
     // Its signals, its terminal and its exit status are this process's own.
@@ -142,20 +146,6 @@ pub fn bench(words: &[OsString]) -> Result<u8> {
 pub fn workspace() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here)
-}
-
-/// The eBPF build's progress reaches cargo as warnings of a build script.
-fn is_noise(line: &str) -> bool {
-    const PROGRESS: [&str; 6] =
-        ["Compiling ", "Finished ", "Fresh ", "Downloaded ", "Downloading ", "Locking "];
-    let plain = without_color(line);
-    let message = plain
-        .strip_prefix("warning: tracer@")
-        .and_then(|rest| rest.split_once(": "))
-        .map(|(_, message)| message.trim_start());
-    message.is_some_and(|message| {
-        message.is_empty() || PROGRESS.iter().any(|word| message.starts_with(word))
-    })
 }
 
 /// Said after every build, also after one that had nothing to do.
@@ -179,13 +169,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_sub_build_is_silenced() {
-        assert!(is_noise("warning: tracer@0.1.0:    Compiling core v0.0.0 (/x)"));
-        assert!(is_noise(
-            "\x1b[1m\x1b[33mwarning\x1b[0m\x1b[1m:\x1b[0m tracer@0.1.0:     Finished `release`"
-        ));
-        assert!(!is_noise("warning: tracer@0.1.0: error: linking failed"));
-        assert!(!is_noise("warning: unused variable: `x`"));
-        assert!(!is_noise("   Compiling tracer v0.1.0"));
+    fn only_the_end_of_a_build_is_left_out() {
+        assert!(is_done("    Finished `dev` profile [unoptimized] target(s) in 0.10s"));
+        assert!(is_done("\x1b[1m\x1b[32m    Finished\x1b[0m `release` profile [optimized]"));
+        assert!(!is_done("   Compiling tracer v0.1.0"));
+        assert!(!is_done("warning: unused variable: `x`"));
     }
 }

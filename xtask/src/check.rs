@@ -6,12 +6,12 @@ use anyhow::{Context as _, Result, bail};
 use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::build_step::{Environment, plain_cargo, workspace};
-use crate::command;
 use crate::setup::{Consent, toolchain};
+use crate::{command, ebpf};
 
 /// Tells `tracer/build.rs` to build no eBPF programs, where there is no toolchain for them: nothing here
 /// loads them.
-const WITHOUT_PROGRAMS: (&str, &str) = ("COPYTRACE_EBPF_OBJECT", "none");
+const WITHOUT_PROGRAMS: (&str, &str) = (ebpf::VARIABLE, "none");
 
 /// Property tests try the same cases each time: what fails here fails everywhere.
 const SEED: (&str, &str) = ("PROPTEST_RNG_SEED", "1");

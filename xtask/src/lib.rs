@@ -6,6 +6,7 @@ pub mod cache;
 pub mod check;
 pub mod command;
 pub mod cpio;
+pub mod ebpf;
 pub mod guest;
 pub mod initramfs;
 pub mod kernel_image;

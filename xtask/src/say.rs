@@ -1,13 +1,22 @@
 //! What the tool tells its user, always on stderr: stdout belongs to the command it runs.
 
 use std::io::IsTerminal as _;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// The spinners of all steps that go on at once.
+static SPINNERS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// One line of information.
 pub fn note(message: &str) {
-    eprintln!("xtask: {message}");
+    line(&format!("xtask: {message}"));
+}
+
+/// A line of another program, above the spinners.
+pub fn line(text: &str) {
+    SPINNERS.suspend(|| eprintln!("{text}"));
 }
 
 /// A step that takes a while: a spinner on a terminal, two plain lines elsewhere.
@@ -47,7 +56,7 @@ impl Drop for Step {
 }
 
 fn spinner(what: &str) -> ProgressBar {
-    let bar = ProgressBar::new_spinner().with_message(what.to_owned());
+    let bar = SPINNERS.add(ProgressBar::new_spinner().with_message(what.to_owned()));
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
         bar.set_style(style);
     }

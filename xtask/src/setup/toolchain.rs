@@ -12,7 +12,7 @@ use crate::command;
 use crate::packages::Apt;
 use crate::say::{Step, note};
 
-/// Names a toolchain, to this tool and to `tracer/build.rs`.
+/// Names a toolchain.
 pub const VARIABLE: &str = "COPYTRACE_BPF_TOOLCHAIN";
 
 /// Where distributions install.
@@ -31,7 +31,7 @@ pub struct Toolchain {
 }
 
 impl Toolchain {
-    /// What the variable [`VARIABLE`] is to be.
+    /// As [`VARIABLE`] can have it.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -44,6 +44,16 @@ impl Toolchain {
         let mut command = Command::new("rustup");
         command.args(["run", &self.name, program]);
         command
+    }
+
+    /// Its cargo, for builds of the core library: to a distribution's, which is a stable one, they
+    /// are still forbidden.
+    pub fn cargo(&self) -> Command {
+        let mut cargo = self.command("cargo");
+        if self.name.starts_with('/') {
+            cargo.env("RUSTC", Path::new(&self.name).join("bin/rustc")).env("RUSTC_BOOTSTRAP", "1");
+        }
+        cargo
     }
 
     /// The major version of the LLVM that it writes bitcode with.
@@ -84,17 +94,14 @@ pub fn resolve(consent: Consent) -> Result<Toolchain> {
             .with_context(|| format!("{VARIABLE}={} cannot build for BPF", toolchain.name))?;
         return Ok(toolchain);
     }
-    let candidates: Vec<_> = nightlies().into_iter().chain([PREFIX.to_owned()]).collect();
-    if let Some(found) = first_working(&candidates) {
+    if let Some(found) = first_working() {
         return Ok(found);
     }
     consent.ask("a Rust toolchain for BPF")?;
     let mut failures = Vec::new();
-    for (install, candidates) in
-        [(with_rustup as fn() -> Result<()>, vec!["nightly".to_owned()]), (with_apt, candidates)]
-    {
+    for install in [with_rustup, with_apt] {
         match install() {
-            Ok(()) => match first_working(&candidates) {
+            Ok(()) => match first_working() {
                 Some(found) => return Ok(found),
                 None => failures.push("what was installed cannot build for BPF".to_owned()),
             },
@@ -110,10 +117,11 @@ pub fn resolve(consent: Consent) -> Result<Toolchain> {
     )
 }
 
-fn first_working(names: &[String]) -> Option<Toolchain> {
-    names
-        .iter()
-        .map(|name| Toolchain { name: name.clone() })
+fn first_working() -> Option<Toolchain> {
+    nightlies()
+        .into_iter()
+        .chain([PREFIX.to_owned()])
+        .map(|name| Toolchain { name })
         .find(|toolchain| toolchain.check().is_ok())
 }
 
