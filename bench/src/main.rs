@@ -26,7 +26,7 @@ use xtask::guest::client::{Input, Output};
 use xtask::packages::as_root;
 use xtask::setup::Consent;
 use xtask::tier::Tier;
-use xtask::vm::{self, Job, Nic};
+use xtask::vm::{Hardware, Job, Nic, Prepared};
 use xtask::{KernelVersion, guest};
 
 #[derive(Parser)]
@@ -182,9 +182,6 @@ fn on_host(cache: &Cache, words: &[OsString]) -> Result<u8> {
 
 fn in_guest(kernel: KernelVersion, command: Vec<OsString>, consent: Consent) -> Result<u8> {
     let job = Job {
-        kernel,
-        nic: Nic::E1000e,
-        modules: Vec::new(),
         command,
         environment: Vec::new(),
         terminal: None,
@@ -193,7 +190,8 @@ fn in_guest(kernel: KernelVersion, command: Vec<OsString>, consent: Consent) -> 
         timeout: None,
         quiet: false,
     };
-    vm::run(job, consent)
+    let hardware = Hardware { kernel, nic: Nic::E1000e, modules: Vec::new() };
+    Prepared::new(&hardware, consent)?.run(job)
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use crate::cache::{Cache, publish};
 use crate::qemu::{Accelerator, Machine, Qemu};
 use crate::say::{Step, note};
 
-/// A kernel that boots under KVM takes about a second.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// A kernel that boots under KVM takes about a second, and more beside a build.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// What `guest-init.sh` says when it is to boot only.
 const BOOTED: &str = "copytrace guest: booted";

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -15,8 +16,13 @@ use crate::setup::Consent;
 /// Kernels are replaced often: with older lists, the newest may be gone.
 const FRESH: Duration = Duration::from_secs(2 * 24 * 3600);
 
-/// apt, with the sources this machine is configured with.
-pub struct Apt(());
+/// apt refuses to run twice at once.
+static ONE: Mutex<()> = Mutex::new(());
+
+/// apt, with the sources this machine is configured with. It is one thread's at a time.
+pub struct Apt {
+    _one: MutexGuard<'static, ()>,
+}
 
 impl Apt {
     /// apt, if this distribution has it and its lists are there.
@@ -29,7 +35,7 @@ impl Apt {
                  apt, measure this machine’s own kernel (`cargo xtask run --on host`)"
             );
         }
-        let apt = Self(());
+        let apt = Self { _one: ONE.lock().unwrap_or_else(PoisonError::into_inner) };
         match lists_age() {
             None => apt.update()?,
             Some(age) if age > FRESH => {

@@ -6,6 +6,7 @@ use std::io::IsTerminal as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread::ScopedJoinHandle;
 
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
@@ -15,8 +16,11 @@ use crate::guest::client::{Input, Output};
 use crate::packages::as_root;
 use crate::say::note;
 use crate::setup::Consent;
-use crate::vm::{Job, Nic};
+use crate::vm::{Hardware, Job, Nic, Prepared};
 use crate::{KernelVersion, terminal, vm};
+
+/// A kernel that takes kprobes through perf has this.
+const KPROBES: &str = "/sys/bus/event_source/devices/kprobe";
 
 /// `cargo xtask run`
 #[derive(clap::Args)]
@@ -89,7 +93,14 @@ pub fn main(arguments: Arguments) -> Result<u8> {
     let consent = Consent::unless(arguments.no_setup);
     // Before the run, so that a long one never ends in "permission denied".
     let output = arguments.output.as_deref().map(create).transpose()?;
-    build_step::build(&build_step::Environment::prepare(consent)?, Profile::Dev)?;
+    let modules = vm::FOR_STRATEGIES.map(str::to_owned).into();
+    let hardware = Hardware { kernel: arguments.kernel, nic: Nic::E1000e, modules };
+    let early = needs_guest(arguments.on);
+    let (built, guest) = std::thread::scope(|scope| {
+        let guest = early.then(|| scope.spawn(|| Prepared::new(&hardware, consent)));
+        (build(consent), guest.map(ScopedJoinHandle::join))
+    });
+    built?;
     let copytrace = build_step::programs(Profile::Dev).join("copytrace");
     let place = match arguments.on {
         Place::Auto => choose(&copytrace, arguments.kernel),
@@ -97,7 +108,28 @@ pub fn main(arguments: Arguments) -> Result<u8> {
     };
     match place {
         Place::Host => on_host(&copytrace, &arguments.demo, output),
-        _ => in_guest(&copytrace, arguments.kernel, &arguments.demo, output, consent),
+        _ => {
+            let guest = match guest {
+                Some(Ok(prepared)) => prepared?,
+                Some(Err(panic)) => std::panic::resume_unwind(panic),
+                None => Prepared::new(&hardware, consent)?,
+            };
+            guest.run(job(&copytrace, &arguments.demo, output))
+        }
+    }
+}
+
+fn build(consent: Consent) -> Result<()> {
+    build_step::build(&build_step::Environment::prepare(consent)?, Profile::Dev)
+}
+
+/// Whether a guest is needed for sure, which can then be fetched while the programs are built. What
+/// the program will say of this kernel is foreseen where the kernel has no kprobes.
+fn needs_guest(place: Place) -> bool {
+    match place {
+        Place::Auto => !Path::new(KPROBES).exists(),
+        Place::Host => false,
+        Place::Vm => true,
     }
 }
 
@@ -134,19 +166,10 @@ fn on_host(copytrace: &Path, demo: &[OsString], output: Option<File>) -> Result<
     Err(command.exec()).with_context(|| format!("cannot run {}", copytrace.display()))
 }
 
-fn in_guest(
-    copytrace: &Path,
-    kernel: KernelVersion,
-    demo: &[OsString],
-    output: Option<File>,
-    consent: Consent,
-) -> Result<u8> {
+fn job(copytrace: &Path, demo: &[OsString], output: Option<File>) -> Job {
     let mut command = vec![OsString::from(copytrace), OsString::from("demo")];
     command.extend_from_slice(demo);
-    let job = Job {
-        kernel,
-        nic: Nic::E1000e,
-        modules: vm::FOR_STRATEGIES.map(str::to_owned).into(),
+    Job {
         command,
         environment: environment(output.is_none()),
         terminal: None,
@@ -154,8 +177,7 @@ fn in_guest(
         output: output.map_or(Output::Inherited, |file| Output::To(Box::new(file))),
         timeout: None,
         quiet: false,
-    };
-    vm::run(job, consent)
+    }
 }
 
 /// What the command cannot find out by itself: where it is, and whether a terminal shows it.

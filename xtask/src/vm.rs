@@ -78,12 +78,6 @@ pub const FOR_CHECKS: [&str; 1] = ["tcp_diag"];
 
 /// A command to run in a guest of its own.
 pub struct Job {
-    /// The guest's kernel.
-    pub kernel: KernelVersion,
-    /// Its NICs.
-    pub nic: Nic,
-    /// Modules besides those every guest needs.
-    pub modules: Vec<String>,
     /// The program and its arguments.
     pub command: Vec<OsString>,
     /// Environment variables besides this process's.
@@ -106,9 +100,6 @@ pub fn main(arguments: Arguments) -> Result<u8> {
     let on_terminal = (shell || arguments.tty) && std::io::stdin().is_terminal();
     let command = if shell { vec![login_shell()] } else { arguments.command };
     let job = Job {
-        kernel: arguments.kernel,
-        nic: arguments.nic,
-        modules: arguments.modules,
         command,
         environment: Vec::new(),
         terminal: on_terminal.then(|| terminal::size().unwrap_or(Size { rows: 24, columns: 80 })),
@@ -122,7 +113,8 @@ pub fn main(arguments: Arguments) -> Result<u8> {
         build_step::build(&build_step::Environment::prepare(consent)?, Profile::Dev)
             .context("the guest’s programs; --no-build leaves them as they are")?;
     }
-    run(job, consent)
+    let Arguments { kernel, nic, modules, .. } = arguments;
+    Prepared::new(&Hardware { kernel, nic, modules }, consent)?.run(job)
 }
 
 /// What a guest is made of.
@@ -175,24 +167,26 @@ impl Prepared {
     pub fn start(self) -> Result<(Running, UnixStream, UnixStream)> {
         Ok((self.machine.start()?, self.control, self.input))
     }
-}
 
-/// Boots a guest, runs the job in it, and returns its exit status.
-pub fn run(job: Job, consent: Consent) -> Result<u8> {
-    let Job { kernel, nic, modules, terminal, output, timeout, .. } = job;
-    let guest = Prepared::new(&Hardware { kernel, nic, modules }, consent)?;
-    if !job.quiet {
-        note(&format!("guest: {}", guest.description));
+    /// Switches it on, runs the job in it, and returns its exit status.
+    pub fn run(self, job: Job) -> Result<u8> {
+        let Job { terminal, output, timeout, .. } = job;
+        if !job.quiet {
+            note(&format!("guest: {}", self.description));
+        }
+        let has_input = job.input == Input::Inherited;
+        let request =
+            Request::new(&job.command, environment(job.environment)?, terminal, has_input)?;
+        let _held = signals::hold();
+        let _raw = match terminal {
+            Some(_) => {
+                Some(terminal::Raw::enter().context("cannot lend this terminal to the guest")?)
+            }
+            None => None,
+        };
+        let (machine, control, input_port) = self.start()?;
+        Session { machine, control, input_port, request, output, timeout }.run()
     }
-    let has_input = job.input == Input::Inherited;
-    let request = Request::new(&job.command, environment(job.environment)?, terminal, has_input)?;
-    let _held = signals::hold();
-    let _raw = match terminal {
-        Some(_) => Some(terminal::Raw::enter().context("cannot lend this terminal to the guest")?),
-        None => None,
-    };
-    let (machine, control, input_port) = guest.start()?;
-    Session { machine, control, input_port, request, output, timeout }.run()
 }
 
 /// This very program, which the guest finds where this machine has it.
