@@ -26,6 +26,14 @@ pub fn prepare(kernel: KernelVersion, consent: Consent) -> Result<Prepared> {
     Prepared::new(&Hardware { kernel, nic: Nic::E1000e, modules: modules.collect() }, consent)
 }
 
+fn boot(kernel: KernelVersion) -> Result<Guest> {
+    let prepared = prepare(kernel, Consent::Withheld)?;
+    let description = prepared.description.clone();
+    let guest = Guest::boot(prepared)?;
+    note(&format!("guest: {description}, booted in {:.1} s", guest.boot_time.as_secs_f64()));
+    Ok(guest)
+}
+
 /// Makes a check in a guest that is there, or in a new one. If the emulator fails, another guest makes
 /// it again: that says nothing of what is checked.
 pub fn run(
@@ -51,7 +59,7 @@ fn run_once(
 ) -> Result<Made> {
     let mut guest = match guest {
         Some(guest) => guest,
-        None => Guest::boot(prepare(kernel, Consent::Withheld)?)?,
+        None => boot(kernel)?,
     };
     let pace = pace::of_boot(guest.boot_time);
     let context = Context { in_guest: true, pace, ..context.clone() };

@@ -110,16 +110,16 @@ impl<G> State<G> {
 
     /// What needs no guest comes first: it takes one core while guests have the others.
     fn next(&mut self) -> Option<(usize, Option<G>)> {
-        self.alone(Place::Sources)
-            .or_else(|| self.alone(Place::Host))
-            .or_else(|| self.in_idle_guest())
-            .or_else(|| self.in_new_guest())
+        self.without_guest().or_else(|| self.in_idle_guest()).or_else(|| self.in_new_guest())
     }
 
-    /// In a place of which there is one.
-    fn alone(&self, place: Place) -> Option<(usize, Option<G>)> {
-        let number = self.first(|other| other == place)?;
-        (!self.busy.contains(&place)).then_some((number, None))
+    /// The sources, and then the host, each one at a time: compilers take all cores, and a tracer that
+    /// shares them with its program and a compiler may not keep up.
+    fn without_guest(&self) -> Option<(usize, Option<G>)> {
+        let is_alone = |place| [Place::Sources, Place::Host].contains(&place);
+        let sources = self.first(|place| place == Place::Sources);
+        let number = sources.or_else(|| self.first(|place| place == Place::Host))?;
+        (!self.busy.iter().any(|place| is_alone(*place))).then_some((number, None))
     }
 
     fn first(&self, wanted: impl Fn(Place) -> bool) -> Option<usize> {
@@ -178,6 +178,16 @@ mod tests {
         assert_eq!(turns(&schedule), []);
         schedule.done(NEW, Some("first"));
         assert_eq!(turns(&schedule), [(1, Some("first"))]);
+    }
+
+    #[test]
+    fn the_host_waits_until_no_compiler_runs() {
+        let schedule = schedule(&[Place::Host, Place::Sources, NEW]);
+        assert_eq!(turns(&schedule), [(1, None), (2, None)]);
+        schedule.done(NEW, None);
+        assert_eq!(turns(&schedule), []);
+        schedule.done(Place::Sources, None);
+        assert_eq!(turns(&schedule), [(0, None)]);
     }
 
     #[test]
