@@ -1,6 +1,7 @@
 //! `cargo xtask check`: what needs no root, no guest and no BPF toolchain.
 
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::LazyLock;
 
 use anyhow::{Context as _, Result, bail};
 use libtest_mimic::{Completion, Failed, Trial};
@@ -45,6 +46,8 @@ pub const STEPS: [Step; 4] = [
 
 /// Checks everything, and reports as `cargo test` does.
 pub fn main() -> ExitCode {
+    // Before the first line of the report: it may take a while, and says so.
+    drop(cargo(&[]));
     let report =
         libtest_mimic::Arguments { test_threads: Some(1), ..libtest_mimic::Arguments::default() };
     let trials = STEPS.iter().map(|step| Trial::ignorable_test(step.name, || trial(step)));
@@ -97,9 +100,11 @@ fn lint_programs() -> Result<Done> {
 /// With the eBPF programs inside, if that takes nothing to be installed: so what is built here and what
 /// else is built share their artefacts, and neither is built twice.
 fn cargo(arguments: &[&str]) -> Command {
-    match Environment::prepare(Consent::Withheld) {
-        Ok(environment) => environment.cargo(arguments),
-        Err(_) => {
+    static ENVIRONMENT: LazyLock<Option<Environment>> =
+        LazyLock::new(|| Environment::prepare(Consent::Withheld).ok());
+    match &*ENVIRONMENT {
+        Some(environment) => environment.cargo(arguments),
+        None => {
             let mut cargo = plain_cargo();
             cargo.args(arguments).env(WITHOUT_PROGRAMS.0, WITHOUT_PROGRAMS.1);
             cargo
