@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::setup::Consent;
 use crate::{command, ebpf, say};
 
-/// What is said before anything is fetched or built, measured where two CPUs had nothing else to do.
+/// Measured where two CPUs had nothing else to do.
 const FIRST_RUN: &str = "the first run fetches and builds what it needs: two to four minutes on two \
     CPUs, 2 GB of disk; later ones start at once";
 
@@ -23,8 +23,16 @@ pub struct Arguments {
     no_setup: bool,
 }
 
+/// Says how long the first run takes, before anything is fetched or built.
+pub fn announce() {
+    if !ebpf::built().exists() {
+        say::note(FIRST_RUN);
+    }
+}
+
 /// Builds everything.
 pub fn main(arguments: &Arguments) -> Result<()> {
+    announce();
     build(&Environment::prepare(Consent::unless(arguments.no_setup))?, Profile::Release)
 }
 
@@ -36,9 +44,6 @@ pub struct Environment {
 impl Environment {
     /// Finds or installs what it takes, and builds the eBPF programs.
     pub fn prepare(consent: Consent) -> Result<Self> {
-        if !ebpf::built().exists() {
-            say::note(FIRST_RUN);
-        }
         Ok(Self { object: ebpf::object(consent)? })
     }
 

@@ -93,6 +93,7 @@ pub fn main(arguments: Arguments) -> Result<u8> {
     let consent = Consent::unless(arguments.no_setup);
     // Before the run, so that a long one never ends in "permission denied".
     let output = arguments.output.as_deref().map(create).transpose()?;
+    build_step::announce();
     let modules = vm::FOR_STRATEGIES.map(str::to_owned).into();
     let hardware = Hardware { kernel: arguments.kernel, nic: Nic::E1000e, modules };
     let early = needs_guest(arguments.on);

@@ -71,6 +71,7 @@ impl Selection {
 pub fn main(arguments: &Arguments) -> Result<u8> {
     let Arguments { no_setup, selection } = arguments;
     if !selection.list {
+        build_step::announce();
         build_step::build(&Environment::prepare(Consent::unless(*no_setup))?, selection.profile())?;
     }
     let mut tests = Command::new(build_step::build_tests()?);
