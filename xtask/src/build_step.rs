@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::setup::Consent;
 use crate::{command, ebpf, say};
 
-/// Measured where two CPUs had nothing else to do.
+/// Reckoned from the 230 s of CPU time that a first run took, on machines up to twice as slow.
 const FIRST_RUN: &str = "the first run fetches and builds what it needs: two to four minutes on two \
     CPUs, 2 GB of disk; later ones start at once";
 
