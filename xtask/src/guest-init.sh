@@ -72,6 +72,9 @@ mount -t bpf bpf /host/sys/fs/bpf
 mount -t cgroup2 cgroup2 /host/sys/fs/cgroup
 mount -t tmpfs -o mode=755 run /host/run
 mkdir -p /host/run/lock /host/run/netns
+# What was written to the root, and nothing else: the agent brings back what a command wrote.
+mkdir -p /host/run/copytrace/written
+mount -o bind /scratch/upper /host/run/copytrace/written || fail "cannot show what is written"
 while [ ! -b /dev/vda ]; do usleep 5000; done
 mount -t ext4 /dev/vda /host/var/tmp || fail "cannot mount the disk"
 chmod 1777 /host/var/tmp

@@ -176,8 +176,9 @@ impl Prepared {
             note(&format!("guest: {}", self.description));
         }
         let has_input = job.input == Input::Inherited;
-        let request =
+        let mut request =
             Request::new(&job.command, environment(job.environment)?, terminal, has_input)?;
+        request.returns_files = true;
         let _held = signals::hold();
         let _raw = match terminal {
             Some(_) => {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Write as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use super::files::{self, Head};
 use super::protocol::{CONTROL_PORT, INPUT_PORT, Kind, Request, Size, receive, send};
 
 /// The shell's exit status for a command that cannot be started.
@@ -45,6 +47,14 @@ pub fn main() -> Result<()> {
                 NOT_STARTED
             }
         };
+        if request.returns_files {
+            let send_head = |head: &Head| output.send(Kind::File, &serde_json::to_vec(head)?);
+            let send_piece = |piece: &[u8]| output.send(Kind::Piece, piece);
+            if let Err(error) = files::give(Path::new(&request.folder()), send_head, send_piece) {
+                let lost = format!("what the command wrote is gone with the guest: {error}");
+                output.send(Kind::Failed, lost.as_bytes())?;
+            }
+        }
         output.finish(status)?;
     }
     loop {

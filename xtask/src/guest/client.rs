@@ -3,6 +3,7 @@
 
 use std::io::{Read as _, Write};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,8 +11,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use super::death::Death;
+use super::files::Taken;
 use super::protocol::{Kind, Request, receive, send};
 use crate::qemu::Running;
+use crate::say::note;
 use crate::{signals, terminal};
 
 /// Emulated machines boot in five seconds; busy ones take longer.
@@ -116,6 +119,8 @@ impl Session {
 
     /// The exit status, or none if the guest ended first.
     fn converse(&mut self, shared: &Shared) -> Result<Option<i32>> {
+        let mut files = Taken::default();
+        let folder = PathBuf::from(self.request.folder());
         loop {
             // A guest that was switched off in the middle of a frame has ended, too.
             let Ok(Some((kind, payload))) = receive(&self.control) else { return Ok(None) };
@@ -132,7 +137,10 @@ impl Session {
                 Kind::Failed => {
                     eprintln!("xtask: in the guest: {}", String::from_utf8_lossy(&payload));
                 }
+                Kind::File => files.head(&payload, &folder)?,
+                Kind::Piece => files.piece(&payload, &folder)?,
                 Kind::Exit => {
+                    files.said().iter().for_each(|line| note(line));
                     let status = payload.try_into().map(i32::from_le_bytes).unwrap_or(1);
                     return Ok(Some(status));
                 }

@@ -3,5 +3,6 @@
 pub mod agent;
 pub mod client;
 pub mod death;
+mod files;
 pub mod protocol;
 pub mod serving;

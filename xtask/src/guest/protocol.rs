@@ -34,10 +34,14 @@ pub enum Kind {
     Exit,
     /// Guest: why the command could not be started. An exit status follows.
     Failed,
+    /// Guest: the command wrote this file, whose pieces follow.
+    File,
+    /// Guest: a piece of it.
+    Piece,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Ready,
         Self::Start,
         Self::Signal,
@@ -47,6 +51,8 @@ impl Kind {
         Self::Stderr,
         Self::Exit,
         Self::Failed,
+        Self::File,
+        Self::Piece,
     ];
 }
 
@@ -60,6 +66,8 @@ pub struct Request {
     pub terminal: Option<Size>,
     /// Whether there is input. Nothing says which command input is for: such a one is a guest's last.
     pub input: bool,
+    /// Whether what it writes into its folder is brought back.
+    pub returns_files: bool,
 }
 
 impl Request {
@@ -79,6 +87,7 @@ impl Request {
             folder: std::env::current_dir()?.into_os_string().into_vec(),
             terminal,
             input,
+            returns_files: false,
         })
     }
 
