@@ -43,15 +43,23 @@ pub fn produce(
                 SmallRng::seed_from_u64(producer).fill_bytes(&mut body);
                 start.wait();
                 let mut client = client?;
-                (0..share).try_for_each(|_| client.produce("", &body).map(drop))
+                let begun = Instant::now();
+                (0..share).try_for_each(|_| client.produce("", &body).map(drop))?;
+                Ok((begun, Instant::now()))
             })
         })
         .collect();
     start.wait();
-    let since = Instant::now();
-    threads.into_iter().try_for_each(joined)?;
+    let spans = threads.into_iter().map(joined).collect::<Result<Vec<_>>>()?;
     let bytes = messages * (super::record::HEADER + message_bytes) as u64;
-    Ok(Load { messages, bytes, elapsed: since.elapsed() })
+    Ok(Load { messages, bytes, elapsed: whole(spans) })
+}
+
+/// From the first beginning to the last end. Each thread takes its own: another one may find a processor
+/// only when all is done.
+fn whole(spans: impl IntoIterator<Item = (Instant, Instant)>) -> Duration {
+    let whole = spans.into_iter().reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)));
+    whole.map_or(Duration::ZERO, |(begun, done)| done - begun)
 }
 
 /// Consumers that are connected, and wait for the word. Each is a group of its own, and gets every
@@ -67,6 +75,7 @@ pub struct Consumers {
 struct Received {
     messages: u64,
     bytes: u64,
+    begun: Instant,
     done: Instant,
 }
 
@@ -95,8 +104,8 @@ impl Consumers {
     /// Lets them all receive the whole log, and checks that each got `messages` messages.
     pub fn run(self, messages: u64) -> Result<Load> {
         self.start.wait();
-        let since = Instant::now();
         let mut load = Load { messages: 0, bytes: 0, elapsed: Duration::ZERO };
+        let mut spans = Vec::new();
         for thread in self.threads {
             let received = joined(thread)?;
             if received.messages != messages {
@@ -104,16 +113,17 @@ impl Consumers {
             }
             load.messages += received.messages;
             load.bytes += received.bytes;
-            load.elapsed = load.elapsed.max(received.done - since);
+            spans.push((received.begun, received.done));
         }
-        Ok(load)
+        Ok(Load { elapsed: whole(spans), ..load })
     }
 }
 
 /// Receives the whole log; a message of other content than was produced is an error, and so is one
 /// that comes twice or out of order.
 fn receive(mut client: Client, group: u32) -> Result<Received> {
-    let mut received = Received { messages: 0, bytes: 0, done: Instant::now() };
+    let begun = Instant::now();
+    let mut received = Received { messages: 0, bytes: 0, begun, done: begun };
     let mut last = 0;
     let mut in_order = true;
     client.fetch(&Order::all(group), |message| {
