@@ -49,8 +49,15 @@ pub fn run(args: &ConsumerArgs) -> Result<()> {
     process::die_with_parent(args.parent)?;
     let (listener, addr) = listen(&args.listen)?;
     crate::child::say(&ConsumerEvent::Listening { addr, pid: std::process::id() })?;
-    // The sender knows of a broken connection too, and it is the one to say so.
-    serve(&listener, |_, _| ())
+    serve(&listener, |_, received| {
+        // The sender knows of a broken connection too, and it is the one to say so; of what went wrong
+        // here, such as in the making of a key, it knows the end of the connection only.
+        if let Err(error) = received
+            && matches!(error.kind(), io::ErrorKind::Other | io::ErrorKind::InvalidData)
+        {
+            note(format!("the consumer: {error}"));
+        }
+    })
 }
 
 /// Runs for a person: says where it listens and what it received, and serves until Ctrl-C.
