@@ -15,10 +15,7 @@ use std::{
 };
 
 use super::{facts::Facts, symbols, text::KernelText};
-use crate::witness::{
-    catalogue::{ROUTINES, Routine},
-    sites::{self, FunctionText},
-};
+use crate::witness::sites::{self, FunctionText};
 
 /// Only root can write here, or it is ignored.
 const FOLDER: &str = "/var/cache/copytrace";
@@ -106,9 +103,7 @@ pub fn keep(facts: &Facts, catalogue: u64) {
 }
 
 fn kept(facts: &Facts, start: u64, version: Version) -> Kept {
-    let routines = routines(facts);
-    let calls = facts.texts.iter().flat_map(|text| sites::find(text, &routines));
-    let calls = calls.map(|site| Call {
+    let calls = sites::all(facts).into_iter().map(|site| Call {
         at: site.address.wrapping_sub(start),
         routine: site.routine.name.to_owned(),
     });
@@ -159,19 +154,13 @@ fn texts(callers: &[Caller], start: u64) -> Result<Vec<FunctionText>, String> {
 
 /// Each call is where it was, and there is no other.
 fn check(facts: &Facts, calls: &[Call], start: u64) -> Result<(), String> {
-    let routines = routines(facts);
-    let found = facts.texts.iter().flat_map(|text| sites::find(text, &routines));
+    let found = sites::all(facts).into_iter();
     let found: BTreeMap<u64, &str> = found.map(|site| (site.address, site.routine.name)).collect();
     let kept = calls.iter().map(|call| (call.at.wrapping_add(start), call.routine.as_str()));
     match found == kept.collect() {
         true => Ok(()),
         false => Err("the kernel's text is another".to_owned()),
     }
-}
-
-fn routines(facts: &Facts) -> BTreeMap<u64, &'static Routine> {
-    let known = ROUTINES.iter().filter_map(|it| Some((*facts.symbols.get(it.name)?, it)));
-    known.collect()
 }
 
 /// The file for the running kernel.

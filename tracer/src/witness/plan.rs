@@ -6,8 +6,8 @@ use tracer_common::{Layout, NO_ITERATOR, Site};
 
 use super::{
     catalogue::{
-        CALLERS, Candidate, FUNCTIONS, FunctionWitness, LEAVES, Need, ROUTINES, Routine,
-        TRACEPOINTS, TracepointWitness,
+        CALLERS, Candidate, FUNCTIONS, FunctionWitness, LEAVES, Need, TRACEPOINTS,
+        TracepointWitness,
     },
     layout::{self, UnknownLayout},
     sites::{self, CallSite},
@@ -170,11 +170,7 @@ impl Plan {
             });
             return;
         }
-        let routines: BTreeMap<u64, &'static Routine> = ROUTINES
-            .iter()
-            .filter_map(|routine| Some((*facts.symbols.get(routine.name)?, routine)))
-            .collect();
-        self.sites = facts.texts.iter().flat_map(|text| sites::find(text, &routines)).collect();
+        self.sites = sites::all(facts);
         let searched = |name| facts.texts.iter().any(|text| text.caller == name);
         let found = |name| self.sites.iter().any(|site| site.caller == name);
         self.missing.extend(CALLERS.iter().filter(|caller| !found(caller.name)).map(|caller| {

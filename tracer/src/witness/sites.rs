@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, OpKind};
 
-use super::catalogue::{CALLERS, Routine};
+use super::catalogue::{CALLERS, ROUTINES, Routine};
+use crate::kernel::Facts;
 
 /// A function's machine code as read from a kernel.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -52,6 +53,13 @@ impl CallSite {
 const INT3: u8 = 0xcc;
 const CALL: u8 = 0xe8;
 const NEAR_BRANCH_SIZE: usize = 5;
+
+/// Finds the calls to copy routines in all text that was read of a kernel.
+pub fn all(facts: &Facts) -> Vec<CallSite> {
+    let known = ROUTINES.iter().filter_map(|it| Some((*facts.symbols.get(it.name)?, it)));
+    let routines = known.collect();
+    facts.texts.iter().flat_map(|text| find(text, &routines)).collect()
+}
 
 /// Finds the calls to `routines` (by address) in a function.
 pub fn find(text: &FunctionText, routines: &BTreeMap<u64, &'static Routine>) -> Vec<CallSite> {
@@ -120,7 +128,6 @@ mod hex {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::witness::catalogue::ROUTINES;
 
     const FUNCTION: u64 = 0xffff_ffff_8100_0000;
     const ROUTINE: u64 = 0xffff_ffff_8200_0000;
