@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::process::getppid;
 
 use crate::check::{Context, Outcome};
+use crate::kernel_log::KernelLog;
 use crate::{checks, pace, processes};
 
 /// More than any check takes, in seconds of the usual machine.
@@ -45,12 +46,17 @@ pub fn main(arguments: &Arguments) -> Result<()> {
     processes::adopt_orphans()?;
     watch(&answer)?;
     let before = if context.in_guest { files() } else { BTreeSet::new() };
+    let kernel_log = KernelLog::from_now();
     let made = (check.run)(&context);
     let clean = nothing_runs().and_then(|()| match context.in_guest {
         true => nothing_is_left(&before),
         false => Ok(()),
     });
-    answer.give(&Outcome::from(made.and(clean)))
+    let outcome = match Outcome::from(made.and(clean)) {
+        Outcome::Failed(what) => Outcome::Failed(what + &kernel_log.said()),
+        outcome => outcome,
+    };
+    answer.give(&outcome)
 }
 
 /// What is said to whoever wants the check made. It is said once.

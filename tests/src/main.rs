@@ -8,6 +8,7 @@ mod check;
 mod checks;
 mod harness;
 mod in_place;
+mod kernel_log;
 mod pace;
 mod processes;
 mod soak;
