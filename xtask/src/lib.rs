@@ -1,7 +1,6 @@
 //! The project’s own tool, run as `cargo xtask`: set-up, build, run, test, guests.
 
 pub mod accelerator;
-mod backports;
 pub mod build_step;
 pub mod cache;
 pub mod check;

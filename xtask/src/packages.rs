@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::backports::Backports;
 use crate::cache::{Cache, publish};
 use crate::command;
 use crate::say::{Step, note};
@@ -23,7 +22,6 @@ static ONE: Mutex<()> = Mutex::new(());
 /// apt, with the sources this machine is configured with. It is one thread's at a time.
 pub struct Apt {
     _one: MutexGuard<'static, ()>,
-    backports: Option<Backports>,
 }
 
 impl Apt {
@@ -37,8 +35,7 @@ impl Apt {
                  apt, measure this machine’s own kernel (`cargo xtask run --on host`)"
             );
         }
-        let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let apt = Self { _one: one, backports: None };
+        let apt = Self { _one: ONE.lock().unwrap_or_else(PoisonError::into_inner) };
         match lists_age() {
             None => apt.update()?,
             Some(age) if age > FRESH => {
@@ -51,23 +48,6 @@ impl Apt {
         Ok(apt)
     }
 
-    /// Adds the backports of this Debian release, for this use of apt alone.
-    pub fn add_backports(&mut self, cache: &Cache) -> Result<()> {
-        self.backports = Some(Backports::of_this_release(cache)?);
-        Ok(())
-    }
-
-    /// A command of apt's that changes nothing of this machine.
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        // Its words are read here.
-        command.env("LC_ALL", "C");
-        if let Some(backports) = &self.backports {
-            command.args(backports.options());
-        }
-        command
-    }
-
     /// Fetches the package lists.
     pub fn update(&self) -> Result<()> {
         let step = Step::start("fetching the package lists (apt-get update)");
@@ -78,27 +58,25 @@ impl Apt {
         Ok(())
     }
 
-    /// The version of a package that would be fetched, if there is one.
-    pub fn version(&self, package: &str) -> Option<String> {
-        let policy = command::stdout(self.command("apt-cache").args(["policy", package])).ok()?;
-        candidate(&policy).map(str::to_owned)
-    }
-
     /// Whether there is a package of that name.
     pub fn offers(&self, package: &str) -> bool {
-        self.version(package).is_some()
+        let policy = command::stdout(apt_cache().args(["policy", package]));
+        policy.is_ok_and(|text| {
+            text.lines()
+                .filter_map(|line| line.trim().strip_prefix("Candidate:"))
+                .any(|candidate| candidate.trim() != "(none)")
+        })
     }
 
     /// The names of all packages that a regular expression matches.
     pub fn matching(&self, pattern: &str) -> Result<Vec<String>> {
-        let text =
-            command::stdout(self.command("apt-cache").args(["search", "--names-only", pattern]))?;
+        let text = command::stdout(apt_cache().args(["search", "--names-only", pattern]))?;
         Ok(text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
     }
 
     /// The package and whatever it depends on that is not installed.
     pub fn with_dependencies(&self, package: &str) -> Result<Vec<String>> {
-        let plan = command::stdout(self.command("apt-get").args([
+        let plan = command::stdout(Command::new("apt-get").env("LC_ALL", "C").args([
             "install",
             "--simulate",
             "--no-install-recommends",
@@ -131,7 +109,7 @@ impl Apt {
 
     fn download(&self, packages: &[String], folder: &Path) -> Result<()> {
         command::run(
-            self.command("apt-get")
+            Command::new("apt-get")
                 .args(["download", "--quiet"])
                 .args(packages)
                 .current_dir(folder),
@@ -155,6 +133,13 @@ impl Apt {
         step.done();
         Ok(())
     }
+}
+
+fn apt_cache() -> Command {
+    let mut command = Command::new("apt-cache");
+    // Its words are read here.
+    command.env("LC_ALL", "C");
+    command
 }
 
 /// A command with the rights to change this machine: through sudo, said aloud, if need be.
@@ -202,18 +187,6 @@ fn lists_age() -> Option<Duration> {
     Some(fetched.elapsed().unwrap_or_default())
 }
 
-/// The candidate that `apt-cache policy` names.
-fn candidate(policy: &str) -> Option<&str> {
-    let mut lines = policy.lines().filter_map(|line| line.trim().strip_prefix("Candidate:"));
-    lines.next().map(str::trim).filter(|version| *version != "(none)")
-}
-
-/// The first number of a package's version, after its epoch.
-pub fn major(version: &str) -> Option<u32> {
-    let (_, version) = version.split_once(':').unwrap_or(("", version));
-    version.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
-}
-
 /// apt's simulation has a line `Inst NAME (VERSION …)` for each package.
 fn to_be_installed(plan: &str) -> Vec<String> {
     plan.lines()
@@ -235,15 +208,6 @@ mod tests {
         let names = ["linux-image-6.1.0-9-amd64", "linux-image-6.1.0-56-amd64"];
         let newest = super::newest(names.map(str::to_owned));
         assert_eq!(newest.as_deref(), Some("linux-image-6.1.0-56-amd64"));
-    }
-
-    #[test]
-    fn a_version_begins_after_its_epoch() {
-        let policy = "qemu:\n  Installed: (none)\n  Candidate: 1:7.2+dfsg-7\n  Version table:";
-        assert_eq!(candidate(policy), Some("1:7.2+dfsg-7"));
-        assert_eq!(candidate("qemu:\n  Candidate: (none)"), None);
-        assert_eq!(major("1:7.2+dfsg-7"), Some(7));
-        assert_eq!(major("10.0.2"), Some(10));
     }
 
     #[test]

@@ -8,14 +8,10 @@ use anyhow::{Context as _, Result, bail};
 use super::{Consent, foreign};
 use crate::KernelVersion;
 use crate::cache::{Cache, publish};
-use crate::packages::{Apt, ensure_program, major, newest};
+use crate::packages::{Apt, ensure_program, newest};
 use crate::qemu::Qemu;
 use crate::say::{Step, note};
 use crate::{command, kernel_image};
-
-/// Where there is no KVM, an older QEMU takes a third longer; and where an instruction's access to memory
-/// faults and it is made again (`rcl`, say), that may leave it with wrong flags.
-const GOOD_QEMU: u32 = 10;
 
 /// The size of the guest's disk; what is not written takes no room.
 const DISK_BYTES: u64 = 2 << 30;
@@ -59,30 +55,15 @@ fn qemu(cache: &Cache, consent: Consent) -> Result<Qemu> {
     if let Some(program) = command::find(PROGRAM) {
         return Ok(Qemu { program, unpacked: None });
     }
-    let root = cache.packages("emulator");
+    let root = cache.packages("qemu");
     let qemu = Qemu { program: root.join("usr/bin").join(PROGRAM), unpacked: Some(root.clone()) };
     if !command::is_executable(&qemu.program) {
         consent.ask("QEMU")?;
-        fetch_qemu(cache, &root)
+        fetch(cache, "qemu-system-x86", &root)
             .context("QEMU is missing; install qemu-system-x86_64 so that it is on PATH")?;
         qemu.version().context("the unpacked QEMU does not run; install qemu-system-x86_64")?;
     }
     Ok(qemu)
-}
-
-/// Fetches QEMU, from backports if the distribution's own is old.
-fn fetch_qemu(cache: &Cache, place: &Path) -> Result<()> {
-    const PACKAGE: &str = "qemu-system-x86";
-    let step = Step::start("fetching QEMU and what it depends on");
-    let mut apt = Apt::ready()?;
-    let is_old =
-        apt.version(PACKAGE).and_then(|version| major(&version)).is_some_and(|it| it < GOOD_QEMU);
-    if is_old && let Err(error) = apt.add_backports(cache) {
-        note(&format!("an older QEMU is fetched: {error:#}"));
-    }
-    apt.unpack(&apt.with_dependencies(PACKAGE)?, cache, place)?;
-    step.done();
-    Ok(())
 }
 
 /// Where nginx is unpacked, laid out like a root folder.
