@@ -64,8 +64,10 @@ impl Accelerator {
         match self {
             Self::Kvm => ["-accel", "kvm", "-cpu", "host"],
             // One thread for all CPUs: with one each, a CPU may still run a breakpoint that another
-            // has just replaced, as attaching a probe does, and the guest's kernel panics.
-            Self::Tcg => ["-accel", "tcg,thread=single", "-cpu", "max"],
+            // has just replaced, as attaching a probe does, and the guest's kernel panics. And no AVX:
+            // for some of its instructions (vfmadd213sd, vpsllw, …; vinsertf128 in QEMU 10), more is
+            // read than the operand has, which ends a program where no more is mapped.
+            Self::Tcg => ["-accel", "tcg,thread=single", "-cpu", "max,-avx,-avx2,-fma,-f16c"],
         }
     }
 }
