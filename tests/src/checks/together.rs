@@ -197,7 +197,7 @@ fn lost_terminal(context: &Context) -> Result<()> {
 }
 
 /// The two ends of a new terminal: who draws it, and who sits at it.
-fn terminal() -> Result<(OwnedFd, OwnedFd)> {
+pub fn terminal() -> Result<(OwnedFd, OwnedFd)> {
     let (mut ours, mut theirs) = (0, 0);
     let null = std::ptr::null_mut();
     // SAFETY: it writes two descriptors to where the pointers point, and takes null for the others.

@@ -10,7 +10,7 @@ use tracer::{
     },
 };
 
-use super::{output, report::load};
+use super::{output::Destination, report::load};
 
 /// Arguments of `copytrace diff`.
 #[derive(Debug, clap::Args)]
@@ -36,7 +36,7 @@ enum Form {
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let report = |path| load(path).map(|recording| Report::new(&recording, Per::Kind));
     let diff = Diff::new(&report(&options.before)?, &report(&options.after)?);
-    output::print(None, |style, out| match options.format {
+    Destination::Stdout.print(|style, out| match options.format {
         Form::Table => write_table(&diff, style, out),
         Form::Json => write_json(&diff, out),
     })?;

@@ -9,6 +9,7 @@ mod report;
 mod schema;
 mod shell;
 mod trace;
+mod user;
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -72,10 +73,15 @@ pub fn run() -> ExitCode {
         Verb::Guard(args) => demo::nic::guard(&args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
-        // `eprintln!` would panic where stderr was a terminal that is gone.
-        let _ = writeln!(std::io::stderr(), "copytrace: {error:#}");
+        say(&format!("copytrace: {error:#}"));
         ExitCode::FAILURE
     })
+}
+
+/// A line for the user on stderr. If that was a terminal which is gone, nobody misses it, and `eprintln!`
+/// would panic.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn start_log(verbose: u8) {

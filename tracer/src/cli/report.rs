@@ -12,7 +12,7 @@ use tracer::{
     report::flows::{Format, Recording, Report, write},
 };
 
-use super::output;
+use super::output::Destination;
 
 /// Arguments of `copytrace report`.
 #[derive(Debug, clap::Args)]
@@ -25,14 +25,15 @@ pub struct Options {
     /// Form of the result
     #[arg(short, long, value_enum, default_value = "table")]
     format: Format,
-    /// Write the result to a file instead of standard output
+    /// Write the result to a file instead of standard output (`-`)
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 /// Runs the verb.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    output::check(options.format, options.output.as_deref())?;
+    let mut destination = Destination::of(options.output.as_deref(), Destination::Stdout)?;
+    destination.check(options.format)?;
     let recording = load(&options.file)?;
     if options.format.is_of_stacks() && recording.stacks.is_none() {
         bail!(
@@ -47,8 +48,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
         );
     }
     let report = Report::new(&recording, options.per);
-    let output = options.output.as_deref().map(output::create).transpose()?;
-    output::print(output, |style, out| write(options.format, &report, style, out))?;
+    destination.print(|style, out| write(options.format, &report, style, out))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,12 +6,12 @@ mod options;
 pub mod progress;
 mod run;
 
-use std::{fs::File, io, process::ExitCode};
+use std::{io, process::ExitCode};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracer::report::{self, Format, Report, brokers::BrokerReport};
 
-use super::output;
+use super::output::Destination;
 
 pub use options::{Options, Scenario};
 
@@ -21,7 +21,7 @@ pub fn run(options: Options, verbose: bool) -> anyhow::Result<ExitCode> {
         workloads::strategy::write_list(&mut io::stdout().lock())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let output = options.output.as_deref().map(output::create).transpose()?;
+    let destination = Destination::of(options.output.as_deref(), Destination::Stdout)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(async {
         tokio::select! {
@@ -30,7 +30,7 @@ pub fn run(options: Options, verbose: bool) -> anyhow::Result<ExitCode> {
         }
     })?;
     match report {
-        Ok(report) => print(&report, options.format, output).map(|()| ExitCode::SUCCESS),
+        Ok(report) => print(&report, options.format, destination).map(|()| ExitCode::SUCCESS),
         Err(signal) => {
             eprintln!("copytrace: interrupted; nothing is left behind");
             Ok(ExitCode::from(128 + signal))
@@ -63,8 +63,8 @@ async fn interrupted() -> anyhow::Result<u8> {
     })
 }
 
-fn print(report: &Measured, format: Format, output: Option<File>) -> anyhow::Result<()> {
-    output::print(output, |style, out| match report {
+fn print(report: &Measured, format: Format, mut to: Destination) -> anyhow::Result<()> {
+    to.print(|style, out| match report {
         Measured::Strategies(report) => report::write(format, report, style, out),
         Measured::Brokers(report) => report::brokers::write(format, report, style, out),
     })

@@ -2,16 +2,15 @@
 
 use std::{
     collections::BTreeSet,
-    io::Write,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use anyhow::bail;
-use tokio::signal::unix::{SignalKind, signal};
 use tracer::session::flows::Start;
 
-use super::{Files, Meanwhile, recorder::Recorder, target::Target};
+use super::{Meanwhile, Results, recorder::Recorder, signals::Signals, target::Target};
+use crate::cli::{output::Destination, say};
 
 /// Arguments of `copytrace attach`.
 #[derive(Debug, clap::Args)]
@@ -27,9 +26,10 @@ pub struct Options {
 
 /// Runs the verb. Exit status 0: there is a report, also after Ctrl-C.
 pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
-    let files = Files::create(&options.common)?;
+    let mut results = Results::prepare(&options.common, Destination::Stdout)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        let mut signals = Signals::catch()?;
         let asked = Instant::now();
         let first = options.target.first()?;
         let mut recorder = Recorder::start(&options.common, verbose)?;
@@ -42,9 +42,9 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         if !options.common.quiet {
             say(&begun(&options.target.name(), asked.elapsed(), &untraced));
         }
-        follow(options, &mut recorder, &mut known).await?;
+        follow(options, &mut signals, &mut recorder, &mut known, &mut results).await?;
         recorder.finish()?;
-        files.write(&recorder.recording(&options.target.name()), &options.common)
+        results.write(&recorder.recording(&options.target.name()), &options.common)
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -67,11 +67,6 @@ fn begun(target: &str, after: Duration, untraced: &BTreeSet<u32>) -> String {
     )
 }
 
-/// A line for the user, who may be gone: then nobody misses it.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
 /// Traces those of the processes that are not traced yet; answers whether there was one.
 fn add(
     recorder: &mut Recorder,
@@ -91,20 +86,17 @@ fn add(
 
 async fn follow(
     options: &Options,
+    signals: &mut Signals,
     recorder: &mut Recorder,
     known: &mut BTreeSet<u32>,
+    results: &mut Results,
 ) -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    let mut meanwhile = Meanwhile::start(&options.common);
+    let mut meanwhile = Meanwhile::start(!options.common.quiet);
     let started = Instant::now();
     loop {
         let over = tokio::select! {
             _ = tokio::time::sleep(recorder.pause()) => false,
-            _ = interrupt.recv() => true,
-            _ = terminate.recv() => true,
-            _ = hang_up.recv() => true,
+            _ = signals.next() => true,
         };
         recorder.tick()?;
         let late = options.duration.is_some_and(|duration| started.elapsed() >= duration);
@@ -116,6 +108,6 @@ async fn follow(
         } else if recorder.session().followed()?.is_empty() {
             return Ok(());
         }
-        meanwhile.show(recorder, &options.common, &options.target.name())?;
+        meanwhile.show(recorder, results, &options.common, &options.target.name())?;
     }
 }

@@ -1,16 +1,16 @@
 //! `copytrace run` and `copytrace attach`: trace any program, and report its flows.
 
+mod arguments;
 mod attach;
 mod live;
 mod recorder;
 mod run;
+mod signals;
 mod spawn;
 mod stacks;
 mod target;
 
 use std::{
-    fs::File,
-    io::{self, BufWriter, Write},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -23,7 +23,10 @@ use tracer::{
 
 use super::{
     kernel::{Sites, TierChoice},
-    output,
+    output::{
+        Destination,
+        file::{Readers, ResultFile},
+    },
 };
 
 use live::Live;
@@ -58,13 +61,13 @@ pub struct Options {
     /// Form of the result
     #[arg(short, long, value_enum, default_value = "table")]
     pub format: Format,
-    /// Write the result to a file instead of standard output
+    /// Write the result to a file; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Keep what was measured in a file, for `copytrace report` and `copytrace diff`
+    /// Keep what was measured in a file that its owner alone can read, for `copytrace report` and `copytrace diff`
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
-    /// Show no live figures while it runs
+    /// Show no progress and no live figures
     #[arg(short, long)]
     pub quiet: bool,
 }
@@ -75,34 +78,51 @@ impl Options {
     }
 }
 
-/// Files that are opened before anything is traced.
-struct Files {
-    output: Option<File>,
-    record: Option<File>,
+/// Where the results go. It is found out before anything is traced whether they can be written.
+struct Results {
+    report: Destination,
+    recording: Option<ResultFile>,
 }
 
-impl Files {
-    fn create(options: &Options) -> anyhow::Result<Self> {
-        output::check(options.format, options.output.as_deref())?;
-        Ok(Self {
-            output: options.output.as_deref().map(output::create).transpose()?,
-            record: options.record.as_deref().map(output::create).transpose()?,
-        })
+impl Results {
+    /// `otherwise`: where the report goes if the user does not say.
+    fn prepare(options: &Options, otherwise: Destination) -> anyhow::Result<Self> {
+        let report = Destination::of(options.output.as_deref(), otherwise)?;
+        report.check(options.format)?;
+        let recording = options.record.as_deref();
+        let recording = recording.map(|path| ResultFile::prepare(path, Readers::Owner));
+        Ok(Self { report, recording: recording.transpose()? })
     }
 
-    /// Writes the recording, and the report to where the user wants it.
-    fn write(self, recording: &Recording, options: &Options) -> anyhow::Result<()> {
-        if let Some(file) = self.record {
-            write(file, recording).context("cannot write the recording")?;
-        }
-        print(recording, options, self.output)
+    /// Writes the recording, and the report to where the user wants it; if that fails, to standard
+    /// error.
+    fn write(mut self, recording: &Recording, options: &Options) -> anyhow::Result<()> {
+        let kept = match &mut self.recording {
+            Some(file) => keep(recording, file),
+            None => Ok(()),
+        };
+        let reported = self.report(recording, options).or_else(|error| {
+            let instead = Self { report: Destination::Stderr, recording: None };
+            let is_for_people = instead.report.check(options.format).is_ok();
+            if is_for_people && matches!(self.report, Destination::File(_)) {
+                { instead }.report(recording, options)?;
+            }
+            Err(error)
+        });
+        kept.and(reported)
+    }
+
+    /// Writes a report of what was measured so far.
+    fn report(&mut self, recording: &Recording, options: &Options) -> anyhow::Result<()> {
+        let report = Report::new(recording, options.per);
+        self.report
+            .print(|style, out| tracer::report::flows::write(options.format, &report, style, out))
     }
 }
 
-fn write(file: File, recording: &Recording) -> io::Result<()> {
-    let mut out = BufWriter::new(file);
-    serde_json::to_writer(&mut out, recording)?;
-    out.flush()
+fn keep(recording: &Recording, file: &mut ResultFile) -> anyhow::Result<()> {
+    let text = serde_json::to_vec(recording).context("cannot make the recording")?;
+    file.write(&text)
 }
 
 /// What the user sees while a program is traced: live figures, and a report every so often.
@@ -112,28 +132,32 @@ struct Meanwhile {
 }
 
 impl Meanwhile {
-    fn start(options: &Options) -> Self {
-        Self { live: (!options.quiet).then(Live::start), reported: Instant::now() }
+    /// `live`: nothing that is traced writes to the terminal.
+    fn start(live: bool) -> Self {
+        Self { live: live.then(Live::start), reported: Instant::now() }
     }
 
     /// Shows what is due. `target`: what is traced, in words.
-    fn show(&mut self, recorder: &Recorder, options: &Options, target: &str) -> anyhow::Result<()> {
+    fn show(
+        &mut self,
+        recorder: &Recorder,
+        results: &mut Results,
+        options: &Options,
+        target: &str,
+    ) -> anyhow::Result<()> {
         if let Some(live) = &mut self.live {
-            live.show(recorder.ledger());
+            live.show(|| recorder.total());
         }
         if options.interval.is_some_and(|interval| self.reported.elapsed() >= interval) {
-            print(&recorder.recording(target), options, None)?;
+            let mut report = || results.report(&recorder.recording(target), options);
+            match &self.live {
+                Some(live) => live.aside(report),
+                None => report(),
+            }?;
             self.reported = Instant::now();
         }
         Ok(())
     }
-}
-
-fn print(recording: &Recording, options: &Options, output: Option<File>) -> anyhow::Result<()> {
-    let report = Report::new(recording, options.per);
-    output::print(output, |style, out| {
-        tracer::report::flows::write(options.format, &report, style, out)
-    })
 }
 
 /// A number with a unit: `1.5s`, `500ms`, `2m`; seconds without one.

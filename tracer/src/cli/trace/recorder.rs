@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tracer::{
     flows::{self, Detail, Ledger, derive::Witnesses},
-    report::flows::{Environment, Recording},
+    report::flows::{Environment, Recording, Total},
     session::{
         Purpose, Session,
         flows::{Start, observe},
@@ -140,9 +140,9 @@ impl Recorder {
         }
     }
 
-    /// All until now.
-    pub fn ledger(&self) -> &Ledger {
-        &self.ledger
+    /// All until now, as a report has it.
+    pub fn total(&self) -> Total {
+        Total::of(&flows::settle(self.ledger.clone(), self.witnesses))
     }
 
     /// All until now, as a recording. `target`: what was traced, in words.

@@ -6,14 +6,17 @@ use std::{
     process::{Child, ExitCode, ExitStatus},
 };
 
+use clap::{CommandFactory, error::ErrorKind};
 use tokio::signal::unix::{SignalKind, signal};
 use tracer::session::flows::Start;
 
 use super::{
-    Files, Meanwhile,
+    Meanwhile, Results, arguments,
     recorder::Recorder,
-    spawn::{self, User},
+    signals::{Caught, Signals},
+    spawn,
 };
+use crate::cli::{Cli, demo::progress::Progress, output::Destination, say, user::User};
 
 /// Arguments of `copytrace run`.
 #[derive(Debug, clap::Args)]
@@ -23,76 +26,155 @@ pub struct Options {
     /// Run the command as this user [default: who called sudo]
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
+    /// Whether to go on tracing what the command has started when the command itself has ended
+    #[arg(long, value_enum, default_value = "yes", value_name = "YES|NO")]
+    pub follow: Follow,
+    /// Report the command's arguments as they are: those that look like secrets are masked else
+    #[arg(long)]
+    pub with_arguments: bool,
     /// The command, after `--`
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
 
-/// Runs the verb. The exit status is the command's; 127 if there is no such command.
+/// Whether a command's descendants are traced when it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Follow {
+    /// As long as one of them lives
+    Yes,
+    /// No longer than the command lives
+    No,
+}
+
+impl Options {
+    fn target(&self) -> String {
+        arguments::described(&self.command, self.with_arguments)
+    }
+}
+
+/// Runs the verb. The exit status is the command's; 127 if there is no such command; 1 if it succeeded
+/// and there could be no report.
 pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
-    let files = Files::create(&options.common)?;
+    check(options);
+    // Standard output is the command's.
+    let mut results = Results::prepare(&options.common, Destination::Stderr)?;
     let user = match &options.user {
         Some(name) => Some(User::find(name)?),
         None => User::behind_sudo()?,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
+        let mut signals = Signals::catch()?;
+        let progress = (!options.common.quiet).then(Progress::start);
+        if let Some(progress) = &progress {
+            progress.say("attaching to the kernel");
+        }
         let mut recorder = Recorder::start(&options.common, verbose)?;
         let waiting = spawn::spawn(&options.command, user.as_ref())?;
         recorder.follow(waiting.pid, Start::AtExec)?;
+        // From now on the terminal is the command's.
+        drop(progress);
         let child = match waiting.go(&options.command[0]) {
             Ok(child) => child,
             Err(failure) => return Ok(Err(failure)),
         };
-        let status = follow(child, &mut recorder, options).await?;
-        files.write(&recorder.recording(&target(options)), &options.common)?;
-        anyhow::Ok(Ok(status))
+        let status = follow(child, &mut recorder, options, &mut signals, &mut results).await?;
+        let written = results.write(&recorder.recording(&options.target()), &options.common);
+        anyhow::Ok(Ok((status, written)))
     })?;
     match ended {
-        Ok(status) => Ok(end_as(status)),
+        Ok((status, Err(error))) if status.success() => Err(error),
+        Ok((status, written)) => {
+            if let Err(error) = written {
+                say(&format!("copytrace: {error:#}"));
+            }
+            Ok(end_as(status))
+        }
         Err(failure) => {
-            eprintln!("copytrace: {:#}", failure.error);
+            say(&format!("copytrace: {:#}", failure.error));
             Ok(ExitCode::from(failure.status))
         }
     }
 }
 
-fn target(options: &Options) -> String {
-    let words: Vec<_> = options.command.iter().map(|word| word.to_string_lossy()).collect();
-    words.join(" ")
+/// Refuses to mix what programs read with what the command writes; status 2, as for other wrong
+/// arguments.
+fn check(options: &Options) {
+    if options.common.format.is_for_programs() && options.common.output.is_none() {
+        let what = "a --format for programs needs --output FILE, or `--output -` for standard output, \
+                    which is the command's, too";
+        Cli::command().error(ErrorKind::MissingRequiredArgument, what).exit();
+    }
 }
 
-/// Collects until the command ends. What asks this program to end is passed on to the command,
-/// unless the terminal told both.
+/// Collects until the command ends, and what it has started. What asks this program to end is passed on
+/// to the command, unless the terminal told both.
 async fn follow(
     mut child: Child,
     recorder: &mut Recorder,
     options: &Options,
+    signals: &mut Signals,
+    results: &mut Results,
 ) -> anyhow::Result<ExitStatus> {
     let pid = rustix::process::Pid::from_child(&child);
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    let _interrupt = signal(SignalKind::interrupt())?;
-    let _quit = signal(SignalKind::quit())?;
     let mut ended = signal(SignalKind::child())?;
-    let mut meanwhile = Meanwhile::start(&options.common);
+    let mut meanwhile = Meanwhile::start(false);
+    let mut status = None;
     loop {
-        let passed_on = tokio::select! {
+        let caught = tokio::select! {
             _ = tokio::time::sleep(recorder.pause()) => None,
             _ = ended.recv() => None,
-            _ = terminate.recv() => Some(rustix::process::Signal::TERM),
-            _ = hang_up.recv() => Some(rustix::process::Signal::HUP),
+            caught = signals.next() => Some(caught),
         };
-        if let Some(signal) = passed_on {
-            // It may be gone already.
-            let _ = rustix::process::kill_process(pid, signal);
+        match (caught, status) {
+            (Some(_), Some(status)) => return end(recorder, status),
+            (Some(caught), None) => pass_on(caught, pid),
+            (None, _) => {}
         }
-        if let Some(status) = child.try_wait()? {
-            recorder.finish()?;
-            return Ok(status);
+        if status.is_none() {
+            status = child.try_wait()?;
+            let lives_on = match (status, options.follow) {
+                (Some(_), Follow::Yes) => descendants(recorder)?,
+                _ => 0,
+            };
+            if lives_on > 0 {
+                say(&lives(lives_on));
+            }
+        }
+        if let Some(status) = status
+            && (options.follow == Follow::No || descendants(recorder)? == 0)
+        {
+            return end(recorder, status);
         }
         recorder.tick()?;
-        meanwhile.show(recorder, &options.common, &target(options))?;
+        meanwhile.show(recorder, results, &options.common, &options.target())?;
+    }
+}
+
+fn end(recorder: &mut Recorder, status: ExitStatus) -> anyhow::Result<ExitStatus> {
+    recorder.finish()?;
+    Ok(status)
+}
+
+/// How many processes are traced that live.
+fn descendants(recorder: &mut Recorder) -> anyhow::Result<usize> {
+    Ok(recorder.session().followed()?.len())
+}
+
+fn lives(descendants: usize) -> String {
+    let processes = if descendants == 1 { "process" } else { "processes" };
+    format!(
+        "copytrace: the command has ended, but not {descendants} {processes} that it started: tracing \
+         until they end; Ctrl-C ends it and leaves them alone"
+    )
+}
+
+/// Passes a signal on to the command, which may be gone already.
+fn pass_on(caught: Caught, pid: rustix::process::Pid) {
+    if let (false, Some(signal)) =
+        (caught.by_terminal, rustix::process::Signal::from_named_raw(caught.number))
+    {
+        let _ = rustix::process::kill_process(pid, signal);
     }
 }
 

@@ -2,7 +2,7 @@
 //! `fork` and `exec` until it is told to go on.
 
 use std::{
-    ffi::{CString, OsString},
+    ffi::OsString,
     io::{self, Read, Write},
     os::{
         fd::{AsRawFd, OwnedFd, RawFd},
@@ -15,39 +15,7 @@ use std::{
 use anyhow::{Context, anyhow};
 use rustix::pipe::{PipeFlags, pipe_with};
 
-/// Who a command runs as.
-#[derive(Clone, Debug)]
-pub struct User {
-    name: CString,
-    uid: libc::uid_t,
-    gid: libc::gid_t,
-    home: String,
-}
-
-impl User {
-    /// The user of this name or number.
-    pub fn find(name: &str) -> anyhow::Result<Self> {
-        let found = match name.parse() {
-            Ok(uid) => nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)),
-            Err(_) => nix::unistd::User::from_name(name),
-        };
-        let user = found?.with_context(|| format!("there is no user {name}"))?;
-        Ok(Self {
-            name: CString::new(user.name)?,
-            uid: user.uid.as_raw(),
-            gid: user.gid.as_raw(),
-            home: user.dir.to_string_lossy().into_owned(),
-        })
-    }
-
-    /// Who called sudo, if it was somebody else than root.
-    pub fn behind_sudo() -> anyhow::Result<Option<Self>> {
-        match std::env::var("SUDO_UID") {
-            Ok(uid) if uid != "0" => Self::find(&uid).map(Some),
-            _ => Ok(None),
-        }
-    }
-}
+use crate::cli::user::User;
 
 /// A command that waits to be let go.
 pub struct Waiting {
@@ -98,18 +66,15 @@ pub fn spawn(command: &[OsString], user: Option<&User>) -> anyhow::Result<Waitin
 }
 
 fn run_as(command: &mut Command, user: &User) -> anyhow::Result<()> {
-    let gid = nix::unistd::Gid::from_raw(user.gid);
-    let groups = nix::unistd::getgrouplist(&user.name, gid)?;
-    let (uid, gid) = (user.uid, user.gid);
+    let (uid, gid, groups) = (user.uid, user.gid, user.groups()?);
     let name = user.name.to_string_lossy().into_owned();
     command.env("HOME", &user.home).env("USER", &name).env("LOGNAME", &name);
     // SAFETY: as in `spawn`; the groups were looked up before.
     unsafe {
         command.pre_exec(move || {
-            let groups: &[nix::unistd::Gid] = &groups;
-            nix::unistd::setgroups(groups)?;
-            nix::unistd::setgid(nix::unistd::Gid::from_raw(gid))?;
-            nix::unistd::setuid(nix::unistd::Uid::from_raw(uid))?;
+            nix::unistd::setgroups(&groups)?;
+            nix::unistd::setgid(gid)?;
+            nix::unistd::setuid(uid)?;
             Ok(())
         });
     }

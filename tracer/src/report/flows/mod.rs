@@ -44,6 +44,11 @@ impl Format {
     pub fn is_of_stacks(self) -> bool {
         matches!(self, Self::Folded | Self::Pprof)
     }
+
+    /// Whether it is for other programs to read.
+    pub fn is_for_programs(self) -> bool {
+        !matches!(self, Self::Table | Self::Markdown)
+    }
 }
 
 /// Writes a report. Only the table looks at the style.

@@ -342,7 +342,6 @@ impl Report {
     /// The rows of a recording, as fine as `per` has it.
     pub fn new(recording: &Recording, per: Per) -> Self {
         let ledger = flows::settle(recording.ledger.clone(), recording.witnesses);
-        let all = flows::total(&ledger);
         let rest = group::unattributed(&ledger);
         Self {
             schema: SCHEMA.to_owned(),
@@ -351,21 +350,29 @@ impl Report {
             duration_ns: recording.duration_ns,
             lost_events: recording.lost_events,
             warnings: recording.warnings.clone(),
-            total: Total {
-                payload_bytes: all.payload_bytes,
-                cpu_copied_bytes: all.bytes_by(Mover::Cpu),
-                dma_bytes: all.bytes_by(Mover::Dma),
-                by_reference_bytes: all.bytes_by(Mover::Reference),
-                syscalls: all.syscalls(),
-                mode_switches: all.mode_switches(),
-                cpu_time_ns: all.cpu_time_ns,
-            },
+            total: Total::of(&ledger),
             unattributed: Unattributed {
                 bytes: rest.movements.iter().map(|movement| movement.bytes).sum(),
                 events: rest.movements.iter().map(|movement| movement.calls).sum(),
             },
             flows: group::group(&ledger, per).iter().map(FlowRow::new).collect(),
             stacks: recording.copies_at_stacks(),
+        }
+    }
+}
+
+impl Total {
+    /// Of a ledger that was settled.
+    pub fn of(ledger: &Ledger) -> Self {
+        let all = flows::total(ledger);
+        Self {
+            payload_bytes: all.payload_bytes,
+            cpu_copied_bytes: all.bytes_by(Mover::Cpu),
+            dma_bytes: all.bytes_by(Mover::Dma),
+            by_reference_bytes: all.bytes_by(Mover::Reference),
+            syscalls: all.syscalls(),
+            mode_switches: all.mode_switches(),
+            cpu_time_ns: all.cpu_time_ns,
         }
     }
 }

@@ -1,0 +1,302 @@
+//! What copytrace owes to the command, to who runs it, and to their files.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::together::terminal;
+use crate::check::{Check, Context};
+use crate::support::report::Document;
+use crate::support::sink::Sink;
+use crate::support::traced::{FILE_BYTES, folder_with_file, signal, until, wait_until};
+
+/// Output, files, signals and descendants.
+pub const CHECKS: [Check; 10] = [
+    Check { name: "run: standard output is the command’s", run: output_is_the_commands },
+    Check { name: "run: a format for programs needs --output", run: formats_for_programs },
+    Check { name: "run: a terminal has what the command wrote", run: terminal_is_the_commands },
+    Check { name: "--output, --record: the old file stays on any failure", run: old_files_stay },
+    Check { name: "--output: a full disk", run: full_disk },
+    Check { name: "under sudo: files are the user’s", run: files_under_sudo },
+    Check { name: "run: secrets are masked", run: secrets },
+    Check { name: "run: SIGINT is the command’s", run: interrupt },
+    Check { name: "attach: nohup, SIGUSR1 and SIGALRM", run: signals_of_attach },
+    Check { name: "run: a daemon is left behind", run: daemon },
+];
+
+/// A user who may write nowhere else.
+const NOBODY: u32 = 65534;
+
+/// `copytrace run` with no other flags than these.
+fn run(context: &Context, flags: &[&str], command: &[&str]) -> Command {
+    let mut run = Command::new(&context.copytrace);
+    run.args(["run", "--tier", context.tier.name()]).args(flags).arg("--").args(command);
+    run.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    run
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn ensure_success(output: &Output) -> Result<()> {
+    ensure!(output.status.success(), "{}: {}", output.status, text(&output.stderr));
+    Ok(())
+}
+
+/// `run -- cat x > y` leaves a copy of x in y; the report is on standard error, or where it was asked
+/// for.
+fn output_is_the_commands(context: &Context) -> Result<()> {
+    let (folder, file) = folder_with_file()?;
+    let copy = folder.path().join("copy");
+    let file_name = file.display().to_string();
+    let mut cat = run(context, &[], &["cat", &file_name]);
+    let output = cat.stdout(File::create(&copy)?).output()?;
+    ensure_success(&output)?;
+    ensure!(std::fs::read(&copy)? == std::fs::read(&file)?, "the copy is another file");
+    ensure!(text(&output.stderr).contains("payload"), "no report: {}", text(&output.stderr));
+    let output = run(context, &["--output", "-"], &["true"]).output()?;
+    ensure!(text(&output.stdout).contains("Traced"), "no report on standard output");
+    ensure!(output.stderr.is_empty(), "it said {}", text(&output.stderr));
+    Ok(())
+}
+
+/// Two writers in one stream would be read by no program; before the command starts.
+fn formats_for_programs(context: &Context) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let started = folder.path().join("started");
+    let started_name = started.display().to_string();
+    for format in ["json", "csv", "folded", "pprof"] {
+        let output = run(context, &["--format", format], &["touch", &started_name]).output()?;
+        ensure!(output.status.code() == Some(2), "{format}: {}", output.status);
+        ensure!(text(&output.stderr).contains("--output"), "{}", text(&output.stderr));
+        ensure!(!started.exists(), "{format}: the command was started");
+    }
+    let output = run(context, &["--format", "json", "--output", "-"], &["true"]).output()?;
+    ensure_success(&output)?;
+    serde_json::from_slice::<serde_json::Value>(&output.stdout).context("no JSON")?;
+    Ok(())
+}
+
+/// Nothing is drawn between what the command writes, nor over it.
+fn terminal_is_the_commands(context: &Context) -> Result<()> {
+    let (ours, theirs) = terminal()?;
+    let mut traced = run(context, &[], &["sh", "-c", "printf half; sleep 1.5; printf ' whole'"]);
+    for set in [Command::stdout::<OwnedFd>, Command::stderr] {
+        set(&mut traced, theirs.try_clone()?);
+    }
+    drop(theirs);
+    let mut copytrace = traced.spawn()?;
+    drop(traced);
+    let mut seen = Vec::new();
+    // The end of a terminal whose other side is closed is an error.
+    let _ = File::from(ours).read_to_end(&mut seen);
+    ensure!(copytrace.wait()?.success(), "it failed: {}", text(&seen));
+    ensure!(text(&seen).contains("half whole"), "{:?}", text(&seen));
+    Ok(())
+}
+
+/// A command that cannot be run, and a tier that cannot be had.
+fn old_files_stay(context: &Context) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let names = ["report", "recording"].map(|name| folder.path().join(name));
+    let flags = || ["--output", "--record"].into_iter().zip(&names);
+    for wrong in [&["--", "/nonexistent"][..], &["--per", "nothing", "--", "true"]] {
+        for name in &names {
+            std::fs::write(name, "old")?;
+        }
+        let mut copytrace = Command::new(&context.copytrace);
+        copytrace.args(["run", "--tier", context.tier.name()]);
+        flags().for_each(|(flag, name)| {
+            copytrace.arg(flag).arg(name);
+        });
+        let output = copytrace.args(wrong).output()?;
+        ensure!(!output.status.success(), "{wrong:?} succeeded");
+        for name in &names {
+            ensure!(std::fs::read(name)? == b"old", "{wrong:?}: {} is new", name.display());
+        }
+    }
+    let left = std::fs::read_dir(folder.path())?.count();
+    ensure!(left == names.len(), "{left} files are there");
+    Ok(())
+}
+
+/// One clear error, and the report nevertheless.
+fn full_disk(context: &Context) -> Result<()> {
+    let output = run(context, &["--output", "/dev/full"], &["true"]).output()?;
+    let said = text(&output.stderr);
+    ensure!(output.status.code() == Some(1), "it ended with {}", output.status);
+    ensure!(said.contains("No space left on device"), "no error: {said}");
+    ensure!(said.contains("Traced"), "no report: {said}");
+    let output = run(context, &["--output", "/dev/full"], &["sh", "-c", "exit 7"]).output()?;
+    ensure!(output.status.code() == Some(7), "the command’s status became {}", output.status);
+    Ok(())
+}
+
+/// The files are the user's who called sudo, and lie where that user may write.
+fn files_under_sudo(context: &Context) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY))?;
+    let [report, recording, link, roots] =
+        ["report", "recording", "link", "roots"].map(|name| folder.path().join(name));
+    std::fs::write(&roots, "root’s")?;
+    std::fs::set_permissions(&roots, PermissionsExt::from_mode(0o600))?;
+    symlink(&roots, &link)?;
+    let under_sudo = |output: &Path| {
+        let mut copytrace = Command::new(&context.copytrace);
+        copytrace.args(["run", "--tier", context.tier.name(), "--record"]).arg(&recording);
+        copytrace.arg("--output").arg(output).args(["--", "true"]);
+        copytrace.env("SUDO_UID", NOBODY.to_string()).env("SUDO_GID", NOBODY.to_string());
+        copytrace.output()
+    };
+    ensure_success(&under_sudo(&report)?)?;
+    for (file, mode) in [(&report, 0o644), (&recording, 0o600)] {
+        let found = std::fs::metadata(file)?;
+        ensure!(found.uid() == NOBODY, "{} is of user {}", file.display(), found.uid());
+        ensure!(found.mode() & 0o777 == mode, "{}: {:o}", file.display(), found.mode());
+    }
+    let elsewhere = tempfile::tempdir()?;
+    for refused in [&link, &roots, &elsewhere.path().join("report")] {
+        let output = under_sudo(refused)?;
+        ensure!(output.status.code() == Some(1), "{}: {}", refused.display(), output.status);
+    }
+    ensure!(std::fs::read_to_string(&roots)? == "root’s", "root’s file was written");
+    ensure!(std::fs::read_dir(elsewhere.path())?.next().is_none(), "root’s folder was written");
+    Ok(())
+}
+
+/// What looks like a secret is in no file, unless it was asked for.
+fn secrets(context: &Context) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let recording = folder.path().join("recording");
+    let name = recording.display().to_string();
+    for (flags, told) in [(&[][..], false), (&["--with-arguments"], true)] {
+        let flags = [&["--record", &name], flags].concat();
+        let output = run(context, &flags, &["true", "--password=hunter2", "plain"]).output()?;
+        ensure_success(&output)?;
+        let recorded = std::fs::read_to_string(&recording)?;
+        ensure!(recorded.contains("plain"), "it does not say what was run");
+        let seen = [&recorded, &text(&output.stderr)].map(|text| text.contains("hunter2"));
+        ensure!(seen == [told, told], "{flags:?}: the secret is there: {seen:?}");
+    }
+    Ok(())
+}
+
+/// SIGINT for `run` alone reaches the command, which ends as it likes; then there is a report.
+fn interrupt(context: &Context) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let script = "trap 'exit 9' INT; : > started; while :; do sleep 0.05; done";
+    for number in [libc::SIGINT, libc::SIGUSR1] {
+        let (started, report) = (folder.path().join("started"), folder.path().join("report"));
+        let mut traced = context.trace(&report, Path::new("sh"));
+        traced.args(["-c", &script.replace("INT", name_of(number))]).current_dir(folder.path());
+        with_default_signals(&mut traced);
+        let mut copytrace = traced.spawn()?;
+        wait_until("the command has begun", &mut copytrace, || started.exists())?;
+        signal(&copytrace, number)?;
+        let status = copytrace.wait()?;
+        ensure!(status.code() == Some(9), "the command’s status became {status}");
+        Document::read(&report)?;
+        std::fs::remove_file(&started)?;
+        std::fs::remove_file(&report)?;
+    }
+    Ok(())
+}
+
+fn name_of(number: i32) -> &'static str {
+    if number == libc::SIGINT { "INT" } else { "USR1" }
+}
+
+/// Whoever started the checks may have some ignored, and copytrace would, too.
+fn with_default_signals(command: &mut Command) {
+    // SAFETY: these are system calls, with no pointers.
+    unsafe {
+        command.pre_exec(|| {
+            for number in [libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGALRM] {
+                libc::signal(number, libc::SIG_DFL);
+            }
+            Ok(())
+        })
+    };
+}
+
+/// `nohup copytrace attach` goes on at SIGHUP; any other signal that would end it makes it report.
+fn signals_of_attach(context: &Context) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let report = folder.path().join("report");
+    for number in [libc::SIGUSR1, libc::SIGALRM, libc::SIGTERM] {
+        let mut sink = Sink::start()?;
+        let mut attach = attach(context, sink.pid(), &report, number == libc::SIGTERM)?;
+        if number == libc::SIGTERM {
+            signal(&attach, libc::SIGHUP)?;
+        }
+        sink.wake()?;
+        sink.give(1 << 20)?;
+        signal(&attach, number)?;
+        let status = attach.wait()?;
+        ensure!(status.success(), "signal {number}: attach ended with {status}");
+        let document = Document::read(&report)?;
+        document.flow(("pipe", ""), ("other", "/dev/null"))?.check_payload(1 << 20, 1.0)?;
+        sink.end()?;
+    }
+    Ok(())
+}
+
+/// An attached copytrace, which may have been started by `nohup`.
+fn attach(context: &Context, pid: u32, report: &Path, nohup: bool) -> Result<Child> {
+    let mut attach = Command::new("nohup");
+    if !nohup {
+        attach = Command::new("env");
+    }
+    attach.arg(&context.copytrace).args(["attach", "--format", "json", "--output"]).arg(report);
+    attach.args(["--tier", context.tier.name(), "--pid", &pid.to_string()]);
+    with_default_signals(&mut attach);
+    let log = report.with_extension("log");
+    attach.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
+    let child = attach.spawn()?;
+    until("attach has begun", || {
+        Ok(std::fs::read_to_string(&log)?.contains("copytrace: tracing "))
+    })?;
+    Ok(child)
+}
+
+/// What a command leaves behind is traced to its end; or not, with `--follow no`; or until SIGINT.
+fn daemon(context: &Context) -> Result<()> {
+    let (folder, _) = folder_with_file()?;
+    let report = folder.path().join("report");
+    let start = |flags: &[&str], script: &str| {
+        let mut traced = context.trace_with(flags, &report, Path::new("sh"));
+        traced.args(["-c", script]).current_dir(folder.path());
+        traced.stderr(Stdio::piped());
+        with_default_signals(&mut traced);
+        traced.spawn()
+    };
+    let leaves = "(sleep 1; cat payload > /dev/null; : > done) > /dev/null 2>&1 & exit 5";
+    let said = start(&[], leaves)?.wait_with_output()?;
+    ensure!(said.status.code() == Some(5), "the command’s status became {}", said.status);
+    ensure!(text(&said.stderr).contains("Ctrl-C"), "it does not say so: {}", text(&said.stderr));
+    let document = Document::read(&report)?;
+    document.flow(("file", "payload"), ("other", "/dev/null"))?.check_payload(FILE_BYTES, 1.0)?;
+    let done = folder.path().join("done");
+    std::fs::remove_file(&done)?;
+
+    let status = start(&["--follow", "no"], leaves)?.wait()?;
+    ensure!(status.code() == Some(5) && !done.exists(), "it waited ({status})");
+    until("the daemon has ended", || Ok(done.exists()))?;
+
+    let lives_on = "(: > started; sleep 2; : > alive) > /dev/null 2>&1 & exit 5";
+    let mut copytrace = start(&[], lives_on)?;
+    let started = folder.path().join("started");
+    wait_until("the daemon has begun", &mut copytrace, || started.exists())?;
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    signal(&copytrace, libc::SIGINT)?;
+    let status = copytrace.wait()?;
+    ensure!(status.code() == Some(5), "the command’s status became {status}");
+    until("the daemon was left alone", || Ok(folder.path().join("alive").exists()))
+}

@@ -1,0 +1,115 @@
+//! Signals that would end this program, and must not without a report.
+
+use std::{
+    future::poll_fn,
+    io,
+    sync::atomic::{AtomicI32, Ordering},
+    task::Poll,
+};
+
+use libc::c_int;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// All that end a program by default and can be handled, but for those of its own faults and of its
+/// own pipes.
+const ENDING: [c_int; 12] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGXCPU,
+    libc::SIGPWR,
+    libc::SIGIO,
+];
+
+/// `si_code` of what the kernel itself sends, such as the terminal's Ctrl-C to all programs in its
+/// foreground.
+const FROM_KERNEL: c_int = 0x80;
+
+/// The `si_code` of each of [`ENDING`] that came last.
+static CODES: [AtomicI32; ENDING.len()] = [const { AtomicI32::new(0) }; ENDING.len()];
+
+/// A signal that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caught {
+    /// Its number.
+    pub number: c_int,
+    /// Whether the terminal's other programs got it, too.
+    pub by_terminal: bool,
+}
+
+/// The signals, as they come. Those that were ignored when this program began stay ignored, as `nohup`
+/// wants SIGHUP to be.
+pub struct Signals(Vec<(usize, Signal)>);
+
+impl Signals {
+    /// Begins to catch them. Needs a tokio runtime.
+    pub fn catch() -> io::Result<Self> {
+        let caught = ENDING.iter().enumerate().filter(|(_, number)| !is_ignored(**number));
+        let catch = |(index, number): (usize, &c_int)| {
+            // SAFETY: the action does nothing but store into an atomic.
+            unsafe {
+                signal_hook_registry::register_sigaction(*number, move |info| {
+                    CODES[index].store(info.si_code, Ordering::Relaxed);
+                })?;
+            }
+            Ok((index, signal(SignalKind::from_raw(*number))?))
+        };
+        caught.map(catch).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) -> Caught {
+        poll_fn(|context| {
+            let came = |(index, signal): &mut (usize, Signal)| {
+                signal.poll_recv(context).is_ready().then_some(*index)
+            };
+            match self.0.iter_mut().find_map(came) {
+                Some(index) => Poll::Ready(Caught {
+                    number: ENDING[index],
+                    by_terminal: CODES[index].load(Ordering::Relaxed) == FROM_KERNEL,
+                }),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+fn is_ignored(number: c_int) -> bool {
+    // SAFETY: all zeros is valid; without a new action, the call only says what there is.
+    let action = unsafe {
+        let mut action = std::mem::zeroed::<libc::sigaction>();
+        (libc::sigaction(number, std::ptr::null(), &raw mut action) == 0).then_some(action)
+    };
+    action.is_some_and(|action| action.sa_sigaction == libc::SIG_IGN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_caught_with_its_origin() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let caught = runtime.block_on(async {
+            let mut signals = Signals::catch().unwrap();
+            // SAFETY: the signal is caught.
+            unsafe { libc::raise(libc::SIGUSR2) };
+            signals.next().await
+        });
+        assert_eq!(caught, Caught { number: libc::SIGUSR2, by_terminal: false });
+    }
+
+    #[test]
+    fn what_is_ignored_is_known() {
+        // Rust's runtime ignores it.
+        assert!(is_ignored(libc::SIGPIPE));
+        assert!(!is_ignored(libc::SIGURG));
+    }
+}
