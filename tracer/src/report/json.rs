@@ -5,8 +5,11 @@ use std::io;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::escape;
+
 pub(super) fn write(report: &impl Serialize, out: &mut dyn io::Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, report)?;
+    let json = escape::Json::default();
+    report.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, json))?;
     writeln!(out)
 }
 

@@ -6,6 +6,7 @@
 pub mod brokers;
 mod csv;
 mod environment;
+mod escape;
 pub mod flows;
 mod json;
 mod markdown;

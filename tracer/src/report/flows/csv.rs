@@ -1,6 +1,6 @@
 //! One line for each flow. Movements and system calls by name are in the JSON document only.
 
-use std::io;
+use std::{borrow::Cow, io};
 
 use serde::Serialize;
 
@@ -8,16 +8,17 @@ use super::{FlowRow, Report, model::Role};
 use crate::{
     flows::{Kind, verdict::Code},
     ledger::Provenance,
+    report::escape::cell,
 };
 
 #[derive(Serialize)]
 struct Line<'a> {
-    comm: &'a str,
+    comm: Cow<'a, str>,
     pid: Option<u32>,
     source_kind: Kind,
-    source: &'a str,
+    source: Cow<'a, str>,
     destination_kind: Kind,
-    destination: &'a str,
+    destination: Cow<'a, str>,
     side: Role,
     payload_bytes: u64,
     cpu_copies_per_byte: f64,
@@ -43,12 +44,12 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
 
 fn line(row: &FlowRow) -> Line<'_> {
     Line {
-        comm: &row.process.comm,
+        comm: cell(&row.process.comm),
         pid: row.process.pid,
         source_kind: row.source.kind,
-        source: &row.source.name,
+        source: cell(&row.source.name),
         destination_kind: row.destination.kind,
-        destination: &row.destination.name,
+        destination: cell(&row.destination.name),
         side: row.side,
         payload_bytes: row.payload_bytes,
         cpu_copies_per_byte: row.copies_per_byte.cpu,

@@ -11,6 +11,7 @@ use crate::{
     flows::{Kind, verdict::Code},
     report::{
         Style,
+        escape::plain,
         table::{bold, empty, trimmed},
         words,
     },
@@ -126,8 +127,8 @@ pub fn write_table(diff: &Diff, style: &Style, out: &mut dyn io::Write) -> io::R
     table.set_header(headings.map(|heading| bold(Cell::new(heading))));
     for pair in &diff.flows {
         table.add_row([
-            bold(Cell::new(&pair.comm)),
-            Cell::new(format!("{} → {}", pair.source, pair.destination)),
+            bold(Cell::new(plain(&pair.comm))),
+            Cell::new(plain(&format!("{} → {}", pair.source, pair.destination))),
             Cell::new(pair.compared(|side| words::size(side.payload_bytes))),
             Cell::new(pair.compared(|side| words::copies(side.cpu_copies_per_byte))),
             Cell::new(pair.compared(|side| format!("{:.0}", side.mode_switches_per_mib))),
@@ -139,7 +140,7 @@ pub fn write_table(diff: &Diff, style: &Style, out: &mut dyn io::Write) -> io::R
     }
     writeln!(out, "{}\n", trimmed(&table))?;
     for (name, target) in ["Before", "After"].into_iter().zip(&diff.targets) {
-        writeln!(out, " {}  {target}", style.bold(format!("{name:<6}")))?;
+        writeln!(out, " {}  {}", style.bold(format!("{name:<6}")), plain(target))?;
     }
     Ok(())
 }

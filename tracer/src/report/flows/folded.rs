@@ -29,6 +29,6 @@ fn line(row: &StackRow) -> String {
         (routine, Provenance::Measured) => format!("{routine}{KERNEL}"),
         (call, Provenance::Derived) => format!("{call}, derived{KERNEL}"),
     });
-    let clean = functions.iter().map(|name| name.replace(';', ":").replace('\n', " "));
+    let clean = functions.iter().map(|name| name.replace(';', ":"));
     clean.collect::<Vec<_>>().join(";")
 }

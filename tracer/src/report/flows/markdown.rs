@@ -5,7 +5,7 @@ use std::io;
 use super::{End, FlowRow, Report, table};
 use crate::{
     ledger::Provenance,
-    report::{markdown::warnings, words},
+    report::{escape, markdown::warnings, words},
 };
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
@@ -21,15 +21,17 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     }
     writeln!(out, "\nCopies are per payload byte; ~ is derived, not measured.\n")?;
     let settings = table::settings(report);
-    let settings: Vec<_> =
-        settings.iter().map(|(name, value)| format!("**{name}** {value}")).collect();
+    let settings: Vec<_> = settings
+        .iter()
+        .map(|(name, value)| format!("**{name}** {}", escape::markdown(value)))
+        .collect();
     writeln!(out, "{}", settings.join(" · "))
 }
 
 fn cells(row: &FlowRow) -> [String; 10] {
     let mark = if row.provenance == Provenance::Derived { "~" } else { "" };
     [
-        table::owner(row).replace('\n', " "),
+        escape::markdown(&table::owner(row).replace('\n', " ")),
         end(&row.source),
         end(&row.destination),
         words::size(row.payload_bytes),
@@ -43,7 +45,7 @@ fn cells(row: &FlowRow) -> [String; 10] {
 }
 
 fn end(end: &End) -> String {
-    let name = end.name.replace('|', "\\|");
+    let name = escape::markdown(&end.name);
     let fd = end.descriptor.map_or_else(String::new, |descriptor| format!("fd {descriptor} "));
     if name.is_empty() { format!("{fd}{}", end.kind) } else { format!("{fd}{} {name}", end.kind) }
 }

@@ -6,6 +6,7 @@ mod folded;
 mod markdown;
 mod model;
 mod names;
+mod plain;
 mod pprof;
 mod stack_table;
 mod table;
@@ -58,12 +59,14 @@ pub fn write(
     style: &Style,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
+    // Only JSON has every name as it is.
+    let plain = report.plain();
     match format {
-        Format::Table => table::write(report, style, out),
+        Format::Table => table::write(&plain, style, out),
         Format::Json => super::json::write(report, out),
-        Format::Markdown => markdown::write(report, out),
-        Format::Csv => csv::write(report, out),
-        Format::Folded => folded::write(report, out),
-        Format::Pprof => pprof::write(report, out),
+        Format::Markdown => markdown::write(&plain, out),
+        Format::Csv => csv::write(&plain, out),
+        Format::Folded => folded::write(&plain, out),
+        Format::Pprof => pprof::write(&plain, out),
     }
 }

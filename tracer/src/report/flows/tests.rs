@@ -1,5 +1,7 @@
 //! What every format shows of the same recording.
 
+use proptest::prelude::*;
+
 use super::{
     Environment, Recording, Report,
     diff::{Diff, write_json, write_table},
@@ -14,7 +16,7 @@ use crate::{
         tests::{cpu_copy, file, flow, late, tcp},
     },
     ledger::{Movement, Mover, Place},
-    report::{Style, Where, flows::Format, write_schema},
+    report::{Style, Where, escape, flows::Format, write_schema},
     witness::Tier,
 };
 
@@ -289,4 +291,76 @@ fn two_runs_side_by_side() {
     write_schema::<Diff>(&mut schema).unwrap();
     let schema = serde_json::from_slice(&schema).unwrap();
     jsonschema::validate(&schema, &serde_json::from_slice(&document).unwrap()).unwrap();
+}
+
+/// What programs, files and functions can be called.
+fn any_name() -> impl Strategy<Value = String> {
+    let hostile = prop_oneof![
+        Just("\x1b[2J\x1b]0;title\x07".to_owned()),
+        Just("=cmd|'/c calc'!A1".to_owned()),
+        Just("<img src=x onerror=alert(1)>".to_owned()),
+        Just("a|b\nc;d\r\te".to_owned()),
+        Just("\u{202e}gnp.exe\u{9b}31m".to_owned()),
+    ];
+    prop_oneof![
+        hostile,
+        proptest::collection::vec(any::<char>(), 1..30).prop_map(String::from_iter)
+    ]
+}
+
+fn named(name: &str) -> Recording {
+    let read = Traffic {
+        movements: moved(Place::PageCache, Place::User, Mover::Cpu),
+        ..calls("read", 1024, BYTES)
+    };
+    let mut reading = flow(file(name), Endpoint::memory());
+    reading.process.name = name.to_owned();
+    let frame = Frame { function: name.to_owned(), module: name.to_owned() };
+    let stack = Stack { kernel: Vec::new(), user: vec![frame] };
+    let mut stacks = Stacks::new();
+    let seen = Seen::Copy { from: Place::PageCache, to: Place::User, routine: "copy".into() };
+    add(&mut stacks, &reading, seen, stack, Weight { bytes: BYTES, calls: 1 });
+    let mut recording = recording(Ledger::from([(reading, read)]));
+    recording.target = name.to_owned();
+    recording.stacks = Some(stacks);
+    recording
+}
+
+proptest! {
+    #[test]
+    fn no_name_controls_what_shows_it(name in any_name()) {
+        let recording = named(&name);
+        for format in [Format::Table, Format::Json, Format::Markdown, Format::Csv, Format::Folded] {
+            let text = written_at(100, &recording, format);
+            let controls = text.chars().find(|it| *it != '\n' && escape::plain(&it.to_string()) != it.to_string());
+            prop_assert_eq!(controls, None, "{:?}: {:?}", format, text);
+        }
+    }
+
+    #[test]
+    fn every_format_is_read_back(name in any_name()) {
+        let recording = named(&name);
+        let json: serde_json::Value = serde_json::from_str(&written_at(100, &recording, Format::Json))?;
+        prop_assert_eq!(&json["flows"][0]["source"]["name"], &name);
+        prop_assert_eq!(&json["flows"][0]["process"]["comm"], &name);
+        let text = written_at(100, &recording, Format::Csv);
+        let lines: Vec<csv::StringRecord> = csv::Reader::from_reader(text.as_bytes()).into_records().collect::<Result<_, _>>()?;
+        prop_assert_eq!(lines.len(), 1);
+        prop_assert_eq!(&lines[0][3], &*escape::cell(&name));
+        prop_assert!(!lines[0][0].starts_with(['=', '+', '-', '@']), "{:?}", &lines[0]);
+        let text = written_at(100, &recording, Format::Markdown);
+        let rows: Vec<_> = text.lines().filter(|line| line.starts_with('|')).collect();
+        prop_assert_eq!(rows.len(), 3);
+        prop_assert_eq!(cells_of(rows[2]), cells_of(rows[0]), "{}", text);
+        prop_assert!(!rows[2].replace("\\<", "").contains('<'), "{}", text);
+        let text = written_at(100, &recording, Format::Folded);
+        prop_assert_eq!(text.lines().count(), 1);
+        prop_assert!(text.trim_end().ends_with(&format!(" {BYTES}")), "{}", text);
+    }
+}
+
+/// How many cells a row of a Markdown table has.
+fn cells_of(row: &str) -> usize {
+    let escaped = row.replace("\\\\", "").replace("\\|", "");
+    escaped.matches('|').count()
 }

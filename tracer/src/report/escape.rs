@@ -1,0 +1,140 @@
+//! Names that others chose, of files, programs and functions, in what people and programs read: none
+//! of them can say anything to a terminal, a browser or a spreadsheet.
+
+use std::{borrow::Cow, fmt::Write as _, io};
+
+use serde_json::ser::{Formatter, PrettyFormatter};
+
+/// A text in one line, without what controls a terminal or the order of its letters: these are written
+/// as in a C string.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_control) {
+        return text.into();
+    }
+    let mut plain = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        // Writing to a string does not fail.
+        let _ = match character {
+            '\n' => plain.write_str("\\n"),
+            '\t' => plain.write_str("\\t"),
+            '\r' => plain.write_str("\\r"),
+            it if is_control(it) && it <= '\u{ff}' => write!(plain, "\\x{:02x}", u32::from(it)),
+            it if is_control(it) => write!(plain, "\\u{:04x}", u32::from(it)),
+            it => plain.write_char(it),
+        };
+    }
+    plain.into()
+}
+
+/// Control characters, what ends a line, and what reverses the order of letters (Unicode's
+/// bidirectional controls: <https://trojansource.codes>).
+fn is_control(character: char) -> bool {
+    let reorders = ['\u{061c}', '\u{200e}', '\u{200f}'].contains(&character)
+        || ('\u{202a}'..='\u{202e}').contains(&character)
+        || ('\u{2066}'..='\u{2069}').contains(&character);
+    character.is_control() || ['\u{2028}', '\u{2029}'].contains(&character) || reorders
+}
+
+/// A text in a Markdown document, or in a cell of a table there: no mark-up, no HTML.
+pub fn markdown(text: &str) -> String {
+    const MARKS: &str = "\\`*_[]<>|~&";
+    let mut escaped = String::with_capacity(text.len());
+    for character in plain(text).chars() {
+        if MARKS.contains(character) {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
+
+/// A text in a cell of a spreadsheet: no formula
+/// (<https://owasp.org/www-community/attacks/CSV_Injection>).
+pub fn cell(text: &str) -> Cow<'_, str> {
+    let plain = plain(text);
+    if plain.starts_with(['=', '+', '-', '@']) { format!("'{plain}").into() } else { plain }
+}
+
+/// JSON for people, in whose strings nothing controls a terminal: they are the same strings.
+#[derive(Default)]
+pub struct Json(PrettyFormatter<'static>);
+
+impl Formatter for Json {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut units = [0; 2];
+        for part in fragment.split_inclusive(is_control) {
+            let last = part.chars().next_back().filter(|last| is_control(*last));
+            writer.write_all(part.trim_end_matches(is_control).as_bytes())?;
+            for unit in last.into_iter().flat_map(|last| last.encode_utf16(&mut units).to_vec()) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array(writer)
+    }
+
+    fn begin_array_value<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.0.begin_array_value(writer, first)
+    }
+
+    fn end_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array_value(writer)
+    }
+
+    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object(writer)
+    }
+
+    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object(writer)
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.0.begin_object_key(writer, first)
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(writer)
+    }
+
+    fn end_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object_value(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_controls_a_terminal_is_written_out() {
+        assert_eq!(plain("/srv/naïve file"), "/srv/naïve file");
+        assert_eq!(plain("a\x1b[31mb\nc\u{9b}d\u{202e}e"), "a\\x1b[31mb\\nc\\x9bd\\u202ee");
+    }
+
+    #[test]
+    fn a_name_is_no_markup_and_no_formula() {
+        assert_eq!(markdown("a|b<img src=x>_c_"), "a\\|b\\<img src=x\\>\\_c\\_");
+        assert_eq!(cell("=cmd()"), "'=cmd()");
+        assert_eq!(cell("/srv/a=b"), "/srv/a=b");
+    }
+}

@@ -1,0 +1,35 @@
+//! A report for formats that cannot hold every name as it is.
+
+use super::{End, Report};
+use crate::{flows::stacks::Frame, report::escape};
+
+impl Report {
+    /// The same, every name in one line, and without what controls a terminal.
+    pub(super) fn plain(&self) -> Self {
+        let mut report = self.clone();
+        let words: Vec<_> = report.target.split_whitespace().collect();
+        report.target = words.join(" ");
+        clean(&mut report.target);
+        report.warnings.iter_mut().for_each(clean);
+        for flow in &mut report.flows {
+            clean(&mut flow.process.comm);
+            for End { name, .. } in [&mut flow.source, &mut flow.destination] {
+                clean(name);
+            }
+        }
+        for stack in report.stacks.iter_mut().flatten() {
+            clean(&mut stack.process.comm);
+            for Frame { function, module } in stack.kernel.iter_mut().chain(&mut stack.user) {
+                clean(function);
+                clean(module);
+            }
+        }
+        report
+    }
+}
+
+fn clean(text: &mut String) {
+    if let std::borrow::Cow::Owned(plain) = escape::plain(text) {
+        *text = plain;
+    }
+}
