@@ -1,12 +1,13 @@
 //! `copytrace report`: renders a recording again, in any format and on any machine.
 
 use std::{
-    fs,
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use tracer::{
     flows::{Detail, group::Per},
     report::flows::{Format, Recording, Report, write},
@@ -17,7 +18,7 @@ use super::output::Destination;
 /// Arguments of `copytrace report`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// What `--record` wrote
+    /// What `--record` wrote; `-` is standard input
     file: PathBuf,
     /// What tells the rows of the report apart
     #[arg(long, value_enum, default_value = "path")]
@@ -52,8 +53,21 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads a recording.
+/// More than copytrace ever writes, in bytes: it keeps 100,000 flows apart.
+const LARGEST: u64 = 256 << 20;
+
+/// Reads a recording; of standard input if its name is `-`.
 pub fn load(path: &Path) -> anyhow::Result<Recording> {
-    let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut text = Vec::new();
+    let read = match path == "-" {
+        true => io::stdin().lock().take(LARGEST + 1).read_to_end(&mut text),
+        false => File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut text)),
+    };
+    read.with_context(|| format!("cannot read {}", path.display()))?;
+    ensure!(
+        text.len() as u64 <= LARGEST,
+        "cannot use {}: it is larger than any recording of copytrace",
+        path.display()
+    );
     Recording::parse(&text).map_err(|error| anyhow!("cannot use {}: {error}", path.display()))
 }

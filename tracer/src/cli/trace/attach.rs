@@ -31,20 +31,22 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         let mut signals = Signals::catch()?;
         let asked = Instant::now();
-        let first = options.target.first()?;
+        let (target, notes) = options.target.resolve()?;
+        notes.iter().for_each(|note| say(note));
+        let first = target.first()?;
         let mut recorder = Recorder::start(&options.common, verbose)?;
         let mut known = BTreeSet::new();
-        let untraced = options.target.children_left_out(&first);
+        let untraced = target.children_left_out(&first);
         let any = add(&mut recorder, first, &mut known)?;
-        if !any && !options.target.can_grow() {
-            bail!("{} ended before it could be traced; see `ps`", options.target.name());
+        if !any && !target.can_grow() {
+            bail!("{} ended before it could be traced; see `ps`", target.name());
         }
         if !options.common.quiet {
-            say(&begun(&options.target.name(), asked.elapsed(), &untraced));
+            say(&begun(&target.name(), asked.elapsed(), &untraced));
         }
-        follow(options, &mut signals, &mut recorder, &mut known, &mut results).await?;
+        follow(options, &target, &mut signals, &mut recorder, &mut known, &mut results).await?;
         recorder.finish()?;
-        results.write(&recorder.recording(&options.target.name()), &options.common)
+        results.write(&recorder.recording(&target.name()), &options.common)
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -86,6 +88,7 @@ fn add(
 
 async fn follow(
     options: &Options,
+    target: &Target,
     signals: &mut Signals,
     recorder: &mut Recorder,
     known: &mut BTreeSet<u32>,
@@ -103,11 +106,11 @@ async fn follow(
         if over || late {
             return Ok(());
         }
-        if options.target.can_grow() {
-            add(recorder, options.target.processes()?, known)?;
+        if target.can_grow() {
+            add(recorder, target.processes()?, known)?;
         } else if recorder.session().followed()?.is_empty() {
             return Ok(());
         }
-        meanwhile.show(recorder, results, &options.common, &options.target.name())?;
+        meanwhile.show(recorder, results, &options.common, &target.name())?;
     }
 }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod attach;
+mod container;
 mod live;
 mod recorder;
 mod run;

@@ -6,10 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
+
+use super::container::Containers;
 
 /// What the user named.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub struct Target {
     /// These processes, with their threads and later children
@@ -21,12 +23,31 @@ pub struct Target {
     /// Every process of this name, also those that start later
     #[arg(long, value_name = "NAME")]
     comm: Option<String>,
-    /// Every process in this container, by its id or the beginning of it
+    /// Every process in this container: its name, its id, or a beginning of the id
     #[arg(long, value_name = "ID")]
     container: Option<String>,
 }
 
 impl Target {
+    /// The target with the processes of threads in their place, and the container by its full name; and
+    /// what the user is to know of that.
+    pub fn resolve(&self) -> anyhow::Result<(Self, Vec<String>)> {
+        let (mut resolved, mut notes) = (self.clone(), Vec::new());
+        for pid in &mut resolved.pids {
+            if let Some(process) = process_of(*pid).filter(|process| process != pid) {
+                notes.push(format!(
+                    "copytrace: {pid} is a thread of process {process}, all of which is traced; --per \
+                     thread tells them apart"
+                ));
+                *pid = process;
+            }
+        }
+        if let Some(container) = &mut resolved.container {
+            *container = Containers::find(matching(|_| true)).resolve(container)?;
+        }
+        Ok((resolved, notes))
+    }
+
     /// As words of a report.
     pub fn name(&self) -> String {
         match self {
@@ -50,9 +71,8 @@ impl Target {
         match self {
             Self { cgroup: Some(path), .. } => in_control_group(path),
             Self { comm: Some(name), .. } => Ok(matching(|pid| is_called(pid, name))),
-            Self { container: Some(id), .. } => {
-                ensure!(id.len() >= 4, "give at least four characters of the container's id");
-                Ok(matching(|pid| is_in_container(pid, id)))
+            Self { container: Some(container), .. } => {
+                Ok(Containers::find(matching(|_| true)).processes(container))
             }
             Self { pids, .. } => Ok(pids.iter().copied().filter(|pid| exists(*pid)).collect()),
         }
@@ -73,9 +93,6 @@ impl Target {
         if let Some(missing) = self.pids.iter().find(|pid| !found.contains(pid)) {
             bail!("there is no process {missing}: see `ps`, or use --comm");
         }
-        if found.is_empty() && self.container.is_some() {
-            bail!("{}: no process is in it; see `docker ps` or `crictl ps`", self.name());
-        }
         Ok(found)
     }
 }
@@ -87,6 +104,12 @@ fn parent(pid: u32) -> Option<u32> {
 /// The field after the name, which may have blanks and brackets, and after the state.
 fn parent_in(stat: &str) -> Option<u32> {
     stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+}
+
+/// The process that a thread is one of.
+fn process_of(thread: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
 }
 
 fn exists(pid: u32) -> bool {
@@ -106,12 +129,6 @@ fn is_called(pid: u32, name: &str) -> bool {
     // The kernel keeps 15 bytes of a name.
     let kept = &name.as_bytes()[..name.len().min(15)];
     fs::read(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim_ascii_end() == kept)
-}
-
-fn is_in_container(pid: u32, id: &str) -> bool {
-    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    let parts = groups.split(['/', '\n', ':', '-']);
-    parts.map(|part| part.trim_end_matches(".scope")).any(|part| part.starts_with(id))
 }
 
 fn in_control_group(path: &Path) -> anyhow::Result<BTreeSet<u32>> {
@@ -143,6 +160,14 @@ fn in_control_group(path: &Path) -> anyhow::Result<BTreeSet<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_is_one_of_a_process() {
+        let own = std::process::id();
+        let thread = rustix::thread::gettid().as_raw_nonzero().get() as u32;
+        assert_ne!(thread, own);
+        assert_eq!((process_of(thread), process_of(own)), (Some(own), Some(own)));
+    }
 
     #[test]
     fn a_parent_is_found_after_any_name() {

@@ -1,0 +1,207 @@
+//! Containers, found by the control groups of their processes as the usual runtimes name them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    process::{Command, Stdio},
+};
+
+use anyhow::{bail, ensure};
+
+/// What begins the last component of a control group's path before a container's id or name, and what
+/// ends it.
+const SCOPES: [(&str, &str); 8] = [
+    ("docker-", ".scope"),
+    ("libpod-", ".scope"),
+    ("cri-containerd-", ".scope"),
+    ("crio-", ".scope"),
+    ("nerdctl-", ".scope"),
+    ("machine-", ".scope"),
+    ("systemd-nspawn@", ".service"),
+    ("lxc.payload.", ""),
+];
+
+/// Folders in whose path the next component is a container's id or name, where systemd is not asked.
+const FOLDERS: [&str; 2] = ["docker", "lxc"];
+
+/// Commands that tell the id of a container by its name.
+const CLIENTS: [&[&str]; 4] = [
+    &["docker", "inspect", "--type", "container", "--format", "{{.Id}}"],
+    &["podman", "inspect", "--type", "container", "--format", "{{.Id}}"],
+    &["nerdctl", "inspect", "--format", "{{.Id}}"],
+    &["crictl", "ps", "--quiet", "--no-trunc", "--name"],
+];
+
+/// Digits of a container's id.
+const ID: usize = 64;
+
+/// The containers that run, each with its processes.
+pub struct Containers(BTreeMap<String, BTreeSet<u32>>);
+
+impl Containers {
+    /// All that the processes of this machine are in.
+    pub fn find(pids: impl IntoIterator<Item = u32>) -> Self {
+        let mut found = BTreeMap::<_, BTreeSet<_>>::new();
+        for pid in pids {
+            let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+            for container in containers_in(&groups) {
+                found.entry(container.to_owned()).or_default().insert(pid);
+            }
+        }
+        Self(found)
+    }
+
+    /// The one that is meant: by its name, its id or a beginning of that, or by a name that its runtime
+    /// knows.
+    pub fn resolve(&self, asked: &str) -> anyhow::Result<String> {
+        if let Some(found) = self.matching(asked)? {
+            return Ok(found);
+        }
+        if let Some(id) = CLIENTS.iter().find_map(|client| id_by_name(client, asked))
+            && let Some(found) = self.matching(&id)?
+        {
+            return Ok(found);
+        }
+        let running: Vec<_> = self.0.keys().map(|name| short(name)).collect();
+        let running = match &running[..] {
+            [] => "none runs here whose control groups are named as docker, podman, containerd, CRI-O, \
+                   LXC or systemd-nspawn name them; try --cgroup"
+                .to_owned(),
+            running => format!("these run: {}", running.join(", ")),
+        };
+        bail!("there is no container {asked}: {running}")
+    }
+
+    fn matching(&self, asked: &str) -> anyhow::Result<Option<String>> {
+        if self.0.contains_key(asked) {
+            return Ok(Some(asked.to_owned()));
+        }
+        let begins = |name: &&String| is_id(name) && !asked.is_empty() && name.starts_with(asked);
+        let found: Vec<_> = self.0.keys().filter(begins).collect();
+        ensure!(
+            found.len() < 2,
+            "{} containers have ids that begin with {asked}: {}",
+            found.len(),
+            found.iter().map(|id| short(id)).collect::<Vec<_>>().join(", ")
+        );
+        Ok(found.first().map(|id| (*id).clone()))
+    }
+
+    /// The processes of one.
+    pub fn processes(mut self, container: &str) -> BTreeSet<u32> {
+        self.0.remove(container).unwrap_or_default()
+    }
+}
+
+fn is_id(name: &str) -> bool {
+    name.len() == ID && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// As runtimes show it.
+fn short(name: &str) -> &str {
+    if is_id(name) { &name[..12] } else { name }
+}
+
+/// The containers in the lines of `/proc/PID/cgroup`: one may be in another.
+fn containers_in(groups: &str) -> BTreeSet<&str> {
+    let paths = groups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    paths.flat_map(containers_of).collect()
+}
+
+fn containers_of(path: &str) -> impl Iterator<Item = &str> {
+    let before = [""].into_iter().chain(path.split('/'));
+    before.zip(path.split('/')).filter_map(|(before, component)| {
+        let scope = SCOPES.iter().find_map(|(start, end)| {
+            component.strip_prefix(start)?.strip_suffix(end).filter(|name| !name.is_empty())
+        });
+        let is_in_folder = FOLDERS.contains(&before) && !component.is_empty();
+        let is_in_pod = before.contains("pod") && is_id(component);
+        scope.or((is_in_folder || is_in_pod).then_some(component))
+    })
+}
+
+fn id_by_name(client: &[&str], name: &str) -> Option<String> {
+    let (program, arguments) = client.split_first()?;
+    let mut command = Command::new(program);
+    command.args(arguments).arg(name).stdin(Stdio::null()).stderr(Stdio::null());
+    let output = command.output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let mut ids = text.lines().map(str::trim).filter(|line| is_id(line));
+    // Several of one name are none.
+    match (ids.next(), ids.next()) {
+        (Some(id), None) => Some(id.to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const OTHER: &str = "0123ffff89abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn control_groups_are_named_as_runtimes_name_them() {
+        let of_pod = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod6f.slice";
+        for path in [
+            format!("/system.slice/docker-{ONE}.scope"),
+            format!("/docker/{ONE}"),
+            format!("/docker/{ONE}/init"),
+            format!("/machine.slice/libpod-{ONE}.scope/container"),
+            format!("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ONE}.scope"),
+            format!("{of_pod}/cri-containerd-{ONE}.scope"),
+            format!("{of_pod}/crio-{ONE}.scope"),
+            format!("/kubepods/burstable/pod6f01-22/{ONE}"),
+        ] {
+            assert_eq!(containers_of(&path).collect::<Vec<_>>(), [ONE], "{path}");
+        }
+        for path in [
+            "/machine.slice/machine-web.scope/payload",
+            "/machine.slice/systemd-nspawn@web.service/payload",
+            "/lxc.payload.web/system.slice",
+            "/lxc/web",
+        ] {
+            assert_eq!(containers_of(path).collect::<Vec<_>>(), ["web"], "{path}");
+        }
+        let nested = format!("/docker/{OTHER}/kubelet/kubepods/pod6f/{ONE}");
+        assert_eq!(containers_of(&nested).collect::<Vec<_>>(), [OTHER, ONE]);
+    }
+
+    #[test]
+    fn what_is_called_like_a_container_is_none() {
+        for path in [
+            "/",
+            "/system.slice/redis-server.service",
+            "/system.slice/docker.service",
+            "/user.slice/user-1000.slice/session-3.scope",
+            "/docker/",
+        ] {
+            assert_eq!(containers_of(path).next(), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn both_kinds_of_control_groups_are_understood() {
+        let first = format!("12:cpu:/docker/{ONE}\n1:name=systemd:/docker/{ONE}\n");
+        let second = format!("0::/system.slice/docker-{ONE}.scope\n");
+        for groups in [first, second] {
+            assert_eq!(containers_in(&groups), BTreeSet::from([ONE]));
+        }
+        assert!(containers_in("0::/init.scope\n").is_empty());
+    }
+
+    #[test]
+    fn an_id_may_be_shortened_while_it_is_one() {
+        let names = [ONE, OTHER, "web"].map(|name| (name.to_owned(), BTreeSet::from([7])));
+        let containers = Containers(names.into());
+        assert_eq!(containers.resolve("01234").unwrap(), ONE);
+        assert_eq!(containers.resolve("web").unwrap(), "web");
+        let two = containers.resolve("0123").unwrap_err().to_string();
+        assert!(two.contains("2 containers") && two.contains("0123ffff89ab"), "{two}");
+        let none = containers.resolve("redis").unwrap_err().to_string();
+        assert!(none.contains("these run: 0123456789ab, 0123ffff89ab, web"), "{none}");
+        // No beginning of a name.
+        assert!(containers.resolve("we").is_err());
+    }
+}
