@@ -17,7 +17,7 @@ use crate::support::sink::Sink;
 use crate::support::traced::{FILE_BYTES, folder_with_file, signal, until, wait_until};
 
 /// Output, files, signals and descendants.
-pub const CHECKS: [Check; 10] = [
+pub const CHECKS: [Check; 13] = [
     Check { name: "run: standard output is the command’s", run: output_is_the_commands },
     Check { name: "run: a format for programs needs --output", run: formats_for_programs },
     Check { name: "run: a terminal has what the command wrote", run: terminal_is_the_commands },
@@ -28,6 +28,9 @@ pub const CHECKS: [Check; 10] = [
     Check { name: "run: SIGINT is the command’s", run: interrupt },
     Check { name: "attach: nohup, SIGUSR1 and SIGALRM", run: signals_of_attach },
     Check { name: "run: a daemon is left behind", run: daemon },
+    Check { name: "attach: the id of a thread", run: thread },
+    Check { name: "attach: no such container", run: no_container },
+    Check { name: "report: what is no recording", run: no_recording },
 ];
 
 /// A user who may write nowhere else.
@@ -299,4 +302,58 @@ fn daemon(context: &Context) -> Result<()> {
     let status = copytrace.wait()?;
     ensure!(status.code() == Some(5), "the command’s status became {status}");
     until("the daemon was left alone", || Ok(folder.path().join("alive").exists()))
+}
+
+/// Attached to one of its threads, a process is traced: here this one, which reads a file.
+fn thread(context: &Context) -> Result<()> {
+    let (folder, file) = folder_with_file()?;
+    let report = folder.path().join("report");
+    let (tell, told) = std::sync::mpsc::channel();
+    let (go, wait) = std::sync::mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        tell.send(rustix::thread::gettid())?;
+        wait.recv()?;
+        Ok::<_, anyhow::Error>(std::fs::read(file)?.len() as u64)
+    });
+    let thread = u32::try_from(told.recv()?.as_raw_nonzero().get())?;
+    ensure!(thread != std::process::id(), "it is no thread");
+    let attach = context.attached(&["--per", "process"], &report, thread)?;
+    go.send(())?;
+    let read = reader.join().map_err(|_| anyhow::anyhow!("the thread panicked"))??;
+    signal(&attach, libc::SIGINT)?;
+    { attach }.wait()?;
+    let document = Document::read(&report)?;
+    let flow = document.flow(("file", "payload"), ("memory", ""))?;
+    ensure!(flow.process.pid == Some(std::process::id()), "it is of {:?}", flow.process.pid);
+    flow.check_payload(read, 1.0)
+}
+
+/// A unit of systemd's that is called like it is none.
+fn no_container(context: &Context) -> Result<()> {
+    let mut attach = Command::new(&context.copytrace);
+    let output = attach.args(["attach", "--duration", "1s", "--container", "redis"]).output()?;
+    let said = text(&output.stderr);
+    ensure!(output.status.code() == Some(1), "it ended with {}", output.status);
+    ensure!(said.contains("there is no container redis"), "it said {said}");
+    Ok(())
+}
+
+/// A file without an end, and a recording through a pipe.
+fn no_recording(context: &Context) -> Result<()> {
+    let report = |file: &str| {
+        let mut report = Command::new(&context.copytrace);
+        report.args(["report", file]).stdin(Stdio::null());
+        report
+    };
+    let output = report("/dev/zero").output()?;
+    ensure!(output.status.code() == Some(1), "it ended with {}", output.status);
+    ensure!(text(&output.stderr).contains("larger than"), "it said {}", text(&output.stderr));
+    let folder = tempfile::tempdir()?;
+    let recording = folder.path().join("recording");
+    let name = recording.display().to_string();
+    ensure_success(&run(context, &["--record", &name], &["true"]).output()?)?;
+    let output = report("-").stdin(File::open(&recording)?).output()?;
+    ensure_success(&output)?;
+    ensure!(text(&output.stdout).contains("Traced"), "no report: {}", text(&output.stdout));
+    Ok(())
 }
