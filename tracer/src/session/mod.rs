@@ -13,6 +13,7 @@ mod misses;
 mod movements;
 pub mod names;
 mod object;
+mod perf_map;
 pub mod stacks;
 pub mod symbols;
 pub mod trial;

@@ -3,7 +3,8 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs,
+    fs::{self, File, OpenOptions},
+    os::{fd::AsRawFd as _, unix::fs::OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,6 +17,7 @@ use blazesym::{
     },
 };
 
+use super::perf_map::PerfMaps;
 use crate::flows::stacks::Frame;
 
 /// Machine code of a process: from which file, and where.
@@ -29,6 +31,8 @@ pub struct Code {
     pub offset: u64,
     /// The file.
     pub path: PathBuf,
+    /// Where the very file is that is mapped, if another may be under that path.
+    pub exact: Option<PathBuf>,
 }
 
 /// Functions by address, as far as they are known.
@@ -39,15 +43,23 @@ pub struct Symbols {
     files: HashMap<(PathBuf, u64), Frame>,
     /// By process and address: machine code of no file, such as a compiler makes while it runs.
     made: HashMap<(u32, u64), Frame>,
+    /// What such compilers write down.
+    perf_maps: PerfMaps,
+    /// Files with machine code, as far as they can be read.
+    opened: HashMap<PathBuf, Option<Arc<File>>>,
     /// By the ids processes have in flows.
     processes: BTreeMap<u32, Arc<Vec<Code>>>,
 }
 
 /// Processes whose machine code is remembered: beyond them those that came first are forgotten.
 const MOST_PROCESSES: usize = 20_000;
+/// Files that are open at once: a process may have a thousand descriptors, as a rule.
+const MOST_FILES: usize = 256;
 /// Addresses of each kind that are remembered.
 const MOST_ADDRESSES: usize = 200_000;
 
+/// What `/proc/PID/maps` appends to the path of a file that has none any more.
+const DELETED: &str = " (deleted)";
 const KERNEL: &str = "kernel";
 const UNKNOWN: &str = "[unknown]";
 
@@ -58,6 +70,8 @@ impl Default for Symbols {
             kernel: HashMap::new(),
             files: HashMap::new(),
             made: HashMap::new(),
+            perf_maps: PerfMaps::default(),
+            opened: HashMap::new(),
             processes: BTreeMap::new(),
         }
     }
@@ -84,8 +98,12 @@ impl Symbols {
     /// Reads what a running process has mapped.
     pub fn read(&mut self, process: u32, pid: u32) {
         let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+        let elsewhere = mounts(&pid.to_string()) != mounts("self");
         for code in maps.lines().filter_map(code) {
-            self.mapped(process, code);
+            let exact =
+                PathBuf::from(format!("/proc/{pid}/map_files/{:x}-{:x}", code.start, code.end));
+            let is_other = elsewhere || code.path.to_string_lossy().ends_with(DELETED);
+            self.mapped(process, Code { exact: is_other.then_some(exact), ..code });
         }
     }
 
@@ -111,18 +129,67 @@ impl Symbols {
         make_room(&mut self.made);
         let code = self.processes.get(&process).map_or(&[][..], |code| code);
         let found = code.iter().find(|code| (code.start..code.end).contains(&address));
-        let Some(Code { start, offset, path, .. }) = found else {
-            let find = || made(&self.symbolizer, pid, address);
-            return self.made.entry((process, address)).or_insert_with(find).clone();
+        let Some(Code { start, offset, path, exact, .. }) = found.cloned() else {
+            return self.of_no_file(process, pid, address);
         };
         let place = address - start + offset;
-        let find = || {
-            let source = Source::Elf(Elf { debug_syms: false, ..Elf::new(path) });
-            let module = path.to_string_lossy();
-            frame(&self.symbolizer, &source, Input::FileOffset(&[place]), &module)
+        let key = (exact.clone().unwrap_or_else(|| path.clone()), place);
+        if let Some(frame) = self.files.get(&key) {
+            return frame.clone();
+        }
+        let module = path.to_string_lossy();
+        let frame = match self.open(&key.0) {
+            Some(file) => {
+                // The file that is open, whatever is there under its name.
+                let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+                let source = Source::Elf(Elf { debug_syms: false, ..Elf::new(open) });
+                frame(&self.symbolizer, &source, Input::FileOffset(&[place]), &module)
+            }
+            None => of_file(&module),
         };
-        self.files.entry((path.clone(), place)).or_insert_with(find).clone()
+        self.files.entry(key).or_insert(frame).clone()
     }
+
+    /// A function that is in no file: its compiler may have written it down.
+    fn of_no_file(&mut self, process: u32, pid: Option<u32>, address: u64) -> Frame {
+        if let Some(frame) = self.made.get(&(process, address)) {
+            return frame.clone();
+        }
+        let found = pid.and_then(|pid| {
+            self.perf_maps.function(pid, address).or_else(|| {
+                let process =
+                    Process { debug_syms: false, perf_map: false, ..Process::new(Pid::from(pid)) };
+                name(&self.symbolizer, &Source::Process(process), Input::AbsAddr(&[address]))
+            })
+        });
+        let frame =
+            Frame { function: found.unwrap_or_else(|| UNKNOWN.into()), module: String::new() };
+        self.made.entry((process, address)).or_insert(frame).clone()
+    }
+
+    /// Opens a file once. What is put in the place of one that was mapped makes nobody wait.
+    fn open(&mut self, path: &Path) -> Option<Arc<File>> {
+        if self.opened.len() >= MOST_FILES && !self.opened.contains_key(path) {
+            self.opened.clear();
+        }
+        let open = || {
+            let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+            match file.and_then(|file| Ok((file.metadata()?.is_file(), file))) {
+                Ok((true, file)) => Some(Arc::new(file)),
+                Ok((false, _)) => None,
+                Err(error) => {
+                    log::debug!("no symbols of {}: {error}", path.display());
+                    None
+                }
+            }
+        };
+        self.opened.entry(path.to_owned()).or_insert_with(open).clone()
+    }
+}
+
+/// The mount namespace of a process: under one path, another may see another file.
+fn mounts(pid: &str) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/ns/mnt")).ok()
 }
 
 /// Addresses inside the calls: all but the innermost are where a call returns to, which may be the
@@ -143,9 +210,16 @@ fn is_of_probes(function: &str) -> bool {
 
 /// The function at one place; in brackets the file if nothing more is known.
 fn frame(symbolizer: &Symbolizer, source: &Source, input: Input<&[u64]>, module: &str) -> Frame {
-    let file = || Path::new(module).file_name().unwrap_or_default().to_string_lossy();
-    let function = name(symbolizer, source, input).unwrap_or_else(|| format!("[{}]", file()));
-    Frame { function, module: module.to_owned() }
+    match name(symbolizer, source, input) {
+        Some(function) => Frame { function, module: module.to_owned() },
+        None => of_file(module),
+    }
+}
+
+/// Some function of a file.
+fn of_file(module: &str) -> Frame {
+    let file = Path::new(module).file_name().unwrap_or_default().to_string_lossy();
+    Frame { function: format!("[{file}]"), module: module.to_owned() }
 }
 
 fn name(symbolizer: &Symbolizer, source: &Source, input: Input<&[u64]>) -> Option<String> {
@@ -161,15 +235,6 @@ fn name(symbolizer: &Symbolizer, source: &Source, input: Input<&[u64]>) -> Optio
     }
 }
 
-/// A function that is in no file: its compiler may have written it down in `/tmp/perf-PID.map`.
-fn made(symbolizer: &Symbolizer, pid: Option<u32>, address: u64) -> Frame {
-    let found = pid.and_then(|pid| {
-        let process = Process { debug_syms: false, ..Process::new(Pid::from(pid)) };
-        name(symbolizer, &Source::Process(process), Input::AbsAddr(&[address]))
-    });
-    Frame { function: found.unwrap_or_else(|| UNKNOWN.into()), module: String::new() }
-}
-
 /// A line of `/proc/PID/maps`, if it is machine code of a file.
 fn code(line: &str) -> Option<Code> {
     let (addresses, rest) = line.split_once(' ')?;
@@ -183,6 +248,7 @@ fn code(line: &str) -> Option<Code> {
         end: number(end)?,
         offset: number(offset)?,
         path: path.into(),
+        exact: None,
     })
 }
 
@@ -195,7 +261,7 @@ mod tests {
         let line = "7f10c0028000-7f10c017d000 r-xp 00026000 fe:00 1970  /usr/lib/lib c.so.6";
         let path = PathBuf::from("/usr/lib/lib c.so.6");
         let (start, end, offset) = (0x7f10_c002_8000, 0x7f10_c017_d000, 0x26000);
-        assert_eq!(code(line), Some(Code { start, end, offset, path }));
+        assert_eq!(code(line), Some(Code { start, end, offset, path, exact: None }));
         for other in [
             "7f10c0028000-7f10c017d000 r--p 00026000 fe:00 1970       /usr/lib/libc.so.6",
             "7ffd2d5f6000-7ffd2d5f8000 r-xp 00000000 00:00 0          [vdso]",
@@ -219,8 +285,13 @@ mod tests {
     #[test]
     fn what_is_mapped_over_is_gone_and_children_have_it_too() {
         let mut symbols = Symbols::default();
-        let code =
-            |start, path: &str| Code { start, end: start + 10, offset: 0, path: path.into() };
+        let code = |start, path: &str| Code {
+            start,
+            end: start + 10,
+            offset: 0,
+            path: path.into(),
+            exact: None,
+        };
         symbols.mapped(1, code(0, "/no/a"));
         symbols.mapped(1, code(10, "/no/b"));
         symbols.mapped(1, code(5, "/no/c"));

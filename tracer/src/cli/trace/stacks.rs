@@ -40,7 +40,7 @@ impl StackRecorder {
             } else {
                 let path = reachable(names.object(*origin).name, names.pid(*process));
                 let (start, end, offset) = (*start, *end, *offset);
-                self.symbols.mapped(*process, Code { start, end, offset, path });
+                self.symbols.mapped(*process, Code { start, end, offset, path, exact: None });
             }
         }
     }
