@@ -4,8 +4,8 @@ use xtask::KernelVersion;
 
 use crate::check::{Check, Tier};
 use crate::checks::{
-    bad_use, brokers, detail, documents, flows, further, manners, nginx, postgres, programs,
-    python, redis, soak, together,
+    bad_use, brokers, detail, documents, flows, further, made_code, manners, nginx, postgres,
+    programs, python, redis, soak, together,
 };
 
 /// The kernel of guests on which everything is tried.
@@ -44,7 +44,7 @@ const fn row(
 /// All checks. Those that take longest come first: then all cores have something to do to the end.
 /// What programs of others and more than one copytrace show of a kernel does not depend on how its
 /// functions are entered.
-pub const ROWS: [Row; 21] = [
+pub const ROWS: [Row; 22] = [
     row(&soak::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
     row(&further::CHECKS, NOWHERE, FUNCTIONS, NOWHERE),
     row(&further::DERIVED, NOWHERE, TRACEPOINT, NOWHERE),
@@ -57,6 +57,7 @@ pub const ROWS: [Row; 21] = [
     row(&bad_use::CHECKS, NOWHERE, KPROBE, NOWHERE),
     row(&together::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
     row(&manners::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
+    row(&made_code::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
     row(&postgres::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
     row(&redis::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
     row(&python::CHECKS, TRACEPOINT, KPROBE, NOWHERE),

@@ -6,6 +6,7 @@ pub mod detail;
 pub mod documents;
 pub mod flows;
 pub mod further;
+pub mod made_code;
 pub mod manners;
 pub mod nginx;
 pub mod postgres;
