@@ -1,7 +1,7 @@
 //! What copytrace owes to the command, to who runs it, and to their files.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt as _;
@@ -17,7 +17,7 @@ use crate::support::sink::Sink;
 use crate::support::traced::{FILE_BYTES, folder_with_file, signal, until, wait_until};
 
 /// Output, files, signals and descendants.
-pub const CHECKS: [Check; 13] = [
+pub const CHECKS: [Check; 16] = [
     Check { name: "run: standard output is the command’s", run: output_is_the_commands },
     Check { name: "run: a format for programs needs --output", run: formats_for_programs },
     Check { name: "run: a terminal has what the command wrote", run: terminal_is_the_commands },
@@ -31,6 +31,9 @@ pub const CHECKS: [Check; 13] = [
     Check { name: "attach: the id of a thread", run: thread },
     Check { name: "attach: no such container", run: no_container },
     Check { name: "report: what is no recording", run: no_recording },
+    Check { name: "attach: capabilities are given up", run: capabilities },
+    Check { name: "run: a setuid program", run: setuid },
+    Check { name: "run: with some capabilities, and kptr_restrict", run: some_capabilities },
 ];
 
 /// A user who may write nowhere else.
@@ -269,39 +272,53 @@ fn attach(context: &Context, pid: u32, report: &Path, nohup: bool) -> Result<Chi
     Ok(child)
 }
 
-/// What a command leaves behind is traced to its end; or not, with `--follow no`; or until SIGINT.
+/// What a command leaves behind: it waits for a file, and reads another.
+const DAEMON: &str = "(while [ ! -e go ]; do sleep 0.1; done; cat payload > /dev/null; : > done) \
+     > /dev/null 2>&1 & exit 5";
+
+/// What a command leaves behind is traced to its end; or not, with `--follow no`; or until SIGINT, which
+/// leaves it alone.
 fn daemon(context: &Context) -> Result<()> {
     let (folder, _) = folder_with_file()?;
-    let report = folder.path().join("report");
-    let start = |flags: &[&str], script: &str| {
+    let [report, go, done] = ["report", "go", "done"].map(|name| folder.path().join(name));
+    let start = |flags: &[&str]| {
         let mut traced = context.trace_with(flags, &report, Path::new("sh"));
-        traced.args(["-c", script]).current_dir(folder.path());
-        traced.stderr(Stdio::piped());
+        traced.args(["-c", DAEMON]).current_dir(folder.path()).stderr(Stdio::piped());
         with_default_signals(&mut traced);
         traced.spawn()
     };
-    let leaves = "(sleep 1; cat payload > /dev/null; : > done) > /dev/null 2>&1 & exit 5";
-    let said = start(&[], leaves)?.wait_with_output()?;
-    ensure!(said.status.code() == Some(5), "the command’s status became {}", said.status);
-    ensure!(text(&said.stderr).contains("Ctrl-C"), "it does not say so: {}", text(&said.stderr));
+    let says_so = |copytrace: &mut Child| -> Result<()> {
+        let mut lines = BufReader::new(copytrace.stderr.take().context("no pipe")?).lines();
+        let said = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("Ctrl-C")));
+        said.context("it does not say that the command has ended")?.map(drop).map_err(Into::into)
+    };
+    let ended = |mut copytrace: Child| -> Result<()> {
+        let status = copytrace.wait()?;
+        ensure!(status.code() == Some(5), "the command’s status became {status}");
+        Ok(())
+    };
+    let again = || -> Result<()> {
+        std::fs::write(&go, "")?;
+        until("the daemon has ended", || Ok(done.exists()))?;
+        std::fs::remove_file(&go)?;
+        Ok(std::fs::remove_file(&done)?)
+    };
+
+    let mut copytrace = start(&[])?;
+    says_so(&mut copytrace)?;
+    again()?;
+    ended(copytrace)?;
     let document = Document::read(&report)?;
     document.flow(("file", "payload"), ("other", "/dev/null"))?.check_payload(FILE_BYTES, 1.0)?;
-    let done = folder.path().join("done");
-    std::fs::remove_file(&done)?;
 
-    let status = start(&["--follow", "no"], leaves)?.wait()?;
-    ensure!(status.code() == Some(5) && !done.exists(), "it waited ({status})");
-    until("the daemon has ended", || Ok(done.exists()))?;
+    ended(start(&["--follow", "no"])?)?;
+    again()?;
 
-    let lives_on = "(: > started; sleep 2; : > alive) > /dev/null 2>&1 & exit 5";
-    let mut copytrace = start(&[], lives_on)?;
-    let started = folder.path().join("started");
-    wait_until("the daemon has begun", &mut copytrace, || started.exists())?;
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    let mut copytrace = start(&[])?;
+    says_so(&mut copytrace)?;
     signal(&copytrace, libc::SIGINT)?;
-    let status = copytrace.wait()?;
-    ensure!(status.code() == Some(5), "the command’s status became {status}");
-    until("the daemon was left alone", || Ok(folder.path().join("alive").exists()))
+    ended(copytrace)?;
+    again()
 }
 
 /// Attached to one of its threads, a process is traced: here this one, which reads a file.
@@ -355,5 +372,91 @@ fn no_recording(context: &Context) -> Result<()> {
     let output = report("-").stdin(File::open(&recording)?).output()?;
     ensure_success(&output)?;
     ensure!(text(&output.stdout).contains("Traced"), "no report: {}", text(&output.stdout));
+    Ok(())
+}
+
+/// What is left of root's capabilities while it waits for counters, and that no program gets them back.
+fn capabilities(context: &Context) -> Result<()> {
+    /// CAP_SYS_ADMIN, CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_NET_ADMIN, CAP_DAC_OVERRIDE, CAP_SETUID,
+    /// CAP_KILL and CAP_SYSLOG.
+    const GIVEN_UP: [u32; 8] = [21, 16, 17, 12, 1, 7, 5, 34];
+    let sink = Sink::start()?;
+    let mut attach = Command::new(&context.copytrace);
+    attach.args(["attach", "--tier", context.tier.name(), "--pid", &sink.pid().to_string()]);
+    let mut attach = attach.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let pid = attach.id();
+    let field = |name: &str| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.map(|value| value.trim().to_owned()).unwrap_or_default()
+    };
+    wait_until("it has given up what it can", &mut attach, || field("NoNewPrivs:") == "1")?;
+    let left = u64::from_str_radix(&field("CapPrm:"), 16)?;
+    let kept: Vec<_> = GIVEN_UP.into_iter().filter(|bit| left & (1 << bit) != 0).collect();
+    ensure!(kept.is_empty(), "capabilities {kept:?} are kept: {left:x}");
+    signal(&attach, libc::SIGINT)?;
+    ensure!(attach.wait()?.success(), "attach failed");
+    sink.end()
+}
+
+/// The command may become who its file says.
+fn setuid(context: &Context) -> Result<()> {
+    let folder = tempfile::tempdir_in("/var/tmp")?;
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
+    let program = folder.path().join("id");
+    std::fs::copy("/usr/bin/id", &program)?;
+    std::os::unix::fs::chown(&program, Some(NOBODY), None)?;
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o4755))?;
+    let name = program.display().to_string();
+    let output = run(context, &[], &[&name, "-u"]).output()?;
+    ensure_success(&output)?;
+    let said = text(&output.stdout);
+    ensure!(said.trim() == NOBODY.to_string(), "it ran as {said}");
+    Ok(())
+}
+
+/// Without root, what is missing takes what needs it, and nothing else; without the two that eBPF needs,
+/// the reason is said.
+fn some_capabilities(context: &Context) -> Result<()> {
+    let (folder, file) = folder_with_file()?;
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644))?;
+    let copytrace = folder.path().join("copytrace");
+    std::fs::copy(&context.copytrace, &copytrace)?;
+    std::fs::set_permissions(&copytrace, PermissionsExt::from_mode(0o755))?;
+    let with = |capabilities: &str| {
+        let mut traced = Command::new("setpriv");
+        traced.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+        traced.args(["--inh-caps", capabilities, "--ambient-caps", capabilities, "--"]);
+        traced.arg(&copytrace).args(["run", "--format", "json", "--output", "-", "--"]);
+        traced.args(["dd", "of=/dev/null", "bs=64k", "status=none"]);
+        let file = format!("if={}", file.display());
+        traced.arg(file).current_dir("/").stdin(Stdio::null()).output()
+    };
+    let output = with("-all")?;
+    let said = text(&output.stderr);
+    ensure!(output.status.code() == Some(1) && said.contains("CAP_BPF"), "it said {said}");
+    // The guest is the check's own, and is switched off after it if it fails.
+    let hidden = Path::new("/proc/sys/kernel/kptr_restrict");
+    let before = std::fs::read_to_string(hidden)?;
+    for (capabilities, restrict) in [
+        ("+bpf,+perfmon", None),
+        ("+bpf,+perfmon,+syslog", None),
+        ("+bpf,+perfmon,+syslog", Some("2")),
+        ("+sys_admin", Some("0")),
+    ] {
+        if context.in_guest {
+            std::fs::write(hidden, restrict.unwrap_or(before.trim()))?;
+        }
+        let output = with(capabilities);
+        if context.in_guest {
+            std::fs::write(hidden, &before)?;
+        }
+        let output = output?;
+        ensure_success(&output).with_context(|| format!("with {capabilities}"))?;
+        let document = Document::parse(&text(&output.stdout))?;
+        let flow = document.flow(("file", "payload"), ("other", "/dev/null"))?;
+        flow.check_payload(FILE_BYTES, 1.0).with_context(|| format!("with {capabilities}"))?;
+    }
     Ok(())
 }

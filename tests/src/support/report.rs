@@ -75,8 +75,12 @@ const PASSES: [&str; 2] = ["sendfile", "copy_file_range"];
 
 impl Document {
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)?;
-        let document: Self = serde_json::from_str(&text).context("the report is no JSON")?;
+        Self::parse(&std::fs::read_to_string(path)?)
+    }
+
+    /// A document that is whole.
+    pub fn parse(text: &str) -> Result<Self> {
+        let document: Self = serde_json::from_str(text).context("the report is no JSON")?;
         ensure!(document.schema == "copytrace/flows/1", "schema {}", document.schema);
         ensure!(document.lost_events == 0, "{} events were lost", document.lost_events);
         document.balances()?;

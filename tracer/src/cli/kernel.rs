@@ -1,7 +1,7 @@
 //! The running kernel as the verbs see it: what is known of it, what it lets us attach, and the
 //! tier that follows.
 
-use std::time::Instant;
+use std::{io, time::Instant};
 
 use anyhow::{Context, bail};
 use tracer::{
@@ -48,6 +48,18 @@ pub fn location() -> Where {
     }
 }
 
+/// What to do where the reason is that a right is missing.
+fn without_rights(reason: &str) -> &'static str {
+    let refused = io::Error::from_raw_os_error(libc::EPERM).to_string();
+    match reason.contains(&refused) {
+        true => {
+            "; it lets only root load programs, or who has CAP_BPF and CAP_PERFMON: run it with sudo, or \
+             give it them by `sudo setcap cap_bpf,cap_perfmon=ep` and the path of copytrace"
+        }
+        false => "",
+    }
+}
+
 /// What is known of the running kernel.
 pub struct Kernel {
     /// Answers to the catalogue's questions.
@@ -59,12 +71,6 @@ pub struct Kernel {
 impl Kernel {
     /// Asks the running kernel.
     pub fn examine(breadth: Breadth) -> anyhow::Result<Self> {
-        if !rustix::process::geteuid().is_root() {
-            bail!(
-                "not run as root: the kernel lets only root (or CAP_BPF with CAP_PERFMON) attach \
-                 probes; run it with sudo"
-            );
-        }
         let start = Instant::now();
         let mut trying = None;
         let facts = Facts::gather(breadth, |facts| {
@@ -74,7 +80,7 @@ impl Kernel {
         let trial = trying.context("nothing is known of this kernel's types")?.finish();
         log::info!("read types, symbols and text of the kernel in {:?}", start.elapsed());
         if let Err(reason) = &trial.tracepoint {
-            bail!("cannot use eBPF on this kernel: {reason}");
+            bail!("cannot use eBPF on this kernel: {reason}{}", without_rights(reason));
         }
         if let Err(reason) = &trial.kprobe {
             facts.without_sites(format!("kprobes: {reason}"));

@@ -35,7 +35,7 @@ pub struct Facts {
     pub functions: BTreeMap<String, u32>,
     /// Number of arguments by raw tracepoint.
     pub tracepoints: BTreeMap<String, u32>,
-    /// Addresses of copy routines and probed functions.
+    /// Addresses of copy routines and probed functions; empty if they are hidden.
     pub symbols: BTreeMap<String, u64>,
     /// Machine code of the callers of copy routines.
     pub texts: Vec<FunctionText>,
@@ -55,6 +55,10 @@ pub const ITERATOR_KINDS: &[&str] = &[
     "ITER_DISCARD",
 ];
 
+/// Why there are no addresses.
+const HIDDEN: &str = "/proc/kallsyms shows no addresses without CAP_SYSLOG, nor if \
+                      kernel.kptr_restrict is 2";
+
 /// Why nothing can be known of this kernel.
 #[derive(Debug, thiserror::Error)]
 pub enum FactsError {
@@ -68,14 +72,6 @@ pub enum FactsError {
     /// BTF is of a kind this program does not know.
     #[error("{path}: {0}", path = btf::VMLINUX)]
     Btf(#[from] btf::BtfError),
-    /// The symbol table cannot be opened.
-    #[error("cannot read /proc/kallsyms: {0}")]
-    Symbols(io::Error),
-    /// The symbol table shows no addresses.
-    #[error(
-        "/proc/kallsyms shows no addresses: run as root, or see /proc/sys/kernel/kptr_restrict"
-    )]
-    HiddenSymbols,
 }
 
 /// Where calls to copy routines are looked for.
@@ -101,10 +97,11 @@ impl Facts {
         }
         let mut facts = Self::of_types(&types)?;
         types_known(&facts);
-        let table = fs::read_to_string(symbols::TABLE).map_err(FactsError::Symbols)?;
+        let table = fs::read_to_string(symbols::TABLE).unwrap_or_default();
         let symbols = Symbols::parse(table, &symbols);
         if symbols.is_empty() {
-            return Err(FactsError::HiddenSymbols);
+            facts.text_error = Some(HIDDEN.to_owned());
+            return Ok(facts);
         }
         facts.ask_symbols(&symbols);
         match read_texts(&symbols, breadth) {

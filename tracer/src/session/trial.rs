@@ -94,7 +94,18 @@ fn kprobe() -> Result<OwnedFd, String> {
     attach::pmu("kprobe").map_err(|_| "this kernel is built without CONFIG_KPROBES".to_owned())?;
     load(BPF_PROG_TYPE_KPROBE, None)
         .and_then(|program| attach::at_function(program.as_fd(), FUNCTION, At::Entry))
-        .map_err(|error| error.to_string())
+        .map_err(|error| reason(&error))
+}
+
+/// What the kernel said, and where it is too short, which right is missing.
+fn reason(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EACCES) => format!(
+            "{error}: perf_event_open takes CAP_PERFMON, or CAP_SYS_ADMIN if \
+             kernel.perf_event_paranoid is above 2"
+        ),
+        _ => error.to_string(),
+    }
 }
 
 fn fentry(function: Option<u32>) -> Result<OwnedFd, String> {
@@ -113,7 +124,7 @@ pub fn breakpoint(address: Option<u64>) -> Answer {
         .map_err(|error| match error.raw_os_error() {
             // A CPU has four, and each use of --verify takes them all.
             Some(libc::ENOSPC) => "all are taken, by a debugger or another --verify".to_owned(),
-            _ => error.to_string(),
+            _ => reason(&error),
         })
 }
 

@@ -136,9 +136,12 @@ impl Plan {
     fn resolve_functions(&mut self, facts: &Facts) {
         let tier = usize::from(self.tier == Tier::Fentry);
         for witness in FUNCTIONS {
+            // What is entered by name needs no address.
+            let hidden = facts.symbols.is_empty();
             let known = |candidate: &&Candidate| {
-                facts.symbols.contains_key(candidate.symbol)
-                    && (self.tier == Tier::Kprobe || facts.functions.contains_key(candidate.symbol))
+                let in_types = facts.functions.contains_key(candidate.symbol);
+                let in_symbols = hidden || facts.symbols.contains_key(candidate.symbol);
+                in_symbols && (in_types || (self.tier == Tier::Kprobe && !hidden))
             };
             match witness.candidates.iter().find(known) {
                 Some(candidate) => {

@@ -41,6 +41,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         if !any && !target.can_grow() {
             bail!("{} ended before it could be traced; see `ps`", target.name());
         }
+        recorder.give_up_privileges(results.are_files(), false);
         if !options.common.quiet {
             say(&begun(&target.name(), asked.elapsed(), &untraced));
         }

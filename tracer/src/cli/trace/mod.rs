@@ -4,6 +4,7 @@ mod arguments;
 mod attach;
 mod container;
 mod live;
+mod privileges;
 mod recorder;
 mod run;
 mod signals;
@@ -93,6 +94,11 @@ impl Results {
         let recording = options.record.as_deref();
         let recording = recording.map(|path| ResultFile::prepare(path, Readers::Owner));
         Ok(Self { report, recording: recording.transpose()? })
+    }
+
+    /// Whether one of them is a file.
+    fn are_files(&self) -> bool {
+        self.recording.is_some() || matches!(self.report, Destination::File(_))
     }
 
     /// Writes the recording, and the report to where the user wants it; if that fails, to standard

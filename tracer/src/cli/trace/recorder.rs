@@ -14,7 +14,11 @@ use tracer::{
 };
 use tracer_common::{Flow, flow::MEMORY, stack::Module};
 
-use super::{Options, stacks::StackRecorder};
+use super::{
+    Options,
+    privileges::{self, Needs},
+    stacks::StackRecorder,
+};
 use crate::cli::kernel::{Kernel, location};
 
 /// Flows that are kept apart; beyond them connections and processes of one name become one.
@@ -75,6 +79,13 @@ impl Recorder {
             warnings: Vec::new(),
             took: Duration::ZERO,
         })
+    }
+
+    /// Gives up what root may do and counting, naming and writing do not need. `files`: a result goes to
+    /// one; `command`: one was started, and is to be passed signals on.
+    pub fn give_up_privileges(&mut self, files: bool, command: bool) {
+        let needs = Needs { stacks: self.stacks.is_some(), files, command };
+        privileges::give_up(needs, || self.session.followed().is_ok());
     }
 
     /// Where processes are added.

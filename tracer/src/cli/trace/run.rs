@@ -78,6 +78,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
             Ok(child) => child,
             Err(failure) => return Ok(Err(failure)),
         };
+        recorder.give_up_privileges(results.are_files(), true);
         let status = follow(child, &mut recorder, options, &mut signals, &mut results).await?;
         let written = results.write(&recorder.recording(&options.target()), &options.common);
         anyhow::Ok(Ok((status, written)))

@@ -1,0 +1,87 @@
+//! What root may do is given up once everything is attached: what follows reads files, names and
+//! symbols that others chose.
+
+use rustix::{
+    io,
+    thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs},
+};
+
+/// What is to be done yet, besides counting and naming.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Needs {
+    /// Functions of the kernel are to be named.
+    pub stacks: bool,
+    /// A result goes to a file, which may lie in another user's folder.
+    pub files: bool,
+    /// Signals are passed on to a command, which may run as another user.
+    pub command: bool,
+}
+
+impl Needs {
+    fn capabilities(self) -> CapabilitySet {
+        // `/proc/PID/maps`, `root` and `map_files` of other users' processes, and their files.
+        let naming = CapabilitySet::SYS_PTRACE
+            | CapabilitySet::CHECKPOINT_RESTORE
+            | CapabilitySet::DAC_READ_SEARCH;
+        // `/proc/kallsyms` has no addresses without.
+        let stacks = CapabilitySet::SYSLOG;
+        // Under sudo a file is named as who called it.
+        let files = CapabilitySet::DAC_OVERRIDE | CapabilitySet::SETUID | CapabilitySet::SETGID;
+        let command = CapabilitySet::KILL;
+        let wanted = [(self.stacks, stacks), (self.files, files), (self.command, command)];
+        let wanted = wanted.into_iter().filter(|(is_wanted, _)| *is_wanted);
+        wanted.fold(naming, |all, (_, some)| all | some)
+    }
+}
+
+/// Gives up everything else, for this thread and those that it will start, and for good: no program
+/// that it may run gets it back. A command that was started before keeps what it has. `reads`: whether
+/// counters can be read; before Linux 5.19 that takes a capability, too.
+pub fn give_up(needs: Needs, mut reads: impl FnMut() -> bool) {
+    let given_up = attempt(needs, &mut reads);
+    if let Err(error) = given_up {
+        log::warn!("capabilities that are needed no more are kept: capset says {error}");
+    }
+}
+
+fn attempt(needs: Needs, reads: &mut impl FnMut() -> bool) -> io::Result<()> {
+    let had = capabilities(None)?.permitted;
+    let set = |effective: CapabilitySet, permitted: CapabilitySet| {
+        let inheritable = CapabilitySet::empty();
+        set_capabilities(None, CapabilitySets { effective, permitted, inheritable })
+    };
+    let mut kept = had & needs.capabilities();
+    set(kept, had)?;
+    if !reads() {
+        kept |= had & CapabilitySet::BPF;
+    }
+    set(kept, kept)?;
+    set_no_new_privs(true)?;
+    log::debug!("capabilities kept: {kept:?}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On a thread of its own: other tests keep what they have.
+    fn left_after(needs: Needs, reads: bool) -> CapabilitySet {
+        let left = std::thread::spawn(move || {
+            give_up(needs, || reads);
+            capabilities(None).unwrap().permitted
+        });
+        left.join().unwrap()
+    }
+
+    #[test]
+    fn nothing_is_left_that_is_not_needed() {
+        let had = capabilities(None).unwrap().permitted;
+        let all = Needs { stacks: true, files: true, command: true };
+        assert_eq!(left_after(Needs::default(), true), had & Needs::default().capabilities());
+        assert_eq!(left_after(all, true), had & all.capabilities());
+        let with_bpf = had & (Needs::default().capabilities() | CapabilitySet::BPF);
+        assert_eq!(left_after(Needs::default(), false), with_bpf);
+        assert_eq!(capabilities(None).unwrap().permitted, had);
+    }
+}
