@@ -1,9 +1,13 @@
-//! Sizes as people write them: `4096`, `64KiB`, `1MiB`, `10MB`.
+//! Sizes as people write them: `4096`, `64K`, `64KiB`, `1.5MiB`, `10MB`.
 
-/// Units by name, in lower case.
-const UNITS: [(&str, u64); 10] = [
+/// Units by name, in lower case. A letter alone is a power of 1024, as in dd, fio and nginx.
+const UNITS: [(&str, u64); 14] = [
     ("", 1),
     ("b", 1),
+    ("k", 1 << 10),
+    ("m", 1 << 20),
+    ("g", 1 << 30),
+    ("t", 1 << 40),
     ("kib", 1 << 10),
     ("mib", 1 << 20),
     ("gib", 1 << 30),
@@ -21,19 +25,27 @@ const BINARY: [(u64, &str); 4] =
 /// Why a text is not a size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a size: write a whole number of bytes such as 4096, or with a unit such as 64KiB, 1MiB, 10MB"
+    "not a size: write a number of bytes such as 4096, or with a unit such as 64K, 64KiB, 1.5MiB, 10MB"
 )]
 pub struct NotASize;
 
-/// Reads a size: a whole number of bytes, or of a unit. Fit for clap's `value_parser`.
+/// Reads a size: a whole number of bytes, if need be as parts of a unit. Fit for clap's
+/// `value_parser`.
 pub fn parse(text: &str) -> Result<u64, NotASize> {
     let text = text.trim();
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| NotASize)?;
+    let end = text.find(|it: char| !it.is_ascii_digit() && it != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
     let unit = unit.trim_start().to_ascii_lowercase();
-    let (_, bytes) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(NotASize)?;
-    number.checked_mul(*bytes).ok_or(NotASize)
+    let (_, unit) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(NotASize)?;
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |digits: &str| digits.parse::<u64>().map(u128::from).map_err(|_| NotASize);
+    let scale = 10_u128.pow(u32::try_from(part.len()).ok().filter(|it| *it < 20).ok_or(NotASize)?);
+    let parts = digits(part)? * u128::from(*unit);
+    if !parts.is_multiple_of(scale) {
+        return Err(NotASize);
+    }
+    let bytes = digits(whole)? * u128::from(*unit) + parts / scale;
+    bytes.try_into().map_err(|_| NotASize)
 }
 
 /// Writes a size so that people read it: `64 KiB`, `1.5 MiB`, `100 bytes`.
@@ -59,12 +71,16 @@ mod tests {
         assert_eq!(parse("1MiB"), Ok(1 << 20));
         assert_eq!(parse("10MB"), Ok(10_000_000));
         assert_eq!(parse("0"), Ok(0));
+        assert_eq!(parse("64K"), Ok(65536));
+        assert_eq!(parse("2g"), Ok(2 << 30));
+        assert_eq!(parse("64kB"), Ok(64_000));
+        assert_eq!(parse("1.5MiB"), Ok(3 << 19));
     }
 
     #[test]
     fn anything_else_is_refused() {
         for text in
-            ["", "KiB", "-1", "1.5MiB", "64 K", "64KiB x", "99999999999TiB", "18446744073709551616"]
+            ["", "KiB", "-1", "1.5", "1.K", ".5K", "1.2.3K", "0.0001K", "64KiB x", "99999999999TiB"]
         {
             assert_eq!(parse(text), Err(NotASize), "{text}");
         }

@@ -17,7 +17,7 @@ use crate::support::sink::Sink;
 use crate::support::traced::{FILE_BYTES, folder_with_file, signal, until, wait_until};
 
 /// Output, files, signals and descendants.
-pub const CHECKS: [Check; 16] = [
+pub const CHECKS: [Check; 17] = [
     Check { name: "run: standard output is the command’s", run: output_is_the_commands },
     Check { name: "run: a format for programs needs --output", run: formats_for_programs },
     Check { name: "run: a terminal has what the command wrote", run: terminal_is_the_commands },
@@ -34,6 +34,7 @@ pub const CHECKS: [Check; 16] = [
     Check { name: "attach: capabilities are given up", run: capabilities },
     Check { name: "run: a setuid program", run: setuid },
     Check { name: "run: with some capabilities, and kptr_restrict", run: some_capabilities },
+    Check { name: "run: few files may be open", run: few_files },
 ];
 
 /// A user who may write nowhere else.
@@ -457,6 +458,28 @@ fn some_capabilities(context: &Context) -> Result<()> {
         let document = Document::parse(&text(&output.stdout))?;
         let flow = document.flow(("file", "payload"), ("other", "/dev/null"))?;
         flow.check_payload(FILE_BYTES, 1.0).with_context(|| format!("with {capabilities}"))?;
+    }
+    Ok(())
+}
+
+/// The limit of open files is raised for copytrace, and is the command's as it was; where it cannot be
+/// raised, that is the reason.
+fn few_files(context: &Context) -> Result<()> {
+    let limited = |limit: &str| {
+        let script = format!("ulimit {limit} && exec \"$@\"");
+        let traced = run(context, &["--output", "/dev/null"], &["sh", "-c", "ulimit -Sn"]);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, "sh"]).arg(traced.get_program()).args(traced.get_args());
+        shell.stdin(Stdio::null()).output()
+    };
+    let output = limited("-Sn 48")?;
+    ensure_success(&output)?;
+    ensure!(text(&output.stdout) == "48\n", "the command’s limit is {}", text(&output.stdout));
+    for too_few in ["-n 32", "-n 48"] {
+        let output = limited(too_few)?;
+        let said = text(&output.stderr);
+        ensure!(output.status.code() == Some(1), "{too_few}: it ended with {}", output.status);
+        ensure!(said.contains("Too many open files") && said.contains("ulimit"), "it said {said}");
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod kernel;
+mod limits;
 mod output;
 mod report;
 mod schema;
@@ -23,6 +24,9 @@ struct Cli {
     /// Say on stderr what the eBPF programs see and what is attached; twice for more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
+    /// When to use colour; `auto` heeds NO_COLOR, CLICOLOR_FORCE and TERM
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    color: clap::ColorChoice,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -58,6 +62,8 @@ enum Verb {
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
+    output::set_color(cli.color);
+    limits::raise_open_files();
     start_log(cli.verbose);
     let result = match cli.verb {
         Verb::Demo(options) => demo::run(*options, cli.verbose > 0),
@@ -73,7 +79,8 @@ pub fn run() -> ExitCode {
         Verb::Guard(args) => demo::nic::guard(&args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
-        say(&format!("copytrace: {error:#}"));
+        let error = format!("{error:#}");
+        say(&format!("copytrace: {error}{}", limits::advice(&error)));
         ExitCode::FAILURE
     })
 }

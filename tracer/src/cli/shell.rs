@@ -15,7 +15,7 @@ pub struct CompletionOptions {
 /// Arguments of `copytrace man`.
 #[derive(Debug, clap::Args)]
 pub struct ManOptions {
-    /// Where to write a page for each verb
+    /// Where to write a page for each verb; the folder is made if need be
     folder: PathBuf,
 }
 
@@ -32,7 +32,8 @@ pub fn completions<C: CommandFactory>(options: &CompletionOptions) -> anyhow::Re
 
 /// Writes the manual pages.
 pub fn man<C: CommandFactory>(options: &ManOptions) -> anyhow::Result<ExitCode> {
-    clap_mangen::generate_to(C::command(), &options.folder)
+    std::fs::create_dir_all(&options.folder)
+        .and_then(|()| clap_mangen::generate_to(C::command(), &options.folder))
         .with_context(|| format!("cannot write manual pages to {}", options.folder.display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -170,7 +170,8 @@ fn load_types(object: &mut aya_obj::Object) -> Result<Option<OwnedFd>, SessionEr
 fn create(name: &str, mut map: aya_obj::Map) -> Result<MapData, SessionError> {
     let data = std::mem::take(map.data_mut());
     let is_constant = map.section_kind() == EbpfSectionKind::Rodata;
-    let created = MapData::create(map, name, None).map_err(|error| map_error(name, error))?;
+    let created =
+        MapData::create(map, name, None).map_err(|error| map_error(name, chain(&error)))?;
     if !data.is_empty() {
         fill(created.fd().as_fd(), &data).map_err(|error| map_error(name, error))?;
     }

@@ -6,9 +6,11 @@ use std::{
     io::{self, IsTerminal, Write},
     os::fd::AsFd,
     path::Path,
+    sync::OnceLock,
 };
 
 use anyhow::{Context, bail};
+use clap::ColorChoice;
 use tracer::report::{Style, flows::Format};
 
 use file::{Readers, ResultFile};
@@ -100,10 +102,25 @@ fn is_device(stream: &impl AsFd) -> bool {
     stat.is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_char_device())
 }
 
+/// What the user said of colour.
+static COLOR: OnceLock<ColorChoice> = OnceLock::new();
+
+/// Takes what the user said, once.
+pub fn set_color(choice: ColorChoice) {
+    // The first word counts; there is no second.
+    let _ = COLOR.set(choice);
+}
+
 /// As <https://no-color.org> and <https://bixense.com/clicolors> have it.
 fn color(stream: &impl IsTerminal) -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    !set("NO_COLOR") && (set("CLICOLOR_FORCE") || stream.is_terminal())
+    match COLOR.get() {
+        Some(ColorChoice::Always) => true,
+        Some(ColorChoice::Never) => false,
+        _ if set("NO_COLOR") => false,
+        _ if set("CLICOLOR_FORCE") => true,
+        _ => stream.is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
+    }
 }
 
 /// Never wider than the table was made for.

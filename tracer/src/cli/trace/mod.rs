@@ -167,20 +167,34 @@ impl Meanwhile {
     }
 }
 
-/// A number with a unit: `1.5s`, `500ms`, `2m`; seconds without one.
+/// Numbers with units: `1.5s`, `500ms`, `1m30s`; seconds without one.
 fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| c.is_alphabetic()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let scale = match unit {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(format!("`{unit}` is no unit of time: take ms, s, m or h")),
-    };
-    let number: f64 = number.parse().map_err(|_| "give a time such as 10s or 500ms".to_owned())?;
-    let time = Duration::try_from_secs_f64(number * scale).map_err(|error| error.to_string())?;
+    let wrong = || "give a time such as 10s, 1m30s or 500ms".to_owned();
+    let (mut rest, mut seconds) = (text.trim(), 0.0);
+    while !rest.is_empty() {
+        let end = rest.find(|it: char| !it.is_ascii_digit() && it != '.').unwrap_or(rest.len());
+        let (number, after) = rest.split_at(end);
+        let end = after.find(|it: char| it.is_ascii_digit()).unwrap_or(after.len());
+        let (unit, after) = after.split_at(end);
+        seconds += number.parse::<f64>().map_err(|_| wrong())? * seconds_of(unit.trim())?;
+        rest = after;
+    }
+    let time = Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?;
+    if text.trim().is_empty() {
+        return Err(wrong());
+    }
     if time < Duration::from_millis(1) { Err("give at least 1ms".to_owned()) } else { Ok(time) }
+}
+
+fn seconds_of(unit: &str) -> Result<f64, String> {
+    match unit {
+        "ms" => Ok(0.001),
+        "" | "s" | "sec" => Ok(1.0),
+        "m" | "min" => Ok(60.0),
+        "h" => Ok(3600.0),
+        "d" => Ok(86_400.0),
+        _ => Err(format!("`{unit}` is no unit of time: take ms, s, m, h or d")),
+    }
 }
 
 #[cfg(test)]
@@ -192,7 +206,9 @@ mod tests {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("1.5"), Ok(Duration::from_millis(1500)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for wrong in ["", "s", "-1s", "3 weeks", "0s"] {
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1h 500ms"), Ok(Duration::from_millis(3_600_500)));
+        for wrong in ["", "s", "-1s", "3 weeks", "0s", "1..5s", "1m-30s", "1e9999h"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }

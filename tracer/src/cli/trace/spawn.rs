@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, anyhow};
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::cli::user::User;
+use crate::cli::{limits, user::User};
 
 /// A command that waits to be let go.
 pub struct Waiting {
@@ -48,7 +48,12 @@ pub fn spawn(command: &[OsString], user: Option<&User>) -> anyhow::Result<Waitin
     let our_end = go.as_raw_fd();
     // SAFETY: between fork and exec this makes system calls only, on descriptors that are open
     // until `spawn` returns.
-    unsafe { spawning.pre_exec(move || wait(ends, our_end)) };
+    unsafe {
+        spawning.pre_exec(move || {
+            limits::restore_open_files()?;
+            wait(ends, our_end)
+        })
+    };
     // It returns after the exec, which we must allow first.
     let spawner = std::thread::spawn(move || {
         let child = spawning.spawn();
