@@ -500,6 +500,9 @@ pub struct Options {
     /// Not 0: leave out what virtual devices are given to send. They move nothing by DMA, and only
     /// copies of packets, where those are seen, are told apart by what they were given before.
     pub skip_virtual: u32,
+    /// The name of the programs that are traced from when they start, whoever starts them; as the kernel
+    /// has it (`TASK_COMM_LEN`, filled up with zeros), and all zeros for none.
+    pub comm: [u32; 4],
 }
 
 /// A [`Layout`] field this kernel does not have.

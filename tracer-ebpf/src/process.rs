@@ -7,7 +7,7 @@ use aya_ebpf::{
     programs::RawTracePointContext,
 };
 use tracer_common::{
-    ON_DEMAND, Task,
+    ON_DEMAND, ROLE_SENDER, Task,
     flow::{Detail, Process},
     window,
 };
@@ -15,7 +15,7 @@ use tracer_common::{
 use crate::{
     count::{self, TASKS, current_task},
     flow,
-    kernel::{layout, option, read},
+    kernel::{layout, option, option_field, read},
     module, object,
 };
 
@@ -121,12 +121,45 @@ fn introduce(id: u32, pid: u32, parent: u32) -> Option<()> {
 /// `sched_process_exec(task, old_pid, bprm)`: from here on it is another program.
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub fn sched_process_exec(_ctx: RawTracePointContext) -> i32 {
-    if let Some(task) = whole_process()
-        && on_exec(task).is_none()
-    {
+    let done = match whole_process() {
+        Some(task) => on_exec(task),
+        None if is_wanted() => begin(),
+        None => Some(()),
+    };
+    if done.is_none() {
         count::lost();
     }
     0
+}
+
+/// Whether the program that now begins has the name that is wanted.
+#[inline(always)]
+fn is_wanted() -> bool {
+    let wanted = |index: usize| option_field(|options| &raw const options.comm[index]);
+    if wanted(0) == 0 {
+        return false;
+    }
+    let Ok(name) = bpf_get_current_comm() else { return false };
+    // SAFETY: any bytes are valid numbers, and there are as many.
+    let name: [u32; 4] = unsafe { core::mem::transmute(name) };
+    (0..name.len()).all(|index| name[index] == wanted(index))
+}
+
+/// Traces the current process from now on.
+#[inline(always)]
+fn begin() -> Option<()> {
+    let id = object::new_id()?;
+    introduce(id, current_pid(), 0)?;
+    module::executed(id);
+    let task = Task {
+        role: ROLE_SENDER,
+        padding: [0; 3],
+        window: window::OPEN,
+        mappings: Default::default(),
+        process: id,
+        padding_after: 0,
+    };
+    TASKS.insert(current_pid(), task, 0).ok()
 }
 
 #[inline(always)]

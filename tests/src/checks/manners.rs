@@ -11,13 +11,13 @@ use std::process::{Child, Command, Output, Stdio};
 use anyhow::{Context as _, Result, ensure};
 
 use super::together::terminal;
-use crate::check::{Check, Context};
+use crate::check::{Check, Context, Tier};
 use crate::support::report::Document;
 use crate::support::sink::Sink;
 use crate::support::traced::{FILE_BYTES, folder_with_file, signal, until, wait_until};
 
 /// Output, files, signals and descendants.
-pub const CHECKS: [Check; 17] = [
+pub const CHECKS: [Check; 18] = [
     Check { name: "run: standard output is the command’s", run: output_is_the_commands },
     Check { name: "run: a format for programs needs --output", run: formats_for_programs },
     Check { name: "run: a terminal has what the command wrote", run: terminal_is_the_commands },
@@ -29,6 +29,7 @@ pub const CHECKS: [Check; 17] = [
     Check { name: "attach: nohup, SIGUSR1 and SIGALRM", run: signals_of_attach },
     Check { name: "run: a daemon is left behind", run: daemon },
     Check { name: "attach: the id of a thread", run: thread },
+    Check { name: "attach: programs of a name, of a moment", run: programs_of_a_name },
     Check { name: "attach: no such container", run: no_container },
     Check { name: "report: what is no recording", run: no_recording },
     Check { name: "attach: capabilities are given up", run: capabilities },
@@ -344,6 +345,36 @@ fn thread(context: &Context) -> Result<()> {
     let flow = document.flow(("file", "payload"), ("memory", ""))?;
     ensure!(flow.process.pid == Some(std::process::id()), "it is of {:?}", flow.process.pid);
     flow.check_payload(read, 1.0)
+}
+
+/// Programs of a name are traced from when they start, however soon they end; others are not.
+fn programs_of_a_name(context: &Context) -> Result<()> {
+    const BYTES: u64 = 100_000;
+    let programs = if context.tier == Tier::Tracepoint { 200 } else { 20 };
+    let folder = tempfile::tempdir_in("/var/tmp")?;
+    let (report, file) = (folder.path().join("report"), folder.path().join("payload"));
+    std::fs::write(&file, vec![7; BYTES as usize])?;
+    // Whoever else runs on this machine runs nothing of that name.
+    let program = folder.path().join("of-this-check");
+    std::fs::copy("/bin/cat", &program)?;
+    let log = File::create(folder.path().join("log"))?;
+    let mut attach = Command::new(&context.copytrace);
+    attach.args(["attach", "--format", "json", "--tier", context.tier.name(), "--output"]);
+    attach.arg(&report).args(["--comm", "of-this-check"]).stdin(Stdio::null()).stderr(log);
+    let attach = attach.spawn()?;
+    until("attach has begun", || {
+        Ok(std::fs::read_to_string(folder.path().join("log"))?.contains("copytrace: tracing "))
+    })?;
+    for program in std::iter::repeat_n(&program, programs).chain([&"/bin/cat".into()]) {
+        let status = Command::new(program).arg(&file).stdout(Stdio::null()).status()?;
+        ensure!(status.success(), "{} ended with {status}", program.display());
+    }
+    signal(&attach, libc::SIGINT)?;
+    let status = { attach }.wait()?;
+    ensure!(status.success(), "attach ended with {status}");
+    let document = Document::read(&report)?;
+    let flow = document.flow(("file", "payload"), ("other", "/dev/null"))?;
+    flow.check_payload(programs as u64 * BYTES, 1.0)
 }
 
 /// A unit of systemd's that is called like it is none.

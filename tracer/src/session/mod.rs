@@ -123,12 +123,39 @@ pub enum Purpose {
         detail: Detail,
         /// Take stacks of the copies.
         stacks: bool,
+        /// Trace every program of this name from when it starts.
+        comm: Option<Comm>,
     },
+}
+
+/// A program's name as the kernel has it: the first 15 bytes, and zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Comm([u8; 16]);
+
+impl Comm {
+    /// The name of a program that is called so.
+    pub fn of(name: &str) -> Self {
+        let mut comm = [0; 16];
+        comm.iter_mut().take(15).zip(name.bytes()).for_each(|(to, from)| *to = from);
+        Self(comm)
+    }
+
+    /// The name without the zeros.
+    pub fn bytes(&self) -> &[u8] {
+        let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
+        &self.0[..end]
+    }
+
+    /// As programs compare it.
+    fn words(&self) -> [u32; 4] {
+        let word = |index: usize| [0, 1, 2, 3].map(|byte| self.0[4 * index + byte]);
+        [0, 1, 2, 3].map(|index| u32::from_ne_bytes(word(index)))
+    }
 }
 
 impl Purpose {
     fn options(self, plan: &Plan, cycles: &Counters) -> Options {
-        let Self::Flows { detail, stacks } = self else { return Options::default() };
+        let Self::Flows { detail, stacks, comm } = self else { return Options::default() };
         let detail = match detail {
             Detail::Process => flow::Detail::PROCESSES,
             Detail::Thread => flow::Detail::THREADS,
@@ -145,6 +172,7 @@ impl Purpose {
             times: 1,
             cycles: u32::from(!cycles.is_empty()),
             skip_virtual: u32::from(plan.sites.is_empty() && plan.probes.is_empty()),
+            comm: comm.map_or([0; 4], |comm| comm.words()),
         }
     }
 }

@@ -6,7 +6,7 @@ use tracer::{
     flows::{self, Detail, Ledger, derive::Witnesses},
     report::flows::{Environment, Recording, Total},
     session::{
-        Purpose, Session,
+        Comm, Purpose, Session,
         flows::{Start, observe},
         names::{Names, UNKNOWN},
     },
@@ -48,14 +48,15 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Attaches to the kernel; nothing is counted yet.
-    pub fn start(options: &Options, verbose: bool) -> anyhow::Result<Self> {
+    /// Attaches to the kernel; nothing is counted yet, but for programs that are called `comm`, when
+    /// they start.
+    pub fn start(options: &Options, comm: Option<Comm>, verbose: bool) -> anyhow::Result<Self> {
         let kernel = Kernel::examine(options.sites.breadth())?;
         kernel.check_verify(options.verify)?;
         let plan = kernel.plan(options.tier)?;
         let (tier, witnesses) = (plan.tier, witnesses(&plan));
-        let purpose =
-            Purpose::Flows { detail: options.per.detail(), stacks: options.takes_stacks() };
+        let (detail, stacks) = (options.per.detail(), options.takes_stacks());
+        let purpose = Purpose::Flows { detail, stacks, comm };
         let mut session = Session::start(plan, purpose, options.verify)?;
         if verbose {
             session.log()?;

@@ -8,6 +8,8 @@ use std::{
 
 use anyhow::{Context, bail};
 
+use tracer::session::Comm;
+
 use super::container::Containers;
 
 /// What the user named.
@@ -59,6 +61,11 @@ impl Target {
                 format!("process {}", pids.join(", "))
             }
         }
+    }
+
+    /// The name by which programs are traced when they start.
+    pub fn comm(&self) -> Option<Comm> {
+        self.comm.as_deref().map(Comm::of)
     }
 
     /// Whether processes can join later that are nobody's children.
@@ -126,9 +133,8 @@ fn matching(wanted: impl Fn(u32) -> bool) -> BTreeSet<u32> {
 }
 
 fn is_called(pid: u32, name: &str) -> bool {
-    // The kernel keeps 15 bytes of a name.
-    let kept = &name.as_bytes()[..name.len().min(15)];
-    fs::read(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim_ascii_end() == kept)
+    let comm = fs::read(format!("/proc/{pid}/comm"));
+    comm.is_ok_and(|comm| comm.trim_ascii_end() == Comm::of(name).bytes())
 }
 
 fn in_control_group(path: &Path) -> anyhow::Result<BTreeSet<u32>> {
@@ -167,6 +173,12 @@ mod tests {
         let thread = rustix::thread::gettid().as_raw_nonzero().get() as u32;
         assert_ne!(thread, own);
         assert_eq!((process_of(thread), process_of(own)), (Some(own), Some(own)));
+    }
+
+    #[test]
+    fn a_name_has_fifteen_bytes() {
+        assert_eq!(Comm::of("dd").bytes(), b"dd");
+        assert_eq!(Comm::of("systemd-journald").bytes(), b"systemd-journal");
     }
 
     #[test]
