@@ -503,6 +503,9 @@ pub struct Options {
     /// The name of the programs that are traced from when they start, whoever starts them; as the kernel
     /// has it (`TASK_COMM_LEN`, filled up with zeros), and all zeros for none.
     pub comm: [u32; 4],
+    /// The id of the control group whose programs are traced from when they start, and of those below
+    /// it: the lower half, and the upper one; zeros for none.
+    pub cgroup: [u32; 2],
 }
 
 /// A [`Layout`] field this kernel does not have.

@@ -9,8 +9,15 @@ static LAYOUT: Layout = Layout::UNKNOWN;
 
 /// Set by userspace, likewise.
 #[unsafe(no_mangle)]
-static OPTIONS: Options =
-    Options { stacks: stack::NEVER, detail: 0, times: 0, cycles: 0, skip_virtual: 0, comm: [0; 4] };
+static OPTIONS: Options = Options {
+    stacks: stack::NEVER,
+    detail: 0,
+    times: 0,
+    cycles: 0,
+    skip_virtual: 0,
+    comm: [0; 4],
+    cgroup: [0; 2],
+};
 
 /// What userspace wants of `field`. The verifier knows it, and leaves out what is not wanted.
 macro_rules! option {

@@ -1,7 +1,10 @@
 //! Processes that are traced as a whole: their children, what they become, and their end.
 
 use aya_ebpf::{
-    helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid},
+    helpers::{
+        bpf_get_current_comm, bpf_get_current_pid_tgid,
+        generated::bpf_get_current_ancestor_cgroup_id,
+    },
     macros::{map, raw_tracepoint},
     maps::{HashMap, LruHashMap},
     programs::RawTracePointContext,
@@ -132,9 +135,14 @@ pub fn sched_process_exec(_ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// Whether the program that now begins has the name that is wanted.
+/// Whether the program that now begins is wanted, whoever started it.
 #[inline(always)]
 fn is_wanted() -> bool {
+    has_name() || in_cgroup()
+}
+
+#[inline(always)]
+fn has_name() -> bool {
     let wanted = |index: usize| option_field(|options| &raw const options.comm[index]);
     if wanted(0) == 0 {
         return false;
@@ -143,6 +151,27 @@ fn is_wanted() -> bool {
     // SAFETY: any bytes are valid numbers, and there are as many.
     let name: [u32; 4] = unsafe { core::mem::transmute(name) };
     (0..name.len()).all(|index| name[index] == wanted(index))
+}
+
+/// How far below the root a control group is looked for.
+const DEPTH: i32 = 16;
+
+#[inline(always)]
+fn in_cgroup() -> bool {
+    let half = |index: usize| u64::from(option_field(|options| &raw const options.cgroup[index]));
+    let wanted = half(0) | half(1) << 32;
+    if wanted == 0 {
+        return false;
+    }
+    for level in 0..DEPTH {
+        // SAFETY: the helper has no preconditions; there is no ancestor 0.
+        match unsafe { bpf_get_current_ancestor_cgroup_id(level) } {
+            0 => return false,
+            id if id == wanted => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Traces the current process from now on.

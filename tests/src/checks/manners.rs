@@ -5,19 +5,19 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
 use super::together::terminal;
-use crate::check::{Check, Context, Tier};
+use crate::check::{Check, Context, Skipped, Tier};
 use crate::support::report::Document;
 use crate::support::sink::Sink;
 use crate::support::traced::{FILE_BYTES, folder_with_file, signal, until, wait_until};
 
 /// Output, files, signals and descendants.
-pub const CHECKS: [Check; 18] = [
+pub const CHECKS: [Check; 19] = [
     Check { name: "run: standard output is the command’s", run: output_is_the_commands },
     Check { name: "run: a format for programs needs --output", run: formats_for_programs },
     Check { name: "run: a terminal has what the command wrote", run: terminal_is_the_commands },
@@ -30,6 +30,7 @@ pub const CHECKS: [Check; 18] = [
     Check { name: "run: a daemon is left behind", run: daemon },
     Check { name: "attach: the id of a thread", run: thread },
     Check { name: "attach: programs of a name, of a moment", run: programs_of_a_name },
+    Check { name: "attach: a container, and programs of a moment in it", run: container },
     Check { name: "attach: no such container", run: no_container },
     Check { name: "report: what is no recording", run: no_recording },
     Check { name: "attach: capabilities are given up", run: capabilities },
@@ -347,6 +348,19 @@ fn thread(context: &Context) -> Result<()> {
     flow.check_payload(read, 1.0)
 }
 
+/// An attached copytrace whose target may have no process yet.
+fn attached(context: &Context, target: &[&str], report: &Path) -> Result<Child> {
+    let log = report.with_extension("log");
+    let mut attach = Command::new(&context.copytrace);
+    attach.args(["attach", "--format", "json", "--tier", context.tier.name(), "--output"]);
+    attach.arg(report).args(target).stdin(Stdio::null()).stderr(File::create(&log)?);
+    let attach = attach.spawn()?;
+    until("attach has begun", || {
+        Ok(std::fs::read_to_string(&log)?.contains("copytrace: tracing "))
+    })?;
+    Ok(attach)
+}
+
 /// Programs of a name are traced from when they start, however soon they end; others are not.
 fn programs_of_a_name(context: &Context) -> Result<()> {
     const BYTES: u64 = 100_000;
@@ -357,14 +371,7 @@ fn programs_of_a_name(context: &Context) -> Result<()> {
     // Whoever else runs on this machine runs nothing of that name.
     let program = folder.path().join("of-this-check");
     std::fs::copy("/bin/cat", &program)?;
-    let log = File::create(folder.path().join("log"))?;
-    let mut attach = Command::new(&context.copytrace);
-    attach.args(["attach", "--format", "json", "--tier", context.tier.name(), "--output"]);
-    attach.arg(&report).args(["--comm", "of-this-check"]).stdin(Stdio::null()).stderr(log);
-    let attach = attach.spawn()?;
-    until("attach has begun", || {
-        Ok(std::fs::read_to_string(folder.path().join("log"))?.contains("copytrace: tracing "))
-    })?;
+    let attach = attached(context, &["--comm", "of-this-check"], &report)?;
     for program in std::iter::repeat_n(&program, programs).chain([&"/bin/cat".into()]) {
         let status = Command::new(program).arg(&file).stdout(Stdio::null()).status()?;
         ensure!(status.success(), "{} ended with {status}", program.display());
@@ -375,6 +382,76 @@ fn programs_of_a_name(context: &Context) -> Result<()> {
     let document = Document::read(&report)?;
     let flow = document.flow(("file", "payload"), ("other", "/dev/null"))?;
     flow.check_payload(programs as u64 * BYTES, 1.0)
+}
+
+/// A control group of this check, gone when it is dropped.
+struct Group(PathBuf);
+
+impl Group {
+    /// Named as Docker names a container's, if there is a hierarchy of version 2.
+    fn new(id: &str) -> Result<Self> {
+        let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
+        let root = roots.into_iter().find(|root| root.join("cgroup.controllers").exists());
+        let root =
+            root.ok_or_else(|| Skipped("there are no control groups of version 2".into()))?;
+        let folder = root.join(format!("docker-{id}.scope"));
+        std::fs::create_dir(&folder)
+            .map_err(|error| Skipped(format!("no control group can be made: {error}")))?;
+        Ok(Self(folder))
+    }
+
+    /// A command that begins in it.
+    fn command(&self, program: &str) -> Command {
+        let procs = self.0.join("cgroup.procs");
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo $$ > \"$0\"; exec \"$@\""]).arg(procs).arg(program);
+        command
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // A process that is ending may be in it for a moment still.
+        let _ = until("the group is empty", || Ok(std::fs::remove_dir(&self.0).is_ok()));
+    }
+}
+
+/// What begins in a container is traced from its first instruction, and what is elsewhere is not. The
+/// container is its control group: no runtime is here.
+fn container(context: &Context) -> Result<()> {
+    const BYTES: u64 = 100_000;
+    let programs: u64 = if context.tier == Tier::Tracepoint { 100 } else { 10 };
+    let id = format!("{:064x}", 0xc0ff_ee00_u64 << 32 | u64::from(std::process::id()));
+    let group = Group::new(&id)?;
+    let folder = tempfile::tempdir_in("/var/tmp")?;
+    let (report, file) = (folder.path().join("report"), folder.path().join("payload"));
+    std::fs::write(&file, vec![7; BYTES as usize])?;
+    let mut first = group.command("cat").stdin(Stdio::piped()).spawn()?;
+    let procs = group.0.join("cgroup.procs");
+    wait_until("it is in the container", &mut first, || {
+        std::fs::read_to_string(&procs).is_ok_and(|pids| !pids.trim().is_empty())
+    })?;
+    let target = match group.0.parent() {
+        Some(root) if root.ends_with("unified") => {
+            vec!["--cgroup".to_owned(), group.0.display().to_string()]
+        }
+        _ => vec!["--container".to_owned(), id[..60].to_owned()],
+    };
+    let target: Vec<_> = target.iter().map(String::as_str).collect();
+    let attach = attached(context, &target, &report)?;
+    let cats = (0..programs).map(|_| group.command("cat")).chain([Command::new("cat")]);
+    for mut cat in cats {
+        let status = cat.arg(&file).stdout(Stdio::null()).status()?;
+        ensure!(status.success(), "cat ended with {status}");
+    }
+    drop(first.stdin.take());
+    first.wait()?;
+    signal(&attach, libc::SIGINT)?;
+    let status = { attach }.wait()?;
+    ensure!(status.success(), "attach ended with {status}");
+    let document = Document::read(&report)?;
+    let flow = document.flow(("file", "payload"), ("other", "/dev/null"))?;
+    flow.check_payload(programs * BYTES, 1.0)
 }
 
 /// A unit of systemd's that is called like it is none.

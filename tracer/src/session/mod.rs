@@ -22,7 +22,11 @@ use std::{
     collections::BTreeMap,
     ffi::CString,
     io,
-    os::fd::{AsFd, BorrowedFd},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::fs::MetadataExt as _,
+    },
+    path::Path,
     thread::{self, JoinHandle},
     time::Instant,
 };
@@ -35,7 +39,7 @@ use tracer_common::{
 
 use attach::Link;
 use counters::Counters;
-use object::{Object, Setup, Wanted};
+use object::{Object, Setup};
 
 pub use counts::Counts;
 pub use movements::{Payload, observe, unexplained};
@@ -123,9 +127,27 @@ pub enum Purpose {
         detail: Detail,
         /// Take stacks of the copies.
         stacks: bool,
-        /// Trace every program of this name from when it starts.
-        comm: Option<Comm>,
+        /// Programs that are traced from when they start.
+        wanted: Wanted,
     },
+}
+
+/// Programs that are traced from when they start, whoever starts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Of this name.
+    pub comm: Option<Comm>,
+    /// In the control group of this id, or below it; see [`cgroup_id`].
+    pub cgroup: Option<u64>,
+}
+
+/// The kernel's id of a control group: the inode of its folder. Nothing if that is in no hierarchy of
+/// version 2.
+pub fn cgroup_id(folder: &Path) -> Option<u64> {
+    /// `CGROUP2_SUPER_MAGIC` of `linux/magic.h`.
+    const CGROUP2: i64 = 0x6367_7270;
+    let is_second = rustix::fs::statfs(folder).is_ok_and(|found| found.f_type as i64 == CGROUP2);
+    is_second.then(|| Some(std::fs::metadata(folder).ok()?.ino())).flatten()
 }
 
 /// A program's name as the kernel has it: the first 15 bytes, and zeros.
@@ -155,7 +177,7 @@ impl Comm {
 
 impl Purpose {
     fn options(self, plan: &Plan, cycles: &Counters) -> Options {
-        let Self::Flows { detail, stacks, comm } = self else { return Options::default() };
+        let Self::Flows { detail, stacks, wanted } = self else { return Options::default() };
         let detail = match detail {
             Detail::Process => flow::Detail::PROCESSES,
             Detail::Thread => flow::Detail::THREADS,
@@ -172,7 +194,8 @@ impl Purpose {
             times: 1,
             cycles: u32::from(!cycles.is_empty()),
             skip_virtual: u32::from(plan.sites.is_empty() && plan.probes.is_empty()),
-            comm: comm.map_or([0; 4], |comm| comm.words()),
+            comm: wanted.comm.map_or([0; 4], |comm| comm.words()),
+            cgroup: wanted.cgroup.map_or([0; 2], |id| [id as u32, (id >> 32) as u32]),
         }
     }
 }
@@ -567,13 +590,13 @@ fn wanted(
     purpose: Purpose,
     tracepoints: &[&'static TracepointWitness],
     verify: bool,
-) -> Vec<Wanted> {
-    let program = |program| Wanted { program, function: None };
+) -> Vec<object::Wanted> {
+    let program = |program| object::Wanted { program, function: None };
     let sites = (!plan.sites.is_empty()).then_some("copy_site");
     let breakpoints = verify.then_some(BREAKPOINT);
     let user = (purpose == Purpose::Window).then_some("user_copy");
     let functions = plan.probes.iter().flat_map(|probe| {
-        probe.programs.iter().map(|program| Wanted { program, function: probe.btf_id })
+        probe.programs.iter().map(|program| object::Wanted { program, function: probe.btf_id })
     });
     tracepoints
         .iter()

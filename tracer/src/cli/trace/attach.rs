@@ -34,7 +34,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         let (target, notes) = options.target.resolve()?;
         notes.iter().for_each(|note| say(note));
         let first = target.first()?;
-        let mut recorder = Recorder::start(&options.common, target.comm(), verbose)?;
+        let mut recorder = Recorder::start(&options.common, target.wanted(), verbose)?;
         let mut known = BTreeSet::new();
         let untraced = target.children_left_out(&first);
         let any = add(&mut recorder, first, &mut known)?;

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -93,6 +94,24 @@ impl Containers {
     }
 }
 
+/// The folder of a container's control group, by that of one of its processes, in the hierarchy of
+/// version 2.
+pub fn control_group(container: &str, pids: impl IntoIterator<Item = u32>) -> Option<PathBuf> {
+    pids.into_iter().find_map(|pid| {
+        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+        let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+        group_of(path, container).map(|path| ["/sys/fs/cgroup", path].concat().into())
+    })
+}
+
+/// As much of a path as is the container's.
+fn group_of<'a>(path: &'a str, container: &str) -> Option<&'a str> {
+    containers_of(path).find(|name| *name == container)?;
+    let rest = path.split_once(container)?.1;
+    let below = rest.find('/').map_or(0, |at| rest.len() - at);
+    Some(&path[..path.len() - below])
+}
+
 fn is_id(name: &str) -> bool {
     name.len() == ID && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
@@ -179,6 +198,15 @@ mod tests {
         ] {
             assert_eq!(containers_of(path).next(), None, "{path}");
         }
+    }
+
+    #[test]
+    fn a_containers_group_ends_with_its_name() {
+        let path = format!("/system.slice/docker-{ONE}.scope");
+        for below in ["", "/init", "/a/b"] {
+            assert_eq!(group_of(&format!("{path}{below}"), ONE), Some(&*path), "{below}");
+        }
+        assert_eq!(group_of(&format!("/docker/{OTHER}/x"), ONE), None);
     }
 
     #[test]

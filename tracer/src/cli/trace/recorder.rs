@@ -6,7 +6,7 @@ use tracer::{
     flows::{self, Detail, Ledger, derive::Witnesses},
     report::flows::{Environment, Recording, Total},
     session::{
-        Comm, Purpose, Session,
+        Purpose, Session, Wanted,
         flows::{Start, observe},
         names::{Names, UNKNOWN},
     },
@@ -48,15 +48,14 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Attaches to the kernel; nothing is counted yet, but for programs that are called `comm`, when
-    /// they start.
-    pub fn start(options: &Options, comm: Option<Comm>, verbose: bool) -> anyhow::Result<Self> {
+    /// Attaches to the kernel; nothing is counted yet, but for programs that are wanted when they start.
+    pub fn start(options: &Options, wanted: Wanted, verbose: bool) -> anyhow::Result<Self> {
         let kernel = Kernel::examine(options.sites.breadth())?;
         kernel.check_verify(options.verify)?;
         let plan = kernel.plan(options.tier)?;
         let (tier, witnesses) = (plan.tier, witnesses(&plan));
         let (detail, stacks) = (options.per.detail(), options.takes_stacks());
-        let purpose = Purpose::Flows { detail, stacks, comm };
+        let purpose = Purpose::Flows { detail, stacks, wanted };
         let mut session = Session::start(plan, purpose, options.verify)?;
         if verbose {
             session.log()?;

@@ -8,7 +8,7 @@ use std::{
 
 use clap::{CommandFactory, error::ErrorKind};
 use tokio::signal::unix::{SignalKind, signal};
-use tracer::session::flows::Start;
+use tracer::session::{Wanted, flows::Start};
 
 use super::{
     Meanwhile, Results, arguments,
@@ -69,7 +69,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         if let Some(progress) = &progress {
             progress.say("attaching to the kernel");
         }
-        let mut recorder = Recorder::start(&options.common, None, verbose)?;
+        let mut recorder = Recorder::start(&options.common, Wanted::default(), verbose)?;
         let waiting = spawn::spawn(&options.command, user.as_ref())?;
         recorder.follow(waiting.pid, Start::AtExec)?;
         // From now on the terminal is the command's.

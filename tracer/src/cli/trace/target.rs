@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use tracer::session::Comm;
+use tracer::session::{Comm, Wanted, cgroup_id};
 
-use super::container::Containers;
+use super::container::{self, Containers};
 
 /// What the user named.
 #[derive(Clone, Debug, clap::Args)]
@@ -63,9 +63,17 @@ impl Target {
         }
     }
 
-    /// The name by which programs are traced when they start.
-    pub fn comm(&self) -> Option<Comm> {
-        self.comm.as_deref().map(Comm::of)
+    /// The programs that are traced from when they start.
+    pub fn wanted(&self) -> Wanted {
+        let folder = match (&self.cgroup, &self.container) {
+            (Some(path), _) => Some(control_group(path)),
+            (None, Some(container)) => container::control_group(container, matching(|_| true)),
+            (None, None) => None,
+        };
+        Wanted {
+            comm: self.comm.as_deref().map(Comm::of),
+            cgroup: folder.as_deref().and_then(cgroup_id),
+        }
     }
 
     /// Whether processes can join later that are nobody's children.
@@ -137,12 +145,15 @@ fn is_called(pid: u32, name: &str) -> bool {
     comm.is_ok_and(|comm| comm.trim_ascii_end() == Comm::of(name).bytes())
 }
 
-fn in_control_group(path: &Path) -> anyhow::Result<BTreeSet<u32>> {
-    // As systemd-cgls has it, the path may begin at the root of the control groups.
+/// The folder of a control group. As systemd-cgls has it, the path may begin at their root.
+fn control_group(path: &Path) -> PathBuf {
     let under = PathBuf::from("/sys/fs/cgroup").join(path.strip_prefix("/").unwrap_or(path));
-    let path = if path.join("cgroup.procs").exists() { path.to_path_buf() } else { under };
+    if path.join("cgroup.procs").exists() { path.to_path_buf() } else { under }
+}
+
+fn in_control_group(path: &Path) -> anyhow::Result<BTreeSet<u32>> {
     let mut found = BTreeSet::new();
-    let mut folders = vec![path];
+    let mut folders = vec![control_group(path)];
     let mut first = true;
     while let Some(folder) = folders.pop() {
         match fs::read_to_string(folder.join("cgroup.procs")) {
