@@ -146,7 +146,7 @@ pub struct Wanted {
 pub fn cgroup_id(folder: &Path) -> Option<u64> {
     /// `CGROUP2_SUPER_MAGIC` of `linux/magic.h`.
     const CGROUP2: i64 = 0x6367_7270;
-    let is_second = rustix::fs::statfs(folder).is_ok_and(|found| found.f_type as i64 == CGROUP2);
+    let is_second = rustix::fs::statfs(folder).is_ok_and(|found| found.f_type == CGROUP2);
     is_second.then(|| Some(std::fs::metadata(folder).ok()?.ino())).flatten()
 }
 
