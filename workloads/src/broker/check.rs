@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, net::SocketAddr, path::Path, thread, time::Duration};
 
 use rand::Rng;
-use tokio::task::spawn_blocking;
+use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
     Fate, Feature, Flavour, Redelivery, TRIES,
@@ -120,9 +120,16 @@ pub async fn survival(exe: &Path, flavour: Flavour, dir: &Path, kills: u64) -> R
     for _ in 0..kills {
         let broker = Broker::start(exe, flavour, dir, None).await?;
         let addr = broker.addr();
+        let (begun, mut has_begun) = mpsc::unbounded_channel();
         let producers: Vec<_> = (0..PRODUCERS)
-            .map(|_| thread::spawn(move || Ok(produce_until_killed(addr, flavour))))
+            .map(|_| {
+                let begun = begun.clone();
+                thread::spawn(move || Ok(produce_until_killed(addr, flavour, &begun)))
+            })
             .collect();
+        drop(begun);
+        // On a busy machine that may take a while; without a producer that gets so far, nothing is acknowledged, and the claim is not tested.
+        has_begun.recv().await;
         let moment = Duration::from_micros(rand::rng().random_range(10_000..100_000));
         tokio::time::sleep(moment).await;
         broker.kill().await?;
@@ -151,13 +158,21 @@ pub async fn survival(exe: &Path, flavour: Flavour, dir: &Path, kills: u64) -> R
 }
 
 /// Produces until the broker is gone: messages, and where that is possible also transactions that
-/// are never committed.
-fn produce_until_killed(broker: SocketAddr, flavour: Flavour) -> Told {
+/// are never committed. Says when it has `begun`.
+fn produce_until_killed(
+    broker: SocketAddr,
+    flavour: Flavour,
+    begun: &mpsc::UnboundedSender<()>,
+) -> Told {
     let mut told = Told::default();
     let mut one_more = |client: &mut Client, number: usize| -> Result<()> {
         told.acknowledged.push(client.produce("", &vec![b'm'; number * 37 % 3000])?);
         if flavour.sees_content() {
             told.uncommitted.push(client.begin("", b"half")?);
+        }
+        if number == 0 {
+            // Nobody waits for the others.
+            let _ = begun.send(());
         }
         Ok(())
     };
