@@ -63,10 +63,11 @@ pub struct Options {
     /// Form of the result
     #[arg(short, long, value_enum, default_value = "table")]
     pub format: Format,
-    /// Write the result to a file; `-` is standard output
+    /// Write the result to a file; `-` is standard output [default: standard output; of `run` standard
+    /// error]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Keep what was measured in a file that its owner alone can read, for `copytrace report` and `copytrace diff`
+    /// Keep what was measured in a file that only its owner can read, for `copytrace report` and `copytrace diff`
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
     /// Show no progress and no live figures

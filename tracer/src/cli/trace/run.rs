@@ -26,10 +26,10 @@ pub struct Options {
     /// Run the command as this user [default: who called sudo]
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
-    /// Whether to go on tracing what the command has started when the command itself has ended
+    /// Trace what the command has started when the command itself has ended
     #[arg(long, value_enum, default_value = "yes", value_name = "YES|NO")]
     pub follow: Follow,
-    /// Report the command's arguments as they are: those that look like secrets are masked else
+    /// Report the command's arguments as they are; by default those that look like secrets are masked
     #[arg(long)]
     pub with_arguments: bool,
     /// The command, after `--`
@@ -104,7 +104,10 @@ fn check(options: &Options) {
     if options.common.format.is_for_programs() && options.common.output.is_none() {
         let what = "a --format for programs needs --output FILE, or `--output -` for standard output, \
                     which is the command's, too";
-        Cli::command().error(ErrorKind::MissingRequiredArgument, what).exit();
+        let mut copytrace = Cli::command();
+        copytrace.build();
+        let run = copytrace.find_subcommand_mut("run");
+        run.map(|run| run.error(ErrorKind::MissingRequiredArgument, what).exit());
     }
 }
 
