@@ -1,0 +1,168 @@
+//! What is the command's: its standard output, its terminal, its signals, and what it leaves behind.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{NOBODY, ensure_success, run, text, with_default_signals};
+use crate::check::{Check, Context};
+use crate::checks::together::terminal;
+use crate::support::report::Document;
+use crate::support::traced::{FILE_BYTES, folder_with_file, signal, until, wait_until};
+
+/// What the command must not notice.
+pub const CHECKS: [Check; 6] = [
+    Check { name: "run: standard output is the command’s", run: output_is_the_commands },
+    Check { name: "run: a format for programs needs --output", run: formats_for_programs },
+    Check { name: "run: a terminal has what the command wrote", run: terminal_is_the_commands },
+    Check { name: "run: SIGINT is the command’s", run: interrupt },
+    Check { name: "run: a daemon is left behind", run: daemon },
+    Check { name: "run: a setuid program", run: setuid },
+];
+
+/// `run -- cat x > y` leaves a copy of x in y; the report is on standard error, or where it was asked
+/// for.
+fn output_is_the_commands(context: &Context) -> Result<()> {
+    let (folder, file) = folder_with_file()?;
+    let copy = folder.path().join("copy");
+    let file_name = file.display().to_string();
+    let mut cat = run(context, &[], &["cat", &file_name]);
+    let output = cat.stdout(File::create(&copy)?).output()?;
+    ensure_success(&output)?;
+    ensure!(std::fs::read(&copy)? == std::fs::read(&file)?, "the copy is another file");
+    ensure!(text(&output.stderr).contains("payload"), "no report: {}", text(&output.stderr));
+    let output = run(context, &["--output", "-"], &["true"]).output()?;
+    ensure!(text(&output.stdout).contains("Traced"), "no report on standard output");
+    ensure!(output.stderr.is_empty(), "it said {}", text(&output.stderr));
+    Ok(())
+}
+
+/// Two writers in one stream would be read by no program; before the command starts.
+fn formats_for_programs(context: &Context) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let started = folder.path().join("started");
+    let started_name = started.display().to_string();
+    for format in ["json", "csv", "folded", "pprof"] {
+        let output = run(context, &["--format", format], &["touch", &started_name]).output()?;
+        ensure!(output.status.code() == Some(2), "{format}: {}", output.status);
+        ensure!(text(&output.stderr).contains("--output"), "{}", text(&output.stderr));
+        ensure!(!started.exists(), "{format}: the command was started");
+    }
+    let output = run(context, &["--format", "json", "--output", "-"], &["true"]).output()?;
+    ensure_success(&output)?;
+    serde_json::from_slice::<serde_json::Value>(&output.stdout).context("no JSON")?;
+    Ok(())
+}
+
+/// Nothing is drawn between what the command writes, nor over it.
+fn terminal_is_the_commands(context: &Context) -> Result<()> {
+    let (ours, theirs) = terminal()?;
+    let mut traced = run(context, &[], &["sh", "-c", "printf half; sleep 1.5; printf ' whole'"]);
+    for set in [Command::stdout::<OwnedFd>, Command::stderr] {
+        set(&mut traced, theirs.try_clone()?);
+    }
+    drop(theirs);
+    let mut copytrace = traced.spawn()?;
+    drop(traced);
+    let mut seen = Vec::new();
+    // The end of a terminal whose other side is closed is an error.
+    let _ = File::from(ours).read_to_end(&mut seen);
+    ensure!(copytrace.wait()?.success(), "it failed: {}", text(&seen));
+    ensure!(text(&seen).contains("half whole"), "{:?}", text(&seen));
+    Ok(())
+}
+
+/// SIGINT for `run` alone reaches the command, which ends as it likes; then there is a report.
+fn interrupt(context: &Context) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let script = "trap 'exit 9' INT; : > started; while :; do sleep 0.05; done";
+    for number in [libc::SIGINT, libc::SIGUSR1] {
+        let (started, report) = (folder.path().join("started"), folder.path().join("report"));
+        let mut traced = context.trace(&report, Path::new("sh"));
+        traced.args(["-c", &script.replace("INT", name_of(number))]).current_dir(folder.path());
+        with_default_signals(&mut traced);
+        let mut copytrace = traced.spawn()?;
+        wait_until("the command has begun", &mut copytrace, || started.exists())?;
+        signal(&copytrace, number)?;
+        let status = copytrace.wait()?;
+        ensure!(status.code() == Some(9), "the command’s status became {status}");
+        Document::read(&report)?;
+        std::fs::remove_file(&started)?;
+        std::fs::remove_file(&report)?;
+    }
+    Ok(())
+}
+
+fn name_of(number: i32) -> &'static str {
+    if number == libc::SIGINT { "INT" } else { "USR1" }
+}
+
+/// What a command leaves behind: it waits for a file, and reads another.
+const DAEMON: &str = "(while [ ! -e go ]; do sleep 0.1; done; cat payload > /dev/null; : > done) \
+     > /dev/null 2>&1 & exit 5";
+
+/// What a command leaves behind is traced to its end; or not, with `--follow no`; or until SIGINT, which
+/// leaves it alone.
+fn daemon(context: &Context) -> Result<()> {
+    let (folder, _) = folder_with_file()?;
+    let [report, go, done] = ["report", "go", "done"].map(|name| folder.path().join(name));
+    let start = |flags: &[&str]| {
+        let mut traced = context.trace_with(flags, &report, Path::new("sh"));
+        traced.args(["-c", DAEMON]).current_dir(folder.path()).stderr(Stdio::piped());
+        with_default_signals(&mut traced);
+        traced.spawn()
+    };
+    let says_so = |copytrace: &mut Child| -> Result<()> {
+        let mut lines = BufReader::new(copytrace.stderr.take().context("no pipe")?).lines();
+        let said = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("Ctrl-C")));
+        said.context("it does not say that the command has ended")?.map(drop).map_err(Into::into)
+    };
+    let ended = |mut copytrace: Child| -> Result<()> {
+        let status = copytrace.wait()?;
+        ensure!(status.code() == Some(5), "the command’s status became {status}");
+        Ok(())
+    };
+    let again = || -> Result<()> {
+        std::fs::write(&go, "")?;
+        until("the daemon has ended", || Ok(done.exists()))?;
+        std::fs::remove_file(&go)?;
+        Ok(std::fs::remove_file(&done)?)
+    };
+
+    let mut copytrace = start(&[])?;
+    says_so(&mut copytrace)?;
+    again()?;
+    ended(copytrace)?;
+    let document = Document::read(&report)?;
+    document.flow(("file", "payload"), ("other", "/dev/null"))?.check_payload(FILE_BYTES, 1.0)?;
+
+    ended(start(&["--follow", "no"])?)?;
+    again()?;
+
+    let mut copytrace = start(&[])?;
+    says_so(&mut copytrace)?;
+    signal(&copytrace, libc::SIGINT)?;
+    ended(copytrace)?;
+    again()
+}
+
+/// The command may become who its file says.
+fn setuid(context: &Context) -> Result<()> {
+    let folder = tempfile::tempdir_in("/var/tmp")?;
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
+    let program = folder.path().join("id");
+    std::fs::copy("/usr/bin/id", &program)?;
+    std::os::unix::fs::chown(&program, Some(NOBODY), None)?;
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o4755))?;
+    let name = program.display().to_string();
+    let output = run(context, &[], &[&name, "-u"]).output()?;
+    ensure_success(&output)?;
+    let said = text(&output.stdout);
+    ensure!(said.trim() == NOBODY.to_string(), "it ran as {said}");
+    Ok(())
+}
