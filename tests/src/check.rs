@@ -19,6 +19,8 @@ pub struct Check {
 pub struct Context {
     /// The program that is checked.
     pub copytrace: PathBuf,
+    /// The program that makes the checks.
+    pub tests: PathBuf,
     /// How it is told to enter functions.
     pub tier: Tier,
     /// Repeat less.

@@ -2,6 +2,7 @@
 
 mod guests;
 mod host;
+mod kept;
 mod place;
 mod plan;
 mod schedule;
@@ -24,6 +25,7 @@ use xtask::test::Selection;
 
 use crate::check::{Check, Context, Outcome, Tier};
 use crate::table::{MAIN_KERNEL, OTHER_KERNELS};
+use kept::Kept;
 use plan::{Plan, Planned, Work};
 use schedule::{Place, Schedule, Turn};
 use slowest::Times;
@@ -63,7 +65,8 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
         let wanted = wanted.into_iter().map(|planned| Trial::test(planned.name, || Ok(())));
         return Ok(libtest_mimic::run(&report, wanted.chain(others).collect()).exit_code());
     }
-    let context = prepare(Consent::unless(*no_setup), selection)?;
+    let kept = Kept::keep(&programs(selection.profile()).join("copytrace"))?;
+    let context = prepare(Consent::unless(*no_setup), selection, &kept)?;
     let (possible, mut trials) = sort_out(wanted, Consent::unless(*no_setup));
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let schedule = Schedule::new(cores, possible.iter().map(|planned| planned.place));
@@ -79,13 +82,14 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 /// Finds or fetches the programs of others that are traced.
-fn prepare(consent: Consent, selection: &Selection) -> Result<Context> {
+fn prepare(consent: Consent, selection: &Selection, kept: &Kept) -> Result<Context> {
     let cache = Cache::locate()?;
     if let Err(error) = setup::guest::programs_for_tests(&cache, consent) {
         note(&format!("some checks will fail: {error:#}"));
     }
     Ok(Context {
-        copytrace: programs(selection.profile()).join("copytrace"),
+        copytrace: kept.copytrace(),
+        tests: kept.tests(),
         tier: Tier::Tracepoint,
         quick: !selection.all,
         nginx: setup::guest::nginx(&cache),

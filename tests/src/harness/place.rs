@@ -11,7 +11,7 @@ const TAIL_LINES: usize = 30;
 
 /// This very program, making one check.
 pub fn command(check: &Check, context: &Context) -> Result<Vec<OsString>> {
-    let program = std::env::current_exe()?.into_os_string();
+    let program = context.tests.clone().into_os_string();
     let context = serde_json::to_string(context)?;
     // A check may be called as a flag is.
     Ok(vec![program, "in-place".into(), context.into(), "--".into(), check.name.into()])

@@ -9,10 +9,15 @@ use crate::cli::demo::progress::Progress;
 /// How often it changes: slow enough to be read.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// Adding up what it says may take one part in so many of the time.
+const SHARE: u32 = 20;
+
 /// The line, and what it showed last.
 pub struct Live {
     line: Progress,
     at: Instant,
+    /// How long it took to add that up: with very many flows the line changes less often.
+    took: Duration,
     payload: u64,
     calls: u64,
 }
@@ -20,15 +25,18 @@ pub struct Live {
 impl Live {
     /// Shows the line.
     pub fn start() -> Self {
-        Self { line: Progress::start(), at: Instant::now(), payload: 0, calls: 0 }
+        let (at, took) = (Instant::now(), Duration::ZERO);
+        Self { line: Progress::start(), at, took, payload: 0, calls: 0 }
     }
 
     /// Shows what happened since the last time, once a second. `total`: all until now.
     pub fn show(&mut self, total: impl FnOnce() -> Total) {
-        if self.at.elapsed() < EVERY {
+        if self.at.elapsed() < EVERY.max(self.took * SHARE) {
             return;
         }
+        let start = Instant::now();
         let total = total();
+        self.took = start.elapsed();
         let seconds = self.at.elapsed().as_secs_f64();
         let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
         let (payload, calls) = (total.payload_bytes, total.syscalls);

@@ -106,8 +106,9 @@ fn check(options: &Options) {
                     which is the command's, too";
         let mut copytrace = Cli::command();
         copytrace.build();
-        let run = copytrace.find_subcommand_mut("run");
-        run.map(|run| run.error(ErrorKind::MissingRequiredArgument, what).exit());
+        if let Some(run) = copytrace.find_subcommand_mut("run") {
+            run.error(ErrorKind::MissingRequiredArgument, what).exit();
+        }
     }
 }
 
