@@ -261,6 +261,14 @@ pub struct Task {
     pub padding_after: u32,
 }
 
+impl Task {
+    /// A process that has mapped nothing yet. `process`: not 0 if it is traced as a whole.
+    pub const fn new(role: u8, window: u32, process: u32) -> Self {
+        let mappings = [Mapping { start: 0, end: 0 }; 2];
+        Self { role, padding: [0; 3], window, mappings, process, padding_after: 0 }
+    }
+}
+
 /// Where a file is mapped.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -180,15 +180,7 @@ fn begin() -> Option<()> {
     let id = object::new_id()?;
     introduce(id, current_pid(), 0)?;
     module::executed(id);
-    let task = Task {
-        role: ROLE_SENDER,
-        padding: [0; 3],
-        window: window::OPEN,
-        mappings: Default::default(),
-        process: id,
-        padding_after: 0,
-    };
-    TASKS.insert(current_pid(), task, 0).ok()
+    TASKS.insert(current_pid(), Task::new(ROLE_SENDER, window::OPEN, id), 0).ok()
 }
 
 #[inline(always)]

@@ -54,19 +54,12 @@ impl Session {
         self.map::<HashMap<_, u32, Process>>("PROCESSES")?
             .insert(id, process, 0)
             .map_err(|error| map_error("PROCESSES", error))?;
-        let task = Task {
-            role: ROLE_SENDER,
-            padding: [0; 3],
-            window: match start {
-                Start::Now => window::OPEN,
-                Start::AtExec => window::AT_EXEC,
-            },
-            mappings: Default::default(),
-            process: id,
-            padding_after: 0,
+        let window = match start {
+            Start::Now => window::OPEN,
+            Start::AtExec => window::AT_EXEC,
         };
         self.map::<HashMap<_, u32, Task>>("TASKS")?
-            .insert(pid, task, 0)
+            .insert(pid, Task::new(ROLE_SENDER, window, id), 0)
             .map_err(|error| map_error("TASKS", error))?;
         if !is_alive(pid) {
             // If its end was before its entry, nobody else takes that out; else it is gone already.

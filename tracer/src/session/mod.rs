@@ -338,16 +338,8 @@ impl Session {
             Opens::AtMarker => window::CLOSED,
             Opens::AtOnce => window::OPEN,
         };
-        let task = Task {
-            role,
-            padding: [0; 3],
-            window,
-            mappings: Default::default(),
-            process: 0,
-            padding_after: 0,
-        };
         self.map::<HashMap<_, u32, Task>>("TASKS")?
-            .insert(pid, task, 0)
+            .insert(pid, Task::new(role, window, 0), 0)
             .map_err(|error| map_error("TASKS", error))
     }
 
