@@ -124,7 +124,7 @@ async fn follow(
     let pid = rustix::process::Pid::from_child(&child);
     let mut ended = signal(SignalKind::child())?;
     let mut meanwhile = Meanwhile::start(false);
-    let mut status = None;
+    let (mut status, target) = (None, options.target());
     loop {
         let caught = tokio::select! {
             _ = tokio::time::sleep(recorder.pause()) => None,
@@ -136,34 +136,29 @@ async fn follow(
             (Some(caught), None) => pass_on(caught, pid),
             (None, _) => {}
         }
-        if status.is_none() {
+        let lived = status.is_none();
+        if lived {
             status = child.try_wait()?;
-            let lives_on = match (status, options.follow) {
-                (Some(_), Follow::Yes) => descendants(recorder)?,
-                _ => 0,
+        }
+        if let Some(status) = status {
+            let left = match options.follow {
+                Follow::Yes => recorder.session().followed()?.len(),
+                Follow::No => 0,
             };
-            if lives_on > 0 {
-                say(&lives(lives_on));
+            match left {
+                0 => return end(recorder, status),
+                left if lived => say(&lives(left)),
+                _ => {}
             }
         }
-        if let Some(status) = status
-            && (options.follow == Follow::No || descendants(recorder)? == 0)
-        {
-            return end(recorder, status);
-        }
         recorder.tick()?;
-        meanwhile.show(recorder, results, &options.common, &options.target())?;
+        meanwhile.show(recorder, results, &options.common, &target)?;
     }
 }
 
 fn end(recorder: &mut Recorder, status: ExitStatus) -> anyhow::Result<ExitStatus> {
     recorder.finish()?;
     Ok(status)
-}
-
-/// How many processes are traced that live.
-fn descendants(recorder: &mut Recorder) -> anyhow::Result<usize> {
-    Ok(recorder.session().followed()?.len())
 }
 
 fn lives(descendants: usize) -> String {
