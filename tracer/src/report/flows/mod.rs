@@ -59,14 +59,13 @@ pub fn write(
     style: &Style,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    // Only JSON has every name as it is.
-    let plain = report.plain();
     match format {
-        Format::Table => table::write(&plain, style, out),
+        // Only JSON has every name as it is.
         Format::Json => super::json::write(report, out),
-        Format::Markdown => markdown::write(&plain, out),
-        Format::Csv => csv::write(&plain, out),
-        Format::Folded => folded::write(&plain, out),
-        Format::Pprof => pprof::write(&plain, out),
+        Format::Table => table::write(&report.plain(), style, out),
+        Format::Markdown => markdown::write(&report.plain(), out),
+        Format::Csv => csv::write(&report.plain(), out),
+        Format::Folded => folded::write(&report.plain(), out),
+        Format::Pprof => pprof::write(&report.plain(), out),
     }
 }
