@@ -127,13 +127,13 @@ impl Symbols {
     fn of_program(&mut self, process: u32, pid: Option<u32>, address: u64) -> Frame {
         make_room(&mut self.files);
         make_room(&mut self.made);
-        let code = self.processes.get(&process).map_or(&[][..], |code| code);
+        let code = self.processes.get(&process).cloned().unwrap_or_default();
         let found = code.iter().find(|code| (code.start..code.end).contains(&address));
-        let Some(Code { start, offset, path, exact, .. }) = found.cloned() else {
+        let Some(Code { start, offset, path, exact, .. }) = found else {
             return self.of_no_file(process, pid, address);
         };
         let place = address - start + offset;
-        let key = (exact.clone().unwrap_or_else(|| path.clone()), place);
+        let key = (exact.as_ref().unwrap_or(path).clone(), place);
         if let Some(frame) = self.files.get(&key) {
             return frame.clone();
         }
