@@ -27,8 +27,13 @@ fn signals_of_attach(context: &Context) -> Result<()> {
     let report = folder.path().join("report");
     for number in [libc::SIGUSR1, libc::SIGALRM, libc::SIGTERM] {
         let mut sink = Sink::start()?;
-        let mut attach = attach(context, sink.pid(), &report, number == libc::SIGTERM)?;
-        if number == libc::SIGTERM {
+        let nohup = number == libc::SIGTERM;
+        let mut attach = Command::new(if nohup { "nohup" } else { "env" });
+        attach.arg(&context.copytrace);
+        with_default_signals(&mut attach);
+        let pid = sink.pid().to_string();
+        let mut attach = begun(context, attach, &["--pid", &pid], &report)?;
+        if nohup {
             signal(&attach, libc::SIGHUP)?;
         }
         sink.wake()?;
@@ -41,24 +46,6 @@ fn signals_of_attach(context: &Context) -> Result<()> {
         sink.end()?;
     }
     Ok(())
-}
-
-/// An attached copytrace, which may have been started by `nohup`.
-fn attach(context: &Context, pid: u32, report: &Path, nohup: bool) -> Result<Child> {
-    let mut attach = Command::new("nohup");
-    if !nohup {
-        attach = Command::new("env");
-    }
-    attach.arg(&context.copytrace).args(["attach", "--format", "json", "--output"]).arg(report);
-    attach.args(["--tier", context.tier.name(), "--pid", &pid.to_string()]);
-    with_default_signals(&mut attach);
-    let log = report.with_extension("log");
-    attach.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
-    let child = attach.spawn()?;
-    until("attach has begun", || {
-        Ok(std::fs::read_to_string(&log)?.contains("copytrace: tracing "))
-    })?;
-    Ok(child)
 }
 
 /// Attached to one of its threads, a process is traced: here this one, which reads a file.
@@ -87,11 +74,21 @@ fn thread(context: &Context) -> Result<()> {
 
 /// An attached copytrace whose target may have no process yet.
 fn attached(context: &Context, target: &[&str], report: &Path) -> Result<Child> {
+    begun(context, Command::new(&context.copytrace), target, report)
+}
+
+/// Has a command that is copytrace attach, which has begun when this returns.
+fn begun(
+    context: &Context,
+    mut copytrace: Command,
+    target: &[&str],
+    report: &Path,
+) -> Result<Child> {
     let log = report.with_extension("log");
-    let mut attach = Command::new(&context.copytrace);
-    attach.args(["attach", "--format", "json", "--tier", context.tier.name(), "--output"]);
-    attach.arg(report).args(target).stdin(Stdio::null()).stderr(File::create(&log)?);
-    let attach = attach.spawn()?;
+    copytrace.args(["attach", "--format", "json", "--tier", context.tier.name(), "--output"]);
+    copytrace.arg(report).args(target);
+    copytrace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
+    let attach = copytrace.spawn()?;
     until("attach has begun", || {
         Ok(std::fs::read_to_string(&log)?.contains("copytrace: tracing "))
     })?;
