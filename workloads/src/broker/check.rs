@@ -128,7 +128,8 @@ pub async fn survival(exe: &Path, flavour: Flavour, dir: &Path, kills: u64) -> R
             })
             .collect();
         drop(begun);
-        // On a busy machine that may take a while; without a producer that gets so far, nothing is acknowledged, and the claim is not tested.
+        // On a busy machine that may take a while; without a producer that gets so far, nothing is
+        // acknowledged, and the claim is not tested.
         has_begun.recv().await;
         let moment = Duration::from_micros(rand::rng().random_range(10_000..100_000));
         tokio::time::sleep(moment).await;
