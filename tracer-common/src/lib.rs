@@ -243,7 +243,7 @@ pub mod window {
     pub const AT_EXEC: u32 = 3;
 }
 
-/// A traced process, keyed by its thread group id.
+/// A traced process, keyed by its thread group id as the kernel has it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Task {
@@ -257,16 +257,27 @@ pub struct Task {
     pub mappings: [Mapping; 2],
     /// Not 0: traced as a whole, by its flows; see [`Flow::process`].
     pub process: u32,
-    /// No undefined bytes.
-    pub padding_after: u32,
+    /// Its id as users know it.
+    pub pid: u32,
 }
 
 impl Task {
-    /// A process that has mapped nothing yet. `process`: not 0 if it is traced as a whole.
-    pub const fn new(role: u8, window: u32, process: u32) -> Self {
+    /// A process that has mapped nothing yet. `process`: not 0 if it is traced as a whole. `pid`: as
+    /// users know it.
+    pub const fn new(role: u8, window: u32, process: u32, pid: u32) -> Self {
         let mappings = [Mapping { start: 0, end: 0 }; 2];
-        Self { role, padding: [0; 3], window, mappings, process, padding_after: 0 }
+        Self { role, padding: [0; 3], window, mappings, process, pid }
     }
+}
+
+/// What a process is called where the user is, and what the kernel calls it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Numbered {
+    /// In the user's PID namespace.
+    pub here: u32,
+    /// In the first one: the `tgid`.
+    pub kernel: u32,
 }
 
 /// Where a file is mapped.
@@ -491,6 +502,36 @@ pub struct Layout {
     pub task_pid: u32,
     /// `dentry.d_inode`
     pub dentry_inode: u32,
+    /// `task_struct.thread_pid`
+    pub task_thread_pid: u32,
+    /// `signal_struct.pids`
+    pub signal_pids: u32,
+    /// `pid.level`
+    pub pid_level: u32,
+    /// `pid.numbers`
+    pub pid_numbers: u32,
+    /// Size of a `upid`
+    pub number_size: u32,
+    /// `upid.nr`
+    pub number_value: u32,
+    /// `upid.ns`
+    pub number_namespace: u32,
+    /// `pid_namespace.ns.inum`
+    pub namespace_inode: u32,
+    /// `task_struct.comm`
+    pub task_name: u32,
+    /// `cgroup.kn`
+    pub cgroup_node: u32,
+    /// `kernfs_node.id`
+    pub node_id: u32,
+    /// `cgroup.self.parent`
+    pub cgroup_parent: u32,
+    /// `cgroup_subsys_state.cgroup`
+    pub state_cgroup: u32,
+    /// `cgroup.root`
+    pub cgroup_root: u32,
+    /// `cgroup_root.hierarchy_id`
+    pub root_hierarchy: u32,
 }
 
 /// What userspace wants besides the counters of flows.
@@ -514,6 +555,13 @@ pub struct Options {
     /// The id of the control group whose programs are traced from when they start, and of those below
     /// it: the lower half, and the upper one; zeros for none.
     pub cgroup: [u32; 2],
+    /// Not 0: every program is traced from when it starts.
+    pub all: u32,
+    /// The inode of the PID namespace whose numbers users know processes by, if it is not the first one,
+    /// whose numbers the kernel gives; else 0.
+    pub namespace: u32,
+    /// How many bits of an id say which CPU gave it out.
+    pub cpu_bits: u32,
 }
 
 /// A [`Layout`] field this kernel does not have.
@@ -600,6 +648,21 @@ impl Layout {
         memory_code: ABSENT,
         task_pid: ABSENT,
         dentry_inode: ABSENT,
+        task_thread_pid: ABSENT,
+        signal_pids: ABSENT,
+        pid_level: ABSENT,
+        pid_numbers: ABSENT,
+        number_size: ABSENT,
+        number_value: ABSENT,
+        number_namespace: ABSENT,
+        namespace_inode: ABSENT,
+        task_name: ABSENT,
+        cgroup_node: ABSENT,
+        node_id: ABSENT,
+        cgroup_parent: ABSENT,
+        state_cgroup: ABSENT,
+        cgroup_root: ABSENT,
+        root_hierarchy: ABSENT,
     };
 }
 

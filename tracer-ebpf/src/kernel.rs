@@ -17,6 +17,9 @@ static OPTIONS: Options = Options {
     skip_virtual: 0,
     comm: [0; 4],
     cgroup: [0; 2],
+    all: 0,
+    namespace: 0,
+    cpu_bits: 0,
 };
 
 /// What userspace wants of `field`. The verifier knows it, and leaves out what is not wanted.

@@ -21,6 +21,7 @@ mod kernel;
 mod mapping;
 mod module;
 mod netdev;
+mod number;
 mod object;
 mod packet;
 mod page;

@@ -2,8 +2,7 @@
 
 use aya_ebpf::{
     helpers::{
-        bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_get_smp_processor_id,
-        bpf_probe_read_kernel_str_bytes,
+        bpf_get_current_task_btf, bpf_get_smp_processor_id, bpf_probe_read_kernel_str_bytes,
     },
     macros::map,
     maps::{LruHashMap, PerCpuArray},
@@ -13,6 +12,7 @@ use tracer_common::flow::{COMPONENT, DEPTH, Detail, Identity, NO_DESCRIPTOR, Obj
 use crate::{
     count,
     kernel::{layout, load, option, read},
+    number,
 };
 
 /// Ids of objects.
@@ -31,10 +31,8 @@ static DRAFT: PerCpuArray<Object> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static GIVEN_OUT: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 
-/// Bits of an id that say which CPU gave it out, and that count. The highest bit is for ids that
-/// userspace gives out.
-const CPU_BITS: u32 = 9;
-const COUNT_BITS: u32 = 22;
+/// The greatest id: the highest bit is for those that userspace gives out.
+const GREATEST: u32 = u32::MAX >> 1;
 
 /// How often a description is tried to be put into its map.
 const ATTEMPTS: u32 = 3;
@@ -44,19 +42,20 @@ const S_IFSOCK: u16 = 0o140_000;
 /// In `inode.i_flags`.
 const S_PRIVATE: u32 = 0x200;
 
-/// An id that no other object or process has, until four million more on this CPU: never
-/// `MEMORY`, and never `ANY`.
+/// An id that no other object or process has, until millions more on this CPU, the fewer the more CPUs
+/// there are: never `MEMORY`, and never `ANY`.
 #[inline(always)]
 pub fn new_id() -> Option<u32> {
     let counter = GIVEN_OUT.get_ptr_mut(0)?;
+    let cpu_bits = option!(cpu_bits);
     // SAFETY: the map gave the pointer, and no other CPU has this one's entry.
     let count = unsafe {
-        *counter = *counter % ((1 << COUNT_BITS) - 1) + 1;
+        *counter = if *counter < GREATEST >> cpu_bits { *counter + 1 } else { 1 };
         *counter
     };
     // SAFETY: the helper has no preconditions.
-    let cpu = unsafe { bpf_get_smp_processor_id() } & ((1 << CPU_BITS) - 1);
-    Some(count << CPU_BITS | cpu)
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    Some(count << cpu_bits | cpu)
 }
 
 /// The `struct file` behind the current process's file descriptor `fd`.
@@ -135,7 +134,7 @@ fn mapped(file: u64) -> Option<u64> {
 #[inline(always)]
 fn identify(file: u64, inode: u64, descriptor: u32) -> Option<u32> {
     let (descriptor_of, holder) = match option!(detail) {
-        Detail::DESCRIPTORS => (descriptor, current_pid()),
+        Detail::DESCRIPTORS => (descriptor, number::of_current_process()?),
         _ => (0, 0),
     };
     let identity = Identity {
@@ -169,7 +168,7 @@ fn describe(file: u64, inode: u64, identity: Identity, descriptor: u32) -> Optio
     let object = unsafe { &mut *draft };
     object.identity = identity;
     object.mode = read(inode, layout!(inode_mode))?;
-    object.pid = current_pid();
+    object.pid = number::of_current_process()?;
     object.descriptor = descriptor;
     (object.family, object.kind, object.components) = (0, 0, 0);
     if object.mode & S_IFMT == S_IFSOCK {
@@ -224,9 +223,4 @@ fn describe_path(object: &mut Object, file: u64) {
         let _ = unsafe { bpf_probe_read_kernel_str_bytes(name as *const u8, room) };
         dentry = parent;
     }
-}
-
-#[inline(always)]
-fn current_pid() -> u32 {
-    (bpf_get_current_pid_tgid() >> 32) as u32
 }

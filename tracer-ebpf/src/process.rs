@@ -12,6 +12,7 @@ use aya_ebpf::{
 use tracer_common::{
     ON_DEMAND, ROLE_SENDER, Task,
     flow::{Detail, Process},
+    stack::NEVER,
     window,
 };
 
@@ -19,7 +20,7 @@ use crate::{
     count::{self, TASKS, current_task},
     flow,
     kernel::{layout, option, option_field, read},
-    module, object,
+    module, number, object,
 };
 
 /// Traced processes, by the id they have in a flow.
@@ -65,8 +66,8 @@ fn of_thread(process: u32) -> u32 {
 fn new_thread(thread: u64, process: u32) -> Option<u32> {
     let id = object::new_id()?;
     let who = Process {
-        pid: current_pid(),
-        thread: thread as u32,
+        pid: number::of_current_process()?,
+        thread: number::of_current_thread()?,
         owner: process,
         parent: 0,
         name: bpf_get_current_comm().ok()?,
@@ -95,29 +96,29 @@ fn whole_process() -> Option<*mut Task> {
     (unsafe { (*task).process } != 0).then_some(task)
 }
 
+/// The current process as the kernel numbers it.
 #[inline(always)]
-fn current_pid() -> u32 {
+fn current_tgid() -> u32 {
     (bpf_get_current_pid_tgid() >> 32) as u32
 }
 
 #[inline(always)]
 fn on_fork(parent: *mut Task, child: u64) -> Option<()> {
-    let pid: u32 = read(child, layout!(task_tgid))?;
-    if pid == current_pid() {
+    let tgid: u32 = read(child, layout!(task_tgid))?;
+    if tgid == current_tgid() {
         // A thread.
         return Some(());
     }
-    let id = object::new_id()?;
-    introduce(id, pid, current_pid())?;
+    let (id, pid) = (object::new_id()?, number::of_process(child)?);
     // SAFETY: the map gave the pointer.
     let parent = unsafe { *parent };
+    introduce(id, pid, parent.pid, bpf_get_current_comm().ok()?)?;
     module::forked(id, parent.process);
-    TASKS.insert(pid, Task { process: id, ..parent }, 0).ok()
+    TASKS.insert(tgid, Task { process: id, pid, ..parent }, 0).ok()
 }
 
 #[inline(always)]
-fn introduce(id: u32, pid: u32, parent: u32) -> Option<()> {
-    let name = bpf_get_current_comm().ok()?;
+fn introduce(id: u32, pid: u32, parent: u32, name: [u8; 16]) -> Option<()> {
     PROCESSES.insert(id, Process { pid, thread: 0, owner: 0, parent, name }, 0).ok()
 }
 
@@ -138,7 +139,7 @@ pub fn sched_process_exec(_ctx: RawTracePointContext) -> i32 {
 /// Whether the program that now begins is wanted, whoever started it.
 #[inline(always)]
 fn is_wanted() -> bool {
-    has_name() || in_cgroup()
+    option!(all) != 0 || has_name() || in_cgroup()
 }
 
 #[inline(always)]
@@ -156,10 +157,16 @@ fn has_name() -> bool {
 /// How far below the root a control group is looked for.
 const DEPTH: i32 = 16;
 
+/// The id of the control group that is wanted, or 0.
+#[inline(always)]
+fn wanted_cgroup() -> u64 {
+    let half = |index: usize| u64::from(option_field(|options| &raw const options.cgroup[index]));
+    half(0) | half(1) << 32
+}
+
 #[inline(always)]
 fn in_cgroup() -> bool {
-    let half = |index: usize| u64::from(option_field(|options| &raw const options.cgroup[index]));
-    let wanted = half(0) | half(1) << 32;
+    let wanted = wanted_cgroup();
     if wanted == 0 {
         return false;
     }
@@ -174,13 +181,59 @@ fn in_cgroup() -> bool {
     false
 }
 
-/// Traces the current process from now on.
+/// Traces the current process from now on, if it is one that the user knows.
 #[inline(always)]
 fn begin() -> Option<()> {
+    let Some(pid) = number::of_current_process() else { return Some(()) };
     let id = object::new_id()?;
-    introduce(id, current_pid(), 0)?;
+    introduce(id, pid, 0, bpf_get_current_comm().ok()?)?;
     module::executed(id);
-    TASKS.insert(current_pid(), Task::new(ROLE_SENDER, window::OPEN, id), 0).ok()
+    TASKS.insert(current_tgid(), Task::new(ROLE_SENDER, window::OPEN, id, pid), 0).ok()
+}
+
+/// `cgroup_attach_task(cgroup, path, task, threadgroup)`: anybody may move a process, while it runs.
+#[raw_tracepoint(tracepoint = "cgroup_attach_task")]
+pub fn cgroup_attach_task(ctx: RawTracePointContext) -> i32 {
+    // Where stacks are taken, userspace finds the process, and where its code is mapped.
+    if option!(stacks) == NEVER && is_below(ctx.arg(0)) && begin_elsewhere(ctx.arg(2)).is_none() {
+        count::lost();
+    }
+    0
+}
+
+/// Whether a `struct cgroup` is the wanted one, or below it. Of the hierarchies of version 1, which have
+/// ids of their own, none is.
+#[inline(always)]
+fn is_below(mut cgroup: u64) -> bool {
+    let root: Option<u64> = read(cgroup, layout!(cgroup_root));
+    if root.and_then(|root| read::<u32>(root, layout!(root_hierarchy))) != Some(0) {
+        return false;
+    }
+    for _ in 0..DEPTH {
+        let node: Option<u64> = read(cgroup, layout!(cgroup_node));
+        if node.and_then(|node| read(node, layout!(node_id))) == Some(wanted_cgroup()) {
+            return true;
+        }
+        let parent: Option<u64> = read(cgroup, layout!(cgroup_parent));
+        let above = parent.and_then(|parent| read::<u64>(parent, layout!(state_cgroup)));
+        match above {
+            Some(above) => cgroup = above,
+            None => return false,
+        }
+    }
+    false
+}
+
+/// As [`begin`], of the process of any task.
+#[inline(always)]
+fn begin_elsewhere(task: u64) -> Option<()> {
+    let tgid: u32 = read(task, layout!(task_tgid))?;
+    // SAFETY: nothing is read.
+    let is_traced = unsafe { TASKS.get(tgid) }.is_some();
+    let (false, Some(pid)) = (is_traced, number::of_process(task)) else { return Some(()) };
+    let id = object::new_id()?;
+    introduce(id, pid, 0, read(task, layout!(task_name))?)?;
+    TASKS.insert(tgid, Task::new(ROLE_SENDER, window::OPEN, id, pid), 0).ok()
 }
 
 #[inline(always)]
@@ -191,7 +244,7 @@ fn on_exec(task: *mut Task) -> Option<()> {
     let parent = unsafe { PROCESSES.get(task.process) }.map_or(0, |process| process.parent);
     flow::forget_process(task.process);
     let id = object::new_id()?;
-    introduce(id, current_pid(), parent)?;
+    introduce(id, task.pid, parent, bpf_get_current_comm().ok()?)?;
     module::executed(id);
     task.process = id;
     if task.window == window::AT_EXEC {
@@ -210,7 +263,7 @@ pub fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
         if is_last_thread(ctx.arg(0)) {
             // SAFETY: the map gave the pointer.
             flow::forget_process(unsafe { (*task).process });
-            let _ = TASKS.remove(current_pid());
+            let _ = TASKS.remove(current_tgid());
         }
     }
     0

@@ -15,7 +15,7 @@ use super::{
     wanted::Wanted,
 };
 use crate::witness::{
-    catalogue::{CALLERS, FUNCTIONS, LEAVES, ROUTINES, TRACEPOINTS},
+    catalogue::{CALLERS, FUNCTIONS, LEAVES, ROUTINES, TASK_ITERATOR, TRACEPOINTS},
     layout::{Question, ROWS},
     sites::FunctionText,
 };
@@ -147,7 +147,7 @@ impl Facts {
             let names = &[tracepoint.name];
             record(&mut self.tracepoints, names, |name| btf.tracepoint_arguments(name));
         }
-        for function in functions() {
+        for function in functions().chain([TASK_ITERATOR]) {
             record(&mut self.functions, &[function], |name| btf.function(name));
         }
     }
@@ -184,7 +184,7 @@ fn wanted_types() -> Wanted {
     let owned = |name: &&str| (*name).to_owned();
     rows.chain(ITERATOR_KINDS.iter().map(owned))
         .chain(TRACEPOINTS.iter().map(|tracepoint| btf::tracepoint_type(tracepoint.name)))
-        .chain(functions().map(str::to_owned))
+        .chain(functions().chain([TASK_ITERATOR]).map(str::to_owned))
         .collect()
 }
 

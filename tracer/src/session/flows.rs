@@ -58,12 +58,13 @@ impl Session {
             Start::Now => window::OPEN,
             Start::AtExec => window::AT_EXEC,
         };
+        let Some(number) = self.kernel_number(pid)? else { return Ok(None) };
         self.map::<HashMap<_, u32, Task>>("TASKS")?
-            .insert(pid, Task::new(ROLE_SENDER, window, id), 0)
+            .insert(number, Task::new(ROLE_SENDER, window, id, pid), 0)
             .map_err(|error| map_error("TASKS", error))?;
         if !is_alive(pid) {
             // If its end was before its entry, nobody else takes that out; else it is gone already.
-            let _ = self.map::<HashMap<_, u32, Task>>("TASKS")?.remove(&pid);
+            let _ = self.map::<HashMap<_, u32, Task>>("TASKS")?.remove(&number);
             return Ok(None);
         }
         Ok(Some(id))
@@ -71,7 +72,12 @@ impl Session {
 
     /// Process ids, as users know them, that are counted for now.
     pub fn followed(&mut self) -> Result<BTreeSet<u32>, SessionError> {
-        Ok(self.map::<HashMap<_, u32, Task>>("TASKS")?.keys().flatten().collect())
+        let named = self.numbers.is_some();
+        let tasks = self.map::<HashMap<_, u32, Task>>("TASKS")?;
+        if named {
+            return Ok(tasks.iter().flatten().map(|(_, task)| task.pid).collect());
+        }
+        Ok(tasks.keys().flatten().collect())
     }
 
     /// Stops to count for every process.

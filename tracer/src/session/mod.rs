@@ -12,6 +12,7 @@ mod mapped;
 mod misses;
 mod movements;
 pub mod names;
+mod numbers;
 mod object;
 mod perf_map;
 pub mod stacks;
@@ -39,6 +40,7 @@ use tracer_common::{
 
 use attach::Link;
 use counters::Counters;
+use numbers::Numbers;
 use object::{Object, Setup};
 
 pub use counts::Counts;
@@ -82,6 +84,9 @@ pub enum SessionError {
         /// What the kernel said.
         error: String,
     },
+    /// Processes cannot be told by the numbers that users know them by.
+    #[error("cannot find out which processes run in this PID namespace: {0}")]
+    Numbers(io::Error),
     /// A map could not be read or written.
     #[error("cannot use the eBPF map {map}: {error}")]
     Map {
@@ -114,6 +119,8 @@ pub struct Session {
     lost: u64,
     /// How many processes were given an id here.
     followed: u32,
+    /// In a PID namespace.
+    numbers: Option<Numbers>,
 }
 
 /// What a session is for.
@@ -139,6 +146,8 @@ pub struct Wanted {
     pub comm: Option<Comm>,
     /// In the control group of this id, or below it; see [`cgroup_id`].
     pub cgroup: Option<u64>,
+    /// All of them.
+    pub all: bool,
 }
 
 /// The kernel's id of a control group: the inode of its folder. Nothing if that is in no hierarchy of
@@ -176,8 +185,11 @@ impl Comm {
 }
 
 impl Purpose {
-    fn options(self, plan: &Plan, cycles: &Counters) -> Options {
-        let Self::Flows { detail, stacks, wanted } = self else { return Options::default() };
+    fn options(self, plan: &Plan, cycles: &Counters) -> Result<Options, SessionError> {
+        let namespace = numbers::namespace().map_err(SessionError::Numbers)?.unwrap_or(0);
+        let Self::Flows { detail, stacks, wanted } = self else {
+            return Ok(Options { namespace, ..Options::default() });
+        };
         let detail = match detail {
             Detail::Process => flow::Detail::PROCESSES,
             Detail::Thread => flow::Detail::THREADS,
@@ -188,7 +200,7 @@ impl Purpose {
             true if plan.sites.is_empty() => stack::AT_CALLS,
             true => stack::AT_COPIES,
         };
-        Options {
+        Ok(Options {
             stacks,
             detail,
             times: 1,
@@ -196,7 +208,10 @@ impl Purpose {
             skip_virtual: u32::from(plan.sites.is_empty() && plan.probes.is_empty()),
             comm: wanted.comm.map_or([0; 4], |comm| comm.words()),
             cgroup: wanted.cgroup.map_or([0; 2], |id| [id as u32, (id >> 32) as u32]),
-        }
+            all: u32::from(wanted.all),
+            namespace,
+            cpu_bits: bits_of(cpus()?),
+        })
     }
 }
 
@@ -249,14 +264,21 @@ impl Session {
             Purpose::Window => Counters::none(),
             Purpose::Flows { .. } => Counters::of_cycles(),
         };
-        let options = purpose.options(&plan, &cycles);
+        let options = purpose.options(&plan, &cycles)?;
         let start = Instant::now();
         let setup = Setup {
             globals: &[("LAYOUT", bytes_of(&plan.layout)), ("OPTIONS", bytes_of(&options))],
             room: &room(purpose, &options)?,
         };
         let tracepoints = tracepoints(&plan, purpose);
-        let object = Object::load(&setup, &wanted(&plan, purpose, &tracepoints, verify))?;
+        let mut programs = wanted(&plan, purpose, &tracepoints, verify);
+        if options.namespace != 0 {
+            programs.push(object::Wanted {
+                program: numbers::PROGRAM,
+                function: plan.task_iterator,
+            });
+        }
+        let object = Object::load(&setup, &programs)?;
         let loaded = start.elapsed();
         let mut session = Self {
             object,
@@ -267,7 +289,9 @@ impl Session {
             options,
             lost: 0,
             followed: 0,
+            numbers: None,
         };
+        session.tell_numbers()?;
         session.tell_sites()?;
         session.tell_counters(cycles)?;
         session.attach_sites()?;
@@ -338,8 +362,10 @@ impl Session {
             Opens::AtMarker => window::CLOSED,
             Opens::AtOnce => window::OPEN,
         };
+        // One that has ended counts nothing.
+        let Some(number) = self.kernel_number(pid)? else { return Ok(()) };
         self.map::<HashMap<_, u32, Task>>("TASKS")?
-            .insert(pid, Task::new(role, window, 0), 0)
+            .insert(number, Task::new(role, window, 0, pid), 0)
             .map_err(|error| map_error("TASKS", error))
     }
 
@@ -470,6 +496,20 @@ impl Session {
         Ok(())
     }
 
+    fn tell_numbers(&mut self) -> Result<(), SessionError> {
+        if self.options.namespace != 0 {
+            let program = self.program(numbers::PROGRAM)?;
+            self.numbers = Some(Numbers::new(program).map_err(SessionError::Numbers)?);
+        }
+        Ok(())
+    }
+
+    /// What the kernel calls a process; nothing if it has ended.
+    fn kernel_number(&self, pid: u32) -> Result<Option<u32>, SessionError> {
+        let Some(numbers) = &self.numbers else { return Ok(Some(pid)) };
+        Ok(numbers.all().map_err(SessionError::Numbers)?.get(&pid).copied())
+    }
+
     /// Gives the programs the counters of each CPU, which live as long as the session.
     fn tell_counters(&mut self, counters: Counters) -> Result<(), SessionError> {
         if let Some(map) = self.object.map("CYCLES") {
@@ -571,8 +611,15 @@ const BREAKPOINT: &str = "leaf_breakpoint";
 
 /// The tracepoints that are needed for a purpose.
 fn tracepoints(plan: &Plan, purpose: Purpose) -> Vec<&'static TracepointWitness> {
-    let is_needed =
-        |witness: &&TracepointWitness| purpose != Purpose::Window || witness.need != Need::ForFlows;
+    let (for_flows, for_cgroups) = match purpose {
+        Purpose::Window => (false, false),
+        Purpose::Flows { wanted, .. } => (true, wanted.cgroup.is_some()),
+    };
+    let is_needed = |witness: &&TracepointWitness| match witness.need {
+        Need::ForFlows => for_flows,
+        Need::ForCgroups => for_cgroups,
+        Need::Always | Need::WithoutCallSites | Need::WithFunctions => true,
+    };
     plan.tracepoints.iter().copied().filter(is_needed).collect()
 }
 
@@ -616,6 +663,11 @@ type Sums = BTreeMap<Key, Tally>;
 
 fn add(sums: &mut Sums, key: Key, tally: &Tally) {
     sums.entry(Key { cpu: 0, ..key }).or_default().add(tally);
+}
+
+/// How many bits it takes to number so many.
+fn bits_of(count: usize) -> u32 {
+    count.next_power_of_two().trailing_zeros()
 }
 
 /// How many CPUs there can be.

@@ -15,7 +15,7 @@ use aya::maps::{Map, MapData};
 use aya_obj::{
     EbpfSectionKind, Function, Program, ProgramSection,
     generated::{
-        bpf_attach_type::{self, BPF_TRACE_FENTRY, BPF_TRACE_FEXIT},
+        bpf_attach_type::{self, BPF_TRACE_FENTRY, BPF_TRACE_FEXIT, BPF_TRACE_ITER},
         bpf_attr, bpf_cmd,
         bpf_prog_type::{
             self, BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_PERF_EVENT, BPF_PROG_TYPE_RAW_TRACEPOINT,
@@ -38,7 +38,7 @@ static PROGRAMS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/
 pub struct Wanted {
     /// Its name in the object.
     pub program: &'static str,
-    /// For fentry and fexit: the id that the function has in the kernel's BTF.
+    /// For fentry, fexit and iterators: the id that the function has in the kernel's BTF.
     pub function: Option<u32>,
 }
 
@@ -237,6 +237,7 @@ fn kind(section: &ProgramSection) -> Option<(bpf_prog_type, Option<bpf_attach_ty
         ProgramSection::RawTracePoint => (BPF_PROG_TYPE_RAW_TRACEPOINT, None),
         ProgramSection::FEntry { .. } => (BPF_PROG_TYPE_TRACING, Some(BPF_TRACE_FENTRY)),
         ProgramSection::FExit { .. } => (BPF_PROG_TYPE_TRACING, Some(BPF_TRACE_FEXIT)),
+        ProgramSection::Iter { .. } => (BPF_PROG_TYPE_TRACING, Some(BPF_TRACE_ITER)),
         _ => return None,
     })
 }

@@ -135,6 +135,9 @@ const fn function(symbol: &'static str) -> Candidate {
     Candidate { symbol, entry: None }
 }
 
+/// The function that a program is loaded for which iterates over tasks.
+pub const TASK_ITERATOR: &str = "bpf_iter_task";
+
 /// Functions outside `lib/`, which take a probe at their entry or return.
 pub const FUNCTIONS: &[FunctionWitness] = &[
     FunctionWitness {
@@ -246,6 +249,8 @@ pub enum Need {
     WithFunctions,
     /// Only where programs are traced as a whole.
     ForFlows,
+    /// Only where those of a control group are traced; there it is more exact than looking now and then.
+    ForCgroups,
 }
 
 /// Tracepoints, the same in every tier.
@@ -267,6 +272,7 @@ pub const TRACEPOINTS: &[TracepointWitness] = &[
     for_flows("sched_process_fork", "children of traced processes"),
     for_flows("sched_process_exec", "what they become"),
     for_flows("sched_process_exit", "their end"),
+    needed("cgroup_attach_task", "moves between control groups", Need::ForCgroups),
     TracepointWitness {
         twin: Some("inet_sock_set_state_twin"),
         ..for_flows("inet_sock_set_state", "the end of connections")

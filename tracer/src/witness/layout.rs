@@ -134,6 +134,23 @@ pub const ROWS: &[Row] = &[
     field(&["mm_struct.start_code"], |l| &mut l.memory_code),
     field(&["task_struct.pid"], |l| &mut l.task_pid),
     field(&["dentry.d_inode"], |l| &mut l.dentry_inode),
+    // Only in a PID namespace.
+    optional(field(&["task_struct.thread_pid"], |l| &mut l.task_thread_pid)),
+    optional(field(&["signal_struct.pids"], |l| &mut l.signal_pids)),
+    optional(field(&["pid.level"], |l| &mut l.pid_level)),
+    optional(field(&["pid.numbers"], |l| &mut l.pid_numbers)),
+    optional(size("upid", |l| &mut l.number_size)),
+    optional(field(&["upid.nr"], |l| &mut l.number_value)),
+    optional(field(&["upid.ns"], |l| &mut l.number_namespace)),
+    optional(field(&["pid_namespace.ns.inum"], |l| &mut l.namespace_inode)),
+    // Only for moves between control groups.
+    optional(field(&["task_struct.comm"], |l| &mut l.task_name)),
+    optional(field(&["cgroup.kn"], |l| &mut l.cgroup_node)),
+    optional(field(&["kernfs_node.id"], |l| &mut l.node_id)),
+    optional(field(&["cgroup.self.parent"], |l| &mut l.cgroup_parent)),
+    optional(field(&["cgroup_subsys_state.cgroup"], |l| &mut l.state_cgroup)),
+    optional(field(&["cgroup.root"], |l| &mut l.cgroup_root)),
+    optional(field(&["cgroup_root.hierarchy_id"], |l| &mut l.root_hierarchy)),
 ];
 
 /// What of [`ROWS`] this kernel's BTF cannot answer.

@@ -6,7 +6,7 @@ use tracer_common::{Layout, NO_ITERATOR, Site};
 
 use super::{
     catalogue::{
-        CALLERS, Candidate, FUNCTIONS, FunctionWitness, LEAVES, Need, TRACEPOINTS,
+        CALLERS, Candidate, FUNCTIONS, FunctionWitness, LEAVES, Need, TASK_ITERATOR, TRACEPOINTS,
         TracepointWitness,
     },
     layout::{self, UnknownLayout},
@@ -97,6 +97,8 @@ pub struct Plan {
     pub leaves: Vec<Leaf>,
     /// Names of `enum iter_type` by value.
     pub iterator_kinds: BTreeMap<u8, &'static str>,
+    /// What an iterator over tasks is loaded for: the id of its function in the kernel's BTF.
+    pub task_iterator: Option<u32>,
     /// What this kernel does not have.
     pub missing: Vec<Missing>,
 }
@@ -123,6 +125,7 @@ impl Plan {
             sites: Vec::new(),
             leaves: leaves(facts),
             iterator_kinds: iterator_kinds(facts),
+            task_iterator: facts.functions.get(TASK_ITERATOR).copied(),
             missing: Vec::new(),
         };
         if tier != Tier::Tracepoint {
@@ -191,7 +194,7 @@ impl Plan {
     fn resolve_tracepoints(&mut self, facts: &Facts) -> Result<(), PlanError> {
         for witness in TRACEPOINTS {
             let wanted = match witness.need {
-                Need::Always | Need::ForFlows => true,
+                Need::Always | Need::ForFlows | Need::ForCgroups => true,
                 Need::WithoutCallSites => self.sites.is_empty(),
                 Need::WithFunctions => !self.probes.is_empty() || !self.sites.is_empty(),
             };

@@ -6,19 +6,20 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Result, ensure};
 
-use super::{text, with_default_signals};
+use super::{ensure_success, text, with_default_signals};
 use crate::check::{Check, Context, Skipped, Tier};
 use crate::support::report::Document;
 use crate::support::sink::Sink;
 use crate::support::traced::{folder_with_file, signal, until, wait_until};
 
 /// Targets of `attach`, and its signals.
-pub const CHECKS: [Check; 5] = [
+pub const CHECKS: [Check; 6] = [
     Check { name: "attach: nohup, SIGUSR1 and SIGALRM", run: signals_of_attach },
     Check { name: "attach: the id of a thread", run: thread },
     Check { name: "attach: programs of a name, of a moment", run: programs_of_a_name },
     Check { name: "attach: a container, and programs of a moment in it", run: container },
     Check { name: "attach: no such container", run: no_container },
+    Check { name: "attach and run: in a PID namespace", run: in_a_namespace },
 ];
 
 /// `nohup copytrace attach` goes on at SIGHUP; any other signal that would end it makes it report.
@@ -141,6 +142,18 @@ impl Group {
         command.args(["-c", "echo $$ > \"$0\"; exec \"$@\""]).arg(procs).arg(program);
         command
     }
+
+    /// A program that reads a file as soon as it has moved in, and executes none.
+    fn late_comer(&self) -> Command {
+        let mut python = Command::new("python3");
+        python.arg("-c").arg(
+            "import os, sys\n\
+             os.write(os.open(sys.argv[1], os.O_WRONLY), b'0')\n\
+             os.read(os.open(sys.argv[2], os.O_RDONLY), 1 << 20)",
+        );
+        python.arg(self.0.join("cgroup.procs"));
+        python
+    }
 }
 
 impl Drop for Group {
@@ -150,8 +163,8 @@ impl Drop for Group {
     }
 }
 
-/// What begins in a container is traced from its first instruction, and what is elsewhere is not. The
-/// container is its control group: no runtime is here.
+/// What begins in a container is traced from its first instruction, what moves in from then on, and what
+/// is elsewhere is not. The container is its control group: no runtime is here.
 fn container(context: &Context) -> Result<()> {
     const BYTES: u64 = 100_000;
     let programs: u64 = if context.tier == Tier::Tracepoint { 100 } else { 10 };
@@ -174,9 +187,9 @@ fn container(context: &Context) -> Result<()> {
     let target: Vec<_> = target.iter().map(String::as_str).collect();
     let attach = attached(context, &target, &report)?;
     let cats = (0..programs).map(|_| group.command("cat")).chain([Command::new("cat")]);
-    for mut cat in cats {
-        let status = cat.arg(&file).stdout(Stdio::null()).status()?;
-        ensure!(status.success(), "cat ended with {status}");
+    for mut program in cats.chain([group.late_comer()]) {
+        let status = program.arg(&file).stdout(Stdio::null()).status()?;
+        ensure!(status.success(), "{program:?} ended with {status}");
     }
     drop(first.stdin.take());
     first.wait()?;
@@ -185,7 +198,46 @@ fn container(context: &Context) -> Result<()> {
     ensure!(status.success(), "attach ended with {status}");
     let document = Document::read(&report)?;
     let flow = document.flow(("file", "payload"), ("other", "/dev/null"))?;
-    flow.check_payload(programs * BYTES, 1.0)
+    flow.check_payload(programs * BYTES, 1.0)?;
+    document.flow(("file", "payload"), ("memory", ""))?.check_payload(BYTES, 1.0)
+}
+
+/// In a PID namespace, processes are who they are there, and neither nobody nor who has the number
+/// outside.
+fn in_a_namespace(context: &Context) -> Result<()> {
+    let (folder, file) = folder_with_file()?;
+    let (report, fifo) = (folder.path().join("report"), folder.path().join("fifo"));
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0)?;
+    let namespace = || {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--pid", "--fork", "--mount-proc", "--"]);
+        unshare
+    };
+
+    let mut run = namespace();
+    run.arg(&context.copytrace).args(["run", "--format", "json", "--tier", context.tier.name()]);
+    run.arg("--output").arg(&report).args(["--", "dd", "of=/dev/null", "bs=64k"]);
+    run.arg(format!("if={}", file.display())).stderr(Stdio::piped());
+    ensure_success(&run.output()?)?;
+    check_number(&report, ("file", "payload"), std::fs::metadata(&file)?.len())?;
+
+    let mut attach = namespace();
+    attach.args(["sh", "-c", "cat \"$0\" > /dev/null & exec \"$@\" --pid $!"]).arg(&fifo);
+    attach.arg(&context.copytrace);
+    let mut attach = begun(context, attach, &[], &report)?;
+    std::fs::write(&fifo, vec![7; 1 << 20])?;
+    let status = attach.wait()?;
+    ensure!(status.success(), "attach ended with {status}");
+    check_number(&report, ("pipe", "fifo"), 1 << 20)
+}
+
+/// The first processes of a namespace have small numbers.
+fn check_number(report: &Path, from: (&str, &str), bytes: u64) -> Result<()> {
+    let document = Document::read(report)?;
+    let flow = document.flow(from, ("other", "/dev/null"))?;
+    let pid = flow.process.pid;
+    ensure!(pid.is_some_and(|pid| (2..16).contains(&pid)), "the process is called {pid:?}");
+    flow.check_payload(bytes, 1.0)
 }
 
 /// A unit of systemd's that is called like it is none.

@@ -28,6 +28,9 @@ pub struct Target {
     /// Every process in this container: its name, its id, or a beginning of the id
     #[arg(long, value_name = "ID")]
     container: Option<String>,
+    /// Every process of the system, but copytrace's own
+    #[arg(short, long)]
+    all: bool,
 }
 
 impl Target {
@@ -56,6 +59,7 @@ impl Target {
             Self { cgroup: Some(path), .. } => format!("control group {}", path.display()),
             Self { comm: Some(name), .. } => format!("processes called {name}"),
             Self { container: Some(id), .. } => format!("container {id}"),
+            Self { all: true, .. } => "the whole system".to_owned(),
             Self { pids, .. } => {
                 let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
                 format!("process {}", pids.join(", "))
@@ -73,6 +77,7 @@ impl Target {
         Wanted {
             comm: self.comm.as_deref().map(Comm::of),
             cgroup: folder.as_deref().and_then(cgroup_id),
+            all: self.all,
         }
     }
 
@@ -89,6 +94,7 @@ impl Target {
             Self { container: Some(container), .. } => {
                 Ok(Containers::find(matching(|_| true)).processes(container))
             }
+            Self { all: true, .. } => Ok(matching(has_memory)),
             Self { pids, .. } => Ok(pids.iter().copied().filter(|pid| exists(*pid)).collect()),
         }
     }
@@ -138,6 +144,12 @@ fn matching(wanted: impl Fn(u32) -> bool) -> BTreeSet<u32> {
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .filter(|pid| *pid != own && wanted(*pid))
         .collect()
+}
+
+/// The kernel's own threads have none, and make no system calls.
+fn has_memory(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.lines().any(|line| line.starts_with("VmSize:"))
 }
 
 fn is_called(pid: u32, name: &str) -> bool {
