@@ -13,6 +13,7 @@ pub mod kernel_image;
 pub mod modules;
 pub mod packages;
 pub mod qemu;
+pub mod result_file;
 pub mod run;
 pub mod say;
 pub mod setup;

@@ -1,7 +1,6 @@
 //! `cargo xtask run`: `copytrace demo`, here or in a guest.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io::IsTerminal as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -14,6 +13,7 @@ use clap::ValueEnum;
 use crate::build_step::{self, Profile};
 use crate::guest::client::{Input, Output};
 use crate::packages::as_root;
+use crate::result_file::ResultFile;
 use crate::say::note;
 use crate::setup::Consent;
 use crate::vm::{Hardware, Job, Nic, Prepared};
@@ -91,8 +91,7 @@ pub fn own_flags_first(words: Vec<OsString>) -> Vec<OsString> {
 /// Runs `cargo xtask run`.
 pub fn main(arguments: Arguments) -> Result<u8> {
     let consent = Consent::unless(arguments.no_setup);
-    // Before the run, so that a long one never ends in "permission denied".
-    let output = arguments.output.as_deref().map(create).transpose()?;
+    let result = arguments.output.as_deref().map(ResultFile::prepare).transpose()?;
     build_step::announce();
     let modules = vm::FOR_STRATEGIES.map(str::to_owned).into();
     let hardware = Hardware { kernel: arguments.kernel, nic: Nic::E1000e, modules };
@@ -108,14 +107,16 @@ pub fn main(arguments: Arguments) -> Result<u8> {
         chosen => chosen,
     };
     match place {
-        Place::Host => on_host(&copytrace, &arguments.demo, output),
+        Place::Host => on_host(&copytrace, &arguments.demo, arguments.output.as_deref()),
         _ => {
             let guest = match guest {
                 Some(Ok(prepared)) => prepared?,
                 Some(Err(panic)) => std::panic::resume_unwind(panic),
                 None => Prepared::new(&hardware, consent)?,
             };
-            guest.run(job(&copytrace, &arguments.demo, output))
+            let status = guest.run(job(&copytrace, &arguments.demo, result.as_ref())?)?;
+            result.map_or(Ok(()), ResultFile::keep)?;
+            Ok(status)
         }
     }
 }
@@ -132,10 +133,6 @@ fn needs_guest(place: Place) -> bool {
         Place::Host => false,
         Place::Vm => true,
     }
-}
-
-fn create(path: &Path) -> Result<File> {
-    File::create(path).with_context(|| format!("cannot write the result to {}", path.display()))
 }
 
 /// Asks the program itself whether this kernel takes function probes.
@@ -157,28 +154,31 @@ fn choose(copytrace: &Path, kernel: KernelVersion) -> Place {
     Place::Vm
 }
 
-fn on_host(copytrace: &Path, demo: &[OsString], output: Option<File>) -> Result<u8> {
+fn on_host(copytrace: &Path, demo: &[OsString], output: Option<&Path>) -> Result<u8> {
     let mut command: Command = as_root(copytrace);
     command.arg("demo").args(demo);
-    if let Some(file) = output {
-        command.stdout(file);
+    if let Some(path) = output {
+        command.arg("--output").arg(path);
     }
     // Its signals, its terminal and its exit status are this process's own.
     Err(command.exec()).with_context(|| format!("cannot run {}", copytrace.display()))
 }
 
-fn job(copytrace: &Path, demo: &[OsString], output: Option<File>) -> Job {
+fn job(copytrace: &Path, demo: &[OsString], result: Option<&ResultFile>) -> Result<Job> {
     let mut command = vec![OsString::from(copytrace), OsString::from("demo")];
     command.extend_from_slice(demo);
-    Job {
+    Ok(Job {
         command,
-        environment: environment(output.is_none()),
+        environment: environment(result.is_none()),
         terminal: None,
         input: Input::Nothing,
-        output: output.map_or(Output::Inherited, |file| Output::To(Box::new(file))),
+        output: match result {
+            Some(result) => Output::To(Box::new(result.writer()?)),
+            None => Output::Inherited,
+        },
         timeout: None,
         quiet: false,
-    }
+    })
 }
 
 /// What the command cannot find out by itself: where it is, and whether a terminal shows it.
