@@ -33,8 +33,6 @@ pub struct Process {
     pub thread: u32,
     /// Of a thread: the process it is of, a key of the map `PROCESSES`; else 0.
     pub owner: u32,
-    /// That of the process that started it.
-    pub parent: u32,
     /// Its name (`comm`), ended by a 0.
     pub name: [u8; 16],
 }

@@ -5,7 +5,7 @@ use aya_ebpf::{
     bindings::{pt_regs, task_struct},
     helpers::{bpf_find_vma, bpf_get_current_pid_tgid, bpf_get_current_task_btf},
     macros::map,
-    maps::{HashMap, LruHashMap},
+    maps::HashMap,
 };
 use tracer_common::{
     Flow, ON_DEMAND, Task, call,
@@ -104,7 +104,7 @@ static NO_READS: Reads = Reads { next: 0, reads: [Read::NONE; READS] };
 
 /// By process.
 #[map]
-static LAST_READS: LruHashMap<u32, Reads> = LruHashMap::with_max_entries(1, 0);
+static LAST_READS: HashMap<u32, Reads> = HashMap::with_max_entries(1, ON_DEMAND);
 
 /// The data call that the current thread is in. Only the thread writes to it.
 #[inline(always)]

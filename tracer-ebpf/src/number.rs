@@ -97,9 +97,8 @@ pub unsafe extern "C" fn processes(context: *const c_void) -> i32 {
         return 0;
     }
     // SAFETY: the verifier knows the types of both.
-    let (file, kernel, thread): (*mut seq_file, u32, u32) = unsafe {
-        (load(meta, 0), load(task, layout!(task_tgid)), load(task, layout!(task_pid)))
-    };
+    let (file, kernel, thread): (*mut seq_file, u32, u32) =
+        unsafe { (load(meta, 0), load(task, layout!(task_tgid)), load(task, layout!(task_pid))) };
     if kernel == thread
         && let Some(here) = of_process(task as u64)
     {

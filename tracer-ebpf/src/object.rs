@@ -5,9 +5,12 @@ use aya_ebpf::{
         bpf_get_current_task_btf, bpf_get_smp_processor_id, bpf_probe_read_kernel_str_bytes,
     },
     macros::map,
-    maps::{LruHashMap, PerCpuArray},
+    maps::{HashMap, LruHashMap, PerCpuArray},
 };
-use tracer_common::flow::{COMPONENT, DEPTH, Detail, Identity, NO_DESCRIPTOR, Object};
+use tracer_common::{
+    ON_DEMAND,
+    flow::{COMPONENT, DEPTH, Detail, Identity, NO_DESCRIPTOR, Object},
+};
 
 use crate::{
     count,
@@ -19,9 +22,9 @@ use crate::{
 #[map]
 static IDENTITIES: LruHashMap<Identity, u32> = LruHashMap::with_max_entries(1, 0);
 
-/// What the ids stand for.
+/// What those stand for that userspace does not know yet.
 #[map]
-static OBJECTS: LruHashMap<u32, Object> = LruHashMap::with_max_entries(1, 0);
+static OBJECTS: HashMap<u32, Object> = HashMap::with_max_entries(1, ON_DEMAND);
 
 /// Where an object is put together: it is too large for the stack.
 #[map]
@@ -150,7 +153,7 @@ fn identify(file: u64, inode: u64, descriptor: u32) -> Option<u32> {
     }
     let id = new_id()?;
     let object = describe(file, inode, identity, descriptor)?;
-    // The map throws out what was not used for longest, which does not always succeed at once.
+    // The kernel may have to fetch the memory for it, in an interrupt that comes at once.
     // SAFETY: `describe` gave a pointer into a map, to this CPU's entry.
     let described = (0..ATTEMPTS).any(|_| OBJECTS.insert(id, unsafe { &*object }, 0).is_ok());
     if described {

@@ -6,7 +6,7 @@ use aya_ebpf::{
         generated::bpf_get_current_ancestor_cgroup_id,
     },
     macros::{map, raw_tracepoint},
-    maps::{HashMap, LruHashMap},
+    maps::HashMap,
     programs::RawTracePointContext,
 };
 use tracer_common::{
@@ -23,9 +23,9 @@ use crate::{
     module, number, object,
 };
 
-/// Traced processes, by the id they have in a flow.
+/// Processes that userspace does not know yet, by the id they have in a flow.
 #[map]
-static PROCESSES: LruHashMap<u32, Process> = LruHashMap::with_max_entries(1, 0);
+static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(1, ON_DEMAND);
 
 /// A thread of a process, when threads are told apart.
 #[derive(Clone, Copy)]
@@ -69,7 +69,6 @@ fn new_thread(thread: u64, process: u32) -> Option<u32> {
         pid: number::of_current_process()?,
         thread: number::of_current_thread()?,
         owner: process,
-        parent: 0,
         name: bpf_get_current_comm().ok()?,
     };
     PROCESSES.insert(id, who, 0).ok()?;
@@ -112,14 +111,14 @@ fn on_fork(parent: *mut Task, child: u64) -> Option<()> {
     let (id, pid) = (object::new_id()?, number::of_process(child)?);
     // SAFETY: the map gave the pointer.
     let parent = unsafe { *parent };
-    introduce(id, pid, parent.pid, bpf_get_current_comm().ok()?)?;
+    introduce(id, pid, bpf_get_current_comm().ok()?)?;
     module::forked(id, parent.process);
     TASKS.insert(tgid, Task { process: id, pid, ..parent }, 0).ok()
 }
 
 #[inline(always)]
-fn introduce(id: u32, pid: u32, parent: u32, name: [u8; 16]) -> Option<()> {
-    PROCESSES.insert(id, Process { pid, thread: 0, owner: 0, parent, name }, 0).ok()
+fn introduce(id: u32, pid: u32, name: [u8; 16]) -> Option<()> {
+    PROCESSES.insert(id, Process { pid, thread: 0, owner: 0, name }, 0).ok()
 }
 
 /// `sched_process_exec(task, old_pid, bprm)`: from here on it is another program.
@@ -186,7 +185,7 @@ fn in_cgroup() -> bool {
 fn begin() -> Option<()> {
     let Some(pid) = number::of_current_process() else { return Some(()) };
     let id = object::new_id()?;
-    introduce(id, pid, 0, bpf_get_current_comm().ok()?)?;
+    introduce(id, pid, bpf_get_current_comm().ok()?)?;
     module::executed(id);
     TASKS.insert(current_tgid(), Task::new(ROLE_SENDER, window::OPEN, id, pid), 0).ok()
 }
@@ -232,7 +231,7 @@ fn begin_elsewhere(task: u64) -> Option<()> {
     let is_traced = unsafe { TASKS.get(tgid) }.is_some();
     let (false, Some(pid)) = (is_traced, number::of_process(task)) else { return Some(()) };
     let id = object::new_id()?;
-    introduce(id, pid, 0, read(task, layout!(task_name))?)?;
+    introduce(id, pid, read(task, layout!(task_name))?)?;
     TASKS.insert(tgid, Task::new(ROLE_SENDER, window::OPEN, id, pid), 0).ok()
 }
 
@@ -240,11 +239,9 @@ fn begin_elsewhere(task: u64) -> Option<()> {
 fn on_exec(task: *mut Task) -> Option<()> {
     // SAFETY: the map gave the pointer, and an exec leaves one thread of the process.
     let task = unsafe { &mut *task };
-    // SAFETY: the map's entries are read as a whole.
-    let parent = unsafe { PROCESSES.get(task.process) }.map_or(0, |process| process.parent);
     flow::forget_process(task.process);
     let id = object::new_id()?;
-    introduce(id, task.pid, parent, bpf_get_current_comm().ok()?)?;
+    introduce(id, task.pid, bpf_get_current_comm().ok()?)?;
     module::executed(id);
     task.process = id;
     if task.window == window::AT_EXEC {

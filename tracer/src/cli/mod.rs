@@ -5,6 +5,7 @@ mod diff;
 mod doctor;
 mod kernel;
 mod limits;
+mod memory;
 mod output;
 mod report;
 mod schema;

@@ -1,15 +1,13 @@
-//! Many counters out of the kernel with one system call: with tens of thousands of connections, one
-//! call for each would be too slow.
+//! Many entries of a map out of the kernel with one system call: with tens of thousands of connections,
+//! one call for each would be too slow.
 
 use std::{
     io, mem,
     os::fd::{AsRawFd, BorrowedFd},
 };
 
-use aya_obj::generated::{bpf_attr, bpf_cmd::BPF_MAP_LOOKUP_AND_DELETE_BATCH};
-use tracer_common::{Key, Tally};
-
 use super::bpf;
+use aya_obj::generated::{bpf_attr, bpf_cmd::BPF_MAP_LOOKUP_AND_DELETE_BATCH};
 
 /// Keys a call. The kernel needs room for what has one hash at least.
 const AT_ONCE: usize = 1024;
@@ -18,11 +16,14 @@ const AT_ONCE: usize = 1024;
 /// in an empty part of the map, no kprobe on this CPU runs its program.
 pub const FEWEST: usize = 4096;
 
-/// Takes every counter out of a map of them. What is added meanwhile may be left there.
-pub fn take(map: BorrowedFd) -> io::Result<Vec<(Key, Tally)>> {
-    let mut counters = Vec::new();
-    let mut keys: Vec<Key> = Vec::with_capacity(AT_ONCE);
-    let mut values = vec![Tally::default(); AT_ONCE];
+/// Takes everything out of a map of such keys and values. What is added meanwhile may be left there.
+///
+/// # Safety
+/// Keys and values are as long as the map's.
+pub unsafe fn take<K: aya::Pod, V: aya::Pod>(map: BorrowedFd) -> io::Result<Vec<(K, V)>> {
+    let mut taken = Vec::new();
+    let mut keys: Vec<K> = Vec::with_capacity(AT_ONCE);
+    let mut values: Vec<V> = Vec::with_capacity(AT_ONCE);
     // Where the next call begins, which is the kernel's own affair.
     let (mut place, mut begun) = (0u64, false);
     loop {
@@ -35,18 +36,21 @@ pub fn take(map: BorrowedFd) -> io::Result<Vec<(Key, Tally)>> {
         attr.batch.values = values.as_mut_ptr() as u64;
         attr.batch.count = AT_ONCE as u32;
         attr.batch.map_fd = map.as_raw_fd() as u32;
-        // SAFETY: there is room for `AT_ONCE` keys and as many values; all outlive the call.
+        // SAFETY: there is room for `AT_ONCE` keys and as many values of the map's; all outlive the call.
         let answer = unsafe { bpf::call(BPF_MAP_LOOKUP_AND_DELETE_BATCH, &mut attr) };
         let is_last = match answer {
             Ok(_) => false,
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
             Err(error) => return Err(error),
         };
-        // SAFETY: the kernel wrote so many keys, for which there is room.
-        unsafe { keys.set_len(attr.batch.count as usize) };
-        counters.extend(keys.iter().copied().zip(values.iter().copied()));
+        // SAFETY: the kernel wrote so many of both, for which there is room.
+        unsafe {
+            keys.set_len(attr.batch.count as usize);
+            values.set_len(attr.batch.count as usize);
+        }
+        taken.extend(keys.iter().copied().zip(values.iter().copied()));
         if is_last {
-            return Ok(counters);
+            return Ok(taken);
         }
         begun = true;
     }

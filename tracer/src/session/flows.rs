@@ -7,7 +7,7 @@ use std::{
 
 use aya::maps::{Array, HashMap};
 use tracer_common::{
-    Event, Flow, Key, ROLE_SENDER, Stacks, Tally, Task, call,
+    Event, Key, ROLE_SENDER, Stacks, Tally, Task, call,
     flow::{Object, Process},
     window,
 };
@@ -28,8 +28,8 @@ use crate::{
 /// Ids of processes that userspace gives out; the kernel's programs give out the others.
 const GIVEN_OUT_HERE: u32 = 1 << 31;
 
-/// Processes and objects by the ids they have in flows.
-pub type Known = (BTreeMap<u32, Process>, BTreeMap<u32, Object>);
+/// Processes and objects with the ids they have in flows.
+pub type Discovered = (Vec<(u32, Process)>, Vec<(u32, Object)>);
 
 /// When a process starts to be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Session {
         self.followed += 1;
         let id = GIVEN_OUT_HERE | self.followed;
         let name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-        let mut process = Process { pid, thread: 0, owner: 0, parent: 0, name: [0; 16] };
+        let mut process = Process { pid, thread: 0, owner: 0, name: [0; 16] };
         for (to, from) in process.name[..15].iter_mut().zip(name.trim_ascii_end()) {
             *to = *from;
         }
@@ -111,15 +111,9 @@ impl Session {
         Ok(over)
     }
 
-    /// What the processes and objects of these flows are, as far as the kernel still knows them.
-    pub fn describe(&mut self, flows: &BTreeSet<Flow>) -> Result<Known, SessionError> {
-        let map = self.map::<HashMap<_, u32, Process>>("PROCESSES")?;
-        let processes = flows.iter().map(|flow| flow.process);
-        let processes = processes.filter_map(|id| Some((id, map.get(&id, 0).ok()?))).collect();
-        let map = self.map::<HashMap<_, u32, Object>>("OBJECTS")?;
-        let objects = flows.iter().flat_map(|flow| [flow.source, flow.destination]);
-        let objects = objects.filter_map(|id| Some((id, map.get(&id, 0).ok()?))).collect();
-        Ok((processes, objects))
+    /// The processes and objects that are new since the last time.
+    pub fn discover(&mut self) -> Result<Discovered, SessionError> {
+        Ok((self.take_all("PROCESSES")?, self.take_all("OBJECTS")?))
     }
 }
 

@@ -9,6 +9,7 @@ mod derived;
 mod diagnostics;
 pub mod flows;
 mod mapped;
+mod memory;
 mod misses;
 mod movements;
 pub mod names;
@@ -44,6 +45,7 @@ use numbers::Numbers;
 use object::{Object, Setup};
 
 pub use counts::Counts;
+pub use memory::Memory;
 pub use movements::{Payload, observe, unexplained};
 
 use crate::{
@@ -221,16 +223,18 @@ const ROOM_FOR_STACKS: &[(&str, u32)] =
 
 /// How much room the maps need for [`Purpose::Flows`], in entries.
 const ROOM: &[(&str, u32)] = &[
-    ("TASKS", 65_536),
+    ("TASKS", 32_768),
     ("SOCKETS", 65_536),
     ("SENDERS", 65_536),
     ("CURRENT", 65_536),
-    ("LAST_READS", 16_384),
-    ("IDENTITIES", 65_536),
+    ("LAST_READS", 32_768),
+    ("IDENTITIES", 32_768),
     ("OBJECTS", 20_480),
     ("PROCESSES", 32_768),
-    ("THREADS", 65_536),
 ];
+
+/// And where threads are told apart.
+const ROOM_FOR_THREADS: &[(&str, u32)] = &[("THREADS", 65_536)];
 
 /// The counters of each epoch: there is room for so many of each CPU, as long as there are few CPUs. Of
 /// many, no program runs on all.
@@ -243,18 +247,29 @@ fn room_for_counters(cpus: usize) -> u32 {
     (COUNTERS_OF_A_CPU * cpus.min(FEW_CPUS)) as u32
 }
 
-/// How many entries the maps have, where it is not what the object says.
-fn room(purpose: Purpose, options: &Options) -> Result<BTreeMap<&'static str, u32>, SessionError> {
-    let mut room = BTreeMap::new();
-    if purpose != Purpose::Window {
-        let counters = room_for_counters(cpus()?);
-        room.extend(COUNTERS.map(|map| (map, counters)));
-        room.extend(ROOM.iter().copied());
-    }
-    if takes_stacks(options) {
-        room.extend(ROOM_FOR_STACKS.iter().copied());
-    }
-    Ok(room)
+/// How many entries the maps have with so many CPUs, where it is not what the object says.
+fn room(purpose: Purpose, cpus: usize) -> BTreeMap<&'static str, u32> {
+    let Purpose::Flows { detail, stacks, .. } = purpose else { return BTreeMap::new() };
+    let counters = COUNTERS.map(|map| (map, room_for_counters(cpus)));
+    let threads = if detail == Detail::Thread { ROOM_FOR_THREADS } else { &[] };
+    let stacks = if stacks { ROOM_FOR_STACKS } else { &[] };
+    counters.into_iter().chain([ROOM, threads, stacks].into_iter().flatten().copied()).collect()
+}
+
+/// What the maps take with the CPUs of this machine.
+pub fn memory(purpose: Purpose) -> Result<Memory, SessionError> {
+    memory_with(purpose, cpus()?)
+}
+
+/// And what each CPU more would add at rest, in bytes, if there were twice as many.
+pub fn memory_of_a_cpu(purpose: Purpose) -> Result<u64, SessionError> {
+    let cpus = cpus()?;
+    let twice = memory_with(purpose, 2 * cpus)?.at_rest;
+    Ok((twice - memory_with(purpose, cpus)?.at_rest) / cpus as u64)
+}
+
+fn memory_with(purpose: Purpose, cpus: usize) -> Result<Memory, SessionError> {
+    object::memory(&room(purpose, cpus), cpus)
 }
 
 impl Session {
@@ -268,15 +283,13 @@ impl Session {
         let start = Instant::now();
         let setup = Setup {
             globals: &[("LAYOUT", bytes_of(&plan.layout)), ("OPTIONS", bytes_of(&options))],
-            room: &room(purpose, &options)?,
+            room: &room(purpose, cpus()?),
         };
         let tracepoints = tracepoints(&plan, purpose);
         let mut programs = wanted(&plan, purpose, &tracepoints, verify);
         if options.namespace != 0 {
-            programs.push(object::Wanted {
-                program: numbers::PROGRAM,
-                function: plan.task_iterator,
-            });
+            programs
+                .push(object::Wanted { program: numbers::PROGRAM, function: plan.task_iterator });
         }
         let object = Object::load(&setup, &programs)?;
         let loaded = start.elapsed();
@@ -390,31 +403,36 @@ impl Session {
             _ => ["COUNTS_ODD", "OVERFLOW_ODD"],
         };
         let mut counters = Sums::default();
-        self.take_counters(maps[0], &mut counters)?;
+        for (counter, tally) in self.take_all(maps[0])? {
+            add(&mut counters, counter, &tally);
+        }
         self.take_overflow(maps[1], &mut counters)?;
         Ok(counters.into_iter().collect())
     }
 
-    /// Empties a map of the CPUs' counters: many at once if it is well filled, else one by one.
-    fn take_counters(&mut self, name: &'static str, sums: &mut Sums) -> Result<(), SessionError> {
-        let failed = |error| map_error(name, error);
-        let mut map = self.map::<HashMap<_, Key, Tally>>(name)?;
-        let counters: Vec<Key> = map.keys().flatten().collect();
-        if counters.len() >= batch::FEWEST {
+    /// Empties a map: many entries at once if it is well filled, else one by one.
+    fn take_all<K: aya::Pod, V: aya::Pod>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Vec<(K, V)>, SessionError> {
+        let mut map = self.map::<HashMap<_, K, V>>(name)?;
+        let keys: Vec<K> = map.keys().flatten().collect();
+        if keys.len() >= batch::FEWEST {
             let Some(Map::HashMap(map)) = self.object.map(name) else {
                 return Err(map_error(name, "not in the object"));
             };
-            let all = batch::take(map.fd().as_fd()).map_err(|error| map_error(name, error))?;
-            all.into_iter().for_each(|(counter, tally)| add(sums, counter, &tally));
-            return Ok(());
+            // SAFETY: aya compared both lengths with the map's.
+            let all = unsafe { batch::take(map.fd().as_fd()) };
+            return all.map_err(|error| map_error(name, error));
         }
-        for counter in counters {
+        let mut taken = Vec::with_capacity(keys.len());
+        for key in keys {
             // A key can come twice if others are added.
-            let Ok(tally) = map.get(&counter, 0) else { continue };
-            add(sums, counter, &tally);
-            map.remove(&counter).map_err(failed)?;
+            let Ok(value) = map.get(&key, 0) else { continue };
+            taken.push((key, value));
+            map.remove(&key).map_err(|error| map_error(name, error))?;
         }
-        Ok(())
+        Ok(taken)
     }
 
     /// Empties a map of what found no counter.

@@ -2,7 +2,7 @@
 //! addresses.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     net::{IpAddr, Ipv6Addr, SocketAddr},
     os::unix::fs::MetadataExt,
@@ -65,27 +65,8 @@ impl Names {
         }
     }
 
-    /// The flows of which something is not known yet.
-    pub fn unknown(
-        &self,
-        flows: impl Iterator<Item = tracer_common::Flow>,
-    ) -> BTreeSet<tracer_common::Flow> {
-        let known = |id: u32| is_no_object(id) || self.objects.contains_key(&id);
-        flows
-            .filter(|flow| {
-                !(known(flow.source)
-                    && known(flow.destination)
-                    && self.processes.contains_key(&flow.process))
-            })
-            .collect()
-    }
-
     /// Remembers what processes and objects are.
-    pub fn learn(
-        &mut self,
-        processes: BTreeMap<u32, flow::Process>,
-        objects: BTreeMap<u32, Object>,
-    ) {
+    pub fn learn(&mut self, processes: Vec<(u32, flow::Process)>, objects: Vec<(u32, Object)>) {
         forget(&mut self.processes);
         forget(&mut self.objects);
         if self.owners.len() > MOST {

@@ -28,6 +28,7 @@ use super::{
     SessionError,
     attach::{self, At, Link, in_parallel},
     bpf, chain, map_error,
+    memory::{Memory, Shape},
 };
 
 /// The object, put there by `build.rs`; empty if that was told to do without.
@@ -133,6 +134,24 @@ impl Object {
     pub fn programs(&self) -> impl Iterator<Item = (&'static str, BorrowedFd<'_>)> {
         self.programs.iter().map(|(name, program)| (*name, program.fd.as_fd()))
     }
+}
+
+/// What the maps will take, with these numbers of entries.
+pub fn memory(room: &BTreeMap<&'static str, u32>, cpus: usize) -> Result<Memory, SessionError> {
+    let mut all = Memory::default();
+    for (name, map) in parse(&[])?.maps {
+        all += Memory::of(
+            Shape {
+                kind: map.map_type(),
+                key: map.key_size(),
+                value: map.value_size(),
+                entries: room.get(name.as_str()).copied().unwrap_or(map.max_entries()),
+                flags: map.map_flags(),
+            },
+            cpus as u64,
+        );
+    }
+    Ok(all)
 }
 
 fn parse(globals: &[(&str, &[u8])]) -> Result<aya_obj::Object, SessionError> {

@@ -12,14 +12,16 @@ use tracer::{
     },
     witness::Plan,
 };
-use tracer_common::{Flow, flow::MEMORY, stack::Module};
 
 use super::{
     Options,
     privileges::{self, Needs},
     stacks::StackRecorder,
 };
-use crate::cli::kernel::{Kernel, location};
+use crate::cli::{
+    kernel::{Kernel, location},
+    memory, say,
+};
 
 /// Flows that are kept apart; beyond them connections and processes of one name become one.
 const MOST_FLOWS: usize = 100_000;
@@ -56,6 +58,9 @@ impl Recorder {
         let (tier, witnesses) = (plan.tier, witnesses(&plan));
         let (detail, stacks) = (options.per.detail(), options.takes_stacks());
         let purpose = Purpose::Flows { detail, stacks, wanted };
+        if let Some(warning) = memory::warning(purpose)? {
+            say(&format!("copytrace: {warning}"));
+        }
         let mut session = Session::start(plan, purpose, options.verify)?;
         if verbose {
             session.log()?;
@@ -121,12 +126,10 @@ impl Recorder {
         let (counts, samples) = self.session.drain()?;
         let modules = self.session.modules()?;
         self.lost += counts.lost;
-        let by_flow = counts.by_flow();
-        let seen = by_flow.keys().copied().chain(modules.iter().map(as_flow));
-        let unknown = self.names.unknown(seen);
-        let (processes, objects) = self.session.describe(&unknown)?;
+        // After the counters: what they count for was described before.
+        let (processes, objects) = self.session.discover()?;
         self.names.learn(processes, objects);
-        for (flow, counts) in by_flow {
+        for (flow, counts) in counts.by_flow() {
             let traffic = observe(&counts, self.session.plan());
             flows::add(&mut self.ledger, self.names.flow(flow), &traffic);
         }
@@ -204,12 +207,6 @@ fn unnamed(ledger: &Ledger) -> Option<String> {
              processes at once"
         )
     })
-}
-
-/// The file of a module is looked up as a source is.
-fn as_flow(module: &Module) -> Flow {
-    let source = if module.end == 0 { MEMORY } else { module.origin };
-    Flow { process: module.process, source, destination: MEMORY }
 }
 
 fn witnesses(plan: &Plan) -> Witnesses {

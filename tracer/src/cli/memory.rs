@@ -1,0 +1,101 @@
+//! The memory that this program's control groups may still take: the kernel charges the eBPF maps to
+//! them, and ends a process in them when there is too little, which may be a traced one.
+
+use std::{
+    fs, iter,
+    path::{Path, PathBuf},
+};
+
+use indicatif::HumanBytes;
+use tracer::session::{Memory, Purpose, SessionError, memory};
+
+/// What a control group has left of its limit, in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Left {
+    group: PathBuf,
+    bytes: u64,
+    limit: u64,
+}
+
+/// A warning, if the maps may not fit into what is left.
+pub fn warning(purpose: Purpose) -> Result<Option<String>, SessionError> {
+    let Memory { at_rest, at_most } = memory(purpose)?;
+    let scarce = least().filter(|left| left.bytes < at_most);
+    Ok(scarce.map(|Left { group, bytes, limit }| {
+        format!(
+            "control group {} has {} left of its {} of memory; eBPF maps take {} of it at once, and {} \
+             if they fill up: raise its limit, or run copytrace outside of it",
+            group.display(),
+            HumanBytes(bytes),
+            HumanBytes(limit),
+            HumanBytes(at_rest),
+            HumanBytes(at_most),
+        )
+    }))
+}
+
+/// The control group with the least left, of this process's and those above it.
+fn least() -> Option<Left> {
+    let own = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let (root, path, files) = own.lines().find_map(hierarchy)?;
+    let below = root.join(path.trim_start_matches('/'));
+    let groups = iter::successors(Some(below.as_path()), |group| group.parent());
+    groups
+        .take_while(|group| group.starts_with(root))
+        .filter_map(|group| left(group, files))
+        .min_by_key(|left| left.bytes)
+}
+
+/// Names of the files of a control group: its limit, what it takes, and what of the latter can be had
+/// back at once, in `memory.stat`.
+type Files = [&'static str; 3];
+
+/// Where memory is limited: a line of `/proc/self/cgroup`, as mount point, group and files.
+fn hierarchy(line: &str) -> Option<(&'static Path, &str, Files)> {
+    const SECOND: Files = ["memory.max", "memory.current", "inactive_file"];
+    const FIRST: Files = ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"];
+    let mut fields = line.splitn(3, ':').skip(1);
+    let (controllers, path) = (fields.next()?, fields.next()?);
+    let (root, files) = match controllers {
+        "" => ("/sys/fs/cgroup", SECOND),
+        _ if controllers.split(',').any(|it| it == "memory") => ("/sys/fs/cgroup/memory", FIRST),
+        _ => return None,
+    };
+    Some((Path::new(root), path, files))
+}
+
+fn left(group: &Path, [limit, taken, reclaimable]: Files) -> Option<Left> {
+    let number = |file: &str| fs::read_to_string(group.join(file)).ok()?.trim().parse::<u64>().ok();
+    let (limit, taken) = (number(limit)?, number(taken)?);
+    let stat = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
+    let free = stat.lines().find_map(|line| line.strip_prefix(reclaimable)?.trim().parse().ok());
+    let taken = taken.saturating_sub(free.unwrap_or(0));
+    Some(Left { group: group.to_owned(), bytes: limit.saturating_sub(taken), limit })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_limited_in_one_hierarchy() {
+        let found = |line| hierarchy(line).map(|(root, path, _)| (root.to_str().unwrap(), path));
+        assert_eq!(found("0::/user.slice/a:b"), Some(("/sys/fs/cgroup", "/user.slice/a:b")));
+        assert_eq!(found("4:memory:/x"), Some(("/sys/fs/cgroup/memory", "/x")));
+        assert_eq!(found("1:cpu,cpuacct:/x"), None);
+        assert_eq!(found("9:name=systemd:/"), None);
+    }
+
+    #[test]
+    fn what_can_be_had_back_is_left() {
+        let group = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| fs::write(group.path().join(file), text).unwrap();
+        let files = ["memory.max", "memory.current", "inactive_file"];
+        write("memory.max", "max\n");
+        write("memory.current", "700\n");
+        assert_eq!(left(group.path(), files), None);
+        write("memory.max", "1000\n");
+        write("memory.stat", "anon 1\ninactive_file 150\n");
+        assert_eq!(left(group.path(), files).unwrap().bytes, 450);
+    }
+}
