@@ -7,13 +7,21 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Context;
+use indicatif::HumanBytes;
 use tracer::{
+    flows::Detail,
     kernel::Facts,
+    session::{Memory, Purpose, Wanted, memory, memory_of_a_cpu},
     witness::{Plan, sites::CallSite},
 };
 
-use super::kernel::{Kernel, Sites, TierChoice};
+use super::{
+    kernel::{Kernel, Sites, TierChoice, without_rights},
+    output::{
+        Destination,
+        file::{Readers, ResultFile},
+    },
+};
 
 /// Arguments of `copytrace doctor`.
 #[derive(Debug, clap::Args)]
@@ -34,9 +42,10 @@ pub struct Options {
     record: Option<PathBuf>,
 }
 
-/// Exit status 0: `copytrace demo` can run. With `--function-probes`: the kernel takes them.
+/// Exit status 0: the kernel takes eBPF programs of this user. With `--function-probes`: function probes,
+/// too.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let kernel = Kernel::examine(options.breadth.breadth())?;
+    let kernel = Kernel::look(options.breadth.breadth())?;
     if let Some(path) = &options.record {
         record(&kernel.facts, path)?;
     }
@@ -44,14 +53,25 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
         return Ok(function_probes(&kernel));
     }
     let plan = kernel.plan(options.tier)?;
-    let mut out = io::stdout().lock();
-    if options.sites {
-        plan.sites.iter().try_for_each(|site| write_site(&mut out, site))?;
-    } else {
-        write_kernel(&mut out, &kernel)?;
-        write_plan(&mut out, &plan)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    Destination::Stdout.print(|_, out| {
+        if options.sites {
+            return plan.sites.iter().try_for_each(|site| write_site(out, site));
+        }
+        write_kernel(out, &kernel)?;
+        write_memory(out)?;
+        match kernel.trial.tracepoint {
+            Ok(()) => write_plan(out, &plan),
+            Err(_) => Ok(()),
+        }
+    })?;
+    Ok(match &kernel.trial.tracepoint {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            let to_do = without_rights(reason);
+            eprintln!("copytrace: nothing can be measured here: {reason}{to_do}");
+            ExitCode::FAILURE
+        }
+    })
 }
 
 fn function_probes(kernel: &Kernel) -> ExitCode {
@@ -65,16 +85,16 @@ fn function_probes(kernel: &Kernel) -> ExitCode {
 }
 
 fn record(facts: &Facts, path: &Path) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(facts)?;
-    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+    let text = serde_json::to_vec_pretty(facts)?;
+    ResultFile::prepare(path, Readers::Usual)?.write(&text)
 }
 
-fn write_site(out: &mut impl Write, site: &CallSite) -> io::Result<()> {
+fn write_site(out: &mut dyn Write, site: &CallSite) -> io::Result<()> {
     let how = if site.tail { "jmp" } else { "call" };
     writeln!(out, "{:#018x} {how:4} {}", site.address, site.label())
 }
 
-fn write_kernel(out: &mut impl Write, kernel: &Kernel) -> io::Result<()> {
+fn write_kernel(out: &mut dyn Write, kernel: &Kernel) -> io::Result<()> {
     let trial = &kernel.trial;
     let text = match &kernel.facts.text_error {
         None => Ok(()),
@@ -83,7 +103,7 @@ fn write_kernel(out: &mut impl Write, kernel: &Kernel) -> io::Result<()> {
     writeln!(out, "Kernel {}", kernel.facts.release)?;
     for (name, result) in [
         ("BTF", &Ok(())),
-        ("raw tracepoints", &Ok(())),
+        ("raw tracepoints", &trial.tracepoint),
         ("fentry", &trial.fentry),
         ("kprobes", &trial.kprobe),
         ("kernel text", &text),
@@ -96,6 +116,31 @@ fn write_kernel(out: &mut impl Write, kernel: &Kernel) -> io::Result<()> {
     }
     writeln!(out, "  lockdown: {}", lockdown())?;
     writeln!(out, "  capabilities: {}", capabilities())
+}
+
+/// What the kernel will keep for the maps.
+fn write_memory(out: &mut dyn Write) -> io::Result<()> {
+    let flows =
+        |stacks| Purpose::Flows { detail: Detail::Process, stacks, wanted: Wanted::default() };
+    writeln!(
+        out,
+        "\nMemory of the eBPF maps, charged to the control group that copytrace runs in"
+    )?;
+    for (verbs, purpose) in [
+        ("demo", Purpose::Window),
+        ("run, attach", flows(false)),
+        ("run, attach --stacks", flows(true)),
+    ] {
+        let Memory { at_rest, at_most } = memory(purpose).map_err(io::Error::other)?;
+        writeln!(
+            out,
+            "  {verbs:20} {} at once, {} if they fill up; a CPU more: {}",
+            HumanBytes(at_rest),
+            HumanBytes(at_most),
+            HumanBytes(memory_of_a_cpu(purpose).map_err(io::Error::other)?)
+        )?;
+    }
+    Ok(())
 }
 
 /// The chosen mode of `/sys/kernel/security/lockdown`, which looks like `[none] integrity`.
@@ -125,13 +170,14 @@ fn capabilities() -> String {
     let names = |list: Vec<&(&str, u32)>| {
         list.into_iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
     };
-    match lack.is_empty() {
-        true => names(have),
-        false => format!("{} (without {})", names(have), names(lack)),
+    match (have.is_empty(), lack.is_empty()) {
+        (_, true) => names(have),
+        (true, _) => "none of those that matter here".to_owned(),
+        _ => format!("{} (without {})", names(have), names(lack)),
     }
 }
 
-fn write_plan(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
+fn write_plan(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     writeln!(out, "\nTier: {}", plan.tier)?;
     writeln!(out, "\nWitnesses")?;
     for tracepoint in &plan.tracepoints {

@@ -49,7 +49,7 @@ pub fn location() -> Where {
 }
 
 /// What to do where the reason is that a right is missing.
-fn without_rights(reason: &str) -> &'static str {
+pub fn without_rights(reason: &str) -> &'static str {
     let refused = io::Error::from_raw_os_error(libc::EPERM).to_string();
     match reason.contains(&refused) {
         true => {
@@ -69,8 +69,17 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Asks the running kernel.
+    /// Asks the running kernel, which must take eBPF programs.
     pub fn examine(breadth: Breadth) -> anyhow::Result<Self> {
+        let kernel = Self::look(breadth)?;
+        if let Err(reason) = &kernel.trial.tracepoint {
+            bail!("cannot use eBPF on this kernel: {reason}{}", without_rights(reason));
+        }
+        Ok(kernel)
+    }
+
+    /// Asks the running kernel.
+    pub fn look(breadth: Breadth) -> anyhow::Result<Self> {
         let start = Instant::now();
         let mut trying = None;
         let facts = Facts::gather(breadth, |facts| {
@@ -79,9 +88,6 @@ impl Kernel {
         let mut facts = facts.context("cannot find out what this kernel offers")?;
         let trial = trying.context("nothing is known of this kernel's types")?.finish();
         log::info!("read types, symbols and text of the kernel in {:?}", start.elapsed());
-        if let Err(reason) = &trial.tracepoint {
-            bail!("cannot use eBPF on this kernel: {reason}{}", without_rights(reason));
-        }
         if let Err(reason) = &trial.kprobe {
             facts.without_sites(format!("kprobes: {reason}"));
         }
