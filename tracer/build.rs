@@ -1,6 +1,9 @@
 //! Puts the eBPF object where `include_bytes_aligned!` finds it: built here, or built before.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::Context as _;
 use aya_build::{Package, Toolchain};
@@ -15,6 +18,21 @@ const OBJECT: &str = "COPYTRACE_EBPF_OBJECT";
 const NO_OBJECT: &str = "none";
 
 fn main() -> anyhow::Result<()> {
+    let version = env!("CARGO_PKG_VERSION");
+    let version = match git(&["rev-parse", "--short=12", "HEAD"]) {
+        Some(commit) => {
+            println!("cargo:rustc-env=COPYTRACE_COMMIT={commit}");
+            format!("{version} ({commit})")
+        }
+        None => version.to_owned(),
+    };
+    println!("cargo:rustc-env=COPYTRACE_VERSION={version}");
+    // A line is added to it with each commit and checkout.
+    if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"])
+        && Path::new(&log).exists()
+    {
+        println!("cargo:rerun-if-changed={log}");
+    }
     println!("cargo:rerun-if-env-changed={OBJECT}");
     match std::env::var_os(OBJECT).filter(|value| !value.is_empty()) {
         None => build(),
@@ -23,6 +41,13 @@ fn main() -> anyhow::Result<()> {
         }
         Some(value) => take(Path::new(&value)),
     }
+}
+
+/// What git says in one line, if this is a repository and git is there.
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok()?;
+    let said = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !said.is_empty()).then_some(said)
 }
 
 fn destination() -> anyhow::Result<PathBuf> {

@@ -5,7 +5,9 @@ mod diff;
 mod doctor;
 mod kernel;
 mod limits;
+mod machine;
 mod memory;
+mod origin;
 mod output;
 mod report;
 mod schema;
@@ -20,7 +22,7 @@ use clap::{Parser, Subcommand};
 /// Shows, measured in the kernel, how often a program's data is really copied on its way from
 /// disk to network, and how often the CPU switches between user and kernel mode for it.
 #[derive(Debug, Parser)]
-#[command(name = "copytrace", version, max_term_width = 100)]
+#[command(name = "copytrace", version = env!("COPYTRACE_VERSION"), max_term_width = 100)]
 struct Cli {
     /// Say on stderr what the eBPF programs see and what is attached; twice for more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]

@@ -4,8 +4,13 @@ use std::{io::stdout, process::ExitCode};
 
 use tracer::report::{
     self,
-    brokers::BrokerReport,
-    flows::{Report as Flows, diff::Diff},
+    brokers::{self, BrokerReport},
+    flows::{
+        self,
+        diff::{self, Diff},
+        jsonl::Line,
+    },
+    write_schema,
 };
 
 /// Arguments of `copytrace schema`.
@@ -25,18 +30,24 @@ enum Document {
     Brokers,
     /// What `run`, `attach` and `report` print
     Flows,
+    /// A line of what they print with `--format jsonl`
+    Lines,
     /// What `diff` prints
     Diff,
 }
+
+/// The name of the schema of a line, whose document has a name of its own in it.
+const LINES: &str = "copytrace/lines/1";
 
 /// Prints the schema to stdout.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let mut out = stdout().lock();
     match options.document {
-        Document::Strategies => report::write_schema::<report::Report>(&mut out),
-        Document::Brokers => report::write_schema::<BrokerReport>(&mut out),
-        Document::Flows => report::write_schema::<Flows>(&mut out),
-        Document::Diff => report::write_schema::<Diff>(&mut out),
+        Document::Strategies => write_schema::<report::Report>(report::SCHEMA, &mut out),
+        Document::Brokers => write_schema::<BrokerReport>(brokers::SCHEMA, &mut out),
+        Document::Flows => write_schema::<flows::Report>(flows::SCHEMA, &mut out),
+        Document::Lines => write_schema::<Line>(LINES, &mut out),
+        Document::Diff => write_schema::<Diff>(diff::SCHEMA, &mut out),
     }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, fmt::Write as _, io};
 
-use serde_json::ser::{Formatter, PrettyFormatter};
+use serde_json::ser::Formatter;
 
 /// A text in one line, without what controls a terminal or the order of its letters: these are written
 /// as in a C string.
@@ -55,11 +55,11 @@ pub fn cell(text: &str) -> Cow<'_, str> {
     if plain.starts_with(['=', '+', '-', '@']) { format!("'{plain}").into() } else { plain }
 }
 
-/// JSON for people, in whose strings nothing controls a terminal: they are the same strings.
+/// JSON in whose strings nothing controls a terminal: they are the same strings. `F`: how it is laid out.
 #[derive(Default)]
-pub struct Json(PrettyFormatter<'static>);
+pub struct Json<F>(F);
 
-impl Formatter for Json {
+impl<F: Formatter> Formatter for Json<F> {
     fn write_string_fragment<W: ?Sized + io::Write>(
         &mut self,
         writer: &mut W,

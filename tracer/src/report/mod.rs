@@ -12,6 +12,7 @@ mod json;
 mod markdown;
 mod model;
 mod notes;
+mod origin;
 mod story;
 mod style;
 mod table;
@@ -24,6 +25,7 @@ pub use json::write_schema;
 pub use model::{
     Measured, MovementRow, Outcome, Payload, PerMessage, Report, SCHEMA, Skipped, StrategyRow,
 };
+pub use origin::Origin;
 pub use style::Style;
 
 #[cfg(test)]

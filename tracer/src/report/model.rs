@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use workloads::{CheckedBy, Route};
 
-use super::Environment;
+use super::{Environment, Origin};
 use crate::{
     claims::{ClaimVerdict, Condition, Judgement, Quantity, TOLERANCE, judge, judge_claims},
     ledger::{
@@ -33,6 +33,9 @@ pub struct Report {
     /// Name and version of this document's schema.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
+    /// What made this document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// Where and how it was measured.
     pub environment: Environment,
     /// What was sent.
@@ -177,6 +180,7 @@ impl Report {
         };
         Self {
             schema: SCHEMA.into(),
+            origin: None,
             environment,
             payload,
             lost_events: observations.iter().map(|observed| observed.lost_events).sum(),

@@ -80,7 +80,7 @@ impl Memory {
 mod tests {
     use super::*;
 
-    /// As Linux 6.18 says of maps like these on two CPUs, to a few hundred bytes for the map itself.
+    /// As Linux 6.18 says of maps like these on two CPUs, to a kilobyte or two for the map itself.
     #[test]
     fn maps_take_what_the_kernel_says() {
         let shape = |kind: bpf_map_type, key, value, entries, flags| Shape {
@@ -98,7 +98,7 @@ mod tests {
             (shape(BPF_MAP_TYPE_PERCPU_HASH, 40, 32, 512, 0), 91_008),
         ] {
             let at_rest = Memory::of(shape, 2).at_rest;
-            assert!(said - at_rest < 1024, "{shape:?}: {at_rest}, and not {said}");
+            assert!(said - at_rest < 2048, "{shape:?}: {at_rest}, and not {said}");
         }
     }
 

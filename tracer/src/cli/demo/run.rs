@@ -19,7 +19,10 @@ use super::{
     options::{ALL, Options, ScatterGather, Target},
     progress::Progress,
 };
-use crate::cli::kernel::{Kernel, location};
+use crate::cli::{
+    kernel::{Kernel, location},
+    origin,
+};
 
 /// The network namespace a NIC of this machine leads to, as `ip netns add copytrace` makes it.
 pub(super) const NAMESPACE: &str = "/run/netns/copytrace";
@@ -29,6 +32,7 @@ pub(super) const SELF: &str = "/proc/self/exe";
 
 /// Measures every strategy the user chose.
 pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report> {
+    let origin = origin::now(false);
     let progress = Progress::start();
     let strategies = chosen(&options.strategies)?;
     let shape = Shape::new(options.messages(), options.message_size())?;
@@ -92,6 +96,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
     };
     let sent = Payload { message_bytes: shape.message_bytes(), messages: shape.messages() };
     let mut report = Report::new(environment, sent, &outcomes);
+    report.origin = Some(origin);
     report.warnings.extend(warnings);
     Ok(report)
 }

@@ -10,7 +10,7 @@ use anyhow::bail;
 use tracer::session::flows::Start;
 
 use super::{Meanwhile, Results, recorder::Recorder, signals::Signals, target::Target};
-use crate::cli::{output::Destination, say};
+use crate::cli::{origin, output::Destination, say};
 
 /// Arguments of `copytrace attach`.
 #[derive(Debug, clap::Args)]
@@ -26,6 +26,7 @@ pub struct Options {
 
 /// Runs the verb. Exit status 0: there is a report, also after Ctrl-C.
 pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
+    let origin = origin::now(false);
     let mut results = Results::prepare(&options.common, Destination::Stdout)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -34,7 +35,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         let (target, notes) = options.target.resolve()?;
         notes.iter().for_each(|note| say(note));
         let first = target.first()?;
-        let mut recorder = Recorder::start(&options.common, target.wanted(), verbose)?;
+        let mut recorder = Recorder::start(&options.common, target.wanted(), origin, verbose)?;
         let mut known = BTreeSet::new();
         let untraced = target.children_left_out(&first);
         let any = add(&mut recorder, first, &mut known)?;

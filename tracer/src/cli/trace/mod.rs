@@ -1,6 +1,6 @@
 //! `copytrace run` and `copytrace attach`: trace any program, and report its flows.
 
-mod arguments;
+pub mod arguments;
 mod attach;
 mod container;
 mod live;
@@ -14,13 +14,17 @@ mod target;
 
 use std::{
     path::PathBuf,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::Context;
 use tracer::{
     flows::group::Per,
-    report::flows::{Format, Recording, Report},
+    report::flows::{
+        Format, Recording, Report, Total,
+        jsonl::{self, Line},
+        write,
+    },
 };
 
 use super::{
@@ -85,6 +89,8 @@ impl Options {
 struct Results {
     report: Destination,
     recording: Option<ResultFile>,
+    /// What was counted when a line was written last.
+    reported: Option<Total>,
 }
 
 impl Results {
@@ -94,7 +100,7 @@ impl Results {
         report.check(options.format)?;
         let recording = options.record.as_deref();
         let recording = recording.map(|path| ResultFile::prepare(path, Readers::Owner));
-        Ok(Self { report, recording: recording.transpose()? })
+        Ok(Self { report, recording: recording.transpose()?, reported: None })
     }
 
     /// Whether one of them is a file.
@@ -110,7 +116,7 @@ impl Results {
             None => Ok(()),
         };
         let reported = self.report(recording, options).or_else(|error| {
-            let instead = Self { report: Destination::Stderr, recording: None };
+            let instead = Self { report: Destination::Stderr, recording: None, reported: None };
             let is_for_people = instead.report.check(options.format).is_ok();
             if is_for_people && matches!(self.report, Destination::File(_)) {
                 { instead }.report(recording, options)?;
@@ -123,8 +129,20 @@ impl Results {
     /// Writes a report of what was measured so far.
     fn report(&mut self, recording: &Recording, options: &Options) -> anyhow::Result<()> {
         let report = Report::new(recording, options.per);
-        self.report
-            .print(|style, out| tracer::report::flows::write(options.format, &report, style, out))
+        let total = report.total;
+        match options.format {
+            Format::Jsonl => {
+                let line = Line {
+                    time: Some(humantime::format_rfc3339_millis(SystemTime::now()).to_string()),
+                    since_last: self.reported.map_or(total, |before| total.since(&before)),
+                    report,
+                };
+                self.report.print(|_, out| jsonl::write(&line, out))?;
+            }
+            format => self.report.print(|style, out| write(format, &report, style, out))?,
+        }
+        self.reported = Some(total);
+        Ok(())
     }
 }
 

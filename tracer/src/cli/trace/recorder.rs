@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use tracer::{
     flows::{self, Detail, Ledger, derive::Witnesses},
-    report::flows::{Environment, Recording, Total},
+    report::{
+        Origin,
+        flows::{Environment, Recording, Total},
+    },
     session::{
         Purpose, Session, Wanted,
         flows::{Start, observe},
@@ -39,6 +42,7 @@ pub struct Recorder {
     ledger: Ledger,
     /// Where copies are made, if that is asked for.
     stacks: Option<StackRecorder>,
+    origin: Origin,
     environment: Environment,
     witnesses: Witnesses,
     started: Instant,
@@ -51,7 +55,12 @@ pub struct Recorder {
 
 impl Recorder {
     /// Attaches to the kernel; nothing is counted yet, but for programs that are wanted when they start.
-    pub fn start(options: &Options, wanted: Wanted, verbose: bool) -> anyhow::Result<Self> {
+    pub fn start(
+        options: &Options,
+        wanted: Wanted,
+        origin: Origin,
+        verbose: bool,
+    ) -> anyhow::Result<Self> {
         let kernel = Kernel::examine(options.sites.breadth())?;
         kernel.check_verify(options.verify)?;
         let plan = kernel.plan(options.tier)?;
@@ -76,6 +85,7 @@ impl Recorder {
             names: Names::new(),
             ledger: Ledger::new(),
             stacks: options.takes_stacks().then(StackRecorder::default),
+            origin,
             environment,
             witnesses,
             started: Instant::now(),
@@ -165,6 +175,7 @@ impl Recorder {
         let (environment, ledger) = (self.environment.clone(), self.ledger.clone());
         let mut recording =
             Recording::new(environment, target.to_owned(), duration, ledger, self.witnesses);
+        recording.origin = Some(self.origin.clone());
         recording.detail = self.detail;
         recording.lost_events = self.lost;
         recording.warnings = self.warnings.clone();

@@ -16,7 +16,7 @@ use super::{
     signals::{Caught, Signals},
     spawn,
 };
-use crate::cli::{Cli, demo::progress::Progress, output::Destination, say, user::User};
+use crate::cli::{Cli, demo::progress::Progress, origin, output::Destination, say, user::User};
 
 /// Arguments of `copytrace run`.
 #[derive(Debug, clap::Args)]
@@ -56,6 +56,7 @@ impl Options {
 /// and there could be no report.
 pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     check(options);
+    let origin = origin::now(options.with_arguments);
     // Standard output is the command's.
     let mut results = Results::prepare(&options.common, Destination::Stderr)?;
     let user = match &options.user {
@@ -69,7 +70,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         if let Some(progress) = &progress {
             progress.say("attaching to the kernel");
         }
-        let mut recorder = Recorder::start(&options.common, Wanted::default(), verbose)?;
+        let mut recorder = Recorder::start(&options.common, Wanted::default(), origin, verbose)?;
         let waiting = spawn::spawn(&options.command, user.as_ref())?;
         recorder.follow(waiting.pid, Start::AtExec)?;
         // From now on the terminal is the command's.

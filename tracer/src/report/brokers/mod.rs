@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use workloads::broker::check::{Answer, Survival};
 
-use super::{Format, MovementRow, PerMessage, Style, Where};
+use super::{Format, MovementRow, Origin, PerMessage, Style, Where};
 use crate::{
     claims::brokers::{BrokerClaim, Difference, Evidence, differences, judge},
     ledger::{Copies, Delivery, Mover, Observation, Provenance, Spread, merge},
@@ -30,6 +30,9 @@ pub struct BrokerReport {
     /// Name and version of this document's schema.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
+    /// What made this document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// Where and how it was measured.
     pub environment: BrokerEnvironment,
     /// How often each delivery was repeated for its speed.
@@ -172,6 +175,7 @@ impl BrokerReport {
         let rounds = deliveries.iter().map(|delivery| delivery.rounds.len() as u64).max();
         Self {
             schema: SCHEMA.into(),
+            origin: None,
             environment,
             rounds: rounds.unwrap_or(0),
             lost_events: lost.sum(),

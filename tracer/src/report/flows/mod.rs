@@ -3,6 +3,7 @@
 mod csv;
 pub mod diff;
 mod folded;
+pub mod jsonl;
 mod markdown;
 mod model;
 mod names;
@@ -30,6 +31,9 @@ pub enum Format {
     Table,
     /// One JSON document; `copytrace schema flows` prints its schema
     Json,
+    /// One JSON document a line, of which --interval writes many; `copytrace schema lines` prints its
+    /// schema
+    Jsonl,
     /// A table for a document
     Markdown,
     /// One line for each flow
@@ -62,6 +66,10 @@ pub fn write(
     match format {
         // Only JSON has every name as it is.
         Format::Json => super::json::write(report, out),
+        Format::Jsonl => {
+            let (since_last, report) = (report.total, report.clone());
+            jsonl::write(&jsonl::Line { time: None, since_last, report }, out)
+        }
         Format::Table => table::write(&report.plain(), style, out),
         Format::Markdown => markdown::write(&report.plain(), out),
         Format::Csv => csv::write(&report.plain(), out),

@@ -14,7 +14,7 @@ use crate::{
         verdict::{Verdict, switches_a_mib, verdict},
     },
     ledger::{Mover, Place, Provenance, ratio},
-    report::{MovementRow, Where},
+    report::{MovementRow, Origin, Where},
     witness::Tier,
 };
 
@@ -27,6 +27,9 @@ pub struct Report {
     /// Name and version of this document's schema.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
+    /// What made this document; absent in what older versions recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// Where and how it was measured.
     pub environment: Environment,
     /// What was traced, in words.
@@ -229,6 +232,9 @@ const RECORDING: &str = "copytrace/ledger/1";
 pub struct Recording {
     /// Name and version of the format.
     format: String,
+    /// What made it; older versions did not say.
+    #[serde(default)]
+    pub origin: Option<Origin>,
     /// Where and how it was measured.
     pub environment: Environment,
     /// What was traced, in words.
@@ -299,6 +305,7 @@ impl Recording {
     ) -> Self {
         Self {
             format: RECORDING.to_owned(),
+            origin: None,
             environment,
             target,
             duration_ns,
@@ -345,6 +352,7 @@ impl Report {
         let rest = group::unattributed(&ledger);
         Self {
             schema: SCHEMA.to_owned(),
+            origin: recording.origin.clone(),
             environment: recording.environment.clone(),
             target: recording.target.clone(),
             duration_ns: recording.duration_ns,
@@ -373,6 +381,20 @@ impl Total {
             syscalls: all.syscalls(),
             mode_switches: all.mode_switches(),
             cpu_time_ns: all.cpu_time_ns,
+        }
+    }
+
+    /// What was counted since it was `before`; 0 of what is derived, and is less by what is known now.
+    pub fn since(&self, before: &Self) -> Self {
+        let since = |of: fn(&Self) -> u64| of(self).saturating_sub(of(before));
+        Self {
+            payload_bytes: since(|total| total.payload_bytes),
+            cpu_copied_bytes: since(|total| total.cpu_copied_bytes),
+            dma_bytes: since(|total| total.dma_bytes),
+            by_reference_bytes: since(|total| total.by_reference_bytes),
+            syscalls: since(|total| total.syscalls),
+            mode_switches: since(|total| total.mode_switches),
+            cpu_time_ns: since(|total| total.cpu_time_ns),
         }
     }
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::{
     Environment, Recording, Report,
     diff::{Diff, write_json, write_table},
+    jsonl::{self, Line},
     pprof, write,
 };
 use crate::{
@@ -164,9 +165,29 @@ fn stacks_add_up_to_the_copies_and_survive_the_file() {
     assert_eq!(document["total"]["cpu_copied_bytes"], copied);
 }
 
+#[test]
+fn a_line_says_what_is_new_since_the_one_before() {
+    let before = Report::new(&at_stacks(), Per::Path).total;
+    let mut report = Report::new(&at_stacks(), Per::Path);
+    report.total.payload_bytes += 7;
+    let since_last = report.total.since(&before);
+    let line = Line { time: Some("2026-02-03T04:05:06Z".into()), since_last, report };
+    let mut out = Vec::new();
+    jsonl::write(&line, &mut out).unwrap();
+    assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+    let document = serde_json::from_slice(&out).unwrap();
+    let mut schema = Vec::new();
+    write_schema::<Line>("copytrace/lines/1", &mut schema).unwrap();
+    let schema: serde_json::Value = serde_json::from_slice(&schema).unwrap();
+    assert_eq!(schema["$id"], "urn:copytrace:lines:1");
+    jsonschema::validate(&schema, &document).unwrap();
+    assert_eq!(document["since_last"]["payload_bytes"], 7);
+    assert_eq!(document["since_last"]["syscalls"], 0);
+}
+
 fn is_as_its_schema_says(document: &serde_json::Value) {
     let mut schema = Vec::new();
-    write_schema::<Report>(&mut schema).unwrap();
+    write_schema::<Report>(super::SCHEMA, &mut schema).unwrap();
     jsonschema::validate(&serde_json::from_slice(&schema).unwrap(), document).unwrap();
 }
 
@@ -288,7 +309,7 @@ fn two_runs_side_by_side() {
     insta::assert_snapshot!(String::from_utf8(table).unwrap());
     let (mut document, mut schema) = (Vec::new(), Vec::new());
     write_json(&diff, &mut document).unwrap();
-    write_schema::<Diff>(&mut schema).unwrap();
+    write_schema::<Diff>(super::diff::SCHEMA, &mut schema).unwrap();
     let schema = serde_json::from_slice(&schema).unwrap();
     jsonschema::validate(&schema, &serde_json::from_slice(&document).unwrap()).unwrap();
 }

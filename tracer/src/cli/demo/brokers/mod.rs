@@ -2,7 +2,6 @@
 //! probes; then each delivery once more with probes; and what brokers promise, tried.
 
 mod delivery;
-mod machine;
 mod options;
 mod produce;
 
@@ -33,7 +32,10 @@ use super::{
     progress::Progress,
     run::{NAMESPACE, SELF, scatter_gather, target},
 };
-use crate::cli::kernel::{Kernel, location};
+use crate::cli::{
+    kernel::{Kernel, location},
+    machine, origin,
+};
 use delivery::{Log, Network as Consumers};
 
 /// How often a broker is killed to see what is left.
@@ -41,6 +43,7 @@ const KILLS: u64 = 5;
 
 /// Measures every delivery the user chose.
 pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerReport> {
+    let origin = origin::now(false);
     ensure!(options.strategies.is_empty(), "--strategy is for --scenario strategies: leave it out");
     let progress = Progress::start();
     progress.say("examining the kernel");
@@ -122,6 +125,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerR
     };
     let evidence = Evidence { deliveries, features, survival, times_count: !emulated };
     let mut report = BrokerReport::new(environment, produced, &evidence);
+    report.origin = Some(origin);
     report.warnings.extend(busy.into_iter().chain(warnings));
     Ok(report)
 }

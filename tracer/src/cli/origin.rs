@@ -1,0 +1,25 @@
+//! What a document says of the copytrace that made it.
+
+use std::{env, time::SystemTime};
+
+use tracer::report::Origin;
+
+use super::{machine, trace::arguments};
+
+/// The commit that was checked out when this program was built, if `build.rs` found one.
+const COMMIT: Option<&str> = option_env!("COPYTRACE_COMMIT");
+
+/// Of a measurement that begins now. `with_arguments`: secrets on the command line are told.
+pub fn now(with_arguments: bool) -> Origin {
+    let words: Vec<_> = env::args_os().collect();
+    Origin {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: COMMIT.map(str::to_owned),
+        started: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        processor: machine::processor(),
+        cpus: machine::cpus(),
+        hypervisor: machine::hypervisor(),
+        command_line: arguments::described(&words, with_arguments),
+    }
+}
