@@ -16,13 +16,14 @@ use crate::support::report::Document;
 use crate::support::traced::{FILE_BYTES, folder_with_file, signal, until, wait_until};
 
 /// What the command must not notice.
-pub const CHECKS: [Check; 6] = [
+pub const CHECKS: [Check; 7] = [
     Check { name: "run: standard output is the command’s", run: output_is_the_commands },
     Check { name: "run: a format for programs needs --output", run: formats_for_programs },
     Check { name: "run: a terminal has what the command wrote", run: terminal_is_the_commands },
     Check { name: "run: SIGINT is the command’s", run: interrupt },
     Check { name: "run: a daemon is left behind", run: daemon },
     Check { name: "run: a setuid program", run: setuid },
+    Check { name: "run: a signal at the parent’s death", run: parents_death },
 ];
 
 /// `run -- cat x > y` leaves a copy of x in y; the report is on standard error, or where it was asked
@@ -165,4 +166,11 @@ fn setuid(context: &Context) -> Result<()> {
     let said = text(&output.stdout);
     ensure!(said.trim() == NOBODY.to_string(), "it ran as {said}");
     Ok(())
+}
+
+/// A command that wants to die with its parent lives as long as copytrace, and not as a thread of it.
+fn parents_death(context: &Context) -> Result<()> {
+    let command = ["setpriv", "--pdeathsig", "TERM", "sleep", "0.1"];
+    // It was a race.
+    (0..3).try_for_each(|_| ensure_success(&run(context, &[], &command).output()?))
 }

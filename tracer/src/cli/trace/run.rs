@@ -71,11 +71,14 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
             progress.say("attaching to the kernel");
         }
         let mut recorder = Recorder::start(&options.common, Wanted::default(), origin, verbose)?;
-        let waiting = spawn::spawn(&options.command, user.as_ref())?;
-        recorder.follow(waiting.pid, Start::AtExec)?;
-        // From now on the terminal is the command's.
-        drop(progress);
-        let child = match waiting.go(&options.command[0]) {
+        let session = recorder.session();
+        let spawned = spawn::spawn(&options.command, user.as_ref(), |pid| {
+            session.follow(pid, Start::AtExec)?;
+            // From now on the terminal is the command's.
+            drop(progress);
+            Ok(())
+        })?;
+        let child = match spawned {
             Ok(child) => child,
             Err(failure) => return Ok(Err(failure)),
         };

@@ -3,27 +3,19 @@
 
 use std::{
     ffi::OsString,
+    fs::File,
     io::{self, Read, Write},
     os::{
         fd::{AsRawFd, OwnedFd, RawFd},
         unix::process::CommandExt,
     },
     process::{Child, Command},
-    thread::JoinHandle,
 };
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::cli::{limits, user::User};
-
-/// A command that waits to be let go.
-pub struct Waiting {
-    /// Its process id.
-    pub pid: u32,
-    go: OwnedFd,
-    spawner: JoinHandle<io::Result<Child>>,
-}
 
 /// Why a command did not start.
 #[derive(Debug)]
@@ -34,8 +26,14 @@ pub struct NotStarted {
     pub error: anyhow::Error,
 }
 
-/// Forks; the child waits.
-pub fn spawn(command: &[OsString], user: Option<&User>) -> anyhow::Result<Waiting> {
+/// Starts it; `meet` is told its process id before its first instruction. It is a child of the thread
+/// that calls this, which is to live as long: when the thread ends, a command that has asked for a
+/// signal at its parent's death gets it.
+pub fn spawn(
+    command: &[OsString],
+    user: Option<&User>,
+    meet: impl FnOnce(u32) -> anyhow::Result<()> + Send,
+) -> anyhow::Result<Result<Child, NotStarted>> {
     let (program, arguments) = command.split_first().context("give a command")?;
     let (hear_pid, say_pid) = pipe_with(PipeFlags::CLOEXEC)?;
     let (hear_go, go) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -47,27 +45,51 @@ pub fn spawn(command: &[OsString], user: Option<&User>) -> anyhow::Result<Waitin
     let ends = [say_pid.as_raw_fd(), hear_go.as_raw_fd()];
     let our_end = go.as_raw_fd();
     // SAFETY: between fork and exec this makes system calls only, on descriptors that are open
-    // until `spawn` returns.
+    // until the child was spawned.
     unsafe {
         spawning.pre_exec(move || {
             limits::restore_open_files()?;
             wait(ends, our_end)
         })
     };
-    // It returns after the exec, which we must allow first.
-    let spawner = std::thread::spawn(move || {
+    let (child, met) = std::thread::scope(|scope| {
+        // To spawn takes until the exec, which somebody else must allow.
+        let meeting = scope.spawn(move || let_go(hear_pid, go, meet));
         let child = spawning.spawn();
         drop((say_pid, hear_go));
-        child
+        (child, meeting.join())
     });
-    let mut pid = [0; 4];
-    let heard = std::fs::File::from(hear_pid).read_exact(&mut pid);
-    if let Err(error) = heard {
-        let cause = spawner.join().map_err(|_| anyhow!("the spawning thread ended"))?.err();
-        return Err(cause.map_or_else(|| error.into(), anyhow::Error::from))
-            .context("cannot start a process");
+    let met = met.map_err(|_| anyhow!("the thread that lets it go ended"))?;
+    let name = program.to_string_lossy();
+    match (child, met) {
+        (_, Met::Failed(error)) => Err(error),
+        (Ok(child), Met::LetGo) => Ok(Ok(child)),
+        (Err(error), Met::LetGo) => {
+            let status = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+            Ok(Err(NotStarted { status, error: anyhow!("cannot run {name}: {error}") }))
+        }
+        (Err(error), Met::Nobody) => Err(error).context("cannot start a process"),
+        (Ok(_), Met::Nobody) => bail!("{name} runs, and nobody let it go"),
     }
-    Ok(Waiting { pid: u32::from_ne_bytes(pid), go, spawner })
+}
+
+/// What became of a child that waits.
+enum Met {
+    LetGo,
+    /// It never said who it is.
+    Nobody,
+    /// It must not run.
+    Failed(anyhow::Error),
+}
+
+/// Hears who the child is, and lets it go.
+fn let_go(hear_pid: OwnedFd, go: OwnedFd, meet: impl FnOnce(u32) -> anyhow::Result<()>) -> Met {
+    let mut pid = [0; 4];
+    if File::from(hear_pid).read_exact(&mut pid).is_err() {
+        return Met::Nobody;
+    }
+    let told = meet(u32::from_ne_bytes(pid)).and_then(|()| Ok(File::from(go).write_all(&[1])?));
+    told.map_or_else(Met::Failed, |()| Met::LetGo)
 }
 
 fn run_as(command: &mut Command, user: &User) -> anyhow::Result<()> {
@@ -101,23 +123,6 @@ fn wait([say, hear]: [RawFd; 2], our_end: RawFd) -> io::Result<()> {
             1 => Ok(()),
             // Whoever was to trace it is gone.
             _ => Err(io::Error::from_raw_os_error(libc::ECANCELED)),
-        }
-    }
-}
-
-impl Waiting {
-    /// Lets it go, and waits until it runs the command.
-    pub fn go(self, program: &OsString) -> Result<Child, NotStarted> {
-        let told = std::fs::File::from(self.go).write_all(&[1]);
-        let child = self.spawner.join();
-        let name = program.to_string_lossy();
-        match (child, told) {
-            (Ok(Ok(child)), Ok(())) => Ok(child),
-            (Ok(Err(error)), _) => {
-                let status = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-                Err(NotStarted { status, error: anyhow!("cannot run {name}: {error}") })
-            }
-            _ => Err(NotStarted { status: 125, error: anyhow!("cannot run {name}") }),
         }
     }
 }
