@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -16,13 +17,14 @@ use crate::support::report::Document;
 use crate::support::traced::{FILE_BYTES, folder_with_file, signal, until, wait_until};
 
 /// What the command must not notice.
-pub const CHECKS: [Check; 7] = [
+pub const CHECKS: [Check; 8] = [
     Check { name: "run: standard output is the command’s", run: output_is_the_commands },
     Check { name: "run: a format for programs needs --output", run: formats_for_programs },
     Check { name: "run: a terminal has what the command wrote", run: terminal_is_the_commands },
     Check { name: "run: SIGINT is the command’s", run: interrupt },
     Check { name: "run: a daemon is left behind", run: daemon },
     Check { name: "run: a setuid program", run: setuid },
+    Check { name: "run: closed descriptors, ignored signals", run: inherited },
     Check { name: "run: a signal at the parent’s death", run: parents_death },
 ];
 
@@ -165,6 +167,37 @@ fn setuid(context: &Context) -> Result<()> {
     ensure_success(&output)?;
     let said = text(&output.stdout);
     ensure!(said.trim() == NOBODY.to_string(), "it ran as {said}");
+    Ok(())
+}
+
+/// What is closed or ignored is so for the command, and how it ends is known all the same.
+fn inherited(context: &Context) -> Result<()> {
+    let begun_so = |command: &[&str]| {
+        let mut traced = run(context, &["--output", "/dev/null"], command);
+        // SAFETY: these are system calls, with no pointers.
+        unsafe {
+            traced.pre_exec(|| {
+                libc::close(libc::STDIN_FILENO);
+                libc::close(libc::STDERR_FILENO);
+                libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+                libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+                Ok(())
+            })
+        };
+        traced.output()
+    };
+    let open = begun_so(&["ls", "/proc/self/fd"])?;
+    // The folder is open, too, as the first that was closed.
+    ensure!(text(&open.stdout) == "0\n1\n", "open: {}", text(&open.stdout));
+    let signals = begun_so(&["grep", "SigIgn", "/proc/self/status"])?;
+    let signals = text(&signals.stdout);
+    let ignored = signals.strip_prefix("SigIgn:").context("no signals")?;
+    let ignored = u64::from_str_radix(ignored.trim(), 16)?;
+    for number in [libc::SIGPIPE, libc::SIGCHLD] {
+        ensure!(ignored & 1 << (number - 1) != 0, "{number} is not among {ignored:x}");
+    }
+    let status = begun_so(&["sh", "-c", "exit 5"])?.status;
+    ensure!(status.code() == Some(5), "the command’s status became {status}");
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{CommandFactory, error::ErrorKind};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracer::session::{Wanted, flows::Start};
 
 use super::{
@@ -71,6 +71,8 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
             progress.say("attaching to the kernel");
         }
         let mut recorder = Recorder::start(&options.common, Wanted::default(), origin, verbose)?;
+        // Were it ignored when the command ends, there would be no status.
+        let ended = signal(SignalKind::child())?;
         let session = recorder.session();
         let spawned = spawn::spawn(&options.command, user.as_ref(), |pid| {
             session.follow(pid, Start::AtExec)?;
@@ -83,7 +85,8 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
             Err(failure) => return Ok(Err(failure)),
         };
         recorder.give_up_privileges(results.are_files(), true);
-        let status = follow(child, &mut recorder, options, &mut signals, &mut results).await?;
+        let command = Running { child, ended };
+        let status = follow(command, &mut recorder, options, &mut signals, &mut results).await?;
         let written = results.write(&recorder.recording(&options.target()), &options.common);
         anyhow::Ok(Ok((status, written)))
     })?;
@@ -116,17 +119,23 @@ fn check(options: &Options) {
     }
 }
 
+/// A command that was let go.
+struct Running {
+    child: Child,
+    /// Says when a child of this program has ended.
+    ended: Signal,
+}
+
 /// Collects until the command ends, and what it has started. What asks this program to end is passed on
 /// to the command, unless the terminal told both.
 async fn follow(
-    mut child: Child,
+    Running { mut child, mut ended }: Running,
     recorder: &mut Recorder,
     options: &Options,
     signals: &mut Signals,
     results: &mut Results,
 ) -> anyhow::Result<ExitStatus> {
     let pid = rustix::process::Pid::from_child(&child);
-    let mut ended = signal(SignalKind::child())?;
     let mut meanwhile = Meanwhile::start(false);
     let (mut status, target) = (None, options.target());
     loop {

@@ -10,6 +10,8 @@ use std::{
 use libc::c_int;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::cli::inherited::is_ignored;
+
 /// All that end a program by default and can be handled, but for those of its own faults and of its
 /// own pipes.
 const ENDING: [c_int; 12] = [
@@ -81,15 +83,6 @@ impl Signals {
     }
 }
 
-fn is_ignored(number: c_int) -> bool {
-    // SAFETY: all zeros is valid; without a new action, the call only says what there is.
-    let action = unsafe {
-        let mut action = std::mem::zeroed::<libc::sigaction>();
-        (libc::sigaction(number, std::ptr::null(), &raw mut action) == 0).then_some(action)
-    };
-    action.is_some_and(|action| action.sa_sigaction == libc::SIG_IGN)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,12 +97,5 @@ mod tests {
             signals.next().await
         });
         assert_eq!(caught, Caught { number: libc::SIGUSR2, by_terminal: false });
-    }
-
-    #[test]
-    fn what_is_ignored_is_known() {
-        // Rust's runtime ignores it.
-        assert!(is_ignored(libc::SIGPIPE));
-        assert!(!is_ignored(libc::SIGURG));
     }
 }

@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, anyhow, bail};
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::cli::{limits, user::User};
+use crate::cli::{inherited, user::User};
 
 /// Why a command did not start.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub fn spawn(
     // until the child was spawned.
     unsafe {
         spawning.pre_exec(move || {
-            limits::restore_open_files()?;
+            inherited::restore()?;
             wait(ends, our_end)
         })
     };
