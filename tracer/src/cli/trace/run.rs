@@ -194,11 +194,17 @@ fn pass_on(caught: Caught, pid: rustix::process::Pid) {
 /// Ends as the command did: with its exit status, or by its signal.
 fn end_as(status: ExitStatus) -> ExitCode {
     if let Some(signal) = status.signal() {
-        // SAFETY: no pointers; a core of this program would say nothing about the command.
+        // SAFETY: each pointer is to what lives during the call; a core of this program would say nothing
+        // about the command.
         unsafe {
             let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
             libc::setrlimit(libc::RLIMIT_CORE, &none);
             libc::signal(signal, libc::SIG_DFL);
+            // It was blocked by who started this program, perhaps.
+            let mut blocked = std::mem::zeroed();
+            libc::sigemptyset(&raw mut blocked);
+            libc::sigaddset(&raw mut blocked, signal);
+            libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const blocked, std::ptr::null_mut());
             libc::raise(signal);
         }
         return ExitCode::from(128u8.wrapping_add(signal as u8));
