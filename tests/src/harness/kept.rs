@@ -4,8 +4,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
 /// Copies of the programs, gone when this is dropped.
@@ -14,17 +15,17 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Copies what is there now: the command, and this very program.
+    /// Copies what is there now: the command, stripped as every distribution does it, and this very
+    /// program.
     pub fn keep(copytrace: &Path) -> Result<Self> {
         let beside = copytrace.parent().context("no folder")?;
         let folder = tempfile::Builder::new().prefix("checked-").tempdir_in(beside)?;
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
         let programs = Self { folder };
-        for (from, to) in
-            [(copytrace, programs.copytrace()), (&std::env::current_exe()?, programs.tests())]
-        {
-            std::fs::copy(from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
-        }
+        strip(copytrace, &programs.copytrace())?;
+        let own = std::env::current_exe()?;
+        std::fs::copy(&own, programs.tests())
+            .with_context(|| format!("cannot copy {}", own.display()))?;
         Ok(programs)
     }
 
@@ -37,4 +38,13 @@ impl Kept {
     pub fn tests(&self) -> PathBuf {
         self.folder.path().join("tests")
     }
+}
+
+/// Writes a program without its symbols. The linker's package has `strip`, too.
+fn strip(from: &Path, to: &Path) -> Result<()> {
+    let strip = Command::new("strip").arg("--strip-all").arg("-o").args([to, from]).output();
+    let failed = || format!("cannot strip {} (`strip` is of binutils)", from.display());
+    let output = strip.with_context(failed)?;
+    ensure!(output.status.success(), "{}: {}", failed(), String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }

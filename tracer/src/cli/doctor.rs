@@ -32,7 +32,7 @@ pub struct Options {
     #[command(flatten)]
     breadth: Sites,
     /// Only answer by the exit status whether this kernel takes function probes
-    #[arg(long, conflicts_with = "sites")]
+    #[arg(long, conflicts_with_all = ["sites", "tier", "all_copy_sites"])]
     function_probes: bool,
     /// Show the catalogue as this tier resolves it
     #[arg(long, value_enum, default_value = "auto")]

@@ -14,6 +14,7 @@ mod report;
 mod schema;
 mod shell;
 mod trace;
+mod usage;
 mod user;
 
 use std::{io::Write as _, process::ExitCode};

@@ -13,16 +13,16 @@ use tracer::{
     report::flows::{Format, Recording, Report, write},
 };
 
-use super::output::Destination;
+use super::{output::Destination, usage};
 
 /// Arguments of `copytrace report`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// What `--record` wrote; `-` is standard input
     file: PathBuf,
-    /// What tells the rows of the report apart
-    #[arg(long, value_enum, default_value = "path")]
-    per: Per,
+    /// What tells the rows of the report apart [default: path]
+    #[arg(long, value_enum)]
+    per: Option<Per>,
     /// Form of the result
     #[arg(short, long, value_enum, default_value = "table")]
     format: Format,
@@ -33,6 +33,12 @@ pub struct Options {
 
 /// Runs the verb.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    usage::refuse_useless(
+        "report",
+        options.per.is_some() && options.format.is_of_stacks(),
+        "--per has no effect on a --format of stacks, which shows no rows",
+    );
+    let per = options.per.unwrap_or_default();
     let mut destination = Destination::of(options.output.as_deref(), Destination::Stdout)?;
     destination.check(options.format)?;
     let recording = load(&options.file)?;
@@ -42,13 +48,13 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
             options.file.display()
         );
     }
-    if ![Detail::Process, recording.detail].contains(&options.per.detail()) {
+    if ![Detail::Process, recording.detail].contains(&per.detail()) {
         bail!(
             "{} cannot be shown that fine: record again with the same --per",
             options.file.display()
         );
     }
-    let report = Report::new(&recording, options.per);
+    let report = Report::new(&recording, per);
     destination.print(|style, out| write(options.format, &report, style, out))?;
     Ok(ExitCode::SUCCESS)
 }

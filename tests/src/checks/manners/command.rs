@@ -17,9 +17,11 @@ use crate::support::report::Document;
 use crate::support::traced::{FILE_BYTES, folder_with_file, signal, until, wait_until};
 
 /// What the command must not notice.
-pub const CHECKS: [Check; 8] = [
+pub const CHECKS: [Check; 10] = [
     Check { name: "run: standard output is the command’s", run: output_is_the_commands },
     Check { name: "run: a format for programs needs --output", run: formats_for_programs },
+    Check { name: "run: options without effect", run: useless_options },
+    Check { name: "run: a report every so often, a line each", run: lines },
     Check { name: "run: a terminal has what the command wrote", run: terminal_is_the_commands },
     Check { name: "run: SIGINT is the command’s", run: interrupt },
     Check { name: "run: a daemon is left behind", run: daemon },
@@ -50,7 +52,7 @@ fn formats_for_programs(context: &Context) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let started = folder.path().join("started");
     let started_name = started.display().to_string();
-    for format in ["json", "csv", "folded", "pprof"] {
+    for format in ["json", "jsonl", "csv", "folded", "pprof"] {
         let output = run(context, &["--format", format], &["touch", &started_name]).output()?;
         ensure!(output.status.code() == Some(2), "{format}: {}", output.status);
         ensure!(text(&output.stderr).contains("--output"), "{}", text(&output.stderr));
@@ -59,6 +61,47 @@ fn formats_for_programs(context: &Context) -> Result<()> {
     let output = run(context, &["--format", "json", "--output", "-"], &["true"]).output()?;
     ensure_success(&output)?;
     serde_json::from_slice::<serde_json::Value>(&output.stdout).context("no JSON")?;
+    Ok(())
+}
+
+/// An option that would have no effect is an error, before the command starts.
+fn useless_options(context: &Context) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let started = folder.path().join("started");
+    let started_name = started.display().to_string();
+    for flags in [
+        &["--all-copy-sites", "--tier", "tracepoint"][..],
+        &["--per", "fd", "--format", "folded", "--output", "-"],
+        &["--interval", "1s", "--format", "pprof", "--output", "profile"],
+    ] {
+        let mut run = Command::new(&context.copytrace);
+        let output = run.arg("run").args(flags).args(["touch", &started_name]).output()?;
+        ensure!(output.status.code() == Some(2), "{flags:?}: {}", output.status);
+        ensure!(text(&output.stderr).contains(flags[0]), "{}", text(&output.stderr));
+        ensure!(!started.exists(), "{flags:?}: the command was started");
+    }
+    Ok(())
+}
+
+/// With --interval, each report is a line, and their differences add up to the last one's total.
+fn lines(context: &Context) -> Result<()> {
+    let (folder, file) = folder_with_file()?;
+    let lines = folder.path().join("lines");
+    let lines_name = lines.display().to_string();
+    let flags = ["--format", "jsonl", "--interval", "100ms", "--output", &lines_name];
+    let script = "cat \"$0\" > /dev/null; sleep 1; cat \"$0\" > /dev/null; sleep 1";
+    let file_name = file.display().to_string();
+    ensure_success(&run(context, &flags, &["sh", "-c", script, &file_name]).output()?)?;
+    let text = std::fs::read_to_string(&lines)?;
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    ensure!(lines.len() > 2, "there are {} lines", lines.len());
+    let number = |value: &serde_json::Value| value["payload_bytes"].as_u64().context("no number");
+    let sum: u64 = lines.iter().map(|line| number(&line["since_last"])).sum::<Result<_>>()?;
+    let last = lines.last().context("no line")?;
+    ensure!(sum == number(&last["total"])?, "{sum} is not {}", last["total"]);
+    ensure!(sum >= 2 * FILE_BYTES, "{sum} is less than was read");
+    ensure!(last["origin"]["command_line"].as_str().is_some_and(|it| it.contains("jsonl")));
     Ok(())
 }
 

@@ -21,6 +21,7 @@ pub fn run(options: Options, verbose: bool) -> anyhow::Result<ExitCode> {
         workloads::strategy::write_list(&mut io::stdout().lock())?;
         return Ok(ExitCode::SUCCESS);
     }
+    options.check();
     let destination = Destination::of(options.output.as_deref(), Destination::Stdout)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(async {

@@ -7,7 +7,10 @@ use tracer::report::Format;
 use workloads::{Cache, STRATEGIES};
 
 use super::brokers::BrokerOptions;
-use crate::cli::kernel::{Sites, TierChoice};
+use crate::cli::{
+    kernel::{Sites, TierChoice},
+    usage,
+};
 
 /// Arguments of `copytrace demo`.
 #[derive(Debug, clap::Args)]
@@ -19,7 +22,7 @@ pub struct Options {
     #[arg(short, long = "strategy", value_name = "NAME", value_parser = names())]
     pub strategies: Vec<String>,
     /// Print the strategies, each with a line of explanation, and exit
-    #[arg(long)]
+    #[arg(long, exclusive = true)]
     pub list: bool,
     /// How many messages to send [default: 256; of brokers: fewer the larger they are]
     #[arg(short = 'n', long, value_parser = clap::value_parser!(u64).range(1..))]
@@ -72,6 +75,23 @@ pub enum Scenario {
 }
 
 impl Options {
+    /// Refuses options without effect.
+    pub fn check(&self) {
+        const VERB: &str = "demo";
+        usage::check_sites(VERB, self.sites, self.tier);
+        let brokers = self.scenario == Scenario::Brokers;
+        usage::refuse_useless(
+            VERB,
+            brokers && !self.strategies.is_empty(),
+            "--strategy is for --scenario strategies: leave it out",
+        );
+        usage::refuse_useless(
+            VERB,
+            !brokers && self.brokers.is_given(),
+            "--flavour, --consumers, --rounds and --producers are for --scenario brokers",
+        );
+    }
+
     /// How many messages a strategy sends.
     pub fn messages(&self) -> u64 {
         self.messages.unwrap_or(256)

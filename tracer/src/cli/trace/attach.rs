@@ -26,6 +26,7 @@ pub struct Options {
 
 /// Runs the verb. Exit status 0: there is a report, also after Ctrl-C.
 pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
+    options.common.check("attach");
     let origin = origin::now(false);
     let mut results = Results::prepare(&options.common, Destination::Stdout)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -33,6 +33,7 @@ use super::{
         Destination,
         file::{Readers, ResultFile},
     },
+    usage,
 };
 
 use live::Live;
@@ -47,9 +48,9 @@ pub use run::run;
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub struct Options {
-    /// What tells the rows of the report apart
-    #[arg(long, value_enum, default_value = "path")]
-    pub per: Per,
+    /// What tells the rows of the report apart [default: path]
+    #[arg(long, value_enum)]
+    per: Option<Per>,
     /// Print a report every so often, such as 10s or 500ms, besides the one at the end
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub interval: Option<Duration>,
@@ -80,6 +81,25 @@ pub struct Options {
 }
 
 impl Options {
+    fn per(&self) -> Per {
+        self.per.unwrap_or_default()
+    }
+
+    /// Refuses options without effect.
+    fn check(&self, verb: &str) {
+        usage::check_sites(verb, self.sites, self.tier);
+        usage::refuse_useless(
+            verb,
+            self.per.is_some() && self.format.is_of_stacks(),
+            "--per has no effect on a --format of stacks, which shows no rows",
+        );
+        usage::refuse_useless(
+            verb,
+            self.interval.is_some() && self.format == Format::Pprof,
+            "--interval makes many reports, and --format pprof is one profile a file",
+        );
+    }
+
     fn takes_stacks(&self) -> bool {
         self.stacks || self.format.is_of_stacks()
     }
@@ -128,7 +148,7 @@ impl Results {
 
     /// Writes a report of what was measured so far.
     fn report(&mut self, recording: &Recording, options: &Options) -> anyhow::Result<()> {
-        let report = Report::new(recording, options.per);
+        let report = Report::new(recording, options.per());
         let total = report.total;
         match options.format {
             Format::Jsonl => {

@@ -65,7 +65,7 @@ impl Recorder {
         kernel.check_verify(options.verify)?;
         let plan = kernel.plan(options.tier)?;
         let (tier, witnesses) = (plan.tier, witnesses(&plan));
-        let (detail, stacks) = (options.per.detail(), options.takes_stacks());
+        let (detail, stacks) = (options.per().detail(), options.takes_stacks());
         let purpose = Purpose::Flows { detail, stacks, wanted };
         if let Some(warning) = memory::warning(purpose)? {
             say(&format!("copytrace: {warning}"));
@@ -89,7 +89,7 @@ impl Recorder {
             environment,
             witnesses,
             started: Instant::now(),
-            detail: options.per.detail(),
+            detail: options.per().detail(),
             lost: 0,
             warnings: Vec::new(),
             took: Duration::ZERO,

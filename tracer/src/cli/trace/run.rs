@@ -6,7 +6,7 @@ use std::{
     process::{Child, ExitCode, ExitStatus},
 };
 
-use clap::{CommandFactory, error::ErrorKind};
+use clap::error::ErrorKind;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracer::session::{Wanted, flows::Start};
 
@@ -16,7 +16,9 @@ use super::{
     signals::{Caught, Signals},
     spawn,
 };
-use crate::cli::{Cli, demo::progress::Progress, origin, output::Destination, say, user::User};
+use crate::cli::{demo::progress::Progress, origin, output::Destination, say, usage, user::User};
+
+const VERB: &str = "run";
 
 /// Arguments of `copytrace run`.
 #[derive(Debug, clap::Args)]
@@ -105,18 +107,14 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Refuses to mix what programs read with what the command writes; status 2, as for other wrong
-/// arguments.
+/// Refuses to mix what programs read with what the command writes, and options without effect.
 fn check(options: &Options) {
     if options.common.format.is_for_programs() && options.common.output.is_none() {
         let what = "a --format for programs needs --output FILE, or `--output -` for standard output, \
                     which is the command's, too";
-        let mut copytrace = Cli::command();
-        copytrace.build();
-        if let Some(run) = copytrace.find_subcommand_mut("run") {
-            run.error(ErrorKind::MissingRequiredArgument, what).exit();
-        }
+        usage::refuse(VERB, ErrorKind::MissingRequiredArgument, what);
     }
+    options.common.check(VERB);
 }
 
 /// A command that was let go.

@@ -7,7 +7,7 @@ mod produce;
 
 use std::path::Path;
 
-use anyhow::{bail, ensure};
+use anyhow::bail;
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use tracer::{
@@ -44,7 +44,6 @@ const KILLS: u64 = 5;
 /// Measures every delivery the user chose.
 pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerReport> {
     let origin = origin::now(false);
-    ensure!(options.strategies.is_empty(), "--strategy is for --scenario strategies: leave it out");
     let progress = Progress::start();
     progress.say("examining the kernel");
     let kernel = Kernel::examine(options.sites.breadth())?;
@@ -74,8 +73,8 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerR
         let settings = chosen.settings(log.message_bytes);
         timed.extend(settings.into_iter().map(|setting| (setting, log, Vec::new())));
     }
-    for round in 1..=options.brokers.rounds {
-        progress.say(format!("delivering, round {round} of {}", options.brokers.rounds));
+    for round in 1..=options.brokers.rounds() {
+        progress.say(format!("delivering, round {round} of {}", options.brokers.rounds()));
         for group in timed.chunks_mut(chosen.flavours()) {
             // Nobody is always the first.
             let first = round as usize % group.len();

@@ -15,12 +15,30 @@ pub struct BrokerOptions {
     /// How many consumers get every message at the same time; may be repeated [default: 1 and 16]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=256))]
     consumers: Vec<u64>,
-    /// How often each delivery is repeated for its speed, one flavour after the other
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
-    pub rounds: u64,
-    /// How many producers write the log
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=256))]
-    pub producers: u64,
+    /// How often each delivery is repeated for its speed, one flavour after the other [default: 5]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: Option<u64>,
+    /// How many producers write the log [default: 16]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=256))]
+    producers: Option<u64>,
+}
+
+impl BrokerOptions {
+    /// Whether any of them was.
+    pub fn is_given(&self) -> bool {
+        let lists = [self.flavours.is_empty(), self.consumers.is_empty()];
+        lists.contains(&false) || self.rounds.or(self.producers).is_some()
+    }
+
+    /// How often each delivery is repeated.
+    pub fn rounds(&self) -> u64 {
+        self.rounds.unwrap_or(5)
+    }
+
+    /// How many producers there are.
+    pub fn producers(&self) -> u64 {
+        self.producers.unwrap_or(16)
+    }
 }
 
 /// Message sizes that are measured where none is asked for, in bytes.

@@ -24,10 +24,10 @@ pub async fn measure(
     message_bytes: u64,
     messages: u64,
 ) -> anyhow::Result<(Log, Produced)> {
-    let producers = options.brokers.producers;
+    let producers = options.brokers.producers();
     let mut loads: Vec<(Load, u64)> = Vec::new();
     let mut log = folder(&options.dir)?;
-    for round in 1..=options.brokers.rounds {
+    for round in 1..=options.brokers.rounds() {
         if round > 1 {
             log = folder(&options.dir)?;
         }
