@@ -6,8 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::ensure;
 use indicatif::HumanBytes;
-use tracer::session::{Memory, Purpose, SessionError, memory};
+use tracer::session::{Memory, Purpose, memory};
 
 /// What a control group has left of its limit, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,21 +18,26 @@ struct Left {
     limit: u64,
 }
 
-/// A warning, if the maps may not fit into what is left.
-pub fn warning(purpose: Purpose) -> Result<Option<String>, SessionError> {
+/// What copytrace itself takes while it starts, in bytes: it was seen to take 17 MiB.
+const OWN: u64 = 20 << 20;
+
+/// Refuses to start where there is too little for the maps; a warning where they may not fill up.
+pub fn check(purpose: Purpose) -> anyhow::Result<Option<String>> {
     let Memory { at_rest, at_most } = memory(purpose)?;
-    let scarce = least().filter(|left| left.bytes < at_most);
-    Ok(scarce.map(|Left { group, bytes, limit }| {
-        format!(
-            "control group {} has {} left of its {} of memory; eBPF maps take {} of it at once, and {} \
-             if they fill up: raise its limit, or run copytrace outside of it",
-            group.display(),
-            HumanBytes(bytes),
-            HumanBytes(limit),
-            HumanBytes(at_rest),
-            HumanBytes(at_most),
-        )
-    }))
+    let Some(Left { group, bytes, limit }) = least().filter(|left| left.bytes < at_most) else {
+        return Ok(None);
+    };
+    let what = format!(
+        "control group {} has {} left of its {} of memory; eBPF maps take {} of it at once, and {} if \
+         they fill up: raise its limit, or run copytrace outside of it",
+        group.display(),
+        HumanBytes(bytes),
+        HumanBytes(limit),
+        HumanBytes(at_rest),
+        HumanBytes(at_most),
+    );
+    ensure!(bytes > at_rest + OWN, "{what}, before the kernel ends a process in it");
+    Ok(Some(what))
 }
 
 /// The control group with the least left, of this process's and those above it.

@@ -67,7 +67,7 @@ impl Recorder {
         let (tier, witnesses) = (plan.tier, witnesses(&plan));
         let (detail, stacks) = (options.per().detail(), options.takes_stacks());
         let purpose = Purpose::Flows { detail, stacks, wanted };
-        if let Some(warning) = memory::warning(purpose)? {
+        if let Some(warning) = memory::check(purpose)? {
             say(&format!("copytrace: {warning}"));
         }
         let mut session = Session::start(plan, purpose, options.verify)?;
