@@ -7,6 +7,7 @@ extern crate std;
 
 pub mod arrival;
 pub mod flow;
+pub mod id;
 pub mod stack;
 
 pub use arrival::Arrived;

@@ -10,6 +10,7 @@ use aya_ebpf::{
 use tracer_common::{
     ON_DEMAND,
     flow::{COMPONENT, DEPTH, Detail, Identity, NO_DESCRIPTOR, Object},
+    id,
 };
 
 use crate::{
@@ -34,9 +35,6 @@ static DRAFT: PerCpuArray<Object> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static GIVEN_OUT: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 
-/// The greatest id: the highest bit is for those that userspace gives out.
-const GREATEST: u32 = u32::MAX >> 1;
-
 /// How often a description is tried to be put into its map.
 const ATTEMPTS: u32 = 3;
 
@@ -45,20 +43,19 @@ const S_IFSOCK: u16 = 0o140_000;
 /// In `inode.i_flags`.
 const S_PRIVATE: u32 = 0x200;
 
-/// An id that no other object or process has, until millions more on this CPU, the fewer the more CPUs
-/// there are: never `MEMORY`, and never `ANY`.
+/// An id that no other object or process has, until millions more on this CPU: never `MEMORY`, and never
+/// `ANY`.
 #[inline(always)]
 pub fn new_id() -> Option<u32> {
     let counter = GIVEN_OUT.get_ptr_mut(0)?;
     let cpu_bits = option!(cpu_bits);
     // SAFETY: the map gave the pointer, and no other CPU has this one's entry.
     let count = unsafe {
-        *counter = if *counter < GREATEST >> cpu_bits { *counter + 1 } else { 1 };
+        *counter = id::next(*counter, cpu_bits);
         *counter
     };
     // SAFETY: the helper has no preconditions.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
-    Some(count << cpu_bits | cpu)
+    Some(id::of(count, unsafe { bpf_get_smp_processor_id() }, cpu_bits))
 }
 
 /// The `struct file` behind the current process's file descriptor `fd`.

@@ -36,7 +36,7 @@ use std::{
 use aya::maps::{HashMap, Map, MapData, PerCpuArray, PerCpuHashMap};
 use tracer_common::{
     Ends, Key, NO_ITERATOR, Options, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, flow,
-    stack, window,
+    id, stack, window,
 };
 
 use attach::Link;
@@ -212,7 +212,7 @@ impl Purpose {
             cgroup: wanted.cgroup.map_or([0; 2], |id| [id as u32, (id >> 32) as u32]),
             all: u32::from(wanted.all),
             namespace,
-            cpu_bits: bits_of(cpus()?),
+            cpu_bits: id::cpu_bits(cpus()? as u32),
         })
     }
 }
@@ -681,11 +681,6 @@ type Sums = BTreeMap<Key, Tally>;
 
 fn add(sums: &mut Sums, key: Key, tally: &Tally) {
     sums.entry(Key { cpu: 0, ..key }).or_default().add(tally);
-}
-
-/// How many bits it takes to number so many.
-fn bits_of(count: usize) -> u32 {
-    count.next_power_of_two().trailing_zeros()
 }
 
 /// How many CPUs there can be.
