@@ -17,15 +17,19 @@ use crate::support::report::Document;
 use crate::support::traced::{FILE_BYTES, folder_with_file, signal, until, wait_until};
 
 /// What the command must not notice.
-pub const CHECKS: [Check; 10] = [
+pub const CHECKS: [Check; 6] = [
     Check { name: "run: standard output is the command’s", run: output_is_the_commands },
     Check { name: "run: a format for programs needs --output", run: formats_for_programs },
-    Check { name: "run: options without effect", run: useless_options },
-    Check { name: "run: a report every so often, a line each", run: lines },
     Check { name: "run: a terminal has what the command wrote", run: terminal_is_the_commands },
     Check { name: "run: SIGINT is the command’s", run: interrupt },
     Check { name: "run: a daemon is left behind", run: daemon },
     Check { name: "run: a setuid program", run: setuid },
+];
+
+/// What does not depend on the kernel.
+pub const ON_ANY_KERNEL: [Check; 4] = [
+    Check { name: "run: options without effect", run: useless_options },
+    Check { name: "run: a report every so often, a line each", run: lines },
     Check { name: "run: closed descriptors, ignored signals", run: inherited },
     Check { name: "run: a signal at the parent’s death", run: parents_death },
 ];

@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Result, ensure};
 
-pub use command::CHECKS as COMMAND;
+pub use command::{CHECKS as COMMAND, ON_ANY_KERNEL};
 pub use files::CHECKS as FILES;
 pub use rights::CHECKS as RIGHTS;
 pub use targets::CHECKS as TARGETS;
