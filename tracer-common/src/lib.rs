@@ -8,6 +8,7 @@ extern crate std;
 pub mod arrival;
 pub mod flow;
 pub mod id;
+pub mod signal;
 pub mod stack;
 
 pub use arrival::Arrived;
@@ -672,6 +673,7 @@ mod pod {
     use super::{
         Ends, Key, Layout, Options, Site, Socket, Tally, Task,
         flow::{Flow, Identity, Object, Process},
+        signal::{Sent, Signal},
     };
 
     // SAFETY: all are repr(C), Copy, and have no padding that is not a field.
@@ -698,4 +700,8 @@ mod pod {
     unsafe impl aya::Pod for Object {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Process {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Signal {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Sent {}
 }

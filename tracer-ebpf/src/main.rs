@@ -27,6 +27,7 @@ mod packet;
 mod page;
 mod process;
 mod sched;
+mod signal;
 mod socket;
 mod stack;
 mod syscall;

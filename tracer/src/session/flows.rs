@@ -2,13 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use aya::maps::{Array, HashMap};
 use tracer_common::{
     Event, Key, ROLE_SENDER, Stacks, Tally, Task, call,
     flow::{Object, Process},
+    signal::{Sent, Signal},
     window,
 };
 
@@ -30,6 +31,9 @@ const GIVEN_OUT_HERE: u32 = 1 << 31;
 
 /// Processes and objects with the ids they have in flows.
 pub type Discovered = (Vec<(u32, Process)>, Vec<(u32, Object)>);
+
+/// Signals to the processes of a group are sent within this time.
+const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// When a process starts to be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +87,16 @@ impl Session {
     /// Stops to count for every process.
     pub fn unfollow(&mut self) -> Result<(), SessionError> {
         self.clear::<u32, Task>("TASKS")
+    }
+
+    /// Whether a traced process was sent a signal by `sender` just now.
+    pub fn was_sent(&mut self, signal: Signal, sender: u32) -> Result<bool, SessionError> {
+        let sent = self.map::<HashMap<_, Signal, Sent>>("SIGNALS")?.get(&signal, 0);
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let now = Duration::try_from(now).unwrap_or_default();
+        Ok(sent.is_ok_and(|sent| {
+            sent.sender == sender && now.saturating_sub(Duration::from_nanos(sent.at)) < AT_ONCE
+        }))
     }
 
     /// Takes what was counted since the last time; counting goes on. With stacks, also where.

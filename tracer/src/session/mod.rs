@@ -136,20 +136,22 @@ pub enum Purpose {
         detail: Detail,
         /// Take stacks of the copies.
         stacks: bool,
-        /// Programs that are traced from when they start.
+        /// What is looked for besides.
         wanted: Wanted,
     },
 }
 
-/// Programs that are traced from when they start, whoever starts them.
+/// What is looked for besides what the traced processes move.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Of this name.
+    /// Programs of this name, which are traced from when they start, whoever starts them.
     pub comm: Option<Comm>,
-    /// In the control group of this id, or below it; see [`cgroup_id`].
+    /// Likewise, programs in the control group of this id, or below it; see [`cgroup_id`].
     pub cgroup: Option<u64>,
-    /// All of them.
+    /// Likewise, all programs.
     pub all: bool,
+    /// Signals that the traced processes are sent.
+    pub signals: bool,
 }
 
 /// The kernel's id of a control group: the inode of its folder. Nothing if that is in no hierarchy of
@@ -629,13 +631,14 @@ const BREAKPOINT: &str = "leaf_breakpoint";
 
 /// The tracepoints that are needed for a purpose.
 fn tracepoints(plan: &Plan, purpose: Purpose) -> Vec<&'static TracepointWitness> {
-    let (for_flows, for_cgroups) = match purpose {
-        Purpose::Window => (false, false),
-        Purpose::Flows { wanted, .. } => (true, wanted.cgroup.is_some()),
+    let (for_flows, wanted) = match purpose {
+        Purpose::Window => (false, Wanted::default()),
+        Purpose::Flows { wanted, .. } => (true, wanted),
     };
     let is_needed = |witness: &&TracepointWitness| match witness.need {
         Need::ForFlows => for_flows,
-        Need::ForCgroups => for_cgroups,
+        Need::ForCgroups => wanted.cgroup.is_some(),
+        Need::ForSignals => wanted.signals,
         Need::Always | Need::WithoutCallSites | Need::WithFunctions => true,
     };
     plan.tracepoints.iter().copied().filter(is_needed).collect()

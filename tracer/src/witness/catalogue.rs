@@ -251,6 +251,8 @@ pub enum Need {
     ForFlows,
     /// Only where those of a control group are traced; there it is more exact than looking now and then.
     ForCgroups,
+    /// Only where signals are passed on to a command.
+    ForSignals,
 }
 
 /// Tracepoints, the same in every tier.
@@ -272,6 +274,7 @@ pub const TRACEPOINTS: &[TracepointWitness] = &[
     for_flows("sched_process_fork", "children of traced processes"),
     for_flows("sched_process_exec", "what they become"),
     for_flows("sched_process_exit", "their end"),
+    needed("signal_generate", "signals to traced processes", Need::ForSignals),
     needed("cgroup_attach_task", "moves between control groups", Need::ForCgroups),
     TracepointWitness {
         twin: Some("inet_sock_set_state_twin"),

@@ -194,7 +194,7 @@ impl Plan {
     fn resolve_tracepoints(&mut self, facts: &Facts) -> Result<(), PlanError> {
         for witness in TRACEPOINTS {
             let wanted = match witness.need {
-                Need::Always | Need::ForFlows | Need::ForCgroups => true,
+                Need::Always | Need::ForFlows | Need::ForCgroups | Need::ForSignals => true,
                 Need::WithoutCallSites => self.sites.is_empty(),
                 Need::WithFunctions => !self.probes.is_empty() || !self.sites.is_empty(),
             };

@@ -27,11 +27,12 @@ pub const CHECKS: [Check; 6] = [
 ];
 
 /// What does not depend on the kernel.
-pub const ON_ANY_KERNEL: [Check; 4] = [
+pub const ON_ANY_KERNEL: [Check; 5] = [
     Check { name: "run: options without effect", run: useless_options },
     Check { name: "run: a report every so often, a line each", run: lines },
     Check { name: "run: closed descriptors, ignored signals", run: inherited },
     Check { name: "run: a signal at the parent’s death", run: parents_death },
+    Check { name: "run: a signal to its process group", run: signal_to_the_group },
 ];
 
 /// `run -- cat x > y` leaves a copy of x in y; the report is on standard error, or where it was asked
@@ -247,6 +248,34 @@ fn inherited(context: &Context) -> Result<()> {
     }
     let status = begun_so(&["sh", "-c", "exit 5"])?.status;
     ensure!(status.code() == Some(5), "the command’s status became {status}");
+    Ok(())
+}
+
+/// A signal to all processes of the group reaches the command once, and one to copytrace alone reaches it,
+/// too.
+fn signal_to_the_group(context: &Context) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (report, begun, log) =
+        (folder.path().join("report"), folder.path().join("begun"), folder.path().join("log"));
+    let script = "trap 'echo TERM >> log' TERM; trap 'exit 7' USR1; : > begun
+                  while :; do sleep 0.02; done";
+    let mut traced = context.trace(&report, Path::new("sh"));
+    traced.args(["-c", script]).current_dir(folder.path()).process_group(0);
+    with_default_signals(&mut traced);
+    let mut copytrace = traced.spawn()?;
+    wait_until("the command has begun", &mut copytrace, || begun.exists())?;
+    let group = rustix::process::Pid::from_child(&copytrace);
+    let came = || std::fs::read_to_string(&log).map_or(0, |log| log.lines().count());
+    rustix::process::kill_process_group(group, rustix::process::Signal::TERM)?;
+    wait_until("the signal has come", &mut copytrace, || came() > 0)?;
+    // Longer than copytrace takes to pass one on, and than the others of the same process count.
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    ensure!(came() == 1, "it came {} times", came());
+    signal(&copytrace, libc::SIGTERM)?;
+    wait_until("the second one has come", &mut copytrace, || came() == 2)?;
+    signal(&copytrace, libc::SIGUSR1)?;
+    let status = copytrace.wait()?;
+    ensure!(status.code() == Some(7), "the command’s status became {status}");
     Ok(())
 }
 

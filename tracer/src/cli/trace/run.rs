@@ -4,11 +4,13 @@ use std::{
     ffi::OsString,
     os::unix::process::ExitStatusExt,
     process::{Child, ExitCode, ExitStatus},
+    time::Duration,
 };
 
 use clap::error::ErrorKind;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracer::session::{Wanted, flows::Start};
+use tracer_common::signal::Signal as Sent;
 
 use super::{
     Meanwhile, Results, arguments,
@@ -72,7 +74,8 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         if let Some(progress) = &progress {
             progress.say("attaching to the kernel");
         }
-        let mut recorder = Recorder::start(&options.common, Wanted::default(), origin, verbose)?;
+        let wanted = Wanted { signals: true, ..Wanted::default() };
+        let mut recorder = Recorder::start(&options.common, wanted, origin, verbose)?;
         // Were it ignored when the command ends, there would be no status.
         let ended = signal(SignalKind::child())?;
         let session = recorder.session();
@@ -144,7 +147,7 @@ async fn follow(
         };
         match (caught, status) {
             (Some(_), Some(status)) => return end(recorder, status),
-            (Some(caught), None) => pass_on(caught, pid),
+            (Some(caught), None) => pass_on(caught, pid, recorder).await,
             (None, _) => {}
         }
         let lived = status.is_none();
@@ -180,11 +183,20 @@ fn lives(descendants: usize) -> String {
     )
 }
 
-/// Passes a signal on to the command, which may be gone already.
-fn pass_on(caught: Caught, pid: rustix::process::Pid) {
-    if let (false, Some(signal)) =
-        (caught.by_terminal, rustix::process::Signal::from_named_raw(caught.number))
-    {
+/// A signal to a group reaches all its processes within this time.
+const GROUP: Duration = Duration::from_millis(20);
+
+/// Passes a signal on to the command, which may be gone already, unless it was sent it by the same
+/// process: then the group was meant that both are in.
+async fn pass_on(caught: Caught, pid: rustix::process::Pid, recorder: &mut Recorder) {
+    let Some(signal) = rustix::process::Signal::from_named_raw(caught.number) else { return };
+    if caught.by_terminal {
+        return;
+    }
+    tokio::time::sleep(GROUP).await;
+    let process = pid.as_raw_nonzero().get().cast_unsigned();
+    let sent = Sent { process, number: caught.number.cast_unsigned() };
+    if !recorder.session().was_sent(sent, caught.sender).unwrap_or(false) {
         let _ = rustix::process::kill_process(pid, signal);
     }
 }

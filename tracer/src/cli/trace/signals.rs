@@ -33,8 +33,9 @@ const ENDING: [c_int; 12] = [
 /// foreground.
 const FROM_KERNEL: c_int = 0x80;
 
-/// The `si_code` of each of [`ENDING`] that came last.
+/// The `si_code` of each of [`ENDING`] that came last, and its `si_pid`.
 static CODES: [AtomicI32; ENDING.len()] = [const { AtomicI32::new(0) }; ENDING.len()];
+static SENDERS: [AtomicI32; ENDING.len()] = [const { AtomicI32::new(0) }; ENDING.len()];
 
 /// A signal that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct Caught {
     pub number: c_int,
     /// Whether the terminal's other programs got it, too.
     pub by_terminal: bool,
+    /// The process that sent it; 0 of one that cannot be known, in another PID namespace.
+    pub sender: u32,
 }
 
 /// The signals, as they come. Those that were ignored when this program began stay ignored, as `nohup`
@@ -54,10 +57,11 @@ impl Signals {
     pub fn catch() -> io::Result<Self> {
         let caught = ENDING.iter().enumerate().filter(|(_, number)| !is_ignored(**number));
         let catch = |(index, number): (usize, &c_int)| {
-            // SAFETY: the action does nothing but store into an atomic.
+            // SAFETY: the action does nothing but store into atomics; any bytes are a number.
             unsafe {
                 signal_hook_registry::register_sigaction(*number, move |info| {
                     CODES[index].store(info.si_code, Ordering::Relaxed);
+                    SENDERS[index].store(info.si_pid(), Ordering::Relaxed);
                 })?;
             }
             Ok((index, signal(SignalKind::from_raw(*number))?))
@@ -75,6 +79,7 @@ impl Signals {
                 Some(index) => Poll::Ready(Caught {
                     number: ENDING[index],
                     by_terminal: CODES[index].load(Ordering::Relaxed) == FROM_KERNEL,
+                    sender: SENDERS[index].load(Ordering::Relaxed).cast_unsigned(),
                 }),
                 None => Poll::Pending,
             }
@@ -96,6 +101,7 @@ mod tests {
             unsafe { libc::raise(libc::SIGUSR2) };
             signals.next().await
         });
-        assert_eq!(caught, Caught { number: libc::SIGUSR2, by_terminal: false });
+        let sender = std::process::id();
+        assert_eq!(caught, Caught { number: libc::SIGUSR2, by_terminal: false, sender });
     }
 }

@@ -78,6 +78,7 @@ impl Target {
             comm: self.comm.as_deref().map(Comm::of),
             cgroup: folder.as_deref().and_then(cgroup_id),
             all: self.all,
+            signals: false,
         }
     }
 

@@ -1,0 +1,39 @@
+//! Signals that traced processes are sent: a signal to all processes of a group must not be passed on to
+//! one that has it already.
+
+use aya_ebpf::{
+    helpers::bpf_ktime_get_ns,
+    macros::{map, raw_tracepoint},
+    maps::LruHashMap,
+    programs::RawTracePointContext,
+};
+use tracer_common::signal::{Sent, Signal};
+
+use crate::{
+    count::TASKS,
+    kernel::{layout, read},
+    number,
+};
+
+/// The last signals of each number that processes were sent.
+#[map]
+static SIGNALS: LruHashMap<Signal, Sent> = LruHashMap::with_max_entries(256, 0);
+
+/// `signal_generate(sig, info, task, group, result)` runs in who sends it.
+#[raw_tracepoint(tracepoint = "signal_generate")]
+pub fn signal_generate(ctx: RawTracePointContext) -> i32 {
+    // What is forgotten is passed on, as it would be without this program.
+    let _ = remember(ctx.arg::<i32>(0) as u32, ctx.arg(2));
+    0
+}
+
+#[inline(always)]
+fn remember(number: u32, task: u64) -> Option<()> {
+    let receiver = TASKS.get_ptr(read::<u32>(task, layout!(task_tgid))?)?;
+    // SAFETY: the map gave the pointer.
+    let signal = Signal { process: unsafe { (*receiver).pid }, number };
+    let sender = number::of_current_process().unwrap_or(0);
+    // SAFETY: the helper has no preconditions.
+    let sent = Sent { sender, padding: 0, at: unsafe { bpf_ktime_get_ns() } };
+    SIGNALS.insert(signal, sent, 0).ok()
+}
