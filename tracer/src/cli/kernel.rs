@@ -49,15 +49,18 @@ pub fn location() -> Where {
 }
 
 /// What to do where the reason is that a right is missing.
-pub fn without_rights(reason: &str) -> &'static str {
+pub fn without_rights(reason: &str) -> String {
     let refused = io::Error::from_raw_os_error(libc::EPERM).to_string();
-    match reason.contains(&refused) {
-        true => {
-            "; it lets only root load programs, or who has CAP_BPF and CAP_PERFMON: run it with sudo, or \
-             give it them by `sudo setcap cap_bpf,cap_perfmon=ep` and the path of copytrace"
-        }
-        false => "",
+    if !reason.contains(&refused) {
+        return String::new();
     }
+    let path = std::env::current_exe().unwrap_or_else(|_| "copytrace".into());
+    format!(
+        "; it lets only root load programs, or who has CAP_BPF and CAP_PERFMON: run it with sudo, or give \
+         it them by `sudo setcap cap_bpf,cap_perfmon=ep {}`, with which whoever may run it can trace \
+         everybody",
+        path.display()
+    )
 }
 
 /// What is known of the running kernel.
