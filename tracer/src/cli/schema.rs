@@ -1,6 +1,6 @@
 //! `copytrace schema`: the JSON Schema of what `--format json` prints.
 
-use std::{io::stdout, process::ExitCode};
+use std::process::ExitCode;
 
 use tracer::report::{
     self,
@@ -12,6 +12,8 @@ use tracer::report::{
     },
     write_schema,
 };
+
+use super::output::Destination;
 
 /// Arguments of `copytrace schema`.
 #[derive(Debug, clap::Args)]
@@ -41,13 +43,12 @@ const LINES: &str = "copytrace/lines/1";
 
 /// Prints the schema to stdout.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let mut out = stdout().lock();
-    match options.document {
-        Document::Strategies => write_schema::<report::Report>(report::SCHEMA, &mut out),
-        Document::Brokers => write_schema::<BrokerReport>(brokers::SCHEMA, &mut out),
-        Document::Flows => write_schema::<flows::Report>(flows::SCHEMA, &mut out),
-        Document::Lines => write_schema::<Line>(LINES, &mut out),
-        Document::Diff => write_schema::<Diff>(diff::SCHEMA, &mut out),
-    }?;
+    Destination::Stdout.print(|_, out| match options.document {
+        Document::Strategies => write_schema::<report::Report>(report::SCHEMA, out),
+        Document::Brokers => write_schema::<BrokerReport>(brokers::SCHEMA, out),
+        Document::Flows => write_schema::<flows::Report>(flows::SCHEMA, out),
+        Document::Lines => write_schema::<Line>(LINES, out),
+        Document::Diff => write_schema::<Diff>(diff::SCHEMA, out),
+    })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,9 +1,11 @@
 //! `copytrace completions` and `copytrace man`: made from the same arguments that are parsed.
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use clap::CommandFactory;
+
+use super::output::Destination;
 
 /// Arguments of `copytrace completions`.
 #[derive(Debug, clap::Args)]
@@ -21,12 +23,12 @@ pub struct ManOptions {
 
 /// Prints completions for a shell.
 pub fn completions<C: CommandFactory>(options: &CompletionOptions) -> anyhow::Result<ExitCode> {
-    clap_complete::generate(
-        options.shell,
-        &mut C::command(),
-        "copytrace",
-        &mut io::stdout().lock(),
-    );
+    Destination::Stdout.print(|_, out| {
+        // Into memory: it panics where it cannot write.
+        let mut completions = Vec::new();
+        clap_complete::generate(options.shell, &mut C::command(), "copytrace", &mut completions);
+        out.write_all(&completions)
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 

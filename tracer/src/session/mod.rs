@@ -258,6 +258,11 @@ fn room(purpose: Purpose, cpus: usize) -> BTreeMap<&'static str, u32> {
     counters.into_iter().chain([ROOM, threads, stacks].into_iter().flatten().copied()).collect()
 }
 
+/// Whether this process runs in a PID namespace, from which processes outside are not seen.
+pub fn in_pid_namespace() -> bool {
+    numbers::namespace().is_ok_and(|namespace| namespace.is_some())
+}
+
 /// What the maps take with the CPUs of this machine.
 pub fn memory(purpose: Purpose) -> Result<Memory, SessionError> {
     memory_with(purpose, cpus()?)

@@ -46,6 +46,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         recorder.give_up_privileges(results.are_files(), false);
         if !options.common.quiet {
             say(&begun(&target.name(), asked.elapsed(), &untraced));
+            target.nobody_yet().filter(|_| !any).iter().for_each(|note| say(note));
         }
         follow(options, &target, &mut signals, &mut recorder, &mut known, &mut results).await?;
         recorder.finish()?;

@@ -176,10 +176,13 @@ fn end(recorder: &mut Recorder, status: ExitStatus) -> anyhow::Result<ExitStatus
 }
 
 fn lives(descendants: usize) -> String {
-    let processes = if descendants == 1 { "process" } else { "processes" };
+    let (processes, live, them) = match descendants {
+        1 => ("process", "lives", "it"),
+        _ => ("processes", "live", "them"),
+    };
     format!(
-        "copytrace: the command has ended, but not {descendants} {processes} that it started: tracing \
-         until they end; Ctrl-C ends it and leaves them alone"
+        "copytrace: the command has ended; {descendants} {processes} that it started {live} on, and \
+         tracing goes on with {them}: Ctrl-C ends it and leaves {them} alone"
     )
 }
 

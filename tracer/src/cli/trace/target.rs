@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use tracer::session::{Comm, Wanted, cgroup_id};
+use tracer::session::{Comm, Wanted, cgroup_id, in_pid_namespace};
 
 use super::container::{self, Containers};
 
@@ -28,7 +28,7 @@ pub struct Target {
     /// Every process in this container: its name, its id, or a beginning of the id
     #[arg(long, value_name = "ID")]
     container: Option<String>,
-    /// Every process of the system, but copytrace's own
+    /// Every process of the system, or of the PID namespace that copytrace runs in, but its own
     #[arg(short, long)]
     all: bool,
 }
@@ -59,6 +59,9 @@ impl Target {
             Self { cgroup: Some(path), .. } => format!("control group {}", path.display()),
             Self { comm: Some(name), .. } => format!("processes called {name}"),
             Self { container: Some(id), .. } => format!("container {id}"),
+            Self { all: true, .. } if in_pid_namespace() => {
+                "all processes of this PID namespace, and none outside".to_owned()
+            }
             Self { all: true, .. } => "the whole system".to_owned(),
             Self { pids, .. } => {
                 let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
@@ -80,6 +83,15 @@ impl Target {
             all: self.all,
             signals: false,
         }
+    }
+
+    /// What the user is to know of a target without a process, if that may be a mistake.
+    pub fn nobody_yet(&self) -> Option<String> {
+        let name = self.comm.as_deref()?;
+        Some(format!(
+            "copytrace: no process is called {name} now, and those that start will be traced; names are \
+             exact, as `ps -o comm` has them"
+        ))
     }
 
     /// Whether processes can join later that are nobody's children.
