@@ -30,6 +30,27 @@ pub unsafe fn open(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd>
     unsafe { call(command, attr).map(|fd| OwnedFd::from_raw_fd(fd)) }
 }
 
+/// Loads a program.
+///
+/// # Safety
+/// As for [`call`].
+pub unsafe fn load(attr: &mut bpf_attr) -> io::Result<OwnedFd> {
+    // SAFETY: the caller answers for it; this command returns a descriptor.
+    patiently(|| unsafe { open(bpf_cmd::BPF_PROG_LOAD, attr) })
+}
+
+/// The verifier gives up when a signal comes, which is no reason to: it is asked again.
+fn patiently<T>(mut load: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    const ATTEMPTS: usize = 5;
+    for _ in 1..ATTEMPTS {
+        match load() {
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {}
+            done => return done,
+        }
+    }
+    load()
+}
+
 /// Writes an element of a map.
 ///
 /// # Safety
@@ -55,4 +76,26 @@ pub fn attach(program: BorrowedFd<'_>, tracepoint: Option<&CStr>) -> io::Result<
     attr.raw_tracepoint.prog_fd = program.as_raw_fd() as u32;
     // SAFETY: the name ends with a 0 and outlives the call, which returns a descriptor.
     unsafe { open(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attr) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_no_reason_to_give_up() {
+        let mut left = 3;
+        let mut load = |error| {
+            left -= 1;
+            if left == 0 { Ok(7) } else { Err(io::Error::from_raw_os_error(error)) }
+        };
+        assert_eq!(patiently(|| load(libc::EAGAIN)).ok(), Some(7));
+        left = 3;
+        let mut load = |error| -> io::Result<()> {
+            left -= 1;
+            Err(io::Error::from_raw_os_error(error))
+        };
+        assert!(patiently(|| load(libc::EPERM)).is_err());
+        assert_eq!(left, 2, "what is forbidden is asked for once");
+    }
 }

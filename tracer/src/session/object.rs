@@ -311,6 +311,6 @@ impl Loading<'_> {
             load.log_size = log.len() as u32;
         }
         // SAFETY: all that is pointed to outlives the call, and is as long as said.
-        unsafe { bpf::open(bpf_cmd::BPF_PROG_LOAD, &mut attr) }
+        unsafe { bpf::load(&mut attr) }
     }
 }

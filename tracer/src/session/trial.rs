@@ -10,7 +10,7 @@ use std::{
 
 use aya_obj::generated::{
     bpf_attach_type::{self, BPF_TRACE_FENTRY},
-    bpf_attr, bpf_cmd,
+    bpf_attr,
     bpf_prog_type::{
         self, BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_PERF_EVENT, BPF_PROG_TYPE_RAW_TRACEPOINT,
         BPF_PROG_TYPE_TRACING,
@@ -145,5 +145,5 @@ fn load(ty: bpf_prog_type, function: Option<(bpf_attach_type, u32)>) -> io::Resu
         load.attach_btf_id = id;
     }
     // SAFETY: instructions and licence outlive the call, and are as long as said.
-    unsafe { bpf::open(bpf_cmd::BPF_PROG_LOAD, &mut attr) }
+    unsafe { bpf::load(&mut attr) }
 }
