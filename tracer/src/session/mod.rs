@@ -33,7 +33,7 @@ use std::{
     time::Instant,
 };
 
-use aya::maps::{HashMap, Map, MapData, PerCpuArray, PerCpuHashMap};
+use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, PerCpuHashMap};
 use tracer_common::{
     Ends, Key, NO_ITERATOR, Options, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, flow,
     id, stack, window,
@@ -489,14 +489,18 @@ impl Session {
         let mut map = self.map::<HashMap<_, K, V>>(name)?;
         let keys: Vec<K> = map.keys().flatten().collect();
         for key in keys {
-            map.remove(&key).map_err(|error| map_error(name, error))?;
+            match map.remove(&key) {
+                // A process that ends takes its entry away itself.
+                Err(error) if is_gone(&error) => {}
+                removed => removed.map_err(|error| map_error(name, error))?,
+            }
         }
         Ok(())
     }
 
     fn map<'a, M>(&'a mut self, name: &'static str) -> Result<M, SessionError>
     where
-        M: TryFrom<&'a mut Map, Error = aya::maps::MapError>,
+        M: TryFrom<&'a mut Map, Error = MapError>,
     {
         let map = self.object.map_mut(name).ok_or_else(|| map_error(name, "not in the object"))?;
         M::try_from(map).map_err(|error| map_error(name, error))
@@ -726,6 +730,28 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Whether an entry was taken out of its map before.
+fn is_gone(error: &MapError) -> bool {
+    matches!(error, MapError::SyscallError(error) if error.io_error.kind() == io::ErrorKind::NotFound)
+}
+
 fn map_error(map: &str, error: impl ToString) -> SessionError {
     SessionError::Map { map: map.to_owned(), error: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use aya::sys::SyscallError;
+
+    use super::*;
+
+    #[test]
+    fn an_entry_that_is_gone_is_no_failure() {
+        let failed = |number| {
+            let io_error = io::Error::from_raw_os_error(number);
+            MapError::SyscallError(SyscallError { call: "bpf_map_delete_elem", io_error })
+        };
+        assert!(is_gone(&failed(libc::ENOENT)));
+        assert!(!is_gone(&failed(libc::EPERM)));
+    }
 }
