@@ -8,6 +8,8 @@ mod counts;
 mod derived;
 mod diagnostics;
 pub mod flows;
+#[cfg(test)]
+mod hostile;
 mod mapped;
 mod memory;
 mod misses;

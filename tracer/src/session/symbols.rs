@@ -132,7 +132,7 @@ impl Symbols {
         let Some(Code { start, offset, path, exact, .. }) = found else {
             return self.of_no_file(process, pid, address);
         };
-        let place = address - start + offset;
+        let place = offset.saturating_add(address - start);
         let key = (exact.as_ref().unwrap_or(path).clone(), place);
         if let Some(frame) = self.files.get(&key) {
             return frame.clone();
@@ -193,9 +193,10 @@ fn mounts(pid: &str) -> Option<PathBuf> {
 }
 
 /// Addresses inside the calls: all but the innermost are where a call returns to, which may be the
-/// next function already.
+/// next function already; or whatever the program has put there.
 fn inside(addresses: &[u64]) -> impl Iterator<Item = u64> + '_ {
-    addresses.iter().enumerate().map(|(index, address)| address - u64::from(index > 0))
+    let before = |(index, address): (usize, &u64)| address.saturating_sub(u64::from(index > 0));
+    addresses.iter().enumerate().map(before)
 }
 
 fn make_room<K, V>(known: &mut HashMap<K, V>) {
