@@ -2,51 +2,55 @@
 
 use std::collections::BTreeMap;
 
-use super::{Endpoint, Flow, Ledger, Traffic, add};
+use super::{Endpoint, Flow, Ledger, Process, Traffic, add};
 
 /// Shares what has no source among the flows into the same destination, by the bytes each brought
 /// there: those of the same process, or of any where it has none. What finds no flow stays.
 pub fn spread(ledger: Ledger) -> Ledger {
     let (late, mut settled): (Ledger, Ledger) =
         ledger.into_iter().partition(|(flow, _)| flow.source.is_none());
-    let arrived = Arrived::of(&settled);
+    let arrived = arrived(&settled);
+    // What the same flows share is added up first: there may be as much of it as there are flows.
+    let mut shared = BTreeMap::<_, Traffic>::new();
     for (flow, traffic) in late {
-        let receivers = arrived.receivers(&flow);
-        match receivers.is_empty() {
-            true => add(&mut settled, flow, &traffic),
-            false => share(&mut settled, &traffic, receivers),
+        match arrived.get_key_value(&flow.destination) {
+            None => add(&mut settled, flow, &traffic),
+            Some((destination, by_process)) => {
+                let own = by_process.get_key_value(&flow.process).map(|(process, _)| process);
+                shared.entry((destination, own)).or_default().add(&traffic);
+            }
         }
+    }
+    for ((destination, own), traffic) in shared {
+        let flows = arrived[destination].iter();
+        let flows = flows.filter(|(process, _)| own.is_none_or(|own| own == *process));
+        share(&mut settled, &traffic, flows.flat_map(|(_, flows)| flows));
     }
     settled
 }
 
-/// The flows that brought something, with their bytes, by where they go to: a server has one of
-/// each for thousands of connections.
-struct Arrived(BTreeMap<Endpoint, Vec<(Flow, u64)>>);
+/// The flows that brought something, with their bytes, by where they go to and by whose they
+/// are: a server has one of each for thousands of connections.
+type Arrived = BTreeMap<Endpoint, BTreeMap<Process, Vec<(Flow, u64)>>>;
 
-impl Arrived {
-    fn of(ledger: &Ledger) -> Self {
-        let mut arrived = BTreeMap::<_, Vec<_>>::new();
-        for (flow, traffic) in ledger.iter().filter(|(_, traffic)| traffic.payload_bytes > 0) {
-            let into = arrived.entry(flow.destination.clone()).or_default();
-            into.push((flow.clone(), traffic.payload_bytes));
-        }
-        Self(arrived)
+fn arrived(ledger: &Ledger) -> Arrived {
+    let mut arrived = Arrived::new();
+    for (flow, traffic) in ledger.iter().filter(|(_, traffic)| traffic.payload_bytes > 0) {
+        let into = arrived.entry(flow.destination.clone()).or_default();
+        let own = into.entry(flow.process.clone()).or_default();
+        own.push((flow.clone(), traffic.payload_bytes));
     }
-
-    /// The flows into the same destination: of the same process, if there are any.
-    fn receivers(&self, late: &Flow) -> Vec<(Flow, u64)> {
-        let all = self.0.get(&late.destination).map_or(&[][..], Vec::as_slice);
-        let own = all.iter().filter(|(flow, _)| flow.process == late.process);
-        let own: Vec<_> = own.cloned().collect();
-        if own.is_empty() { all.to_vec() } else { own }
-    }
+    arrived
 }
 
-fn share(ledger: &mut Ledger, traffic: &Traffic, receivers: Vec<(Flow, u64)>) {
-    let weights: Vec<u64> = receivers.iter().map(|(_, bytes)| *bytes).collect();
-    for ((flow, _), part) in receivers.into_iter().zip(traffic.split(&weights)) {
-        add(ledger, flow, &part);
+fn share<'a>(
+    ledger: &mut Ledger,
+    traffic: &Traffic,
+    receivers: impl Iterator<Item = &'a (Flow, u64)> + Clone,
+) {
+    let weights: Vec<u64> = receivers.clone().map(|(_, bytes)| *bytes).collect();
+    for ((flow, _), part) in receivers.zip(traffic.split(&weights)) {
+        add(ledger, flow.clone(), &part);
     }
 }
 
@@ -78,5 +82,17 @@ mod tests {
         assert_eq!(total_cpu(&spread[&flow(Endpoint::memory(), tcp(1))]), 25);
         assert_eq!(total_cpu(&spread[&flow(file("a"), tcp(2))]), 0);
         assert_eq!(total_cpu(&spread[&late(tcp(3))]), 100, "it belongs to nobody who is known");
+    }
+
+    #[test]
+    fn what_many_processes_share_with_many_is_soon_shared() {
+        let of =
+            |pid, flow: Flow| Flow { process: Process { pid: Some(pid), ..flow.process }, ..flow };
+        let arrived = (0..9999).map(|pid| (of(pid, flow(file("a"), tcp(1))), sent(1)));
+        let packets = Traffic { nic_header_bytes: 1, ..Traffic::default() };
+        let later = (10_000..19_999).map(|pid| (of(pid, late(tcp(1))), packets.clone()));
+        let spread = spread(arrived.chain(later).collect());
+        assert_eq!(spread.len(), 9999);
+        assert!(spread.values().all(|traffic| traffic.nic_header_bytes == 1));
     }
 }
