@@ -102,10 +102,13 @@ pub struct Copies {
 /// All CPU copies of a ledger, which is derived but not yet linked, by stack: the most bytes first.
 /// They add up to the ledger's. Copies of which no stack was seen have an empty one.
 pub fn settle(stacks: &Stacks, ledger: &Ledger) -> Vec<Copies> {
+    let mut seen: BTreeMap<&Flow, Vec<(&Sighting, &Weight)>> = BTreeMap::new();
+    for (sighting, weight) in stacks {
+        seen.entry(&sighting.0).or_default().push((sighting, weight));
+    }
     let mut copies = Vec::new();
     for (flow, movements) in by_flow(ledger) {
-        let seen: Vec<(&Sighting, &Weight)> =
-            stacks.iter().filter(|((of, ..), _)| *of == flow).collect();
+        let seen = seen.get(&flow).map_or(&[][..], Vec::as_slice);
         for ((from, to, provenance), bytes) in movements {
             let whole = Copies {
                 process: flow.process.clone(),
@@ -117,7 +120,7 @@ pub fn settle(stacks: &Stacks, ledger: &Ledger) -> Vec<Copies> {
                 bytes,
                 calls: 0,
             };
-            copies.extend(at_stacks(whole, &seen));
+            copies.extend(at_stacks(whole, seen));
         }
     }
     copies.sort_by_key(|copies| std::cmp::Reverse(copies.bytes));
