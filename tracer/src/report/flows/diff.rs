@@ -6,7 +6,7 @@ use comfy_table::{Cell, CellAlignment};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{FlowRow, Report};
+use super::{FlowRow, Report, names};
 use crate::{
     flows::{Kind, verdict::Code},
     report::{
@@ -127,7 +127,7 @@ pub fn write_table(diff: &Diff, style: &Style, out: &mut dyn io::Write) -> io::R
     table.set_header(headings.map(|heading| bold(Cell::new(heading))));
     for pair in &diff.flows {
         table.add_row([
-            bold(Cell::new(plain(&pair.comm))),
+            bold(Cell::new(names::program(&plain(&pair.comm)))),
             Cell::new(plain(&format!("{} → {}", pair.source, pair.destination))),
             Cell::new(pair.compared(|side| words::size(side.payload_bytes))),
             Cell::new(pair.compared(|side| words::copies(side.cpu_copies_per_byte))),

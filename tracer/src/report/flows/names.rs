@@ -5,6 +5,14 @@ use crate::report::wrap::columns;
 /// A name is never cut to fewer columns: below that a table is rather too wide.
 const LEAST: usize = 9;
 
+/// Columns of a program's name: the kernel keeps 15 bytes of it, each of which may be written out.
+const PROGRAM: usize = 60;
+
+/// A program's name, and what stands below it.
+pub fn program(text: &str) -> String {
+    fitted(text, PROGRAM)
+}
+
 /// Each line of the text in at most `width` columns.
 pub fn fitted(text: &str, width: usize) -> String {
     let width = width.max(LEAST);
@@ -22,15 +30,9 @@ fn in_line(name: &str, width: usize) -> String {
     if columns(name) <= width {
         return name.to_owned();
     }
-    let mut components = name.match_indices('/').skip(1).map(|(at, _)| &name[at..]);
-    let fits = |part: &&str| columns(part) < width;
-    match components.find(fits) {
-        Some(part) => format!("…{part}"),
-        None => {
-            let skipped = name.chars().count() - (width - 1);
-            format!("…{}", name.chars().skip(skipped).collect::<String>())
-        }
-    }
+    let first = name.char_indices().rev().nth(width - 2).map_or(0, |(at, _)| at);
+    let end = &name[first..];
+    format!("…{}", end.find('/').map_or(end, |at| &end[at..]))
 }
 
 #[cfg(test)]
@@ -53,5 +55,11 @@ mod tests {
             "tcp\n10.0.0.1:80\n10.0.0.2:40000"
         );
         assert_eq!(fitted("tcp\n[2001:db8::1]:65535", 18), "tcp\n…001:db8::1]:65535");
+    }
+
+    #[test]
+    fn a_name_can_be_of_any_length() {
+        assert_eq!(fitted(&"/".repeat(1 << 20), 9), "…////////");
+        assert_eq!(program(&"x".repeat(1 << 20)).chars().count(), PROGRAM);
     }
 }

@@ -84,7 +84,7 @@ fn rows(report: &Report, style: &Style) -> Table {
     table.set_header(headings.into_iter().map(|heading| bold(Cell::new(heading))));
     for row in rows {
         let cells = row.into_iter().enumerate().map(|(column, text)| match column {
-            1 => bold(Cell::new(text)),
+            1 => bold(Cell::new(names::program(&text))),
             column if NAMES.contains(&column) => {
                 Cell::new(names::fitted(&text, room[column - NAMES.start]))
             }
@@ -158,7 +158,7 @@ fn end(end: &End) -> String {
         (Kind::File | Kind::Other, name) => name.to_owned(),
         // `pipe:[4711]`
         (kind, name) if name.starts_with(&kind.to_string()) => name.to_owned(),
-        (kind, name) => format!("{kind}\n{}", name.replace(" → ", "\n→ ")),
+        (kind, name) => format!("{kind}\n{}", name.replacen(" → ", "\n→ ", 1)),
     };
     match end.descriptor {
         Some(descriptor) => format!("fd {descriptor}\n{what}"),
