@@ -267,11 +267,12 @@ fn verified(report: &Report) -> Option<String> {
             words::size(seen)
         )
     } else {
-        format!(
-            "hardware breakpoints saw {} of copies, call sites {}: {:+.3} %",
-            words::size(verified),
-            words::size(seen),
-            (seen as f64 / verified as f64 - 1.0) * 100.0
-        )
+        let (verified_size, seen_size) = (words::size(verified), words::size(seen));
+        let saw =
+            format!("hardware breakpoints saw {verified_size} of copies, call sites {seen_size}");
+        match verified {
+            0 => saw,
+            _ => format!("{saw}: {:+.3} %", (seen as f64 / verified as f64 - 1.0) * 100.0),
+        }
     })
 }

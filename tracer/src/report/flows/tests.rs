@@ -256,6 +256,8 @@ fn what_breakpoints_saw_is_told() {
     assert!(same.contains("64 MiB of copies were seen by hardware breakpoints, too"), "{same}");
     let other = verified(BYTES / 2);
     assert!(other.contains("saw 32 MiB of copies, call sites 64 MiB: +100.000 %"), "{other}");
+    let none = verified(0);
+    assert!(none.contains("saw 0 B of copies, call sites 64 MiB\n"), "{none}");
     assert!(!written(Format::Table).contains("breakpoints"));
 }
 
