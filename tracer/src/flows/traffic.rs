@@ -76,6 +76,17 @@ impl Traffic {
         ]
     }
 
+    /// All its numbers added up, which no sum of some of them exceeds.
+    pub fn bulk(&self) -> u128 {
+        let mut alone = Self { calls: BTreeMap::new(), movements: Vec::new(), ..*self };
+        let numbers = alone.numbers().map(|number| *number);
+        let calls = self.calls.values().flat_map(|calls| [calls.count, calls.bytes]);
+        let movements = self.movements.iter().flat_map(|movement| {
+            [movement.bytes, movement.calls, movement.verified_bytes.unwrap_or_default()]
+        });
+        numbers.into_iter().chain(calls).chain(movements).map(u128::from).sum()
+    }
+
     /// Adds what happened elsewhere, or later.
     pub fn add(&mut self, other: &Self) {
         let mut other = other.clone();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::names;
 use crate::{
     flows::{
         self, Detail, Flow, Kind, Ledger, Traffic,
@@ -14,7 +15,7 @@ use crate::{
         verdict::{Verdict, switches_a_mib, verdict},
     },
     ledger::{Mover, Place, Provenance, ratio},
-    report::{MovementRow, Origin, Where},
+    report::{MovementRow, Origin, Where, escape},
     witness::Tier,
 };
 
@@ -227,6 +228,9 @@ pub struct Cost {
 /// The name of a recording's format.
 const RECORDING: &str = "copytrace/ledger/1";
 
+/// Far more warnings than copytrace has: in memory, short ones are many times as long as in the file.
+const MOST_WARNINGS: usize = 1000;
+
 /// What was measured, to be rendered later, in any format and on any machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recording {
@@ -334,15 +338,37 @@ impl Recording {
             format: String,
         }
         let header: Header = serde_json::from_slice(text)
-            .map_err(|error| format!("it is no recording of copytrace ({error})"))?;
+            .map_err(|error| format!("it is no recording of copytrace ({})", quoted(&error)))?;
         if header.format != RECORDING {
-            return Err(format!(
-                "its format is {}, this copytrace reads {RECORDING}",
-                header.format
-            ));
+            let format = quoted(&header.format);
+            return Err(format!("its format is {format}, this copytrace reads {RECORDING}"));
         }
-        serde_json::from_slice(text).map_err(|error| format!("it is damaged ({error})"))
+        let recording: Self = serde_json::from_slice(text)
+            .map_err(|error| format!("it is damaged ({})", quoted(&error)))?;
+        if !recording.can_be_added_up() {
+            return Err("it is damaged (its numbers are too large to be counts)".to_owned());
+        }
+        if recording.warnings.len() > MOST_WARNINGS {
+            return Err(format!("it is damaged (it has more than {MOST_WARNINGS} warnings)"));
+        }
+        Ok(recording)
     }
+
+    /// Whether every sum that a report makes is a number: none has more in it than everything that
+    /// was counted, with what is derived of it, and that twice.
+    fn can_be_added_up(&self) -> bool {
+        let ledger = self.ledger.values().map(Traffic::bulk).sum::<u128>();
+        let stacks = self.stacks.iter().flat_map(Stacks::values);
+        let stacks = stacks.map(|weight| u128::from(weight.bytes) + u128::from(weight.calls));
+        ledger + stacks.sum::<u128>() <= u128::from(u64::MAX / 4)
+    }
+}
+
+/// Words of a recording, or that have some in them, for an error: in one line, and of a long one the
+/// end, where it is said which line and column they are of.
+fn quoted(text: &impl ToString) -> String {
+    const MOST: usize = 200;
+    names::fitted(&escape::plain(&text.to_string()), MOST)
 }
 
 impl Report {

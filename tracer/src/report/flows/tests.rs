@@ -303,6 +303,39 @@ fn a_recording_survives_the_file() {
 }
 
 #[test]
+fn what_cannot_be_added_up_is_refused() {
+    let text = |bytes| {
+        let mut recording = at_stacks();
+        recording.ledger.values_mut().for_each(|traffic| traffic.cpu_cycles = bytes);
+        serde_json::to_vec(&recording).unwrap()
+    };
+    assert!(Recording::parse(&text(1 << 58)).is_ok());
+    for bytes in [1 << 61, u64::MAX] {
+        let error = Recording::parse(&text(bytes)).unwrap_err();
+        assert!(error.contains("too large to be counts"), "{error}");
+    }
+}
+
+#[test]
+fn more_warnings_than_there_are_are_refused() {
+    let mut recording = copied();
+    recording.warnings = vec![String::new(); 1001];
+    let error = Recording::parse(&serde_json::to_vec(&recording).unwrap()).unwrap_err();
+    assert!(error.contains("more than 1000 warnings"), "{error}");
+}
+
+#[test]
+fn an_error_quotes_a_recording_in_a_short_line() {
+    let text = String::from_utf8(serde_json::to_vec(&copied()).unwrap()).unwrap();
+    let long = "\\n\\u001b[2J".repeat(9999);
+    for word in ["copytrace/ledger/1", "fentry"] {
+        let error = Recording::parse(text.replace(word, &long).as_bytes()).unwrap_err();
+        assert_eq!(escape::plain(&error), error.as_str());
+        assert!(error.chars().count() < 300, "{error}");
+    }
+}
+
+#[test]
 fn two_runs_side_by_side() {
     let [before, after] = [copied(), passed_on()].map(|run| Report::new(&run, Per::Kind));
     let diff = Diff::new(&before, &after);
