@@ -20,6 +20,7 @@ mod user;
 use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use tracer::report::escape::plain;
 
 /// Shows, measured in the kernel, how often a program's data is really copied on its way from
 /// disk to network, and how often the CPU switches between user and kernel mode for it.
@@ -90,10 +91,11 @@ pub fn run() -> ExitCode {
     })
 }
 
-/// A line for the user on stderr. If that was a terminal which is gone, nobody misses it, and `eprintln!`
-/// would panic.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+/// Lines for the user on stderr, in which no name says anything to the terminal. If that is gone,
+/// nobody misses them, and `eprintln!` would panic.
+fn say(text: &str) {
+    let lines: Vec<_> = text.lines().map(plain).collect();
+    let _ = writeln!(std::io::stderr(), "{}", lines.join("\n"));
 }
 
 fn start_log(verbose: u8) {

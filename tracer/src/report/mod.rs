@@ -6,7 +6,7 @@
 pub mod brokers;
 mod csv;
 mod environment;
-mod escape;
+pub mod escape;
 pub mod flows;
 mod json;
 mod markdown;

@@ -9,7 +9,8 @@ use crate::{
 };
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
-    warnings(report.lost_events, &report.warnings, out)?;
+    let escaped: Vec<_> = report.warnings.iter().map(|text| escape::markdown(text)).collect();
+    warnings(report.lost_events, &escaped, out)?;
     writeln!(
         out,
         "| program | from | to | payload | CPU copies | DMA copies | by reference | mode switches \

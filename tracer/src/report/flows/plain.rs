@@ -10,15 +10,19 @@ impl Report {
         let words: Vec<_> = report.target.split_whitespace().collect();
         report.target = words.join(" ");
         clean(&mut report.target);
+        clean(&mut report.environment.kernel);
         report.warnings.iter_mut().for_each(clean);
         for flow in &mut report.flows {
             clean(&mut flow.process.comm);
             for End { name, .. } in [&mut flow.source, &mut flow.destination] {
                 clean(name);
             }
+            // It names witnesses.
+            clean(&mut flow.verdict.evidence);
         }
         for stack in report.stacks.iter_mut().flatten() {
             clean(&mut stack.process.comm);
+            clean(&mut stack.routine);
             for Frame { function, module } in stack.kernel.iter_mut().chain(&mut stack.user) {
                 clean(function);
                 clean(module);
