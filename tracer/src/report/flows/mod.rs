@@ -3,6 +3,8 @@
 mod csv;
 pub mod diff;
 mod folded;
+#[cfg(test)]
+mod hostile;
 pub mod jsonl;
 mod markdown;
 mod model;

@@ -350,7 +350,7 @@ fn two_runs_side_by_side() {
 }
 
 /// What programs, files and functions can be called.
-fn any_name() -> impl Strategy<Value = String> {
+pub(super) fn any_name() -> impl Strategy<Value = String> {
     let hostile = prop_oneof![
         Just("\x1b[2J\x1b]0;title\x07".to_owned()),
         Just("=cmd|'/c calc'!A1".to_owned()),
@@ -391,8 +391,7 @@ proptest! {
         let recording = named(&name);
         for format in [Format::Table, Format::Json, Format::Markdown, Format::Csv, Format::Folded] {
             let text = written_at(100, &recording, format);
-            let controls = text.chars().find(|it| *it != '\n' && escape::plain(&it.to_string()) != it.to_string());
-            prop_assert_eq!(controls, None, "{:?}: {:?}", format, text);
+            prop_assert_eq!(control(&text), None, "{:?}: {:?}", format, text);
         }
     }
 
@@ -418,8 +417,13 @@ proptest! {
     }
 }
 
+/// A line that would say something to a terminal.
+pub(super) fn control(text: &str) -> Option<&str> {
+    text.split('\n').find(|line| escape::plain(line) != *line)
+}
+
 /// How many cells a row of a Markdown table has.
-fn cells_of(row: &str) -> usize {
+pub(super) fn cells_of(row: &str) -> usize {
     let escaped = row.replace("\\\\", "").replace("\\|", "");
     escaped.matches('|').count()
 }
