@@ -1,5 +1,6 @@
 //! What a command inherits, and this program or Rust's runtime changes for itself: Rust opens `/dev/null`
-//! for a standard descriptor that is closed, and ignores SIGPIPE; we wait for SIGCHLD.
+//! for a standard descriptor that is closed, and ignores SIGPIPE; we wait for SIGCHLD, and have an error
+//! instead of SIGXFSZ.
 
 use std::{
     io,
@@ -11,7 +12,7 @@ use libc::c_int;
 use super::limits;
 
 /// Signals that are not left as they were.
-const CHANGED: [c_int; 2] = [libc::SIGPIPE, libc::SIGCHLD];
+const CHANGED: [c_int; 3] = [libc::SIGPIPE, libc::SIGCHLD, libc::SIGXFSZ];
 
 /// Which of [`CHANGED`] were ignored when this program began.
 static IGNORED: [AtomicBool; CHANGED.len()] = [const { AtomicBool::new(false) }; CHANGED.len()];
@@ -25,6 +26,9 @@ extern "C" fn before_main() {
     for (number, ignored) in CHANGED.iter().zip(&IGNORED) {
         ignored.store(is_ignored(*number), Ordering::Relaxed);
     }
+    // A file that may not grow is an error that is told.
+    // SAFETY: no handler is set.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     // Open as Rust wants them, and closed again in every program that is started.
     // SAFETY: system calls; the path ends with a zero.
     unsafe {
@@ -40,10 +44,9 @@ extern "C" fn before_main() {
 /// Sets it as it was: for a command, between fork and exec.
 pub fn restore() -> io::Result<()> {
     for (number, ignored) in CHANGED.iter().zip(&IGNORED) {
-        if ignored.load(Ordering::Relaxed) {
-            // SAFETY: no handler is set.
-            unsafe { libc::signal(*number, libc::SIG_IGN) };
-        }
+        let was = if ignored.load(Ordering::Relaxed) { libc::SIG_IGN } else { libc::SIG_DFL };
+        // SAFETY: no handler is set.
+        unsafe { libc::signal(*number, was) };
     }
     limits::restore_open_files()
 }

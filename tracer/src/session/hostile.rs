@@ -1,7 +1,7 @@
 //! What traced programs can be called, and what their stacks and files can say: it is named, whatever
 //! it is. `PROPTEST_CASES=10000` tries more of it.
 
-use std::{collections::BTreeMap, io::Write as _};
+use std::io::Write as _;
 
 use proptest::{array, collection::vec, prelude::*, sample::select};
 use tracer_common::flow::{self, COMPONENT, DEPTH, Identity, NO_DESCRIPTOR, Object, Process};
@@ -48,7 +48,7 @@ fn object() -> impl Strategy<Value = Object> {
 
 fn process() -> impl Strategy<Value = Process> {
     (any::<u32>(), any::<u32>(), array::uniform16(any::<u8>()))
-        .prop_map(|(pid, thread, name)| Process { pid, thread, owner: 0, parent: 0, name })
+        .prop_map(|(pid, thread, name)| Process { pid, thread, owner: 0, name })
 }
 
 /// Names of functions, also such as the compilers of C++ and Rust make them: with the types of their
@@ -125,7 +125,7 @@ proptest! {
     #[test]
     fn any_object_and_process_has_a_name(object in object(), process in process()) {
         let mut names = Names::new();
-        names.learn(BTreeMap::from([(7, process)]), BTreeMap::from([(8, object)]));
+        names.learn(vec![(7, process)], vec![(8, object)]);
         let flow = tracer_common::Flow { process: 7, source: flow::MEMORY, destination: 8 };
         let named = names.flow(flow);
         prop_assert!(named.process.name.len() <= 3 * process.name.len());

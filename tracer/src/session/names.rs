@@ -59,7 +59,8 @@ impl Names {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
         Self {
-            mounts: mounts.lines().filter_map(mount).collect(),
+            // The last of a key stays: of a device that is mounted at many places, the first one's.
+            mounts: mounts.lines().rev().filter_map(mount).collect(),
             local_ports: range.ok().and_then(|range| port_range(&range)),
             ..Self::default()
         }

@@ -35,11 +35,15 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         let asked = Instant::now();
         let (target, notes) = options.target.resolve()?;
         notes.iter().for_each(|note| say(note));
-        let first = target.first()?;
+        target.first()?;
         let mut recorder = Recorder::start(&options.common, target.wanted(), origin, verbose)?;
         let mut known = BTreeSet::new();
-        let untraced = target.children_left_out(&first);
-        let any = add(&mut recorder, first, &mut known)?;
+        // Who was started while this program attached, or while the others were added, is one of them.
+        let mut any = false;
+        while add(&mut recorder, target.processes()?, &mut known)? {
+            any = true;
+        }
+        let untraced = target.children_left_out(&known);
         if !any && !target.can_grow() {
             bail!("{} ended before it could be traced; see `ps`", target.name());
         }
@@ -115,6 +119,6 @@ async fn follow(
         } else if recorder.session().followed()?.is_empty() {
             return Ok(());
         }
-        meanwhile.show(recorder, results, &options.common, &target.name())?;
+        meanwhile.show(recorder, results, &options.common, &target.name());
     }
 }

@@ -13,11 +13,12 @@ mod stacks;
 mod target;
 
 use std::{
-    path::PathBuf,
+    ffi::OsStr,
+    path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime},
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use tracer::{
     flows::group::Per,
     report::flows::{
@@ -33,7 +34,7 @@ use super::{
         Destination,
         file::{Readers, ResultFile},
     },
-    usage,
+    say, usage,
 };
 
 use live::Live;
@@ -116,6 +117,13 @@ struct Results {
 impl Results {
     /// `otherwise`: where the report goes if the user does not say.
     fn prepare(options: &Options, otherwise: Destination) -> anyhow::Result<Self> {
+        if let (Some(report), Some(recording)) = (&options.output, &options.record) {
+            ensure!(
+                place(report) != place(recording),
+                "--output and --record are the same file, {}: give each its own",
+                report.display()
+            );
+        }
         let report = Destination::of(options.output.as_deref(), otherwise)?;
         report.check(options.format)?;
         let recording = options.record.as_deref();
@@ -166,6 +174,12 @@ impl Results {
     }
 }
 
+/// A path by the folder that it is really in.
+fn place(path: &Path) -> (Option<PathBuf>, Option<&OsStr>) {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    (folder.unwrap_or(Path::new(".")).canonicalize().ok(), path.file_name())
+}
+
 fn keep(recording: &Recording, file: &mut ResultFile) -> anyhow::Result<()> {
     let text = serde_json::to_vec(recording).context("cannot make the recording")?;
     file.write(&text)
@@ -175,12 +189,14 @@ fn keep(recording: &Recording, file: &mut ResultFile) -> anyhow::Result<()> {
 struct Meanwhile {
     live: Option<Live>,
     reported: Instant,
+    /// A report could not be written: only the one at the end is tried again.
+    failed: bool,
 }
 
 impl Meanwhile {
     /// `live`: nothing that is traced writes to the terminal.
     fn start(live: bool) -> Self {
-        Self { live: live.then(Live::start), reported: Instant::now() }
+        Self { live: live.then(Live::start), reported: Instant::now(), failed: false }
     }
 
     /// Shows what is due. `target`: what is traced, in words.
@@ -190,19 +206,23 @@ impl Meanwhile {
         results: &mut Results,
         options: &Options,
         target: &str,
-    ) -> anyhow::Result<()> {
+    ) {
         if let Some(live) = &mut self.live {
             live.show(|| recorder.total());
         }
-        if options.interval.is_some_and(|interval| self.reported.elapsed() >= interval) {
+        let is_due = options.interval.is_some_and(|interval| self.reported.elapsed() >= interval);
+        if is_due && !self.failed {
             let mut report = || results.report(&recorder.recording(target), options);
-            match &self.live {
+            let reported = match &self.live {
                 Some(live) => live.aside(report),
                 None => report(),
-            }?;
+            };
+            if let Err(error) = reported {
+                self.failed = true;
+                say(&format!("copytrace: {error:#}; tracing goes on until the report at the end"));
+            }
             self.reported = Instant::now();
         }
-        Ok(())
     }
 }
 

@@ -29,7 +29,7 @@ use crate::cli::{
 /// Flows that are kept apart; beyond them connections and processes of one name become one.
 const MOST_FLOWS: usize = 100_000;
 
-/// How often the kernel's counters are taken, if that is fast.
+/// How often the kernel's counters are taken, if that is fast and no report is due before.
 const TICK: Duration = Duration::from_millis(200);
 
 /// The traced programs need the processor, too.
@@ -49,6 +49,8 @@ pub struct Recorder {
     detail: Detail,
     lost: u64,
     warnings: Vec<String>,
+    /// How often counters are taken.
+    tick: Duration,
     /// How long the last tick took.
     took: Duration,
 }
@@ -61,15 +63,16 @@ impl Recorder {
         origin: Origin,
         verbose: bool,
     ) -> anyhow::Result<Self> {
+        let (detail, stacks) = (options.per().detail(), options.takes_stacks());
+        let purpose = Purpose::Flows { detail, stacks, wanted };
+        // Before anything else: to examine the kernel takes memory, too.
+        if let Some(warning) = memory::check(purpose)? {
+            say(&format!("copytrace: {warning}"));
+        }
         let kernel = Kernel::examine(options.sites.breadth())?;
         kernel.check_verify(options.verify)?;
         let plan = kernel.plan(options.tier)?;
         let (tier, witnesses) = (plan.tier, witnesses(&plan));
-        let (detail, stacks) = (options.per().detail(), options.takes_stacks());
-        let purpose = Purpose::Flows { detail, stacks, wanted };
-        if let Some(warning) = memory::check(purpose)? {
-            say(&format!("copytrace: {warning}"));
-        }
         let mut session = Session::start(plan, purpose, options.verify)?;
         if verbose {
             session.log()?;
@@ -92,6 +95,7 @@ impl Recorder {
             detail: options.per().detail(),
             lost: 0,
             warnings: Vec::new(),
+            tick: options.interval.map_or(TICK, |interval| interval.min(TICK)),
             took: Duration::ZERO,
         })
     }
@@ -120,7 +124,7 @@ impl Recorder {
     /// How long to wait for the next tick: the longer the last one took, the shorter, for there is
     /// room for so many counters and objects only.
     pub fn pause(&self) -> Duration {
-        TICK.saturating_sub(self.took).max(SHORTEST_PAUSE)
+        self.tick.saturating_sub(self.took).max(SHORTEST_PAUSE)
     }
 
     /// Ends tracing, and takes what was counted since the last time.

@@ -154,6 +154,7 @@ async fn follow(
         if lived {
             status = child.try_wait()?;
         }
+        reap_orphans(pid);
         if let Some(status) = status {
             let left = match options.follow {
                 Follow::Yes => recorder.session().followed()?.len(),
@@ -166,7 +167,32 @@ async fn follow(
             }
         }
         recorder.tick()?;
-        meanwhile.show(recorder, results, &options.common, &target)?;
+        meanwhile.show(recorder, results, &options.common, &target);
+    }
+}
+
+/// Waits for orphans that have ended: they are this program's children where it is the first process of
+/// its PID namespace, such as a container's.
+fn reap_orphans(command: rustix::process::Pid) {
+    if std::process::id() != 1 {
+        return;
+    }
+    loop {
+        // SAFETY: all zeros is valid, and stays where nobody has ended; the call fills it and takes nobody
+        // away.
+        let ended = unsafe {
+            let mut info = std::mem::zeroed::<libc::siginfo_t>();
+            let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+            libc::waitid(libc::P_ALL, 0, &raw mut info, flags);
+            info.si_pid()
+        };
+        match rustix::process::Pid::from_raw(ended) {
+            Some(orphan) if orphan != command => {
+                let _ =
+                    rustix::process::waitpid(Some(orphan), rustix::process::WaitOptions::NOHANG);
+            }
+            _ => return,
+        }
     }
 }
 

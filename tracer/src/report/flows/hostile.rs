@@ -336,7 +336,7 @@ fn rendered(report: &Report, style: &Style) -> BTreeMap<&'static str, String> {
 
 static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
     let mut schema = Vec::new();
-    write_schema::<Report>(&mut schema).unwrap();
+    write_schema::<Report>(super::SCHEMA, &mut schema).unwrap();
     jsonschema::validator_for(&serde_json::from_slice(&schema).unwrap()).unwrap()
 });
 
