@@ -27,9 +27,10 @@ pub const CHECKS: [Check; 6] = [
 ];
 
 /// What does not depend on the kernel.
-pub const ON_ANY_KERNEL: [Check; 5] = [
+pub const ON_ANY_KERNEL: [Check; 6] = [
     Check { name: "run: options without effect", run: useless_options },
     Check { name: "run: a report every so often, a line each", run: lines },
+    Check { name: "run: a report in between cannot be written", run: unwritable },
     Check { name: "run: closed descriptors, ignored signals", run: inherited },
     Check { name: "run: a signal at the parent’s death", run: parents_death },
     Check { name: "run: a signal to its process group", run: signal_to_the_group },
@@ -215,6 +216,17 @@ fn setuid(context: &Context) -> Result<()> {
     ensure_success(&output)?;
     let said = text(&output.stdout);
     ensure!(said.trim() == NOBODY.to_string(), "it ran as {said}");
+    Ok(())
+}
+
+/// A report that cannot be written ends neither tracing nor the command, and the last one comes out all
+/// the same.
+fn unwritable(context: &Context) -> Result<()> {
+    let flags = ["--interval", "50ms", "--output", "/dev/full"];
+    let output = run(context, &flags, &["sh", "-c", "sleep 0.5; exit 7"]).output()?;
+    ensure!(output.status.code() == Some(7), "it ended with {}", output.status);
+    let said = text(&output.stderr);
+    ensure!(said.contains("tracing goes on") && said.contains("Traced"), "it said {said}");
     Ok(())
 }
 
