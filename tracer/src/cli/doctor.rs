@@ -21,6 +21,7 @@ use super::{
         Destination,
         file::{Readers, ResultFile},
     },
+    say,
 };
 
 /// Arguments of `copytrace doctor`.
@@ -68,7 +69,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             let to_do = without_rights(reason);
-            eprintln!("copytrace: nothing can be measured here: {reason}{to_do}");
+            say(&format!("copytrace: nothing can be measured here: {reason}{to_do}"));
             ExitCode::FAILURE
         }
     })

@@ -23,10 +23,11 @@ const OWN: u64 = 20 << 20;
 
 /// Refuses to start where there is too little for the maps; a warning where they may not fill up.
 pub fn check(purpose: Purpose) -> anyhow::Result<Option<String>> {
+    let Some(Left { group, bytes, limit }) = least() else { return Ok(None) };
     let Memory { at_rest, at_most } = memory(purpose)?;
-    let Some(Left { group, bytes, limit }) = least().filter(|left| left.bytes < at_most) else {
+    if bytes >= at_most {
         return Ok(None);
-    };
+    }
     let what = format!(
         "control group {} has {} left of its {} of memory; eBPF maps take {} of it at once, and {} if \
          they fill up: raise its limit, or run copytrace outside of it",

@@ -15,11 +15,16 @@ pub fn now(with_arguments: bool) -> Origin {
     Origin {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: COMMIT.map(str::to_owned),
-        started: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+        started: time(),
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         processor: machine::processor(),
         cpus: machine::cpus(),
         hypervisor: machine::hypervisor(),
         command_line: arguments::described(&words, with_arguments),
     }
+}
+
+/// The time, as RFC 3339 has it, in UTC.
+pub fn time() -> String {
+    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
 }

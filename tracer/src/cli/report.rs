@@ -33,11 +33,7 @@ pub struct Options {
 
 /// Runs the verb.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    usage::refuse_useless(
-        "report",
-        options.per.is_some() && options.format.is_of_stacks(),
-        "--per has no effect on a --format of stacks, which shows no rows",
-    );
+    usage::check_rows("report", options.per, options.format);
     let per = options.per.unwrap_or_default();
     let mut destination = Destination::of(options.output.as_deref(), Destination::Stdout)?;
     destination.check(options.format)?;

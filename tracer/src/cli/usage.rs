@@ -2,6 +2,7 @@
 //! with status 2, as clap has it for those that it knows.
 
 use clap::{CommandFactory as _, error::ErrorKind};
+use tracer::{flows::group::Per, kernel::Breadth, report::flows::Format};
 
 use super::{
     Cli,
@@ -25,9 +26,18 @@ pub fn refuse_useless(verb: &str, is_useless: bool, why: &str) {
     }
 }
 
+/// Refuses to say what tells rows apart where none are shown.
+pub fn check_rows(verb: &str, per: Option<Per>, format: Format) {
+    refuse_useless(
+        verb,
+        per.is_some() && format.is_of_stacks(),
+        "--per has no effect on a --format of stacks, which shows no rows",
+    );
+}
+
 /// Refuses to look for calls everywhere and to probe none.
 pub fn check_sites(verb: &str, sites: Sites, tier: TierChoice) {
-    let everywhere = sites.breadth() == tracer::kernel::Breadth::Everywhere;
+    let everywhere = sites.breadth() == Breadth::Everywhere;
     refuse_useless(
         verb,
         everywhere && tier == TierChoice::Tracepoint,

@@ -4,19 +4,24 @@ use std::io;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::ser::{CompactFormatter, PrettyFormatter};
+use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
 use super::escape;
 
 pub(super) fn write(report: &impl Serialize, out: &mut dyn io::Write) -> io::Result<()> {
-    let json = escape::Json::<PrettyFormatter>::default();
-    report.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, json))?;
-    writeln!(out)
+    write_as::<PrettyFormatter>(report, out)
 }
 
 /// As [`write`], in one line.
 pub(super) fn write_line(report: &impl Serialize, out: &mut dyn io::Write) -> io::Result<()> {
-    let json = escape::Json::<CompactFormatter>::default();
+    write_as::<CompactFormatter>(report, out)
+}
+
+fn write_as<F: Formatter + Default>(
+    report: &impl Serialize,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let json = escape::Json::<F>::default();
     report.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, json))?;
     writeln!(out)
 }

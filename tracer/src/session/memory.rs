@@ -57,11 +57,10 @@ impl Memory {
         let buckets = entries.next_power_of_two() * BUCKET;
         let is = |kind: bpf_map_type| shape.kind == kind as u32;
         let fixed = |at_rest| Self { at_rest, at_most: at_rest };
-        if (is(BPF_MAP_TYPE_HASH) || is(BPF_MAP_TYPE_LRU_HASH)) && shape.flags & ON_DEMAND != 0 {
+        if is(BPF_MAP_TYPE_HASH) || is(BPF_MAP_TYPE_LRU_HASH) {
             let at_most = buckets + entries * (ELEMENT + key + value);
-            Self { at_rest: buckets, at_most }
-        } else if is(BPF_MAP_TYPE_HASH) || is(BPF_MAP_TYPE_LRU_HASH) {
-            fixed(buckets + entries * (ELEMENT + key + value))
+            let at_rest = if shape.flags & ON_DEMAND == 0 { at_most } else { buckets };
+            Self { at_rest, at_most }
         } else if is(BPF_MAP_TYPE_PERCPU_HASH) {
             fixed(buckets + entries * (ELEMENT + key + POINTER + value * cpus))
         } else if is(BPF_MAP_TYPE_PERCPU_ARRAY) {

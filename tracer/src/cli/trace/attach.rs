@@ -7,7 +7,6 @@ use std::{
 };
 
 use anyhow::bail;
-use tracer::session::flows::Start;
 
 use super::{Meanwhile, Results, recorder::Recorder, signals::Signals, target::Target};
 use crate::cli::{origin, output::Destination, say};
@@ -87,7 +86,7 @@ fn add(
     let mut any = false;
     for pid in &found {
         if !known.contains(pid) && !followed.contains(pid) {
-            any |= recorder.follow(*pid, Start::Now)?;
+            any |= recorder.follow(*pid)?;
         }
     }
     *known = found;

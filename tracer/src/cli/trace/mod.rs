@@ -15,7 +15,7 @@ mod target;
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, ensure};
@@ -30,6 +30,7 @@ use tracer::{
 
 use super::{
     kernel::{Sites, TierChoice},
+    origin,
     output::{
         Destination,
         file::{Readers, ResultFile},
@@ -89,11 +90,7 @@ impl Options {
     /// Refuses options without effect.
     fn check(&self, verb: &str) {
         usage::check_sites(verb, self.sites, self.tier);
-        usage::refuse_useless(
-            verb,
-            self.per.is_some() && self.format.is_of_stacks(),
-            "--per has no effect on a --format of stacks, which shows no rows",
-        );
+        usage::check_rows(verb, self.per, self.format);
         usage::refuse_useless(
             verb,
             self.interval.is_some() && self.format == Format::Pprof,
@@ -161,7 +158,7 @@ impl Results {
         match options.format {
             Format::Jsonl => {
                 let line = Line {
-                    time: Some(humantime::format_rfc3339_millis(SystemTime::now()).to_string()),
+                    time: Some(origin::time()),
                     since_last: self.reported.map_or(total, |before| total.since(&before)),
                     report,
                 };

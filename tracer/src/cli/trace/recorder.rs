@@ -112,10 +112,10 @@ impl Recorder {
         &mut self.session
     }
 
-    /// Traces a process and all its children, if it has not ended.
-    pub fn follow(&mut self, pid: u32, start: Start) -> anyhow::Result<bool> {
-        let process = self.session.follow(pid, start)?;
-        if let (Some(process), Some(stacks), Start::Now) = (process, &mut self.stacks, start) {
+    /// Traces a process that runs already and all its children, if it has not ended.
+    pub fn follow(&mut self, pid: u32) -> anyhow::Result<bool> {
+        let process = self.session.follow(pid, Start::Now)?;
+        if let (Some(process), Some(stacks)) = (process, &mut self.stacks) {
             stacks.attached(process, pid);
         }
         Ok(process.is_some())
