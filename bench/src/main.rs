@@ -67,7 +67,7 @@ struct Arguments {
     #[arg(long, value_enum, default_value_t = Place::Host)]
     on: Place,
     /// The guest's kernel, with `--on vm`
-    #[arg(long, value_enum, default_value_t = KernelVersion::V6_12)]
+    #[arg(long, value_name = "VERSION", default_value_t = KernelVersion::USUAL)]
     kernel: KernelVersion,
     /// Install nothing: a missing tool is a row that says so
     #[arg(long)]

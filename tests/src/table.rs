@@ -9,10 +9,10 @@ use crate::checks::{
 };
 
 /// The kernel of guests on which everything is tried.
-pub const MAIN_KERNEL: KernelVersion = KernelVersion::V6_12;
+pub const MAIN_KERNEL: KernelVersion = KernelVersion::USUAL;
 
 /// The others: a few checks, and everything with `--all`.
-pub const OTHER_KERNELS: [KernelVersion; 1] = [KernelVersion::V6_1];
+pub const OTHER_KERNELS: [KernelVersion; 1] = [KernelVersion::Series(6, 1)];
 
 const NOWHERE: &[Tier] = &[];
 const TRACEPOINT: &[Tier] = &[Tier::Tracepoint];

@@ -388,7 +388,7 @@ pub struct Layout {
     pub vector_page: u32,
     /// `page.mapping`
     pub page_mapping: u32,
-    /// `page.compound_head`
+    /// `page.compound_head`, or `page.compound_info`
     pub page_head: u32,
     /// Bit number `BIO_CLONED` in `bi_flags`
     pub bio_cloned_bit: u32,
@@ -396,8 +396,10 @@ pub struct Layout {
     pub bio_meta_bit: u32,
     /// Index of the `bio` among the arguments of `block_bio_queue`
     pub bio_argument: u32,
-    /// `iov_iter.iter_type`
+    /// `iov_iter.iter_type`, or `iov_iter.type`
     pub iter_type: u32,
+    /// `iov_iter.type`, whose lowest bit is the direction
+    pub iter_type_with_direction: u32,
     /// `iov_iter.ubuf`
     pub iter_ubuf: u32,
     /// `iov_iter.__iov`, or `iov_iter.iov`
@@ -486,6 +488,12 @@ pub struct Layout {
     pub task_signal: u32,
     /// `signal_struct.live`
     pub signal_live: u32,
+    /// The helper `bpf_find_vma`
+    pub helper_find_vma: u32,
+    /// The helper `bpf_task_pt_regs`
+    pub helper_task_pt_regs: u32,
+    /// The helper `bpf_get_current_task_btf`
+    pub helper_get_current_task_btf: u32,
     /// `vm_area_struct.vm_file`
     pub area_file: u32,
     /// `vm_area_struct.vm_flags`
@@ -597,6 +605,7 @@ impl Layout {
         bio_meta_bit: ABSENT,
         bio_argument: ABSENT,
         iter_type: ABSENT,
+        iter_type_with_direction: ABSENT,
         iter_ubuf: ABSENT,
         iter_iov: ABSENT,
         iter_offset: ABSENT,
@@ -641,6 +650,9 @@ impl Layout {
         task_tgid: ABSENT,
         task_signal: ABSENT,
         signal_live: ABSENT,
+        helper_find_vma: ABSENT,
+        helper_task_pt_regs: ABSENT,
+        helper_get_current_task_btf: ABSENT,
         area_file: ABSENT,
         area_flags: ABSENT,
         area_start: ABSENT,

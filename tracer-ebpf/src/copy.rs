@@ -13,9 +13,7 @@ use tracer_common::{Event, Key, NO_ITERATOR, Site, Task, call, user_copy};
 
 use crate::{
     count::{self, Actor, task_in_window},
-    flow,
-    kernel::{layout, read},
-    mapping, netdev, page, socket, stack,
+    flow, iterator, mapping, netdev, page, socket, stack,
 };
 
 /// Call sites and, under `--verify`, leaf routines, by address. Filled before anything attaches.
@@ -112,9 +110,7 @@ fn asked_for(regs: &Registers, site: &Site) -> u64 {
     if site.iterator_argument == NO_ITERATOR {
         return count;
     }
-    let left: u64 =
-        read(regs.argument(site.iterator_argument), layout!(iter_count)).unwrap_or(count);
-    count.min(left)
+    count.min(iterator::left(regs.argument(site.iterator_argument)).unwrap_or(count))
 }
 
 /// A copy out of a packet: (packet, offset, to, length).
@@ -134,37 +130,23 @@ fn packet_copied(regs: &Registers, site: &Site, address: u64, event: Event) -> O
 /// An iterator's kind, and whether it points into the page cache: to pages of it, or into a file that
 /// the process mapped.
 #[inline(always)]
-fn describe(iterator: u64, task: *mut Task) -> (u8, bool) {
-    let Some(kind) = read::<u8>(iterator, layout!(iter_type)) else {
+fn describe(from: u64, task: *mut Task) -> (u8, bool) {
+    let Some(kind) = iterator::kind(from) else {
         count::lost();
         return (NO_ITERATOR, false);
     };
     // SAFETY: the map gave the pointer.
     let process = unsafe { (*task).process };
-    let cached = if u32::from(kind) == layout!(kind_bvec) {
-        page::of_iterator(iterator).is_some_and(page::is_cached)
+    let cached = if iterator::is_over_pages(kind) {
+        iterator::page(from).is_some_and(page::is_cached)
     } else if process != 0 {
         // SAFETY: the map gave the pointer.
         let mapped = |call: *mut flow::Current| unsafe { (*call).kind };
         flow::under_way().map(mapped) == Some(u32::from(call::FROM_MAPPING))
     } else {
         mapping::any(task)
-            && user_address(iterator, kind).is_some_and(|address| mapping::holds(task, address))
+            && iterator::user_address(from, kind)
+                .is_some_and(|address| mapping::holds(task, address))
     };
     (kind, cached)
-}
-
-/// The user address an iterator points to now.
-#[inline(always)]
-fn user_address(iterator: u64, kind: u8) -> Option<u64> {
-    let offset: u64 = read(iterator, layout!(iter_offset))?;
-    let base: u64 = if u32::from(kind) == layout!(kind_ubuf) {
-        read(iterator, layout!(iter_ubuf))?
-    } else if u32::from(kind) == layout!(kind_iovec) {
-        // The base address is the first field of an `iovec`.
-        read(read(iterator, layout!(iter_iov))?, 0)?
-    } else {
-        return None;
-    };
-    Some(base + offset)
 }

@@ -3,7 +3,7 @@
 
 use aya_ebpf::{
     bindings::{pt_regs, task_struct},
-    helpers::{bpf_find_vma, bpf_get_current_pid_tgid, bpf_get_current_task_btf},
+    helpers::bpf_get_current_pid_tgid,
     macros::map,
     maps::HashMap,
 };
@@ -15,7 +15,7 @@ use tracer_common::{
 use crate::{
     clock::StopWatch,
     kernel::{layout, load, read, read_user},
-    object, process, socket,
+    mapping, object, process, socket,
     syscall::{SYS_SENDMSG, SYS_SENDTO, asks_for_zero_copy},
 };
 
@@ -343,17 +343,9 @@ fn origin(process: u32, address: u64, length: u64) -> Option<(u32, u8)> {
 #[inline(always)]
 fn mapped_file(address: u64) -> Option<u64> {
     let mut file = 0u64;
-    // SAFETY: the callback writes to `file` alone, and only until the helper returns. It fails
-    // where another thread changes the mappings: then the memory passes for the program's own.
-    unsafe {
-        bpf_find_vma(
-            bpf_get_current_task_btf(),
-            address,
-            on_area as *mut core::ffi::c_void,
-            (&raw mut file).cast(),
-            0,
-        );
-    }
+    // Where it is not called the memory passes for the program's own.
+    // SAFETY: `on_area` writes to `file` alone.
+    unsafe { mapping::at(address, on_area as *mut core::ffi::c_void, &mut file) };
     (file != 0).then_some(file)
 }
 

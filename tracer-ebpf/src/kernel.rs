@@ -1,7 +1,7 @@
 //! Reading the kernel's own structures, by the offsets that userspace took from BTF.
 
 use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_user};
-use tracer_common::{Layout, Options, stack};
+use tracer_common::{ABSENT, Layout, Options, stack};
 
 /// Set by userspace before the programs are loaded.
 #[unsafe(no_mangle)]
@@ -51,9 +51,14 @@ pub fn layout_field(field: impl Fn(&'static Layout) -> *const u32) -> u32 {
     unsafe { core::ptr::read_volatile(field(&LAYOUT)) }
 }
 
-/// Reads a `T` at `base + offset` in kernel memory. A bad address reads as nothing, never faults.
+/// Reads a `T` at `base + offset` in kernel memory. A bad address reads as nothing, never faults; nor is
+/// there anything in a field that this kernel does not have.
 #[inline(always)]
 pub fn read<T: Copy>(base: u64, offset: u32) -> Option<T> {
+    // The verifier knows, and leaves out one of the two.
+    if offset == ABSENT {
+        return None;
+    }
     // SAFETY: the helper checks the address.
     unsafe { bpf_probe_read_kernel((base + u64::from(offset)) as *const T) }.ok()
 }

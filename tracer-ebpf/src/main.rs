@@ -17,6 +17,7 @@ mod count;
 mod fault;
 mod flow;
 mod io_uring;
+mod iterator;
 mod kernel;
 mod mapping;
 mod module;

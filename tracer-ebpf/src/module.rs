@@ -3,16 +3,19 @@
 
 use aya_ebpf::{
     bindings::{pt_regs, task_struct},
-    helpers::{bpf_find_vma, bpf_get_current_task, bpf_get_current_task_btf, bpf_task_pt_regs},
+    helpers::{bpf_get_current_task, bpf_get_current_task_btf, bpf_task_pt_regs},
     macros::map,
     maps::RingBuf,
 };
-use tracer_common::stack::{Module, NEVER};
+use tracer_common::{
+    ABSENT,
+    stack::{Module, NEVER},
+};
 
 use crate::{
     count,
     kernel::{layout, option, read},
-    object,
+    mapping, object,
 };
 
 /// Modules in the order in which they came.
@@ -44,6 +47,9 @@ pub fn executed(process: u32) {
 /// Where the current process goes on when it leaves the kernel.
 #[inline(always)]
 fn instruction_pointer() -> Option<u64> {
+    if layout!(helper_task_pt_regs) == ABSENT {
+        return None;
+    }
     // SAFETY: the current task is alive.
     let regs = unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) };
     read(regs as u64, core::mem::offset_of!(pt_regs, rip) as u32)
@@ -64,17 +70,9 @@ pub fn mapped(process: u32, address: u64) {
         return;
     }
     let mut area = Area { start: 0, end: 0, offset: 0, file: 0 };
-    // SAFETY: the callback writes to `area` alone, and only until the helper returns. It fails
-    // where another thread changes the mappings: then these addresses have no names.
-    unsafe {
-        bpf_find_vma(
-            bpf_get_current_task_btf(),
-            address,
-            on_area as *mut core::ffi::c_void,
-            (&raw mut area).cast(),
-            0,
-        );
-    }
+    // Where it is not called these addresses have no names.
+    // SAFETY: `on_area` writes to `area` alone.
+    unsafe { mapping::at(address, on_area as *mut core::ffi::c_void, &mut area) };
     let Area { start, end, offset, file } = area;
     if file != 0
         && let Some(origin) = object::of_mapping(file)

@@ -2,13 +2,14 @@
 
 use aya_ebpf::{
     helpers::{
-        bpf_get_current_task_btf, bpf_get_smp_processor_id, bpf_probe_read_kernel_str_bytes,
+        bpf_get_current_task, bpf_get_current_task_btf, bpf_get_smp_processor_id,
+        bpf_probe_read_kernel_str_bytes,
     },
     macros::map,
     maps::{HashMap, LruHashMap, PerCpuArray},
 };
 use tracer_common::{
-    ON_DEMAND,
+    ABSENT, ON_DEMAND,
     flow::{COMPONENT, DEPTH, Detail, Identity, NO_DESCRIPTOR, Object},
     id,
 };
@@ -61,15 +62,24 @@ pub fn new_id() -> Option<u32> {
 /// The `struct file` behind the current process's file descriptor `fd`.
 #[inline(always)]
 pub fn file_of(fd: u32) -> Option<u64> {
-    // SAFETY: the verifier knows the type of the task, and of what its pointers point to.
-    let descriptors: u64 = unsafe {
-        let task = bpf_get_current_task_btf();
-        let files = load(task.cast(), layout!(task_files));
-        let table = load(files, layout!(files_fdt));
-        load(table, layout!(fdtable_fd))
-    };
-    let file: u64 = read(descriptors, fd.checked_mul(8)?)?;
+    let file: u64 = read(descriptors()?, fd.checked_mul(8)?)?;
     (file != 0).then_some(file)
+}
+
+/// The current process's table of descriptors.
+#[inline(always)]
+fn descriptors() -> Option<u64> {
+    let [files, table, entries] = [layout!(task_files), layout!(files_fdt), layout!(fdtable_fd)];
+    if files == ABSENT || table == ABSENT || entries == ABSENT {
+        return None;
+    }
+    if layout!(helper_get_current_task_btf) == ABSENT {
+        // SAFETY: the helper has no preconditions.
+        let task = unsafe { bpf_get_current_task() };
+        return read(read(read(task, files)?, table)?, entries);
+    }
+    // SAFETY: the verifier knows the type of the task, and of what its pointers point to.
+    Some(unsafe { load(load(load(bpf_get_current_task_btf().cast(), files), table), entries) })
 }
 
 /// Whether `file` is a socket.

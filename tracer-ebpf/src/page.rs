@@ -8,8 +8,11 @@ use crate::kernel::{layout, read};
 const MAPPING_ANON: u64 = 1;
 /// The low bits that are no part of the address of a file's pages.
 const MAPPING_FLAGS: u64 = 3;
-/// Low bit of `page.compound_head`: the page is a part of a larger one, which the rest points to.
+/// Low bit of `page.compound_head` and of `page.compound_info`: the page is a part of a larger one.
 const TAIL: u64 = 1;
+/// The rest points to the first page, or is a mask that makes the first one's address of this one's. No
+/// page's own description lies so high.
+const MASKS: u64 = 0xffff_ffff_0000_0000;
 
 /// Whose memory a page is: one of [`owner`].
 #[inline(always)]
@@ -29,15 +32,18 @@ pub fn is_cached(page: u64) -> bool {
 
 #[inline(always)]
 fn mapping(page: u64) -> Option<u64> {
-    let head: u64 = read(page, layout!(page_head)).unwrap_or(0);
-    let page = if head & TAIL != 0 { head - TAIL } else { page };
-    read(page, layout!(page_mapping))
+    read(head(page)?, layout!(page_mapping))
 }
 
-/// The page that an iterator over pages points to.
+/// The first page of the larger one that a page is a part of, as the kernel's `compound_head()` finds it.
 #[inline(always)]
-pub fn of_iterator(iterator: u64) -> Option<u64> {
-    of_vectors(read(iterator, layout!(iter_bvec))?)
+fn head(page: u64) -> Option<u64> {
+    let info: u64 = read(page, layout!(page_head))?;
+    Some(match info & TAIL {
+        0 => page,
+        _ if info >= MASKS => page & info,
+        _ => info - TAIL,
+    })
 }
 
 /// The page of the first of an array of `struct bio_vec`.

@@ -14,6 +14,7 @@ use tracer_common::{ABSENT, Arrived, Ends, Event, Flow, Function, Key, ON_DEMAND
 
 use crate::{
     count::{self, Actor, SOCKETS},
+    iterator,
     kernel::{layout, read},
     netdev,
     object::{self, AF_INET, AF_INET6},
@@ -241,11 +242,7 @@ fn pass_on(page: Option<u64>) -> u32 {
 /// The page that an iterator over pages points to.
 #[inline(always)]
 fn page_of_iterator(iterator: u64) -> Option<u64> {
-    let kind: u8 = read(iterator, layout!(iter_type))?;
-    if u32::from(kind) != layout!(kind_bvec) {
-        return None;
-    }
-    page::of_iterator(iterator)
+    if iterator::is_over_pages(iterator::kind(iterator)?) { iterator::page(iterator) } else { None }
 }
 
 /// A function that passed on `returned` bytes by reference in the current process's context.

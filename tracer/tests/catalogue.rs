@@ -5,13 +5,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use tracer::{
     kernel::Facts,
-    witness::{Plan, PlanError, Tier},
+    witness::{Plan, PlanError, Tier, layout::Subject},
 };
 use tracer_common::ABSENT;
+
+/// All that were recorded.
+const KERNELS: [&str; 3] = ["debian-6.1", "debian-6.12", "no-kprobes-6.18"];
 
 fn recorded(kernel: &str) -> Facts {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernels");
@@ -143,16 +149,85 @@ fn text_that_cannot_be_read_is_said_and_nothing_is_pretended() {
 }
 
 #[test]
-fn what_a_kernel_lacks_is_named() {
+fn what_a_kernel_lacks_takes_what_needs_it_and_is_named() {
     let mut facts = recorded("debian-6.12");
     facts.fields.remove("sk_buff.len");
-    let error = Plan::resolve(&facts, Tier::Kprobe).unwrap_err().to_string();
-    assert!(error.contains("sk_buff.len"), "{error}");
+    let plan = Plan::resolve(&facts, Tier::Kprobe).unwrap();
+    assert!(!plan.knows(Subject::Packets) && plan.knows(Subject::Sockets));
+    let missing = |name: &str| plan.missing.iter().find(|missing| missing.witness == name);
+    let reason = &missing("net_dev_start_xmit").unwrap().reason;
+    assert!(reason.contains("sk_buff.len"), "{reason}");
+    assert!(missing("skb_copy_bits").is_some() && missing("block_bio_queue").is_none());
+    assert_eq!(plan.layout.skb_data, ABSENT, "a subject is known or not");
 
     let mut facts = recorded("debian-6.12");
-    facts.tracepoints.remove("net_dev_start_xmit");
+    facts.tracepoints.remove("sys_enter");
     let error = Plan::resolve(&facts, Tier::Kprobe).unwrap_err();
-    assert!(matches!(error, PlanError::Tracepoint("net_dev_start_xmit", _)), "{error}");
+    assert!(matches!(error, PlanError::Tracepoint("sys_enter", _)), "{error}");
+}
+
+/// Takes one answer away from each kind of them, by turns.
+fn without_one(facts: &Facts) -> Vec<(String, Facts)> {
+    let mut all = Vec::new();
+    let mut without = |name: &str, take: &dyn Fn(&mut Facts)| {
+        let mut fewer = facts.clone();
+        take(&mut fewer);
+        all.push((name.to_owned(), fewer));
+    };
+    for name in facts.fields.keys() {
+        without(name, &|facts| drop(facts.fields.remove(name)));
+    }
+    for name in facts.sizes.keys() {
+        without(name, &|facts| drop(facts.sizes.remove(name)));
+    }
+    for name in facts.enumerators.keys() {
+        without(name, &|facts| drop(facts.enumerators.remove(name)));
+    }
+    for name in facts.functions.keys() {
+        without(name, &|facts| drop(facts.functions.remove(name)));
+    }
+    for name in facts.symbols.keys() {
+        without(name, &|facts| drop(facts.symbols.remove(name)));
+    }
+    for name in facts.texts.iter().map(|text| &text.symbol) {
+        without(name, &|facts| facts.texts.retain(|text| text.symbol != *name));
+    }
+    let always = ["sys_enter", "sys_exit"];
+    for name in facts.tracepoints.keys().filter(|name| !always.contains(&name.as_str())) {
+        without(name, &|facts| drop(facts.tracepoints.remove(name)));
+    }
+    all
+}
+
+/// What a plan is made of, by name.
+fn witnesses(plan: &Plan) -> BTreeSet<String> {
+    let tracepoints = plan.tracepoints.iter().map(|witness| witness.name.to_owned());
+    let probes = plan.probes.iter().map(|probe| format!("{:?}", probe.witness.function));
+    let sites = plan.sites.iter().map(|site| site.label());
+    tracepoints.chain(probes).chain(sites).collect()
+}
+
+#[test]
+fn one_thing_that_is_missing_takes_what_needs_it_and_nothing_else() {
+    for kernel in KERNELS {
+        let facts = recorded(kernel);
+        for tier in [Tier::Kprobe, Tier::Fentry, Tier::Tracepoint] {
+            let whole = Plan::resolve(&facts, tier).unwrap();
+            let had = witnesses(&whole);
+            for (name, fewer) in without_one(&facts) {
+                let plan = Plan::resolve(&fewer, tier).unwrap();
+                let gone: Vec<_> = had.difference(&witnesses(&plan)).cloned().collect();
+                let said = plan.missing.len() + plan.unknown.len();
+                let before = whole.missing.len() + whole.unknown.len();
+                assert!(gone.is_empty() || said > before, "{kernel}, {tier}: {name} took {gone:?}");
+                let sites = plan.sites.len() + 12 >= whole.sites.len();
+                let is_iterators = !plan.knows(Subject::Iterators);
+                assert!(is_iterators || sites, "{kernel}, {tier}: {name} took {gone:?}");
+                let others = gone.iter().filter(|it| !it.contains('→')).count();
+                assert!(others <= 6, "{kernel}, {tier}: {name} took {gone:?}");
+            }
+        }
+    }
 }
 
 #[test]

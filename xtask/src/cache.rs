@@ -59,6 +59,11 @@ impl Cache {
         self.root.join("packages")
     }
 
+    /// The package lists of one of Debian's releases.
+    pub fn package_lists(&self, release: &str) -> PathBuf {
+        self.root.join("package-lists").join(release)
+    }
+
     /// Everything of one guest kernel.
     pub fn kernel(&self, version: KernelVersion) -> PathBuf {
         self.root.join("kernels").join(version.to_string())

@@ -10,6 +10,7 @@ pub mod ebpf;
 pub mod guest;
 pub mod initramfs;
 pub mod kernel_image;
+pub mod kernel_version;
 pub mod modules;
 pub mod packages;
 pub mod qemu;
@@ -27,7 +28,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
+
+pub use kernel_version::KernelVersion;
 
 /// copytrace's own tool: set-up, build, run, test, guests.
 #[derive(Parser)]
@@ -61,26 +64,6 @@ enum Verb {
     /// The guest's side of `vm`
     #[command(hide = true)]
     GuestAgent,
-}
-
-/// A kernel that guests can run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum KernelVersion {
-    /// Debian 12's own
-    #[value(name = "6.1")]
-    V6_1,
-    /// Debian 13's, also offered by Debian 12
-    #[value(name = "6.12")]
-    V6_12,
-}
-
-impl std::fmt::Display for KernelVersion {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::V6_1 => "6.1",
-            Self::V6_12 => "6.12",
-        })
-    }
 }
 
 /// Runs the verb that the command line names.

@@ -19,9 +19,17 @@ const FRESH: Duration = Duration::from_secs(2 * 24 * 3600);
 /// apt refuses to run twice at once.
 static ONE: Mutex<()> = Mutex::new(());
 
-/// apt, with the sources this machine is configured with. It is one thread's at a time.
+/// Debian's releases whose packages are taken if this machine's own sources have none, in the order to
+/// ask them. What will be the next one has the newest.
+pub const RELEASES: [&str; 4] = ["testing", "trixie", "bookworm", "bullseye"];
+const ARCHIVE: &str = "http://deb.debian.org/debian";
+const ARCHIVE_KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// apt. It is one thread's at a time.
 pub struct Apt {
     _one: MutexGuard<'static, ()>,
+    /// Where its sources and lists are, if not this machine's.
+    settings: Vec<String>,
 }
 
 impl Apt {
@@ -35,8 +43,8 @@ impl Apt {
                  apt, measure this machine’s own kernel (`cargo xtask run --on host`)"
             );
         }
-        let apt = Self { _one: ONE.lock().unwrap_or_else(PoisonError::into_inner) };
-        match lists_age() {
+        let apt = Self::with(Vec::new());
+        match lists_age(Path::new("/var/lib/apt/lists")) {
             None => apt.update()?,
             Some(age) if age > FRESH => {
                 if let Err(error) = apt.update() {
@@ -48,10 +56,44 @@ impl Apt {
         Ok(apt)
     }
 
+    /// apt with one of Debian's releases as its source, to download from and not to install.
+    pub fn of_release(release: &str, cache: &Cache) -> Result<Self> {
+        if !Path::new(ARCHIVE_KEYS).exists() {
+            bail!("{ARCHIVE_KEYS} is missing: install debian-archive-keyring");
+        }
+        let folder = cache.package_lists(release);
+        for part in ["lists/partial", "cache/archives/partial"] {
+            std::fs::create_dir_all(folder.join(part))?;
+        }
+        let sources = folder.join("sources.list");
+        let line = format!("deb [signed-by={ARCHIVE_KEYS}] {ARCHIVE} {release} main\n");
+        std::fs::write(&sources, line)?;
+        let at = |name: &str| folder.join(name).display().to_string();
+        let apt = Self::with(vec![
+            format!("-oDir::Etc::SourceList={}", sources.display()),
+            "-oDir::Etc::SourceParts=/dev/null".to_owned(),
+            format!("-oDir::State::Lists={}", at("lists")),
+            format!("-oDir::Cache={}", at("cache")),
+            "-oAcquire::Languages=none".to_owned(),
+            "-oAcquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
+        ]);
+        let is_fresh = lists_age(&folder.join("lists")).is_some_and(|age| age <= FRESH);
+        if !is_fresh {
+            apt.update()?;
+        }
+        Ok(apt)
+    }
+
+    fn with(settings: Vec<String>) -> Self {
+        Self { _one: ONE.lock().unwrap_or_else(PoisonError::into_inner), settings }
+    }
+
     /// Fetches the package lists.
     pub fn update(&self) -> Result<()> {
         let step = Step::start("fetching the package lists (apt-get update)");
-        command::run(as_root("apt-get").args(["update", "--quiet"])).context(
+        // Lists of its own are in its own folder.
+        let apt_get = if self.settings.is_empty() { as_root } else { Command::new };
+        command::run(apt_get("apt-get").args(&self.settings).args(["update", "--quiet"])).context(
             "the package lists could not be fetched; check the network, apt’s sources, and that sudo works if you are not root",
         )?;
         step.done();
@@ -60,7 +102,7 @@ impl Apt {
 
     /// Whether there is a package of that name.
     pub fn offers(&self, package: &str) -> bool {
-        let policy = command::stdout(apt_cache().args(["policy", package]));
+        let policy = command::stdout(self.apt_cache().args(["policy", package]));
         policy.is_ok_and(|text| {
             text.lines()
                 .filter_map(|line| line.trim().strip_prefix("Candidate:"))
@@ -70,7 +112,7 @@ impl Apt {
 
     /// The names of all packages that a regular expression matches.
     pub fn matching(&self, pattern: &str) -> Result<Vec<String>> {
-        let text = command::stdout(apt_cache().args(["search", "--names-only", pattern]))?;
+        let text = command::stdout(self.apt_cache().args(["search", "--names-only", pattern]))?;
         Ok(text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
     }
 
@@ -110,11 +152,19 @@ impl Apt {
     fn download(&self, packages: &[String], folder: &Path) -> Result<()> {
         command::run(
             Command::new("apt-get")
+                .args(&self.settings)
                 .args(["download", "--quiet"])
                 .args(packages)
                 .current_dir(folder),
         )
         .map(drop)
+    }
+
+    fn apt_cache(&self) -> Command {
+        let mut command = Command::new("apt-cache");
+        // Its words are read here.
+        command.env("LC_ALL", "C").args(&self.settings);
+        command
     }
 
     /// Installs packages on this machine.
@@ -133,13 +183,6 @@ impl Apt {
         step.done();
         Ok(())
     }
-}
-
-fn apt_cache() -> Command {
-    let mut command = Command::new("apt-cache");
-    // Its words are read here.
-    command.env("LC_ALL", "C");
-    command
 }
 
 /// A command with the rights to change this machine: through sudo, said aloud, if need be.
@@ -178,8 +221,7 @@ fn numbers(name: &str) -> Vec<u64> {
 }
 
 /// How long ago the package lists were fetched; none if there are none.
-fn lists_age() -> Option<Duration> {
-    let folder = Path::new("/var/lib/apt/lists");
+fn lists_age(folder: &Path) -> Option<Duration> {
     let mut names = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name());
     names.find(|name| name.to_string_lossy().contains("_Packages"))?;
     // The lists bear the server's time; the folder that downloads pass through, this machine's.

@@ -29,7 +29,7 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = Place::Auto)]
     on: Place,
     /// The guest's kernel
-    #[arg(long, value_enum, default_value_t = KernelVersion::V6_12)]
+    #[arg(long, value_name = "VERSION", default_value_t = KernelVersion::USUAL)]
     kernel: KernelVersion,
     /// Install nothing: what is missing is an error
     #[arg(long)]

@@ -23,7 +23,7 @@ use crate::{KernelVersion, accelerator, initramfs, signals, terminal};
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The guest's kernel
-    #[arg(long, value_enum, default_value_t = KernelVersion::V6_12)]
+    #[arg(long, value_name = "VERSION", default_value_t = KernelVersion::USUAL)]
     kernel: KernelVersion,
     /// The model of the guest's two NICs
     #[arg(long, value_enum, default_value_t = Nic::E1000e)]

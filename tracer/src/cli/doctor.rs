@@ -10,7 +10,7 @@ use std::{
 use indicatif::HumanBytes;
 use tracer::{
     flows::Detail,
-    kernel::Facts,
+    kernel::{Allocation, Facts},
     session::{Memory, Purpose, Wanted, memory, memory_of_a_cpu},
     witness::{Plan, sites::CallSite},
 };
@@ -59,7 +59,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
             return plan.sites.iter().try_for_each(|site| write_site(out, site));
         }
         write_kernel(out, &kernel)?;
-        write_memory(out)?;
+        write_memory(out, kernel.facts.allocation())?;
         match kernel.trial.tracepoint {
             Ok(()) => write_plan(out, &plan),
             Err(_) => Ok(()),
@@ -120,7 +120,7 @@ fn write_kernel(out: &mut dyn Write, kernel: &Kernel) -> io::Result<()> {
 }
 
 /// What the kernel will keep for the maps.
-fn write_memory(out: &mut dyn Write) -> io::Result<()> {
+fn write_memory(out: &mut dyn Write, allocation: Allocation) -> io::Result<()> {
     let flows =
         |stacks| Purpose::Flows { detail: Detail::Process, stacks, wanted: Wanted::default() };
     writeln!(
@@ -132,13 +132,13 @@ fn write_memory(out: &mut dyn Write) -> io::Result<()> {
         ("run, attach", flows(false)),
         ("run, attach --stacks", flows(true)),
     ] {
-        let Memory { at_rest, at_most } = memory(purpose).map_err(io::Error::other)?;
+        let Memory { at_rest, at_most } = memory(purpose, allocation).map_err(io::Error::other)?;
         writeln!(
             out,
             "  {verbs:20} {} at once, {} if they fill up; a CPU more: {}",
             HumanBytes(at_rest),
             HumanBytes(at_most),
-            HumanBytes(memory_of_a_cpu(purpose).map_err(io::Error::other)?)
+            HumanBytes(memory_of_a_cpu(purpose, allocation).map_err(io::Error::other)?)
         )?;
     }
     Ok(())
@@ -193,6 +193,9 @@ fn write_plan(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     }
     for leaf in &plan.leaves {
         writeln!(out, "  · breakpoint {:24} under --verify", leaf.symbol)?;
+    }
+    for unknown in &plan.unknown {
+        writeln!(out, "  – {}: {}", unknown.reason(), unknown.without)?;
     }
     for missing in &plan.missing {
         writeln!(out, "  – {}: {}", missing.witness, missing.reason)?;

@@ -48,7 +48,7 @@ pub fn restore() -> io::Result<()> {
         // SAFETY: no handler is set.
         unsafe { libc::signal(*number, was) };
     }
-    limits::restore_open_files()
+    limits::restore()
 }
 
 /// Whether a signal is ignored now.

@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::ensure;
 use indicatif::HumanBytes;
-use tracer::session::{Memory, Purpose, memory};
+use tracer::{
+    kernel::Allocation,
+    session::{Memory, Purpose, memory},
+};
 
 /// What a control group has left of its limit, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +25,9 @@ struct Left {
 const OWN: u64 = 20 << 20;
 
 /// Refuses to start where there is too little for the maps; a warning where they may not fill up.
-pub fn check(purpose: Purpose) -> anyhow::Result<Option<String>> {
+pub fn check(purpose: Purpose, allocation: Allocation) -> anyhow::Result<Option<String>> {
     let Some(Left { group, bytes, limit }) = least() else { return Ok(None) };
-    let Memory { at_rest, at_most } = memory(purpose)?;
+    let Memory { at_rest, at_most } = memory(purpose, allocation)?;
     if bytes >= at_most {
         return Ok(None);
     }

@@ -69,7 +69,7 @@ enum Verb {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     output::set_color(cli.color);
-    limits::raise_open_files();
+    limits::raise();
     start_log(cli.verbose);
     let result = match cli.verb {
         Verb::Demo(options) => demo::run(*options, cli.verbose > 0),

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::witness::{
     catalogue::{CALLERS, FUNCTIONS, LEAVES, ROUTINES, TASK_ITERATOR, TRACEPOINTS},
-    layout::{Question, ROWS},
+    layout::{Question, questions},
     sites::FunctionText,
 };
 
@@ -55,6 +55,10 @@ pub const ITERATOR_KINDS: &[&str] = &[
     "ITER_DISCARD",
 ];
 
+/// A struct of kernels whose maps may allocate entries when they are inserted, by any program: from 6.1 on.
+/// Before, tracing programs must not use such maps (`check_map_prog_compatibility`).
+const ALLOCATOR: &str = "bpf_mem_alloc";
+
 /// Why there are no addresses.
 const HIDDEN: &str = "/proc/kallsyms shows no addresses without CAP_SYSLOG, nor if \
                       kernel.kptr_restrict is 2";
@@ -82,6 +86,15 @@ pub enum Breadth {
     Catalogue,
     /// In all of the kernel's text, and its modules'.
     Everywhere,
+}
+
+/// When the entries of maps are allocated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allocation {
+    /// As they are inserted.
+    OnDemand,
+    /// All with the map.
+    Beforehand,
 }
 
 impl Facts {
@@ -131,13 +144,22 @@ impl Facts {
         self.text_error = Some(reason);
     }
 
+    /// When maps must allocate their entries.
+    pub fn allocation(&self) -> Allocation {
+        match self.sizes.contains_key(ALLOCATOR) {
+            true => Allocation::OnDemand,
+            false => Allocation::Beforehand,
+        }
+    }
+
     fn ask_types(&mut self, btf: &btf::Btf) {
-        for row in ROWS {
-            match row.question {
+        record(&mut self.sizes, &[ALLOCATOR], |name| btf.size(name));
+        for question in questions() {
+            match question {
                 Question::Field(paths) => record(&mut self.fields, paths, |path| btf.field(path)),
-                Question::Size(name) => record(&mut self.sizes, &[name], |name| btf.size(name)),
+                Question::Size(name) => record(&mut self.sizes, &[*name], |name| btf.size(name)),
                 Question::Enumerator(name) => {
-                    record(&mut self.enumerators, &[name], |name| btf.enumerator(name));
+                    record(&mut self.enumerators, &[*name], |name| btf.enumerator(name));
                 }
                 Question::LastArgument(..) => {}
             }
@@ -176,13 +198,14 @@ fn digest(names: [&BTreeSet<String>; 2]) -> u64 {
 /// The names that are asked of BTF.
 fn wanted_types() -> Wanted {
     let of_struct = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
-    let rows = ROWS.iter().flat_map(|row| match row.question {
+    let rows = questions().flat_map(|question| match question {
         Question::Field(paths) => paths.iter().map(|path| of_struct(path)).collect(),
-        Question::Size(name) | Question::Enumerator(name) => vec![name.to_owned()],
+        Question::Size(name) | Question::Enumerator(name) => vec![(*name).to_owned()],
         Question::LastArgument(..) => Vec::new(),
     });
     let owned = |name: &&str| (*name).to_owned();
     rows.chain(ITERATOR_KINDS.iter().map(owned))
+        .chain([ALLOCATOR.to_owned()])
         .chain(TRACEPOINTS.iter().map(|tracepoint| btf::tracepoint_type(tracepoint.name)))
         .chain(functions().chain([TASK_ITERATOR]).map(str::to_owned))
         .collect()

@@ -8,4 +8,4 @@ pub mod symbols;
 pub mod text;
 mod wanted;
 
-pub use facts::{Breadth, Facts, FactsError, ITERATOR_KINDS};
+pub use facts::{Allocation, Breadth, Facts, FactsError, ITERATOR_KINDS};

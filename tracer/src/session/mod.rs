@@ -37,14 +37,14 @@ use std::{
 
 use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, PerCpuHashMap};
 use tracer_common::{
-    Ends, Key, NO_ITERATOR, Options, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, flow,
+    ABSENT, Ends, Key, NO_ITERATOR, Options, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task, flow,
     id, stack, window,
 };
 
 use attach::Link;
 use counters::Counters;
 use numbers::Numbers;
-use object::{Object, Setup};
+use object::{Object, Room, Setup};
 
 pub use counts::Counts;
 pub use memory::Memory;
@@ -52,6 +52,7 @@ pub use movements::{Payload, observe, unexplained};
 
 use crate::{
     flows::Detail,
+    kernel::Allocation,
     ledger::Side,
     witness::{
         Plan,
@@ -251,13 +252,24 @@ fn room_for_counters(cpus: usize) -> u32 {
     (COUNTERS_OF_A_CPU * cpus.min(FEW_CPUS)) as u32
 }
 
-/// How many entries the maps have with so many CPUs, where it is not what the object says.
-fn room(purpose: Purpose, cpus: usize) -> BTreeMap<&'static str, u32> {
-    let Purpose::Flows { detail, stacks, .. } = purpose else { return BTreeMap::new() };
+/// Where all entries are allocated beforehand, there is room for so many times fewer.
+const SCARCITY: u32 = 4;
+
+/// How much room the maps have with so many CPUs.
+fn room(purpose: Purpose, cpus: usize, allocation: Allocation) -> Room {
+    let Purpose::Flows { detail, stacks, .. } = purpose else {
+        return Room { entries: BTreeMap::new(), allocation };
+    };
     let counters = COUNTERS.map(|map| (map, room_for_counters(cpus)));
     let threads = if detail == Detail::Thread { ROOM_FOR_THREADS } else { &[] };
+    let plentiful = counters.into_iter().chain(ROOM.iter().chain(threads).copied());
+    let divisor = match allocation {
+        Allocation::OnDemand => 1,
+        Allocation::Beforehand => SCARCITY,
+    };
     let stacks = if stacks { ROOM_FOR_STACKS } else { &[] };
-    counters.into_iter().chain([ROOM, threads, stacks].into_iter().flatten().copied()).collect()
+    let entries = plentiful.map(|(map, entries)| (map, entries / divisor));
+    Room { entries: entries.chain(stacks.iter().copied()).collect(), allocation }
 }
 
 /// Whether this process runs in a PID namespace, from which processes outside are not seen.
@@ -266,19 +278,16 @@ pub fn in_pid_namespace() -> bool {
 }
 
 /// What the maps take with the CPUs of this machine.
-pub fn memory(purpose: Purpose) -> Result<Memory, SessionError> {
-    memory_with(purpose, cpus()?)
+pub fn memory(purpose: Purpose, allocation: Allocation) -> Result<Memory, SessionError> {
+    let cpus = cpus()?;
+    object::memory(&room(purpose, cpus, allocation), cpus)
 }
 
 /// And what each CPU more would add at rest, in bytes, if there were twice as many.
-pub fn memory_of_a_cpu(purpose: Purpose) -> Result<u64, SessionError> {
+pub fn memory_of_a_cpu(purpose: Purpose, allocation: Allocation) -> Result<u64, SessionError> {
     let cpus = cpus()?;
-    let twice = memory_with(purpose, 2 * cpus)?.at_rest;
-    Ok((twice - memory_with(purpose, cpus)?.at_rest) / cpus as u64)
-}
-
-fn memory_with(purpose: Purpose, cpus: usize) -> Result<Memory, SessionError> {
-    object::memory(&room(purpose, cpus), cpus)
+    let at_rest = |cpus| object::memory(&room(purpose, cpus, allocation), cpus);
+    Ok((at_rest(2 * cpus)?.at_rest - at_rest(cpus)?.at_rest) / cpus as u64)
 }
 
 impl Session {
@@ -292,7 +301,8 @@ impl Session {
         let start = Instant::now();
         let setup = Setup {
             globals: &[("LAYOUT", bytes_of(&plan.layout)), ("OPTIONS", bytes_of(&options))],
-            room: &room(purpose, cpus()?),
+            room: &room(purpose, cpus()?, plan.allocation),
+            without_callbacks: plan.layout.helper_find_vma == ABSENT,
         };
         let tracepoints = tracepoints(&plan, purpose);
         let mut programs = wanted(&plan, purpose, &tracepoints, verify);
@@ -650,7 +660,7 @@ fn tracepoints(plan: &Plan, purpose: Purpose) -> Vec<&'static TracepointWitness>
         Need::ForFlows => for_flows,
         Need::ForCgroups => wanted.cgroup.is_some(),
         Need::ForSignals => wanted.signals,
-        Need::Always | Need::WithoutCallSites | Need::WithFunctions => true,
+        Need::Always | Need::Usually | Need::WithoutCallSites | Need::WithFunctions => true,
     };
     plan.tracepoints.iter().copied().filter(is_needed).collect()
 }

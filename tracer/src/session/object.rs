@@ -15,6 +15,7 @@ use aya::maps::{Map, MapData};
 use aya_obj::{
     EbpfSectionKind, Function, Program, ProgramSection,
     generated::{
+        BPF_CALL, BPF_DW, BPF_IMM, BPF_JMP, BPF_K, BPF_LD, BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC,
         bpf_attach_type::{self, BPF_TRACE_FENTRY, BPF_TRACE_FEXIT, BPF_TRACE_ITER},
         bpf_attr, bpf_cmd,
         bpf_prog_type::{
@@ -24,12 +25,15 @@ use aya_obj::{
     },
 };
 
+use tracer_common::ON_DEMAND;
+
 use super::{
     SessionError,
     attach::{self, At, Link, in_parallel},
     bpf, chain, map_error,
     memory::{Memory, Shape},
 };
+use crate::kernel::Allocation;
 
 /// The object, put there by `build.rs`; empty if that was told to do without.
 static PROGRAMS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf"));
@@ -47,8 +51,42 @@ pub struct Wanted {
 pub struct Setup<'a> {
     /// Values of the programs' constants, by name.
     pub globals: &'a [(&'a str, &'a [u8])],
-    /// How many entries maps have, by name; others have as many as the object says.
-    pub room: &'a BTreeMap<&'static str, u32>,
+    /// How much room the maps have.
+    pub room: &'a Room,
+    /// The kernel offers no helper that calls functions of a program.
+    pub without_callbacks: bool,
+}
+
+/// How much room maps have.
+pub struct Room {
+    /// In entries, by name; others have as much as the object says.
+    pub entries: BTreeMap<&'static str, u32>,
+    /// When entries are allocated.
+    pub allocation: Allocation,
+}
+
+impl Room {
+    fn entries(&self, name: &str, map: &aya_obj::Map) -> u32 {
+        self.entries.get(name).copied().unwrap_or(map.max_entries())
+    }
+
+    fn flags(&self, map: &aya_obj::Map) -> u32 {
+        match self.allocation {
+            Allocation::OnDemand => map.map_flags(),
+            Allocation::Beforehand => map.map_flags() & !ON_DEMAND,
+        }
+    }
+
+    /// As it is to be created.
+    fn make(&self, name: &str, map: &aya_obj::Map) -> aya_obj::Map {
+        let mut made = map.clone();
+        if self.flags(map) != map.map_flags() {
+            let (kind, key, value) = (map.map_type(), map.key_size(), map.value_size());
+            made = aya_obj::Map::new_from_params(kind, key, value, 0, self.flags(map));
+        }
+        made.set_max_entries(self.entries(name, map));
+        made
+    }
 }
 
 /// The object's maps and programs. Dropping it takes out of the kernel what is not attached.
@@ -70,14 +108,14 @@ impl Object {
         let types = load_types(&mut object)?;
         object.programs.retain(|name, _| wanted.iter().any(|it| it.program == name));
         let mut maps = Vec::new();
-        for (name, mut map) in std::mem::take(&mut object.maps) {
-            if let Some(entries) = setup.room.get(name.as_str()) {
-                map.set_max_entries(*entries);
-            }
-            let created = create(&name, map.clone())?;
+        for (name, map) in std::mem::take(&mut object.maps) {
+            let created = create(&name, setup.room.make(&name, &map))?;
             maps.push((name, map, created));
         }
         relocate(&mut object, &maps)?;
+        if setup.without_callbacks {
+            object.functions.values_mut().for_each(forget_callbacks);
+        }
         let programs = in_parallel(wanted, |wanted| load(&object, types.as_ref(), *wanted));
         Ok(Self {
             maps: maps
@@ -137,7 +175,7 @@ impl Object {
 }
 
 /// What the maps will take, with these numbers of entries.
-pub fn memory(room: &BTreeMap<&'static str, u32>, cpus: usize) -> Result<Memory, SessionError> {
+pub fn memory(room: &Room, cpus: usize) -> Result<Memory, SessionError> {
     let mut all = Memory::default();
     for (name, map) in parse(&[])?.maps {
         all += Memory::of(
@@ -145,8 +183,8 @@ pub fn memory(room: &BTreeMap<&'static str, u32>, cpus: usize) -> Result<Memory,
                 kind: map.map_type(),
                 key: map.key_size(),
                 value: map.value_size(),
-                entries: room.get(name.as_str()).copied().unwrap_or(map.max_entries()),
-                flags: map.map_flags(),
+                entries: room.entries(&name, &map),
+                flags: room.flags(&map),
             },
             cpus as u64,
         );
@@ -226,6 +264,28 @@ fn relocate(
         .map(|(name, map, created)| (name.as_str(), created.fd().as_fd().as_raw_fd(), map));
     object.relocate_maps(by_name, &sections).map_err(broken)?;
     object.relocate_calls(&sections).map_err(broken)
+}
+
+/// A kernel that calls no functions of programs does not know pointers to them either. They stand where
+/// the program asked before whether it does, so that they are never used: a call to the same function
+/// takes their place, for every function must be reached from somewhere.
+fn forget_callbacks(function: &mut Function) {
+    const POINTER: u8 = (BPF_LD | BPF_IMM | BPF_DW) as u8;
+    const CALL: u8 = (BPF_JMP | BPF_CALL) as u8;
+    /// `goto +0`: a pointer takes the room of two instructions.
+    const NOTHING: u8 = (BPF_JMP | BPF_K) as u8;
+    let instructions = &mut function.instructions;
+    for at in 0..instructions.len().saturating_sub(1) {
+        let [first, second] = [at, at + 1];
+        let is_pointer = instructions[first].code == POINTER
+            && u32::from(instructions[first].src_reg()) == BPF_PSEUDO_FUNC;
+        if is_pointer {
+            instructions[first].code = CALL;
+            instructions[first].set_dst_reg(0);
+            instructions[first].set_src_reg(BPF_PSEUDO_CALL as u8);
+            instructions[second].code = NOTHING;
+        }
+    }
 }
 
 fn load(

@@ -3,6 +3,7 @@
 
 use tracer_common::{Function, NO_ITERATOR};
 
+use super::layout::Subject;
 use crate::ledger::{Mover, Place};
 
 /// A routine that copies bytes by the CPU. None of them can be probed at its entry on stock
@@ -117,7 +118,12 @@ pub struct FunctionWitness {
     pub movement: (Place, Place, Mover),
     /// Where `--verify` puts a breakpoint that sees the same bytes.
     pub leaf: Option<&'static str>,
+    /// What its programs must know.
+    pub needs: &'static [Subject],
 }
+
+/// What must be known at the calls to [`ROUTINES`].
+pub const SITES_NEED: &[Subject] = &[Subject::Iterators];
 
 /// A symbol of a function, and the programs at its entry where another one is at its return.
 #[derive(Debug)]
@@ -156,6 +162,7 @@ pub const FUNCTIONS: &[FunctionWitness] = &[
         programs: ["kprobe_splice_to_socket", "fentry_splice_to_socket"],
         movement: (Place::PageCache, Place::Socket, Mover::Reference),
         leaf: None,
+        needs: &[Subject::Iterators, Subject::Pages],
     },
     FunctionWitness {
         function: Function::ZeroCopy,
@@ -163,6 +170,7 @@ pub const FUNCTIONS: &[FunctionWitness] = &[
         programs: ["kprobe_zero_copy", "fentry_zero_copy"],
         movement: (Place::User, Place::Socket, Mover::Reference),
         leaf: None,
+        needs: &[],
     },
     FunctionWitness {
         function: Function::SpliceFromFile,
@@ -171,6 +179,7 @@ pub const FUNCTIONS: &[FunctionWitness] = &[
         programs: ["kprobe_splice_from_file", "fentry_splice_from_file"],
         movement: (Place::PageCache, Place::Pipe, Mover::Reference),
         leaf: None,
+        needs: &[],
     },
     FunctionWitness {
         function: Function::SpliceFromSocket,
@@ -178,6 +187,7 @@ pub const FUNCTIONS: &[FunctionWitness] = &[
         programs: ["kprobe_splice_from_socket", "fentry_splice_from_socket"],
         movement: (Place::Socket, Place::Pipe, Mover::Reference),
         leaf: None,
+        needs: &[],
     },
     FunctionWitness {
         function: Function::ZeroCopyDatagram,
@@ -185,6 +195,7 @@ pub const FUNCTIONS: &[FunctionWitness] = &[
         programs: ["kprobe_zero_copy_datagram", "fentry_zero_copy_datagram"],
         movement: (Place::User, Place::Socket, Mover::Reference),
         leaf: None,
+        needs: &[Subject::Sockets],
     },
     FunctionWitness {
         function: Function::CopyBits,
@@ -192,6 +203,7 @@ pub const FUNCTIONS: &[FunctionWitness] = &[
         programs: ["kprobe_copy_bits", "fentry_copy_bits"],
         movement: (Place::Socket, Place::Kernel, Mover::Cpu),
         leaf: Some("skb_copy_bits"),
+        needs: &[Subject::Packets, Subject::Sockets],
     },
     FunctionWitness {
         function: Function::CopyAndChecksumBits,
@@ -199,6 +211,7 @@ pub const FUNCTIONS: &[FunctionWitness] = &[
         programs: ["kprobe_copy_and_checksum_bits", "fentry_copy_and_checksum_bits"],
         movement: (Place::Socket, Place::Kernel, Mover::Cpu),
         leaf: None,
+        needs: &[Subject::Packets, Subject::Sockets],
     },
     FunctionWitness {
         function: Function::CopyUserFragments,
@@ -206,6 +219,7 @@ pub const FUNCTIONS: &[FunctionWitness] = &[
         programs: ["kprobe_copy_user_fragments", "fentry_copy_user_fragments"],
         movement: (Place::Socket, Place::Kernel, Mover::Cpu),
         leaf: None,
+        needs: &[Subject::Packets, Subject::Sockets],
     },
     FunctionWitness {
         function: Function::Encrypt,
@@ -214,6 +228,7 @@ pub const FUNCTIONS: &[FunctionWitness] = &[
         programs: ["kprobe_encrypt", "fentry_encrypt"],
         movement: (Place::PageCache, Place::Kernel, Mover::Cipher),
         leaf: None,
+        needs: &[Subject::Ciphers, Subject::Pages],
     },
 ];
 
@@ -226,6 +241,8 @@ pub struct TracepointWitness {
     pub sees: &'static str,
     /// Needed in every tier, or only to stand in for a better witness.
     pub need: Need,
+    /// What its program must know.
+    pub needs: &'static [Subject],
     /// A second program that does the same. The kernel runs no program within itself, but the other
     /// one of two: what an interrupt of the one brings is seen by the other.
     pub twin: Option<&'static str>,
@@ -243,6 +260,8 @@ impl TracepointWitness {
 pub enum Need {
     /// Without it nothing can be measured.
     Always,
+    /// Wherever it can be had.
+    Usually,
     /// Only where call sites are not seen.
     WithoutCallSites,
     /// Only where functions are probed: it tells copies in a driver from those before it.
@@ -257,41 +276,69 @@ pub enum Need {
 
 /// Tracepoints, the same in every tier.
 pub const TRACEPOINTS: &[TracepointWitness] = &[
-    tracepoint("sys_enter", "system calls, and the window's marker"),
-    tracepoint("sys_exit", "what system calls return"),
-    tracepoint("page_fault_user", "page faults in user mode"),
-    tracepoint("page_fault_kernel", "page faults in kernel mode"),
-    tracepoint("sched_switch", "context switches"),
-    tracepoint("block_bio_queue", "disk → page cache, by DMA"),
-    tracepoint("net_dev_start_xmit", "socket → NIC, by DMA"),
-    needed("net_dev_xmit", "the end of that", Need::WithFunctions),
-    needed("io_uring_complete", "results of io_uring's operations", Need::WithoutCallSites),
-    needed(
+    tracepoint("sys_enter", "system calls, and the window's marker", Need::Always, &[]),
+    tracepoint("sys_exit", "what system calls return", Need::Always, &[]),
+    tracepoint("page_fault_user", "page faults in user mode", Need::Usually, &[]),
+    tracepoint("page_fault_kernel", "page faults in kernel mode", Need::Usually, &[]),
+    tracepoint("sched_switch", "context switches", Need::Usually, &[Subject::Tasks]),
+    tracepoint(
+        "block_bio_queue",
+        "disk → page cache, by DMA",
+        Need::Usually,
+        &[Subject::BlockRequests, Subject::Pages],
+    ),
+    tracepoint(
+        "net_dev_start_xmit",
+        "socket → NIC, by DMA",
+        Need::Usually,
+        &[Subject::Packets, Subject::Devices, Subject::Sockets],
+    ),
+    tracepoint("net_dev_xmit", "the end of that", Need::WithFunctions, &[]),
+    tracepoint(
+        "io_uring_complete",
+        "results of io_uring's operations",
+        Need::WithoutCallSites,
+        &[Subject::IoUring, Subject::Descriptors],
+    ),
+    tracepoint(
         "skb_copy_datagram_iovec",
         "socket → user, by CPU, of the receiver",
         Need::WithoutCallSites,
+        &[],
     ),
-    for_flows("sched_process_fork", "children of traced processes"),
-    for_flows("sched_process_exec", "what they become"),
-    for_flows("sched_process_exit", "their end"),
-    needed("signal_generate", "signals to traced processes", Need::ForSignals),
-    needed("cgroup_attach_task", "moves between control groups", Need::ForCgroups),
+    tracepoint(
+        "sched_process_fork",
+        "children of traced processes",
+        Need::ForFlows,
+        &[Subject::Tasks],
+    ),
+    tracepoint("sched_process_exec", "what they become", Need::ForFlows, &[]),
+    tracepoint("sched_process_exit", "their end", Need::ForFlows, &[Subject::Tasks]),
+    tracepoint(
+        "signal_generate",
+        "signals to traced processes",
+        Need::ForSignals,
+        &[Subject::Tasks],
+    ),
+    tracepoint(
+        "cgroup_attach_task",
+        "moves between control groups",
+        Need::ForCgroups,
+        &[Subject::Tasks, Subject::ControlGroups],
+    ),
     TracepointWitness {
         twin: Some("inet_sock_set_state_twin"),
-        ..for_flows("inet_sock_set_state", "the end of connections")
+        ..tracepoint("inet_sock_set_state", "the end of connections", Need::ForFlows, &[])
     },
 ];
 
-const fn tracepoint(name: &'static str, sees: &'static str) -> TracepointWitness {
-    needed(name, sees, Need::Always)
-}
-
-const fn for_flows(name: &'static str, sees: &'static str) -> TracepointWitness {
-    needed(name, sees, Need::ForFlows)
-}
-
-const fn needed(name: &'static str, sees: &'static str, need: Need) -> TracepointWitness {
-    TracepointWitness { name, sees, need, twin: None }
+const fn tracepoint(
+    name: &'static str,
+    sees: &'static str,
+    need: Need,
+    needs: &'static [Subject],
+) -> TracepointWitness {
+    TracepointWitness { name, sees, need, needs, twin: None }
 }
 
 /// The routines `--verify` puts hardware breakpoints on: an x86 CPU has four.

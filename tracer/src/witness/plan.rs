@@ -6,13 +6,13 @@ use tracer_common::{Layout, NO_ITERATOR, Site};
 
 use super::{
     catalogue::{
-        CALLERS, Candidate, FUNCTIONS, FunctionWitness, LEAVES, Need, TASK_ITERATOR, TRACEPOINTS,
-        TracepointWitness,
+        CALLERS, Candidate, FUNCTIONS, FunctionWitness, LEAVES, Need, SITES_NEED, TASK_ITERATOR,
+        TRACEPOINTS, TracepointWitness,
     },
-    layout::{self, UnknownLayout},
+    layout::{self, Subject, Unknown},
     sites::{self, CallSite},
 };
-use crate::kernel::{Facts, ITERATOR_KINDS};
+use crate::kernel::{Allocation, Facts, ITERATOR_KINDS};
 
 /// How functions of the kernel are entered, best first.
 #[derive(
@@ -99,6 +99,10 @@ pub struct Plan {
     pub iterator_kinds: BTreeMap<u8, &'static str>,
     /// What an iterator over tasks is loaded for: the id of its function in the kernel's BTF.
     pub task_iterator: Option<u32>,
+    /// When maps must allocate their entries.
+    pub allocation: Allocation,
+    /// Of what this kernel's types do not tell enough.
+    pub unknown: Vec<Unknown>,
     /// What this kernel does not have.
     pub missing: Vec<Missing>,
 }
@@ -106,9 +110,6 @@ pub struct Plan {
 /// Why nothing can be measured on this kernel.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// Fields the programs cannot do without.
-    #[error("{0}; copytrace is tested on Linux 6.1 and newer")]
-    Layout(#[from] UnknownLayout),
     /// A tracepoint nothing can stand in for.
     #[error("this kernel has no tracepoint {0} ({1})")]
     Tracepoint(&'static str, &'static str),
@@ -117,15 +118,18 @@ pub enum PlanError {
 impl Plan {
     /// Resolves the catalogue for `tier` against what is known of a kernel.
     pub fn resolve(facts: &Facts, tier: Tier) -> Result<Self, PlanError> {
+        let (layout, unknown) = layout::resolve(facts);
         let mut plan = Self {
             tier,
-            layout: layout::resolve(facts)?,
+            layout,
             tracepoints: Vec::new(),
             probes: Vec::new(),
             sites: Vec::new(),
             leaves: leaves(facts),
             iterator_kinds: iterator_kinds(facts),
             task_iterator: facts.functions.get(TASK_ITERATOR).copied(),
+            allocation: facts.allocation(),
+            unknown,
             missing: Vec::new(),
         };
         if tier != Tier::Tracepoint {
@@ -134,6 +138,19 @@ impl Plan {
         }
         plan.resolve_tracepoints(facts)?;
         Ok(plan)
+    }
+
+    /// Whether this kernel's types tell all of a subject that the programs ask.
+    pub fn knows(&self, subject: Subject) -> bool {
+        self.unknown.iter().all(|unknown| unknown.subject != subject)
+    }
+
+    /// Why a witness that needs these subjects cannot be had.
+    fn refusal(&self, needs: &[Subject]) -> Option<String> {
+        self.unknown
+            .iter()
+            .find(|unknown| needs.contains(&unknown.subject))
+            .map(Unknown::reason)
     }
 
     fn resolve_functions(&mut self, facts: &Facts) {
@@ -146,8 +163,9 @@ impl Plan {
                 let in_symbols = hidden || facts.symbols.contains_key(candidate.symbol);
                 in_symbols && (in_types || (self.tier == Tier::Kprobe && !hidden))
             };
-            match witness.candidates.iter().find(known) {
-                Some(candidate) => {
+            let candidate = witness.candidates.iter().find(known);
+            match (candidate, self.refusal(witness.needs)) {
+                (Some(candidate), None) => {
                     let programs = candidate.entry.into_iter().chain([witness.programs]);
                     self.probes.push(Probe {
                         witness,
@@ -160,16 +178,17 @@ impl Plan {
                             .filter(|_| self.tier == Tier::Fentry),
                     });
                 }
-                None => self.missing.push(Missing {
+                (_, refusal) => self.missing.push(Missing {
                     witness: symbols(witness).join(" or "),
-                    reason: "this kernel has no such function".to_owned(),
+                    reason: refusal
+                        .unwrap_or_else(|| "this kernel has no such function".to_owned()),
                 }),
             }
         }
     }
 
     fn resolve_sites(&mut self, facts: &Facts) {
-        if let Some(error) = &facts.text_error {
+        if let Some(error) = self.refusal(SITES_NEED).or_else(|| facts.text_error.clone()) {
             self.missing.push(Missing {
                 witness: "call sites of the copy routines".to_owned(),
                 reason: format!("{error}; CPU copies are derived"),
@@ -194,22 +213,29 @@ impl Plan {
     fn resolve_tracepoints(&mut self, facts: &Facts) -> Result<(), PlanError> {
         for witness in TRACEPOINTS {
             let wanted = match witness.need {
-                Need::Always | Need::ForFlows | Need::ForCgroups | Need::ForSignals => true,
+                Need::Always
+                | Need::Usually
+                | Need::ForFlows
+                | Need::ForCgroups
+                | Need::ForSignals => true,
                 Need::WithoutCallSites => self.sites.is_empty(),
                 Need::WithFunctions => !self.probes.is_empty() || !self.sites.is_empty(),
             };
             if !wanted {
                 continue;
             }
-            if facts.tracepoints.contains_key(witness.name) {
-                self.tracepoints.push(witness);
-            } else if witness.need == Need::Always {
-                return Err(PlanError::Tracepoint(witness.name, witness.sees));
-            } else {
-                self.missing.push(Missing {
-                    witness: witness.name.to_owned(),
-                    reason: "this kernel has no such tracepoint".to_owned(),
-                });
+            let refusal = match facts.tracepoints.contains_key(witness.name) {
+                true => self.refusal(witness.needs),
+                false => Some("this kernel has no such tracepoint".to_owned()),
+            };
+            match refusal {
+                None => self.tracepoints.push(witness),
+                Some(_) if witness.need == Need::Always => {
+                    return Err(PlanError::Tracepoint(witness.name, witness.sees));
+                }
+                Some(reason) => {
+                    self.missing.push(Missing { witness: witness.name.to_owned(), reason });
+                }
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use super::{Consent, foreign};
 use crate::KernelVersion;
 use crate::cache::{Cache, publish};
-use crate::packages::{Apt, ensure_program, newest};
+use crate::packages::{Apt, RELEASES, ensure_program, newest};
 use crate::qemu::Qemu;
 use crate::say::{Step, note};
 use crate::{command, kernel_image};
@@ -156,34 +156,63 @@ pub fn kernel(cache: &Cache, version: KernelVersion, consent: Consent) -> Result
 }
 
 fn fetch_kernel(cache: &Cache, version: KernelVersion, place: &Path) -> Result<()> {
-    let apt = Apt::ready()?;
-    let package = kernel_package(&apt, version)?;
+    let (apt, package) = kernel_package(cache, version)?;
     let scratch = cache.scratch()?;
     let unpacked = scratch.path().join("unpacked");
-    apt.unpack(std::slice::from_ref(&package), cache, &unpacked)?;
     let release = package.trim_start_matches("linux-image-");
-    let image = unpacked.join("boot").join(format!("vmlinuz-{release}"));
-    let image =
-        std::fs::read(&image).with_context(|| format!("{package} has no {}", image.display()))?;
+    apt.unpack(&parts(&apt, release), cache, &unpacked)?;
+    let modules = modules_of(&unpacked, release)?;
+    let image = image_of(&unpacked, &modules, release)?;
     let result = scratch.path().join("result");
     std::fs::create_dir(&result)?;
     std::fs::write(result.join("vmlinux"), kernel_image::extract(&image)?)?;
-    std::fs::rename(modules_of(&unpacked, release)?, result.join("modules"))?;
+    std::fs::rename(modules, result.join("modules"))?;
     std::fs::write(result.join("release"), release)?;
     publish(&result, place)
 }
 
-fn kernel_package(apt: &Apt, version: KernelVersion) -> Result<String> {
-    let pattern =
-        format!(r"^linux-image-{}\.[0-9][^/]*-amd64$", version.to_string().replace('.', r"\."));
-    let is_plain = |name: &String| !["cloud", "rt-", "dbg"].iter().any(|part| name.contains(part));
-    match newest(apt.matching(&pattern)?.into_iter().filter(is_plain)) {
-        Some(package) => Ok(package),
-        None => bail!(
-            "apt offers no package linux-image-{version}.*-amd64 here; Debian 12 offers both 6.1 \
-             and 6.12, Debian 13 only 6.12: choose with --kernel"
-        ),
+/// The package of a kernel: from this machine's own sources, else from those of Debian's releases. The
+/// newest is not among the former.
+fn kernel_package(cache: &Cache, version: KernelVersion) -> Result<(Apt, String)> {
+    if version != KernelVersion::Newest {
+        let apt = Apt::ready()?;
+        if let Some(package) = plain_kernel(&apt, version)? {
+            return Ok((apt, package));
+        }
     }
+    for release in RELEASES {
+        let apt = Apt::of_release(release, cache)
+            .with_context(|| format!("Debian’s release {release} is no source of kernels here"))?;
+        if let Some(package) = plain_kernel(&apt, version)? {
+            return Ok((apt, package));
+        }
+    }
+    bail!(
+        "neither this machine’s package sources nor Debian’s releases ({}) have a package \
+         linux-image-{version}.*-amd64: choose another with --kernel",
+        RELEASES.join(", ")
+    )
+}
+
+fn plain_kernel(apt: &Apt, version: KernelVersion) -> Result<Option<String>> {
+    let is_plain = |name: &String| !["cloud", "rt-", "dbg"].iter().any(|part| name.contains(part));
+    Ok(newest(apt.matching(&version.pattern())?.into_iter().filter(is_plain)))
+}
+
+/// The packages that a kernel is in: all in one, or the modules in another.
+fn parts(apt: &Apt, release: &str) -> Vec<String> {
+    let names = ["image", "binary", "modules"].map(|part| format!("linux-{part}-{release}"));
+    names.into_iter().filter(|name| apt.offers(name)).collect()
+}
+
+/// The compressed kernel. In packages for the newest kernels it lies beside the modules.
+fn image_of(unpacked: &Path, modules: &Path, release: &str) -> Result<Vec<u8>> {
+    let places = [
+        unpacked.join("boot").join(format!("vmlinuz-{release}")),
+        modules.join("vmlinuz"),
+    ];
+    let found = places.iter().find_map(|place| std::fs::read(place).ok());
+    found.with_context(|| format!("the package of {release} has no kernel"))
 }
 
 fn modules_of(unpacked: &Path, release: &str) -> Result<PathBuf> {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tracer::{
     flows::{self, Detail, Ledger, derive::Witnesses},
+    kernel::Allocation,
     report::{
         Origin,
         flows::{Environment, Recording, Total},
@@ -66,10 +67,14 @@ impl Recorder {
         let (detail, stacks) = (options.per().detail(), options.takes_stacks());
         let purpose = Purpose::Flows { detail, stacks, wanted };
         // Before anything else: to examine the kernel takes memory, too.
-        if let Some(warning) = memory::check(purpose)? {
+        let mut warning = memory::check(purpose, Allocation::OnDemand)?;
+        let kernel = Kernel::examine(options.sites.breadth())?;
+        if kernel.facts.allocation() == Allocation::Beforehand {
+            warning = memory::check(purpose, Allocation::Beforehand)?;
+        }
+        if let Some(warning) = warning {
             say(&format!("copytrace: {warning}"));
         }
-        let kernel = Kernel::examine(options.sites.breadth())?;
         kernel.check_verify(options.verify)?;
         let plan = kernel.plan(options.tier)?;
         let (tier, witnesses) = (plan.tier, witnesses(&plan));
