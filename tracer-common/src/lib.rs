@@ -488,6 +488,11 @@ pub struct Layout {
     pub task_signal: u32,
     /// `signal_struct.live`
     pub signal_live: u32,
+    /// Index of the length among the arguments of `__zerocopy_sg_from_iter`; the socket is the third
+    /// before it
+    pub datagram_length_argument: u32,
+    /// The helper `bpf_get_func_ret`
+    pub helper_get_func_ret: u32,
     /// The helper `bpf_find_vma`
     pub helper_find_vma: u32,
     /// The helper `bpf_task_pt_regs`
@@ -650,6 +655,8 @@ impl Layout {
         task_tgid: ABSENT,
         task_signal: ABSENT,
         signal_live: ABSENT,
+        datagram_length_argument: ABSENT,
+        helper_get_func_ret: ABSENT,
         helper_find_vma: ABSENT,
         helper_task_pt_regs: ABSENT,
         helper_get_current_task_btf: ABSENT,

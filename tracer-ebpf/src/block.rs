@@ -1,5 +1,7 @@
 //! Block devices: reads are counted where they are queued, in the context of who asked.
 
+use core::hint::black_box;
+
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use tracer_common::{Event, owner};
 
@@ -16,7 +18,9 @@ const REQ_OP_READ: u32 = 0;
 #[raw_tracepoint(tracepoint = "block_bio_queue")]
 pub fn block_bio_queue(ctx: RawTracePointContext) -> i32 {
     if let Some(actor) = count::actor() {
-        let bio = if layout!(bio_argument) == 0 { ctx.arg(0) } else { ctx.arg(1) };
+        // Older verifiers refuse one load of either, which the compiler would make of the two.
+        let bio: u64 =
+            if layout!(bio_argument) == 0 { black_box(ctx.arg(0)) } else { ctx.arg(1) };
         if on_bio(bio, actor).is_none() {
             count::lost();
         }

@@ -61,23 +61,24 @@ pub fn leaf_breakpoint(ctx: PerfEventContext) -> u32 {
 /// The argument registers of a call under the x86-64 calling convention.
 struct Registers {
     ip: u64,
-    arguments: [u64; 4],
+    arguments: [u64; 5],
 }
 
 impl Registers {
     #[inline(always)]
     fn of(regs: &pt_regs) -> Self {
-        Self { ip: regs.rip, arguments: [regs.rdi, regs.rsi, regs.rdx, regs.rcx] }
+        Self { ip: regs.rip, arguments: [regs.rdi, regs.rsi, regs.rdx, regs.rcx, regs.r8] }
     }
 
     #[inline(always)]
     fn argument(&self, index: u8) -> u64 {
-        let [first, second, third, fourth] = self.arguments;
+        let [first, second, third, fourth, fifth] = self.arguments;
         match index {
             0 => first,
             1 => second,
             2 => third,
-            _ => fourth,
+            3 => fourth,
+            _ => fifth,
         }
     }
 }

@@ -407,8 +407,9 @@ fn remember(process: u32, current: &Current, length: u64) {
     let Some(reads) = reads_of(process) else { return crate::count::lost() };
     let (start, end) = (current.buffer, current.buffer + length);
     let source = u64::from(current.flow.source);
-    // A buffer that is filled by several calls may be written by one.
-    let mut continued = None;
+    // A buffer that is filled by several calls may be written by one: the read that this one continues,
+    // and where it began.
+    let (mut continued, mut first) = (READS, start);
     for index in 0..READS {
         // SAFETY: the map gave the pointer.
         let slot = unsafe { slot(reads, index) };
@@ -419,15 +420,17 @@ fn remember(process: u32, current: &Current, length: u64) {
             // SAFETY: as above.
             unsafe { (&raw mut (*slot).sum).write_volatile(0) };
         } else if read.end == start && read.source == source && read.is_whole() {
-            continued = Some((index, read.start));
+            (continued, first) = (index, read.start);
+        }
+    }
+    if continued == READS {
+        // SAFETY: as above.
+        unsafe {
+            let next = (*reads).next;
+            (*reads).next = next.wrapping_add(1);
+            continued = next as usize;
         }
     }
     // SAFETY: as above.
-    let (index, start) = continued.unwrap_or_else(|| unsafe {
-        let next = (*reads).next;
-        (*reads).next = next.wrapping_add(1);
-        (next as usize, start)
-    });
-    // SAFETY: as above.
-    unsafe { slot(reads, index).write_volatile(Read::new(start, end, source)) };
+    unsafe { slot(reads, continued).write_volatile(Read::new(first, end, source)) };
 }

@@ -1,7 +1,10 @@
 //! Sockets: which are traced, what enters them by reference, and what the kernel copies of their
 //! packets later, in whatever context.
 
+use core::hint::black_box;
+
 use aya_ebpf::{
+    EbpfContext as _,
     helpers::bpf_get_current_pid_tgid,
     macros::{fentry, fexit, kprobe, kretprobe, map, raw_tracepoint},
     maps::{HashMap, LruHashMap, PerCpuArray},
@@ -360,7 +363,20 @@ pub fn kprobe_pass_on_page(ctx: ProbeContext) -> u32 {
 
 #[fentry]
 pub fn fentry_pass_on_page(ctx: FEntryContext) -> u32 {
-    pass_on(Some(ctx.arg(1)))
+    // As a number: with what the verifier knows for a pointer there is no calculating.
+    pass_on(read(ctx.as_ptr() as u64, size_of::<u64>() as u32))
+}
+
+/// What the function returned that has ended.
+#[inline(always)]
+fn returned(ctx: &FExitContext) -> i32 {
+    /// All functions that are looked at have so many where the helper is missing; what they return comes
+    /// after them.
+    const ARGUMENTS: usize = 5;
+    if layout!(helper_get_func_ret) == ABSENT {
+        return ctx.arg(ARGUMENTS);
+    }
+    ctx.ret().unwrap_or(0)
 }
 
 /// Both return the bytes whose pages the socket took.
@@ -371,7 +387,7 @@ pub fn kprobe_splice_to_socket(ctx: RetProbeContext) -> u32 {
 
 #[fexit]
 pub fn fentry_splice_to_socket(ctx: FExitContext) -> u32 {
-    referenced(ctx.ret().unwrap_or(0), Function::SpliceToSocket, passed_on())
+    referenced(returned(&ctx), Function::SpliceToSocket, passed_on())
 }
 
 /// `skb_zerocopy_iter_stream` returns the bytes whose pages the socket took.
@@ -382,7 +398,7 @@ pub fn kprobe_zero_copy(ctx: RetProbeContext) -> u32 {
 
 #[fexit]
 pub fn fentry_zero_copy(ctx: FExitContext) -> u32 {
-    referenced(ctx.ret().unwrap_or(0), Function::ZeroCopy, 0)
+    referenced(returned(&ctx), Function::ZeroCopy, 0)
 }
 
 /// `filemap_splice_read` returns the bytes whose pages the pipe took.
@@ -393,7 +409,7 @@ pub fn kprobe_splice_from_file(ctx: RetProbeContext) -> u32 {
 
 #[fexit]
 pub fn fentry_splice_from_file(ctx: FExitContext) -> u32 {
-    referenced(ctx.ret().unwrap_or(0), Function::SpliceFromFile, 0)
+    referenced(returned(&ctx), Function::SpliceFromFile, 0)
 }
 
 /// `tcp_splice_read` returns the bytes whose pages the pipe took.
@@ -404,11 +420,11 @@ pub fn kprobe_splice_from_socket(ctx: RetProbeContext) -> u32 {
 
 #[fexit]
 pub fn fentry_splice_from_socket(ctx: FExitContext) -> u32 {
-    referenced(ctx.ret().unwrap_or(0), Function::SpliceFromSocket, 0)
+    referenced(returned(&ctx), Function::SpliceFromSocket, 0)
 }
 
-/// `__zerocopy_sg_from_iter(msg, sk, skb, from, length)`: bytes whose pages a datagram takes. TCP
-/// comes here too, and is seen on its way.
+/// `__zerocopy_sg_from_iter([msg, ]sk, skb, from, length)`: bytes whose pages a datagram takes. TCP comes
+/// here too, and is seen on its way.
 #[inline(always)]
 fn zero_copy_datagram(sock: u64, length: u64) -> u32 {
     match read::<u16>(sock, layout!(sock_protocol)) {
@@ -421,12 +437,22 @@ fn zero_copy_datagram(sock: u64, length: u64) -> u32 {
 
 #[kprobe]
 pub fn kprobe_zero_copy_datagram(ctx: ProbeContext) -> u32 {
-    zero_copy_datagram(ctx.arg(1).unwrap_or(0), ctx.arg(4).unwrap_or(0))
+    let length = layout!(datagram_length_argument) as usize;
+    let argument = |index: usize| ctx.arg(index).unwrap_or(0);
+    match length {
+        4 => zero_copy_datagram(argument(1), argument(4)),
+        _ => zero_copy_datagram(argument(0), argument(3)),
+    }
 }
 
 #[fentry]
 pub fn fentry_zero_copy_datagram(ctx: FEntryContext) -> u32 {
-    zero_copy_datagram(ctx.arg(1), ctx.arg(4))
+    // Older verifiers refuse one load of either, which the compiler would make of the two.
+    let (sock, length) = match layout!(datagram_length_argument) {
+        4 => (black_box(ctx.arg(1)), black_box(ctx.arg(4))),
+        _ => (ctx.arg(0), ctx.arg(3)),
+    };
+    zero_copy_datagram(sock, length)
 }
 
 /// `skb_copy_datagram_iovec(skb, len)`: what a receiver copies out, where no call site is seen.

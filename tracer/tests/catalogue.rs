@@ -11,7 +11,7 @@ use std::{
 };
 
 use tracer::{
-    kernel::Facts,
+    kernel::{Facts, Record},
     witness::{Plan, PlanError, Tier, layout::Subject},
 };
 use tracer_common::ABSENT;
@@ -21,8 +21,8 @@ const KERNELS: [&str; 3] = ["debian-6.1", "debian-6.12", "no-kprobes-6.18"];
 
 fn recorded(kernel: &str) -> Facts {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernels");
-    let text = std::fs::read_to_string(folder.join(format!("{kernel}.json"))).unwrap();
-    serde_json::from_str(&text).unwrap()
+    let file = std::fs::File::open(folder.join(format!("{kernel}.tar.gz"))).unwrap();
+    Record::read(file).unwrap().facts().unwrap()
 }
 
 fn debian(kernel: &str, tier: Tier) -> Plan {

@@ -10,7 +10,7 @@ use std::{
 use indicatif::HumanBytes;
 use tracer::{
     flows::Detail,
-    kernel::{Allocation, Facts},
+    kernel::{Allocation, Record},
     session::{Memory, Purpose, Wanted, memory, memory_of_a_cpu},
     witness::{Plan, sites::CallSite},
 };
@@ -38,7 +38,8 @@ pub struct Options {
     /// Show the catalogue as this tier resolves it
     #[arg(long, value_enum, default_value = "auto")]
     tier: TierChoice,
-    /// Write what is known of this kernel to a file, for a bug report or a test
+    /// Write this kernel's types, symbols and the callers of its copy routines to a .tar.gz, for a bug
+    /// report or a test
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 }
@@ -48,7 +49,7 @@ pub struct Options {
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let kernel = Kernel::look(options.breadth.breadth())?;
     if let Some(path) = &options.record {
-        record(&kernel.facts, path)?;
+        record(path)?;
     }
     if options.function_probes {
         return Ok(function_probes(&kernel));
@@ -85,9 +86,11 @@ fn function_probes(kernel: &Kernel) -> ExitCode {
     }
 }
 
-fn record(facts: &Facts, path: &Path) -> anyhow::Result<()> {
-    let text = serde_json::to_vec_pretty(facts)?;
-    ResultFile::prepare(path, Readers::Usual)?.write(&text)
+fn record(path: &Path) -> anyhow::Result<()> {
+    let mut file = ResultFile::prepare(path, Readers::Usual)?;
+    let mut archive = Vec::new();
+    Record::take()?.write(&mut archive)?;
+    file.write(&archive)
 }
 
 fn write_site(out: &mut dyn Write, site: &CallSite) -> io::Result<()> {

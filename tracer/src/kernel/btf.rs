@@ -187,6 +187,12 @@ impl Btf {
         (prototype.kind() == KIND_FUNC_PROTO).then(|| (prototype.count() as u32).saturating_sub(1))
     }
 
+    /// How many arguments a function takes.
+    pub fn function_arguments(&self, name: &str) -> Option<u32> {
+        let prototype = self.ty(self.ty(self.function(name)?)?.size_or_type)?;
+        (prototype.kind() == KIND_FUNC_PROTO).then(|| prototype.count() as u32)
+    }
+
     fn named(&self, name: &str, kind: u32) -> Option<u32> {
         let ids = self.by_name.get(name)?;
         ids.iter().copied().find(|&id| self.ty(id).is_some_and(|ty| ty.kind() == kind))
@@ -372,6 +378,7 @@ mod tests {
         assert_eq!(btf.function("work"), Some(8));
         assert_eq!(btf.function("outer"), None, "a struct");
         assert_eq!(btf.tracepoint_arguments("event"), Some(1));
+        assert_eq!(btf.function_arguments("work"), Some(2));
     }
 
     #[test]

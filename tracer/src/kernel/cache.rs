@@ -260,8 +260,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_has_no_addresses_and_is_found_again() {
-        let text = include_str!("../../tests/kernels/debian-6.12.json");
-        let facts: Facts = serde_json::from_str(text).unwrap();
+        let facts = crate::kernel::recorded("debian-6.12");
         let start = facts.symbols.values().min().copied().unwrap();
         let kept = kept(&facts, start, Version::new(7));
         assert!(kept.calls.len() > 20 && kept.facts.symbols.values().all(|at| *at < 1 << 32));

@@ -1,5 +1,4 @@
-//! What the catalogue needs to know of a kernel. It can be written to a file and read again, so
-//! that the catalogue is tested against kernels that do not run here.
+//! What the catalogue needs to know of a kernel.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,7 +8,9 @@ use std::{
 };
 
 use super::{
-    btf, cache, scan,
+    btf, cache,
+    record::Record,
+    scan,
     symbols::{self, Symbol, Symbols},
     text,
     wanted::Wanted,
@@ -35,6 +36,8 @@ pub struct Facts {
     pub functions: BTreeMap<String, u32>,
     /// Number of arguments by raw tracepoint.
     pub tracepoints: BTreeMap<String, u32>,
+    /// And by function, of those that differ.
+    pub arguments: BTreeMap<String, u32>,
     /// Addresses of copy routines and probed functions; empty if they are hidden.
     pub symbols: BTreeMap<String, u64>,
     /// Machine code of the callers of copy routines.
@@ -108,7 +111,9 @@ impl Facts {
             types_known(&facts);
             return Ok(facts);
         }
-        let mut facts = Self::of_types(&types)?;
+        let data = fs::read(btf::VMLINUX).map_err(FactsError::NoBtf)?;
+        let mut facts = Self::of_types(data, &types)?;
+        facts.release = rustix::system::uname().release().to_string_lossy().into_owned();
         types_known(&facts);
         let table = fs::read_to_string(symbols::TABLE).unwrap_or_default();
         let symbols = Symbols::parse(table, &symbols);
@@ -127,14 +132,29 @@ impl Facts {
         Ok(facts)
     }
 
-    fn of_types(wanted: &Wanted) -> Result<Self, FactsError> {
-        let data = fs::read(btf::VMLINUX).map_err(FactsError::NoBtf)?;
-        let btf = btf::Btf::parse(data, wanted)?;
-        let mut facts = Self {
-            release: rustix::system::uname().release().to_string_lossy().into_owned(),
-            ..Self::default()
-        };
-        facts.ask_types(&btf);
+    /// What a recorded kernel would answer.
+    pub(super) fn of_record(record: &Record) -> Result<Self, FactsError> {
+        let mut facts = Self::of_types(record.types.clone(), &wanted_types())?;
+        facts.release.clone_from(&record.release);
+        let symbols = Symbols::parse(record.symbols.clone(), &wanted_symbols());
+        facts.ask_symbols(&symbols);
+        let is_caller =
+            |text: &&FunctionText| CALLERS.iter().any(|caller| caller.name == text.caller);
+        facts.texts = record.texts.iter().filter(is_caller).cloned().collect();
+        if facts.texts.is_empty() {
+            facts.text_error = Some("it was not recorded".to_owned());
+        }
+        Ok(facts)
+    }
+
+    /// The text of everything in the running kernel that calls a copy routine. `table`: its symbols.
+    pub(super) fn texts_everywhere(table: String) -> Result<Vec<FunctionText>, text::TextError> {
+        read_texts(&Symbols::parse(table, &wanted_symbols()), Breadth::Everywhere)
+    }
+
+    fn of_types(data: Vec<u8>, wanted: &Wanted) -> Result<Self, FactsError> {
+        let mut facts = Self::default();
+        facts.ask_types(&btf::Btf::parse(data, wanted)?);
         Ok(facts)
     }
 
@@ -160,6 +180,9 @@ impl Facts {
                 Question::Size(name) => record(&mut self.sizes, &[*name], |name| btf.size(name)),
                 Question::Enumerator(name) => {
                     record(&mut self.enumerators, &[*name], |name| btf.enumerator(name));
+                }
+                Question::LastOfFunction(name) => {
+                    record(&mut self.arguments, &[*name], |name| btf.function_arguments(name));
                 }
                 Question::LastArgument(..) => {}
             }
@@ -200,7 +223,9 @@ fn wanted_types() -> Wanted {
     let of_struct = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
     let rows = questions().flat_map(|question| match question {
         Question::Field(paths) => paths.iter().map(|path| of_struct(path)).collect(),
-        Question::Size(name) | Question::Enumerator(name) => vec![(*name).to_owned()],
+        Question::Size(name) | Question::Enumerator(name) | Question::LastOfFunction(name) => {
+            vec![(*name).to_owned()]
+        }
         Question::LastArgument(..) => Vec::new(),
     });
     let owned = |name: &&str| (*name).to_owned();

@@ -84,6 +84,11 @@ impl Session {
         Ok(tasks.keys().flatten().collect())
     }
 
+    /// Whether what is counted can be read.
+    pub fn can_be_read(&mut self) -> bool {
+        self.map::<Array<_, u32>>("EPOCH").is_ok_and(|map| map.get(&0, 0).is_ok())
+    }
+
     /// Stops to count for every process.
     pub fn unfollow(&mut self) -> Result<(), SessionError> {
         self.clear::<u32, Task>("TASKS")

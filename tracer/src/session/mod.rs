@@ -57,6 +57,7 @@ use crate::{
     witness::{
         Plan,
         catalogue::{Need, TracepointWitness},
+        layout::Subject,
         sites::CallSite,
     },
 };
@@ -126,6 +127,8 @@ pub struct Session {
     followed: u32,
     /// In a PID namespace.
     numbers: Option<Numbers>,
+    /// Calls to copy routines that took no probe.
+    refused: Vec<String>,
 }
 
 /// What a session is for.
@@ -322,6 +325,7 @@ impl Session {
             lost: 0,
             followed: 0,
             numbers: None,
+            refused: Vec::new(),
         };
         session.tell_numbers()?;
         session.tell_sites()?;
@@ -346,6 +350,21 @@ impl Session {
     /// What is attached.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// What the kernel did not let be attached, and what is not seen for it.
+    pub fn unseen(&self) -> Vec<String> {
+        let refused = self.refused.iter();
+        let refused = refused.map(|error| format!("{error}: what is copied there is not seen"));
+        let (has_sites, purpose) = (!self.plan.sites.is_empty(), &self.options);
+        let concerns = |subject| match subject {
+            Subject::IoUring => !has_sites,
+            Subject::PidNamespaces => purpose.namespace != 0,
+            Subject::ControlGroups => purpose.cgroup != [0; 2],
+            _ => true,
+        };
+        let unknown = self.plan.unknown.iter().filter(|unknown| concerns(unknown.subject));
+        refused.chain(unknown.map(|it| format!("{}: {}", it.reason(), it.without))).collect()
     }
 
     /// Passes on what the programs say of themselves to the log. Needs a tokio runtime.
@@ -578,15 +597,17 @@ impl Session {
         let events = attach::in_parallel(&self.plan.sites, |site| {
             attach::at_address(program, pmu, site.address).map_err(|error| failed(site, error))
         });
+        let mut refused = Vec::new();
         for (site, event) in self.plan.sites.iter().zip(events) {
             match event {
                 Ok(event) => self.links.push(Link::event(event)),
-                Err(error) if site.is_known() => return Err(error),
+                Err(error) if site.is_known() => refused.push(error.to_string()),
                 // Much of what is found everywhere refuses probes, such as the routines' own
                 // folder.
                 Err(error) => log::debug!("{error}"),
             }
         }
+        self.refused = refused;
         Ok(())
     }
 

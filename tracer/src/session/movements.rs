@@ -360,20 +360,15 @@ pub(super) fn copy_of(key: &Key, plan: &Plan) -> Option<(Way, &'static str)> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use tracer_common::{Flow, Stacks};
 
-    use crate::{kernel::Facts, session::counts::total, witness::Tier};
+    use crate::{session::counts::total, witness::Tier};
 
     const BYTES: u64 = 1 << 20;
 
     fn plan(kernel: &str, tier: Tier) -> Plan {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernels");
-        let text = std::fs::read_to_string(folder.join(format!("{kernel}.json"))).unwrap();
-        let facts: Facts = serde_json::from_str(&text).unwrap();
-        Plan::resolve(&facts, tier).unwrap()
+        Plan::resolve(&crate::kernel::recorded(kernel), tier).unwrap()
     }
 
     fn kind(plan: &Plan, name: &str) -> u8 {

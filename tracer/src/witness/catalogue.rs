@@ -35,7 +35,8 @@ const fn from_iter(
     Routine { name, count, iterator, from_iterator: true, leaf }
 }
 
-/// `lib/iov_iter.c`, and `net/core/skbuff.c` for the checksumming ones from 6.9 on.
+/// `lib/iov_iter.c`, and `net/core/skbuff.c` for the checksumming ones from 6.9 on. What one of them calls
+/// is counted where that one is called.
 pub const ROUTINES: &[Routine] = &[
     // (addr, bytes, iter)
     to_iter("_copy_to_iter", 1, 2),
@@ -62,6 +63,9 @@ pub const ROUTINES: &[Routine] = &[
     from_iter("copy_folio_from_iter_atomic", 2, 3, Some("copy_folio_from_iter_atomic")),
     // (page, iter, offset, bytes), up to 5.13
     from_iter("iov_iter_copy_from_user_atomic", 3, 1, None),
+    // (sk, skb, iter, to, bytes, offset): an inline function that some kernels do not inline, and that
+    // takes no probes inside.
+    from_iter("skb_do_copy_data_nocache", 4, 2, None),
 ];
 
 /// A function whose text is searched for calls to the routines.
@@ -86,7 +90,6 @@ pub const CALLERS: &[Caller] = &[
     caller("iomap_file_buffered_write", Place::PageCache),
     caller("iomap_write_iter", Place::PageCache),
     caller("tcp_sendmsg_locked", Place::Socket),
-    caller("skb_do_copy_data_nocache", Place::Socket),
     caller("simple_copy_to_iter", Place::Socket),
     caller("__skb_datagram_iter", Place::Socket),
     caller("tcp_recvmsg_locked", Place::Socket),
@@ -195,7 +198,7 @@ pub const FUNCTIONS: &[FunctionWitness] = &[
         programs: ["kprobe_zero_copy_datagram", "fentry_zero_copy_datagram"],
         movement: (Place::User, Place::Socket, Mover::Reference),
         leaf: None,
-        needs: &[Subject::Sockets],
+        needs: &[Subject::Sockets, Subject::Datagrams],
     },
     FunctionWitness {
         function: Function::CopyBits,

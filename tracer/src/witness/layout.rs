@@ -15,6 +15,8 @@ pub enum Question {
     Enumerator(&'static str),
     /// Index of the last argument of a tracepoint, if it has at least so many.
     LastArgument(&'static str, u32),
+    /// Index of a function's last argument.
+    LastOfFunction(&'static str),
 }
 
 impl Question {
@@ -27,6 +29,9 @@ impl Question {
                 let count = facts.tracepoints.get(*tracepoint).copied()?;
                 (count >= *least).then(|| count - 1)
             }
+            Self::LastOfFunction(function) => {
+                facts.arguments.get(*function).copied()?.checked_sub(1)
+            }
         }
     }
 
@@ -35,6 +40,7 @@ impl Question {
             Self::Field(paths) => paths.join(" or "),
             Self::Size(name) | Self::Enumerator(name) => (*name).to_owned(),
             Self::LastArgument(tracepoint, _) => format!("tracepoint {tracepoint}"),
+            Self::LastOfFunction(function) => format!("{function}()"),
         }
     }
 }
@@ -83,6 +89,10 @@ pub enum Subject {
     Sockets,
     /// Packets of sockets.
     Packets,
+    /// Datagrams that are sent by reference.
+    Datagrams,
+    /// What a function returns, at its end.
+    Returns,
     /// Network devices.
     Devices,
     /// Requests to block devices.
@@ -193,6 +203,19 @@ pub const CHAPTERS: &[Chapter] = &[
             field(&["sk_buff.transport_header"], |l| &mut l.skb_transport_header),
             field(&["sk_buff.network_header"], |l| &mut l.skb_network_header),
         ],
+    },
+    Chapter {
+        subject: Subject::Datagrams,
+        without: "datagrams that go by reference are not seen",
+        rows: &[row(Question::LastOfFunction("__zerocopy_sg_from_iter"), |l| {
+            &mut l.datagram_length_argument
+        })],
+    },
+    Chapter {
+        subject: Subject::Returns,
+        without: "nothing",
+        // From 5.17 on. Before, the functions that are looked at all have five arguments.
+        rows: &[optional(enumerator("BPF_FUNC_get_func_ret", |l| &mut l.helper_get_func_ret))],
     },
     Chapter {
         subject: Subject::Devices,

@@ -58,7 +58,9 @@ const NEAR_BRANCH_SIZE: usize = 5;
 pub fn all(facts: &Facts) -> Vec<CallSite> {
     let known = ROUTINES.iter().filter_map(|it| Some((*facts.symbols.get(it.name)?, it)));
     let routines = known.collect();
-    facts.texts.iter().flat_map(|text| find(text, &routines)).collect()
+    let is_routine = |name: &str| ROUTINES.iter().any(|routine| routine.name == name);
+    let callers = facts.texts.iter().filter(|text| !is_routine(&text.caller));
+    callers.flat_map(|text| find(text, &routines)).collect()
 }
 
 /// Finds the calls to `routines` (by address) in a function.

@@ -47,33 +47,43 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
             bail!("{} ended before it could be traced; see `ps`", target.name());
         }
         recorder.give_up_privileges(results.are_files(), false);
+        let left_out = left_out(&untraced);
+        let blind_spot = target.blind_spot(options.common.takes_stacks());
         if !options.common.quiet {
-            say(&begun(&target.name(), asked.elapsed(), &untraced));
+            say(&begun(&target.name(), asked.elapsed()));
+            for warning in left_out.iter().chain(&blind_spot) {
+                say(&format!("copytrace: {warning}"));
+            }
             target.nobody_yet().filter(|_| !any).iter().for_each(|note| say(note));
         }
+        left_out.into_iter().chain(blind_spot).for_each(|warning| recorder.warn(warning));
         follow(options, &target, &mut signals, &mut recorder, &mut known, &mut results).await?;
-        recorder.finish()?;
+        recorder.finish();
         results.write(&recorder.recording(&target.name()), &options.common)
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// What the user is told when it begins: everything from now on is counted. `after`: how long it took
-/// to attach. `untraced`: children that run already.
-fn begun(target: &str, after: Duration, untraced: &BTreeSet<u32>) -> String {
+/// to attach.
+fn begun(target: &str, after: Duration) -> String {
     let seconds = after.as_secs_f64();
-    let begun = format!("copytrace: tracing {target}, attached in {seconds:.2} s; Ctrl-C ends it");
-    if untraced.is_empty() {
-        return begun;
-    }
+    format!("copytrace: tracing {target}, attached in {seconds:.2} s; Ctrl-C ends it")
+}
+
+/// That children which run already are not traced, if there are some.
+fn left_out(untraced: &BTreeSet<u32>) -> Option<String> {
     let pids: Vec<_> = untraced.iter().map(u32::to_string).collect();
-    let (noun, them) = if pids.len() == 1 { ("child", "it") } else { ("children", "them") };
-    format!(
-        "{begun}\ncopytrace: {} {noun} that ran before will not be traced; for {them}, too: --comm, or \
-         --pid {}",
+    let (children, are, them) = match pids.len() {
+        0 => return None,
+        1 => ("child", "is", "it"),
+        _ => ("children", "are", "them"),
+    };
+    Some(format!(
+        "{} {children} that ran before {are} not traced; for {them}, too: --comm, or --pid {}",
         pids.len(),
         pids.join(",")
-    )
+    ))
 }
 
 /// Traces those of the processes that are not traced yet; answers whether there was one.
@@ -108,9 +118,9 @@ async fn follow(
             _ = tokio::time::sleep(recorder.pause()) => false,
             _ = signals.next() => true,
         };
-        recorder.tick()?;
+        recorder.tick();
         let late = options.duration.is_some_and(|duration| started.elapsed() >= duration);
-        if over || late {
+        if over || late || recorder.has_failed() {
             return Ok(());
         }
         if target.can_grow() {

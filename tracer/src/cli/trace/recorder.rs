@@ -50,6 +50,8 @@ pub struct Recorder {
     detail: Detail,
     lost: u64,
     warnings: Vec<String>,
+    /// Nothing is counted any more.
+    failed: bool,
     /// How often counters are taken.
     tick: Duration,
     /// How long the last tick took.
@@ -82,6 +84,7 @@ impl Recorder {
         if verbose {
             session.log()?;
         }
+        let warnings = session.unseen();
         let environment = Environment {
             kernel: kernel.facts.release,
             where_: location(),
@@ -99,7 +102,8 @@ impl Recorder {
             started: Instant::now(),
             detail: options.per().detail(),
             lost: 0,
-            warnings: Vec::new(),
+            warnings,
+            failed: false,
             tick: options.interval.map_or(TICK, |interval| interval.min(TICK)),
             took: Duration::ZERO,
         })
@@ -109,7 +113,12 @@ impl Recorder {
     /// one; `command`: one was started, and is to be passed signals on.
     pub fn give_up_privileges(&mut self, files: bool, command: bool) {
         let needs = Needs { stacks: self.stacks.is_some(), files, command };
-        privileges::give_up(needs, || self.session.followed().is_ok());
+        privileges::give_up(needs, || self.session.can_be_read());
+    }
+
+    /// How many processes are traced now; none if that cannot be known.
+    pub fn followed(&mut self) -> usize {
+        self.session.followed().map_or(0, |processes| processes.len())
     }
 
     /// Where processes are added.
@@ -133,14 +142,42 @@ impl Recorder {
     }
 
     /// Ends tracing, and takes what was counted since the last time.
-    pub fn finish(&mut self) -> anyhow::Result<()> {
-        self.session.unfollow()?;
+    pub fn finish(&mut self) {
+        if let Err(error) = self.session.unfollow() {
+            self.give_up(&error.into());
+        }
         self.session.detach();
-        self.tick()
+        self.tick();
     }
 
-    /// Takes what was counted since the last time.
-    pub fn tick(&mut self) -> anyhow::Result<()> {
+    /// Takes what was counted since the last time. If that fails, nothing is counted from then on, and
+    /// the report says so.
+    pub fn tick(&mut self) {
+        if !self.failed
+            && let Err(error) = self.take()
+        {
+            self.give_up(&error);
+        }
+    }
+
+    /// Whether nothing is counted any more.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    fn give_up(&mut self, error: &anyhow::Error) {
+        self.failed = true;
+        let text = format!("counting ended before the traced programs did: {error:#}");
+        say(&format!("copytrace: {text}"));
+        self.warnings.push(text);
+    }
+
+    /// What the reader of the report is to know.
+    pub fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
+    fn take(&mut self) -> anyhow::Result<()> {
         let start = Instant::now();
         let (counts, samples) = self.session.drain()?;
         let modules = self.session.modules()?;

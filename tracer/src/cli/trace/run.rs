@@ -92,6 +92,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         recorder.give_up_privileges(results.are_files(), true);
         let command = Running { child, ended };
         let status = follow(command, &mut recorder, options, &mut signals, &mut results).await?;
+        recorder.finish();
         let written = results.write(&recorder.recording(&options.target()), &options.common);
         anyhow::Ok(Ok((status, written)))
     })?;
@@ -146,7 +147,7 @@ async fn follow(
             caught = signals.next() => Some(caught),
         };
         match (caught, status) {
-            (Some(_), Some(status)) => return end(recorder, status),
+            (Some(_), Some(status)) => return Ok(status),
             (Some(caught), None) => pass_on(caught, pid, recorder).await,
             (None, _) => {}
         }
@@ -157,16 +158,16 @@ async fn follow(
         reap_orphans(pid);
         if let Some(status) = status {
             let left = match options.follow {
-                Follow::Yes => recorder.session().followed()?.len(),
-                Follow::No => 0,
+                Follow::Yes if !recorder.has_failed() => recorder.followed(),
+                Follow::Yes | Follow::No => 0,
             };
             match left {
-                0 => return end(recorder, status),
+                0 => return Ok(status),
                 left if lived => say(&lives(left)),
                 _ => {}
             }
         }
-        recorder.tick()?;
+        recorder.tick();
         meanwhile.show(recorder, results, &options.common, &target);
     }
 }
@@ -194,11 +195,6 @@ fn reap_orphans(command: rustix::process::Pid) {
             _ => return,
         }
     }
-}
-
-fn end(recorder: &mut Recorder, status: ExitStatus) -> anyhow::Result<ExitStatus> {
-    recorder.finish()?;
-    Ok(status)
 }
 
 fn lives(descendants: usize) -> String {

@@ -70,16 +70,34 @@ impl Target {
         }
     }
 
-    /// The programs that are traced from when they start.
-    pub fn wanted(&self) -> Wanted {
-        let folder = match (&self.cgroup, &self.container) {
+    /// The folder of the control group.
+    fn folder(&self) -> Option<PathBuf> {
+        match (&self.cgroup, &self.container) {
             (Some(path), _) => Some(control_group(path)),
             (None, Some(container)) => container::control_group(container, matching(|_| true)),
             (None, None) => None,
+        }
+    }
+
+    /// Who is found only by looking now and then, if there are such. `stacks`: they are taken.
+    pub fn blind_spot(&self, stacks: bool) -> Option<String> {
+        let is_second = cgroup_id(&self.folder()?).is_some();
+        let (who, why) = match (is_second, stacks) {
+            (true, false) => return None,
+            (true, true) => ("is moved into", "--stacks is given"),
+            (false, _) => ("is moved into, or starts in,", "it is one of version 1"),
         };
+        Some(format!(
+            "who {who} the control group is found by looking for it every 200 ms, for {why}: what is gone \
+             sooner is not traced"
+        ))
+    }
+
+    /// The programs that are traced from when they start.
+    pub fn wanted(&self) -> Wanted {
         Wanted {
             comm: self.comm.as_deref().map(Comm::of),
-            cgroup: folder.as_deref().and_then(cgroup_id),
+            cgroup: self.folder().as_deref().and_then(cgroup_id),
             all: self.all,
             signals: false,
         }

@@ -26,7 +26,7 @@ use crate::{
         stacks::{Frame, Seen, Sighting, Stack, Weight},
     },
     ledger::{Movement, Mover, Place, Provenance, Side},
-    report::{Style, Where, escape, write_schema},
+    report::{Origin, Style, Where, escape, write_schema},
     witness::Tier,
 };
 
@@ -122,6 +122,14 @@ fn sighting(flows: Vec<Flow>) -> impl Strategy<Value = Sighting> {
         .prop_map(|(flow, seen, kernel, user)| (flow, seen, Stack { kernel, user }))
 }
 
+fn origin() -> impl Strategy<Value = Origin> {
+    let optional = (option::of(text()), option::of(text()));
+    (vec(text(), 5), any::<u64>(), optional).prop_map(|(words, cpus, (commit, hypervisor))| {
+        let [version, started, host, processor, command_line] = words.try_into().unwrap();
+        Origin { version, commit, started, host, processor, cpus, hypervisor, command_line }
+    })
+}
+
 fn environment() -> impl Strategy<Value = Environment> {
     let tier = select(vec![Tier::Fentry, Tier::Kprobe, Tier::Tracepoint]);
     (text(), select(vec![Where::Host, Where::Vm]), tier, any::<bool>())
@@ -141,19 +149,20 @@ fn of_scale(scale: u32) -> BoxedStrategy<Recording> {
     let witnesses = (any::<bool>(), any::<bool>());
     let detail = select(vec![Detail::Process, Detail::Thread, Detail::Descriptor]);
     let words = (text(), vec(text(), 0..3), any::<u64>(), any::<u64>());
-    (environment(), words, ledger, witnesses, detail)
+    (environment(), words, ledger, witnesses, (detail, option::of(origin())))
         .prop_map(
             |(
                 environment,
                 (target, warnings, duration, lost_events),
                 (ledger, stacks),
                 seen,
-                detail,
+                (detail, origin),
             )| {
                 let witnesses = Witnesses { copies: seen.0, references: seen.1 };
                 let mut made = Recording::new(environment, target, duration, ledger, witnesses);
                 (made.lost_events, made.warnings) = (lost_events, warnings);
                 (made.detail, made.stacks) = (detail, stacks);
+                made.origin = origin;
                 made
             },
         )
@@ -322,8 +331,14 @@ fn per() -> impl Strategy<Value = Per> {
     select(<Per as clap::ValueEnum>::value_variants())
 }
 
-const TEXTS: [Format; 5] =
-    [Format::Table, Format::Markdown, Format::Csv, Format::Json, Format::Folded];
+const TEXTS: [Format; 6] = [
+    Format::Table,
+    Format::Markdown,
+    Format::Csv,
+    Format::Json,
+    Format::Jsonl,
+    Format::Folded,
+];
 
 fn rendered(report: &Report, style: &Style) -> BTreeMap<&'static str, String> {
     let text = |format| {
@@ -331,7 +346,7 @@ fn rendered(report: &Report, style: &Style) -> BTreeMap<&'static str, String> {
         write(format, report, style, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
-    ["table", "markdown", "csv", "json", "folded"].into_iter().zip(TEXTS.map(text)).collect()
+    ["table", "markdown", "csv", "json", "jsonl", "folded"].into_iter().zip(TEXTS.map(text)).collect()
 }
 
 static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
@@ -349,6 +364,10 @@ fn is_harmless(report: &Report, style: &Style) -> Result<(), TestCaseError> {
     let document: Value = serde_json::from_str(&texts["json"])?;
     let wrong = SCHEMA.validate(&document).err().map(|error| error.to_string());
     prop_assert_eq!(wrong, None);
+    let mut line: Value = serde_json::from_str(&texts["jsonl"])?;
+    prop_assert_eq!(texts["jsonl"].lines().count(), 1);
+    prop_assert!(line.as_object_mut().is_some_and(|line| line.remove("since_last").is_some()));
+    prop_assert_eq!(line, document);
     let lines = csv::Reader::from_reader(texts["csv"].as_bytes()).into_records();
     let lines: Vec<csv::StringRecord> = lines.collect::<Result<_, _>>()?;
     prop_assert_eq!(lines.len(), report.flows.len());

@@ -1,0 +1,139 @@
+//! What a kernel says of itself, as it says it, kept in a file: so the catalogue is tried on kernels that do
+//! not run here, and so is what it will ask one day.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Read, Write},
+};
+
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+
+use super::{
+    btf,
+    facts::{Facts, FactsError},
+    symbols,
+};
+use crate::witness::sites::FunctionText;
+
+/// Names of the file's parts, which is a `tar` archive.
+const RELEASE: &str = "release";
+const TYPES: &str = "btf";
+const SYMBOLS: &str = "kallsyms";
+const TEXTS: &str = "callers.json";
+
+/// More than any kernel has: what comes from elsewhere is not read on.
+const MOST_BYTES: u64 = 1 << 28;
+
+/// A kernel in its own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// As `uname -r` has it.
+    pub release: String,
+    /// `/sys/kernel/btf/vmlinux`
+    pub types: Vec<u8>,
+    /// Lines of `/proc/kallsyms`: functions, but for those of modules.
+    pub symbols: String,
+    /// The machine code of all functions that call a copy routine.
+    pub texts: Vec<FunctionText>,
+}
+
+impl Record {
+    /// Of the running kernel. Where it hides its symbols or its text, they are not in it.
+    pub fn take() -> Result<Self, FactsError> {
+        let symbols = fs::read_to_string(symbols::TABLE).unwrap_or_default();
+        let functions = symbols.lines().filter(|line| is_function(line));
+        Ok(Self {
+            release: rustix::system::uname().release().to_string_lossy().into_owned(),
+            types: fs::read(btf::VMLINUX).map_err(FactsError::NoBtf)?,
+            symbols: functions.flat_map(|line| [line, "\n"]).collect(),
+            texts: Facts::texts_everywhere(symbols.clone()).unwrap_or_default(),
+        })
+    }
+
+    /// What the catalogue makes of it.
+    pub fn facts(&self) -> Result<Facts, FactsError> {
+        Facts::of_record(self)
+    }
+
+    /// Writes it, compressed.
+    pub fn write(&self, out: impl Write) -> io::Result<()> {
+        let mut archive = tar::Builder::new(GzEncoder::new(out, Compression::best()));
+        let texts = serde_json::to_vec(&self.texts)?;
+        let parts: [(&str, &[u8]); 4] = [
+            (RELEASE, self.release.as_bytes()),
+            (TYPES, &self.types),
+            (SYMBOLS, self.symbols.as_bytes()),
+            (TEXTS, &texts),
+        ];
+        for (name, content) in parts {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            archive.append_data(&mut header, name, content)?;
+        }
+        archive.into_inner()?.finish()?.flush()
+    }
+
+    /// Reads it.
+    pub fn read(from: impl Read) -> io::Result<Self> {
+        let mut parts = BTreeMap::new();
+        let mut archive = tar::Archive::new(GzDecoder::new(from).take(MOST_BYTES));
+        for part in archive.entries()? {
+            let mut part = part?;
+            let name = part.path()?.to_string_lossy().into_owned();
+            let mut content = Vec::new();
+            part.read_to_end(&mut content)?;
+            parts.insert(name, content);
+        }
+        let mut part = |name: &str| {
+            let missing = || io::Error::other(format!("this is no record of a kernel: no {name}"));
+            parts.remove(name).ok_or_else(missing)
+        };
+        let text = |bytes| String::from_utf8(bytes).map_err(io::Error::other);
+        Ok(Self {
+            release: text(part(RELEASE)?)?,
+            types: part(TYPES)?,
+            symbols: text(part(SYMBOLS)?)?,
+            texts: serde_json::from_slice(&part(TEXTS)?)?,
+        })
+    }
+}
+
+/// Whether a line is of a function of the kernel itself.
+fn is_function(line: &str) -> bool {
+    let kind = line.split(' ').nth(1).unwrap_or_default();
+    matches!(kind, "t" | "T" | "w" | "W") && !line.ends_with(']')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let text = FunctionText {
+            caller: "f".to_owned(),
+            symbol: "f.isra.0".to_owned(),
+            address: 1 << 63,
+            code: vec![0xc3],
+        };
+        let record = Record {
+            release: "6.12".to_owned(),
+            types: vec![0, 1, 2],
+            symbols: "ffffffff81000000 T f\n".to_owned(),
+            texts: vec![text],
+        };
+        let mut written = Vec::new();
+        record.write(&mut written).unwrap();
+        assert_eq!(Record::read(&*written).unwrap(), record);
+        assert!(Record::read(&written[..40]).is_err() && Record::read(&b"{}"[..]).is_err());
+    }
+
+    #[test]
+    fn functions_are_told_from_data_and_modules() {
+        assert!(is_function("ffffffff81000000 T filemap_read"));
+        assert!(!is_function("ffffffff82000000 D init_task"));
+        assert!(!is_function("ffffffffc0000000 t tls_push_record\t[tls]"));
+    }
+}
