@@ -19,8 +19,7 @@ const REQ_OP_READ: u32 = 0;
 pub fn block_bio_queue(ctx: RawTracePointContext) -> i32 {
     if let Some(actor) = count::actor() {
         // Older verifiers refuse one load of either, which the compiler would make of the two.
-        let bio: u64 =
-            if layout!(bio_argument) == 0 { black_box(ctx.arg(0)) } else { ctx.arg(1) };
+        let bio: u64 = if layout!(bio_argument) == 0 { black_box(ctx.arg(0)) } else { ctx.arg(1) };
         if on_bio(bio, actor).is_none() {
             count::lost();
         }

@@ -301,7 +301,7 @@ pub const TRACEPOINTS: &[TracepointWitness] = &[
         "io_uring_complete",
         "results of io_uring's operations",
         Need::WithoutCallSites,
-        &[Subject::IoUring, Subject::Descriptors],
+        &[Subject::IoUring, Subject::Sockets],
     ),
     tracepoint(
         "skb_copy_datagram_iovec",

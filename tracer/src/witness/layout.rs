@@ -151,8 +151,6 @@ pub const CHAPTERS: &[Chapter] = &[
             field(&["fdtable.fd"], |l| &mut l.fdtable_fd),
             field(&["file.f_inode"], |l| &mut l.file_inode),
             field(&["inode.i_mode"], |l| &mut l.inode_mode),
-            field(&["file.private_data"], |l| &mut l.file_private_data),
-            field(&["socket.sk"], |l| &mut l.socket_sk),
             // From 5.11 on; reading takes longer without it.
             optional(enumerator("BPF_FUNC_get_current_task_btf", |l| {
                 &mut l.helper_get_current_task_btf
@@ -178,6 +176,8 @@ pub const CHAPTERS: &[Chapter] = &[
         subject: Subject::Sockets,
         without: "sockets are not told apart, and what is copied of their packets belongs to nobody",
         rows: &[
+            field(&["file.private_data"], |l| &mut l.file_private_data),
+            field(&["socket.sk"], |l| &mut l.socket_sk),
             field(&["sock.__sk_common.skc_num"], |l| &mut l.sock_local_port),
             field(&["sock.__sk_common.skc_dport"], |l| &mut l.sock_remote_port),
             field(&["sock.sk_protocol"], |l| &mut l.sock_protocol),

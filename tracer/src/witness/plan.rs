@@ -147,10 +147,7 @@ impl Plan {
 
     /// Why a witness that needs these subjects cannot be had.
     fn refusal(&self, needs: &[Subject]) -> Option<String> {
-        self.unknown
-            .iter()
-            .find(|unknown| needs.contains(&unknown.subject))
-            .map(Unknown::reason)
+        self.unknown.iter().find(|unknown| needs.contains(&unknown.subject)).map(Unknown::reason)
     }
 
     fn resolve_functions(&mut self, facts: &Facts) {

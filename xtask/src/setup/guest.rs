@@ -207,10 +207,8 @@ fn parts(apt: &Apt, release: &str) -> Vec<String> {
 
 /// The compressed kernel. In packages for the newest kernels it lies beside the modules.
 fn image_of(unpacked: &Path, modules: &Path, release: &str) -> Result<Vec<u8>> {
-    let places = [
-        unpacked.join("boot").join(format!("vmlinuz-{release}")),
-        modules.join("vmlinuz"),
-    ];
+    let places =
+        [unpacked.join("boot").join(format!("vmlinuz-{release}")), modules.join("vmlinuz")];
     let found = places.iter().find_map(|place| std::fs::read(place).ok());
     found.with_context(|| format!("the package of {release} has no kernel"))
 }

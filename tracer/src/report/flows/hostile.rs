@@ -331,14 +331,8 @@ fn per() -> impl Strategy<Value = Per> {
     select(<Per as clap::ValueEnum>::value_variants())
 }
 
-const TEXTS: [Format; 6] = [
-    Format::Table,
-    Format::Markdown,
-    Format::Csv,
-    Format::Json,
-    Format::Jsonl,
-    Format::Folded,
-];
+const TEXTS: [Format; 6] =
+    [Format::Table, Format::Markdown, Format::Csv, Format::Json, Format::Jsonl, Format::Folded];
 
 fn rendered(report: &Report, style: &Style) -> BTreeMap<&'static str, String> {
     let text = |format| {
@@ -346,7 +340,10 @@ fn rendered(report: &Report, style: &Style) -> BTreeMap<&'static str, String> {
         write(format, report, style, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
-    ["table", "markdown", "csv", "json", "jsonl", "folded"].into_iter().zip(TEXTS.map(text)).collect()
+    ["table", "markdown", "csv", "json", "jsonl", "folded"]
+        .into_iter()
+        .zip(TEXTS.map(text))
+        .collect()
 }
 
 static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
