@@ -12,7 +12,7 @@ use crate::checks::{
 pub const MAIN_KERNEL: KernelVersion = KernelVersion::USUAL;
 
 /// The others: a few checks, and everything with `--all`.
-pub const OTHER_KERNELS: [KernelVersion; 1] = [KernelVersion::Series(6, 1)];
+pub const OTHER_KERNELS: [KernelVersion; 3] = KernelVersion::OTHERS;
 
 const NOWHERE: &[Tier] = &[];
 const TRACEPOINT: &[Tier] = &[Tier::Tracepoint];

@@ -488,8 +488,9 @@ pub struct Layout {
     pub task_signal: u32,
     /// `signal_struct.live`
     pub signal_live: u32,
-    /// Index of the length among the arguments of `__zerocopy_sg_from_iter`; the socket is the third
-    /// before it
+    /// Index of the socket among the arguments of `__zerocopy_sg_from_iter`
+    pub datagram_socket_argument: u32,
+    /// And of the length
     pub datagram_length_argument: u32,
     /// The helper `bpf_get_func_ret`
     pub helper_get_func_ret: u32,
@@ -655,6 +656,7 @@ impl Layout {
         task_tgid: ABSENT,
         task_signal: ABSENT,
         signal_live: ABSENT,
+        datagram_socket_argument: ABSENT,
         datagram_length_argument: ABSENT,
         helper_get_func_ret: ABSENT,
         helper_find_vma: ABSENT,

@@ -437,20 +437,19 @@ fn zero_copy_datagram(sock: u64, length: u64) -> u32 {
 
 #[kprobe]
 pub fn kprobe_zero_copy_datagram(ctx: ProbeContext) -> u32 {
-    let length = layout!(datagram_length_argument) as usize;
     let argument = |index: usize| ctx.arg(index).unwrap_or(0);
-    match length {
-        4 => zero_copy_datagram(argument(1), argument(4)),
-        _ => zero_copy_datagram(argument(0), argument(3)),
+    match layout!(datagram_socket_argument) {
+        0 => zero_copy_datagram(argument(0), argument(3)),
+        _ => zero_copy_datagram(argument(1), argument(4)),
     }
 }
 
 #[fentry]
 pub fn fentry_zero_copy_datagram(ctx: FEntryContext) -> u32 {
     // Older verifiers refuse one load of either, which the compiler would make of the two.
-    let (sock, length) = match layout!(datagram_length_argument) {
-        4 => (black_box(ctx.arg(1)), black_box(ctx.arg(4))),
-        _ => (ctx.arg(0), ctx.arg(3)),
+    let (sock, length) = match layout!(datagram_socket_argument) {
+        0 => (black_box(ctx.arg(0)), black_box(ctx.arg(3))),
+        _ => (ctx.arg(1), ctx.arg(4)),
     };
     zero_copy_datagram(sock, length)
 }

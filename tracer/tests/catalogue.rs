@@ -188,6 +188,9 @@ fn without_one(facts: &Facts) -> Vec<(String, Facts)> {
     for name in facts.enumerators.keys() {
         without(name, &|facts| _ = facts.enumerators.remove(name));
     }
+    for name in facts.parameters.keys() {
+        without(name, &|facts| _ = facts.parameters.remove(name));
+    }
     for name in facts.functions.keys() {
         without(name, &|facts| _ = facts.functions.remove(name));
     }
@@ -242,6 +245,7 @@ const READERS: &[(&str, &[&str])] = &[
     ("page.", &["block_bio_queue", "SpliceToSocket", "Encrypt"]),
     ("iov_iter", &["SpliceToSocket", "→", "net_dev_xmit"]),
     ("ITER_", &["SpliceToSocket", "→", "net_dev_xmit"]),
+    ("__zerocopy_sg_from_iter", &["ZeroCopyDatagram"]),
     ("io_kiocb", &["io_uring_complete"]),
     ("aead_request", &["Encrypt"]),
     ("crypto_", &["Encrypt"]),

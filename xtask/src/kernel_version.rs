@@ -16,6 +16,9 @@ impl KernelVersion {
     /// What guests run if nobody says otherwise.
     pub const USUAL: Self = Self::Series(6, 12);
 
+    /// What else the tests try.
+    pub const OTHERS: [Self; 3] = [Self::Series(5, 10), Self::Series(6, 1), Self::Newest];
+
     /// A regular expression of the names of its packages.
     pub fn pattern(self) -> String {
         let series = match self {

@@ -187,10 +187,12 @@ impl Btf {
         (prototype.kind() == KIND_FUNC_PROTO).then(|| (prototype.count() as u32).saturating_sub(1))
     }
 
-    /// How many arguments a function takes.
-    pub fn function_arguments(&self, name: &str) -> Option<u32> {
-        let prototype = self.ty(self.ty(self.function(name)?)?.size_or_type)?;
-        (prototype.kind() == KIND_FUNC_PROTO).then(|| prototype.count() as u32)
+    /// Which of a function's parameters is called `wanted`, counted from 0.
+    pub fn parameter(&self, function: &str, wanted: &str) -> Option<u32> {
+        let prototype = self.ty(self.ty(self.function(function)?)?.size_or_type)?;
+        let count = if prototype.kind() == KIND_FUNC_PROTO { prototype.count() } else { 0 };
+        let name = |index: usize| self.string(self.u32(prototype.tail + index * 8));
+        (0..count).find(|index| name(*index) == wanted).map(|index| index as u32)
     }
 
     fn named(&self, name: &str, kind: u32) -> Option<u32> {
@@ -351,7 +353,7 @@ mod tests {
         builder.ty("inner_t", KIND_TYPEDEF, 0, 5, &[]); // 4
         builder.ty("inner", KIND_STRUCT, 1, 4, &[a, 1, 16]); // 5
         builder.ty("iter_type", KIND_ENUM, 1, 4, &[kind, 2]); // 6
-        builder.ty("", KIND_FUNC_PROTO, 2, 1, &[0, 1, 0, 1]); // 7
+        builder.ty("", KIND_FUNC_PROTO, 2, 1, &[a, 1, b, 1]); // 7
         builder.ty("work", KIND_FUNC, 1, 7, &[]); // 8
         builder.ty("", KIND_PTR, 0, 7, &[]); // 9
         builder.ty("btf_trace_event", KIND_TYPEDEF, 0, 9, &[]); // 10
@@ -378,7 +380,8 @@ mod tests {
         assert_eq!(btf.function("work"), Some(8));
         assert_eq!(btf.function("outer"), None, "a struct");
         assert_eq!(btf.tracepoint_arguments("event"), Some(1));
-        assert_eq!(btf.function_arguments("work"), Some(2));
+        assert_eq!(btf.parameter("work", "b"), Some(1));
+        assert_eq!((btf.parameter("work", "c"), btf.parameter("outer", "b")), (None, None));
     }
 
     #[test]

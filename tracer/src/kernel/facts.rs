@@ -36,8 +36,8 @@ pub struct Facts {
     pub functions: BTreeMap<String, u32>,
     /// Number of arguments by raw tracepoint.
     pub tracepoints: BTreeMap<String, u32>,
-    /// And by function, of those that differ.
-    pub arguments: BTreeMap<String, u32>,
+    /// Indices of parameters by function and name, such as `__zerocopy_sg_from_iter(length)`.
+    pub parameters: BTreeMap<String, u32>,
     /// Addresses of copy routines and probed functions; empty if they are hidden.
     pub symbols: BTreeMap<String, u64>,
     /// Machine code of the callers of copy routines.
@@ -181,8 +181,9 @@ impl Facts {
                 Question::Enumerator(name) => {
                     record(&mut self.enumerators, &[*name], |name| btf.enumerator(name));
                 }
-                Question::LastOfFunction(name) => {
-                    record(&mut self.arguments, &[*name], |name| btf.function_arguments(name));
+                Question::Parameter(function, parameter) => {
+                    let name = question.name();
+                    record(&mut self.parameters, &[&name], |_| btf.parameter(function, parameter));
                 }
                 Question::LastArgument(..) => {}
             }
@@ -205,8 +206,8 @@ impl Facts {
         for function in functions() {
             record(&mut self.symbols, &[function], address);
         }
-        for (candidates, ..) in LEAVES {
-            record(&mut self.symbols, candidates, address);
+        for leaf in LEAVES.iter().copied().flatten() {
+            record(&mut self.symbols, &[leaf.symbol], address);
         }
     }
 }
@@ -223,7 +224,7 @@ fn wanted_types() -> Wanted {
     let of_struct = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
     let rows = questions().flat_map(|question| match question {
         Question::Field(paths) => paths.iter().map(|path| of_struct(path)).collect(),
-        Question::Size(name) | Question::Enumerator(name) | Question::LastOfFunction(name) => {
+        Question::Size(name) | Question::Enumerator(name) | Question::Parameter(name, _) => {
             vec![(*name).to_owned()]
         }
         Question::LastArgument(..) => Vec::new(),
@@ -243,7 +244,7 @@ fn wanted_symbols() -> Wanted {
         .map(|caller| caller.name)
         .chain(ROUTINES.iter().map(|routine| routine.name))
         .chain(functions())
-        .chain(LEAVES.iter().flat_map(|(candidates, ..)| candidates.iter().copied()))
+        .chain(LEAVES.iter().copied().flatten().map(|leaf| leaf.symbol))
         .collect()
 }
 

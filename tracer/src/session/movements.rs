@@ -281,11 +281,14 @@ fn verified(
     hits: &[(&CallSite, Key, Tally)],
     (site, key, _): (&CallSite, Key, Tally),
 ) -> Option<u64> {
-    let leaf = site.routine.leaf.filter(|_| counts.verified)?;
-    let seen = leaf_bytes(counts, side, leaf_address(plan, leaf)?, key.kind, key.detail);
+    let leaf = plan.leaf_of(site.routine).filter(|_| counts.verified)?;
+    let is_same = |other: &CallSite| {
+        plan.leaf_of(other.routine).is_some_and(|other| other.address == leaf.address)
+    };
+    let seen = leaf_bytes(counts, side, leaf.address, key.kind, key.detail);
     let others = hits.iter().filter(|(other, other_key, _)| {
         other.address != site.address
-            && other.routine.leaf == Some(leaf)
+            && is_same(other)
             && (other_key.kind, other_key.detail) == (key.kind, key.detail)
     });
     Some(seen.saturating_sub(others.map(|(.., tally)| tally.bytes).sum()))
@@ -294,8 +297,10 @@ fn verified(
 /// What the breakpoints saw and no call site explains, in words: a path the catalogue lacks.
 pub fn unexplained(counts: &Counts, plan: &Plan) -> Vec<String> {
     let explained = |leaf: &Leaf, key: &Key| -> u64 {
-        let of_leaf = plan.sites.iter().filter(|site| site.routine.leaf == Some(leaf.symbol));
-        let sites: Vec<u64> = of_leaf.map(|site| site.address).collect();
+        let is_its = |site: &&CallSite| {
+            plan.leaf_of(site.routine).is_some_and(|found| found.address == leaf.address)
+        };
+        let sites: Vec<u64> = plan.sites.iter().filter(is_its).map(|site| site.address).collect();
         let at_sites = counts.of(Event::CopySite, key.role).filter(|(site, _)| {
             sites.contains(&site.address) && (site.kind, site.detail) == (key.kind, key.detail)
         });

@@ -18,21 +18,22 @@ pub struct Routine {
     pub iterator: u8,
     /// Whether the iterator is the source (`from_iter`) or the destination (`to_iter`).
     pub from_iterator: bool,
-    /// The routine inside it that `--verify` puts a breakpoint on.
-    pub leaf: Option<&'static str>,
+    /// The routine inside it, or itself, that `--verify` puts a breakpoint on: the first of these that
+    /// this kernel has one on.
+    pub leaves: &'static [&'static str],
 }
 
 const fn to_iter(name: &'static str, count: u8, iterator: u8) -> Routine {
-    Routine { name, count, iterator, from_iterator: false, leaf: Some("_copy_to_iter") }
+    Routine { name, count, iterator, from_iterator: false, leaves: &["_copy_to_iter"] }
 }
 
 const fn from_iter(
     name: &'static str,
     count: u8,
     iterator: u8,
-    leaf: Option<&'static str>,
+    leaves: &'static [&'static str],
 ) -> Routine {
-    Routine { name, count, iterator, from_iterator: true, leaf }
+    Routine { name, count, iterator, from_iterator: true, leaves }
 }
 
 /// `lib/iov_iter.c`, and `net/core/skbuff.c` for the checksumming ones from 6.9 on. What one of them calls
@@ -40,32 +41,35 @@ const fn from_iter(
 pub const ROUTINES: &[Routine] = &[
     // (addr, bytes, iter)
     to_iter("_copy_to_iter", 1, 2),
-    Routine { leaf: None, ..to_iter("_copy_mc_to_iter", 1, 2) },
+    Routine { leaves: &[], ..to_iter("_copy_mc_to_iter", 1, 2) },
     // (page, offset, bytes, iter)
-    to_iter("copy_page_to_iter", 2, 3),
+    Routine {
+        leaves: &["copy_page_to_iter", "_copy_to_iter"],
+        ..to_iter("copy_page_to_iter", 2, 3)
+    },
     to_iter("copy_page_to_iter_nofault", 2, 3),
     // (addr, bytes, state, iter)
-    Routine { leaf: None, ..to_iter("csum_and_copy_to_iter", 1, 3) },
-    Routine { leaf: None, ..to_iter("hash_and_copy_to_iter", 1, 3) },
+    Routine { leaves: &[], ..to_iter("csum_and_copy_to_iter", 1, 3) },
+    Routine { leaves: &[], ..to_iter("hash_and_copy_to_iter", 1, 3) },
     // (addr, bytes, iter)
-    from_iter("_copy_from_iter", 1, 2, Some("_copy_from_iter")),
-    from_iter("_copy_from_iter_nocache", 1, 2, None),
-    from_iter("_copy_from_iter_flushcache", 1, 2, None),
-    from_iter("_copy_from_iter_full", 1, 2, None),
-    from_iter("_copy_from_iter_full_nocache", 1, 2, None),
+    from_iter("_copy_from_iter", 1, 2, &["_copy_from_iter"]),
+    from_iter("_copy_from_iter_nocache", 1, 2, &[]),
+    from_iter("_copy_from_iter_flushcache", 1, 2, &[]),
+    from_iter("_copy_from_iter_full", 1, 2, &["_copy_from_iter_full"]),
+    from_iter("_copy_from_iter_full_nocache", 1, 2, &[]),
     // (addr, bytes, csum, iter)
-    from_iter("csum_and_copy_from_iter", 1, 3, None),
-    from_iter("csum_and_copy_from_iter_full", 1, 3, None),
+    from_iter("csum_and_copy_from_iter", 1, 3, &[]),
+    from_iter("csum_and_copy_from_iter_full", 1, 3, &[]),
     // (page, offset, bytes, iter)
-    from_iter("copy_page_from_iter", 2, 3, Some("_copy_from_iter")),
-    from_iter("copy_page_from_iter_atomic", 2, 3, Some("copy_page_from_iter_atomic")),
+    from_iter("copy_page_from_iter", 2, 3, &["_copy_from_iter"]),
+    from_iter("copy_page_from_iter_atomic", 2, 3, &["copy_page_from_iter_atomic"]),
     // (folio, offset, bytes, iter), from 6.14 on
-    from_iter("copy_folio_from_iter_atomic", 2, 3, Some("copy_folio_from_iter_atomic")),
+    from_iter("copy_folio_from_iter_atomic", 2, 3, &["copy_folio_from_iter_atomic"]),
     // (page, iter, offset, bytes), up to 5.13
-    from_iter("iov_iter_copy_from_user_atomic", 3, 1, None),
+    from_iter("iov_iter_copy_from_user_atomic", 3, 1, &[]),
     // (sk, skb, iter, to, bytes, offset): an inline function that some kernels do not inline, and that
     // takes no probes inside.
-    from_iter("skb_do_copy_data_nocache", 4, 2, None),
+    from_iter("skb_do_copy_data_nocache", 4, 2, &["_copy_from_iter_full"]),
 ];
 
 /// A function whose text is searched for calls to the routines.
@@ -344,11 +348,33 @@ const fn tracepoint(
     TracepointWitness { name, sees, need, needs, twin: None }
 }
 
-/// The routines `--verify` puts hardware breakpoints on: an x86 CPU has four.
-/// (symbol candidates, count argument, iterator argument, from the iterator)
-pub const LEAVES: &[(&[&str], u8, u8, bool)] = &[
-    (&["_copy_to_iter"], 1, 2, false),
-    (&["_copy_from_iter"], 1, 2, true),
-    (&["copy_folio_from_iter_atomic", "copy_page_from_iter_atomic"], 2, 3, true),
-    (&["skb_copy_bits"], 3, NO_ITERATOR, false),
+/// A routine for a hardware breakpoint, and where it finds its arguments.
+#[derive(Debug)]
+pub struct LeafRoutine {
+    /// Symbol.
+    pub symbol: &'static str,
+    /// As of a [`Routine`].
+    pub count: u8,
+    /// Likewise.
+    pub iterator: u8,
+    /// Likewise.
+    pub from_iterator: bool,
+}
+
+const fn leaf(symbol: &'static str, count: u8, iterator: u8, from_iterator: bool) -> LeafRoutine {
+    LeafRoutine { symbol, count, iterator, from_iterator }
+}
+
+/// Where `--verify` puts hardware breakpoints: an x86 CPU has four. Of each row, on the first routine that
+/// this kernel has. Up to 5.13 copies out of pages do not go through `_copy_to_iter`, nor those into a TCP
+/// socket through `_copy_from_iter`.
+pub const LEAVES: [&[LeafRoutine]; 4] = [
+    &[leaf("_copy_to_iter", 1, 2, false)],
+    &[leaf("_copy_from_iter_full", 1, 2, true), leaf("_copy_from_iter", 1, 2, true)],
+    &[
+        leaf("copy_folio_from_iter_atomic", 2, 3, true),
+        leaf("copy_page_from_iter_atomic", 2, 3, true),
+        leaf("copy_page_to_iter", 2, 3, false),
+    ],
+    &[leaf("skb_copy_bits", 3, NO_ITERATOR, false)],
 ];

@@ -15,8 +15,8 @@ pub enum Question {
     Enumerator(&'static str),
     /// Index of the last argument of a tracepoint, if it has at least so many.
     LastArgument(&'static str, u32),
-    /// Index of a function's last argument.
-    LastOfFunction(&'static str),
+    /// Index of a function's parameter: the function, and the parameter's name.
+    Parameter(&'static str, &'static str),
 }
 
 impl Question {
@@ -29,18 +29,17 @@ impl Question {
                 let count = facts.tracepoints.get(*tracepoint).copied()?;
                 (count >= *least).then(|| count - 1)
             }
-            Self::LastOfFunction(function) => {
-                facts.arguments.get(*function).copied()?.checked_sub(1)
-            }
+            Self::Parameter(..) => facts.parameters.get(&self.name()).copied(),
         }
     }
 
-    fn name(&self) -> String {
+    /// As kernels are asked.
+    pub fn name(&self) -> String {
         match self {
             Self::Field(paths) => paths.join(" or "),
             Self::Size(name) | Self::Enumerator(name) => (*name).to_owned(),
             Self::LastArgument(tracepoint, _) => format!("tracepoint {tracepoint}"),
-            Self::LastOfFunction(function) => format!("{function}()"),
+            Self::Parameter(function, parameter) => format!("{function}({parameter})"),
         }
     }
 }
@@ -207,9 +206,15 @@ pub const CHAPTERS: &[Chapter] = &[
     Chapter {
         subject: Subject::Datagrams,
         without: "datagrams that go by reference are not seen",
-        rows: &[row(Question::LastOfFunction("__zerocopy_sg_from_iter"), |l| {
-            &mut l.datagram_length_argument
-        })],
+        // One parameter came before these with 6.0, another one after them with 6.16.
+        rows: &[
+            row(Question::Parameter("__zerocopy_sg_from_iter", "sk"), |l| {
+                &mut l.datagram_socket_argument
+            }),
+            row(Question::Parameter("__zerocopy_sg_from_iter", "length"), |l| {
+                &mut l.datagram_length_argument
+            }),
+        ],
     },
     Chapter {
         subject: Subject::Returns,

@@ -6,8 +6,8 @@ use tracer_common::{Layout, NO_ITERATOR, Site};
 
 use super::{
     catalogue::{
-        CALLERS, Candidate, FUNCTIONS, FunctionWitness, LEAVES, Need, SITES_NEED, TASK_ITERATOR,
-        TRACEPOINTS, TracepointWitness,
+        CALLERS, Candidate, FUNCTIONS, FunctionWitness, LEAVES, LeafRoutine, Need, Routine,
+        SITES_NEED, TASK_ITERATOR, TRACEPOINTS, TracepointWitness,
     },
     layout::{self, Subject, Unknown},
     sites::{self, CallSite},
@@ -145,6 +145,12 @@ impl Plan {
         self.unknown.iter().all(|unknown| unknown.subject != subject)
     }
 
+    /// Where a breakpoint sees what a routine copies.
+    pub fn leaf_of(&self, routine: &Routine) -> Option<&Leaf> {
+        let leaf = |name: &&str| self.leaves.iter().find(|leaf| leaf.symbol == *name);
+        routine.leaves.iter().find_map(leaf)
+    }
+
     /// Why a witness that needs these subjects cannot be had.
     fn refusal(&self, needs: &[Subject]) -> Option<String> {
         self.unknown.iter().find(|unknown| needs.contains(&unknown.subject)).map(Unknown::reason)
@@ -245,15 +251,11 @@ fn symbols(witness: &FunctionWitness) -> Vec<&'static str> {
 }
 
 fn leaves(facts: &Facts) -> Vec<Leaf> {
-    LEAVES
-        .iter()
-        .filter_map(|(candidates, count, iterator, from_iterator)| {
-            let (symbol, address) =
-                candidates.iter().find_map(|name| Some((*name, *facts.symbols.get(*name)?)))?;
-            let site = site(*count, *iterator, *from_iterator);
-            Some(Leaf { symbol, address, site })
-        })
-        .collect()
+    let leaf = |LeafRoutine { symbol, count, iterator, from_iterator }: &LeafRoutine| {
+        let address = *facts.symbols.get(*symbol)?;
+        Some(Leaf { symbol, address, site: site(*count, *iterator, *from_iterator) })
+    };
+    LEAVES.iter().filter_map(|candidates| candidates.iter().find_map(leaf)).collect()
 }
 
 /// How the programs are told of a place where bytes are copied. What takes no iterator takes a

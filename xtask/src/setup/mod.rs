@@ -51,7 +51,7 @@ pub fn main(_: &Arguments) -> Result<()> {
     note(&format!("bpf-linker: in {}", linker.display()));
     let tools = guest::tools(&cache, Consent::Given)?;
     note(&format!("QEMU: {}", tools.qemu.program.display()));
-    for version in [KernelVersion::Series(6, 1), KernelVersion::USUAL] {
+    for version in KernelVersion::OTHERS.into_iter().chain([KernelVersion::USUAL]) {
         let kernel = guest::kernel(&cache, version, Consent::Given)?;
         note(&format!("kernel {version}: {}", kernel.release));
     }
