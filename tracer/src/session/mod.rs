@@ -120,6 +120,7 @@ pub struct Session {
     /// What waits for the kernel to detach, once nothing is counted any more.
     detaching: Option<JoinHandle<()>>,
     verify: bool,
+    purpose: Purpose,
     options: Options,
     /// Lost events that were reported already.
     lost: u64,
@@ -321,6 +322,7 @@ impl Session {
             links: Vec::new(),
             detaching: None,
             verify,
+            purpose,
             options,
             lost: 0,
             followed: 0,
@@ -356,11 +358,13 @@ impl Session {
     pub fn unseen(&self) -> Vec<String> {
         let refused = self.refused.iter();
         let refused = refused.map(|error| format!("{error}: what is copied there is not seen"));
-        let (has_sites, purpose) = (!self.plan.sites.is_empty(), &self.options);
+        let has_sites = !self.plan.sites.is_empty();
         let concerns = |subject| match subject {
             Subject::IoUring => !has_sites,
-            Subject::PidNamespaces => purpose.namespace != 0,
-            Subject::ControlGroups => purpose.cgroup != [0; 2],
+            // A window follows the calls of mmap().
+            Subject::Mappings => self.purpose != Purpose::Window,
+            Subject::PidNamespaces => self.options.namespace != 0,
+            Subject::ControlGroups => self.options.cgroup != [0; 2],
             _ => true,
         };
         let unknown = self.plan.unknown.iter().filter(|unknown| concerns(unknown.subject));
