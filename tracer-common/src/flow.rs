@@ -43,6 +43,9 @@ pub struct Process {
 pub struct Identity {
     /// `i_ino`
     pub inode: u64,
+    /// Where the kernel has it: the inode, for subvolumes share numbers; of an anonymous one, which all have
+    /// in common, the name.
+    pub address: u64,
     /// `s_dev`
     pub device: u32,
     /// `i_generation`: an inode number can be used again.
@@ -93,8 +96,9 @@ pub struct Object {
     pub pid: u32,
     /// And under which file descriptor; [`NO_DESCRIPTOR`] for a mapping.
     pub descriptor: u32,
-    /// No undefined bytes.
-    pub padding: u32,
+    /// What it is on: of a file, `s_magic` of its file system; of a device, `i_rdev`; of a socket,
+    /// `sk_protocol`.
+    pub medium: u32,
     /// Of a socket: the local address; IPv4 in the first four bytes.
     pub local: [u8; 16],
     /// Of a socket: the remote address, likewise.

@@ -142,6 +142,8 @@ pub mod call {
     pub const FROM_SOCKET: u8 = 6;
     /// `getsockopt(TCP_ZEROCOPY_RECEIVE)`. Bytes: those whose pages it mapped.
     pub const MAPS_RECEIVED: u8 = 7;
+    /// Besides one of these: into a file that was opened with `O_DIRECT`.
+    pub const DIRECT: u8 = 0x80;
 }
 
 /// Which end of a program's own copy is a mapping of a file: bits of its `kind`.
@@ -464,6 +466,14 @@ pub struct Layout {
     pub inode_super: u32,
     /// `super_block.s_dev`
     pub super_device: u32,
+    /// `super_block.s_magic`
+    pub super_magic: u32,
+    /// `inode.i_rdev`
+    pub inode_device: u32,
+    /// `file.f_flags`
+    pub file_flags: u32,
+    /// `file.f_mode`
+    pub file_mode: u32,
     /// `dentry.d_name.name`
     pub dentry_name: u32,
     /// `dentry.d_parent`
@@ -644,6 +654,10 @@ impl Layout {
         inode_generation: ABSENT,
         inode_super: ABSENT,
         super_device: ABSENT,
+        super_magic: ABSENT,
+        inode_device: ABSENT,
+        file_flags: ABSENT,
+        file_mode: ABSENT,
         dentry_name: ABSENT,
         dentry_parent: ABSENT,
         sock_family: ABSENT,

@@ -143,7 +143,8 @@ fn describe(from: u64, task: *mut Task) -> (u8, bool) {
     } else if process != 0 {
         // SAFETY: the map gave the pointer.
         let mapped = |call: *mut flow::Current| unsafe { (*call).kind };
-        flow::under_way().map(mapped) == Some(u32::from(call::FROM_MAPPING))
+        flow::under_way().map(mapped).map(|kind| kind & !u32::from(call::DIRECT))
+            == Some(u32::from(call::FROM_MAPPING))
     } else {
         mapping::any(task)
             && iterator::user_address(from, kind)

@@ -16,7 +16,7 @@ use crate::{
     clock::StopWatch,
     kernel::{layout, load, read, read_user},
     mapping, object, process, socket,
-    syscall::{SYS_SENDMSG, SYS_SENDTO, asks_for_zero_copy},
+    syscall::{SYS_SENDMSG, SYS_SENDTO, SYS_VMSPLICE, asks_for_zero_copy},
 };
 
 /// What a thread's current data call does.
@@ -173,8 +173,8 @@ fn data_call(number: u32) -> Option<Call> {
         47 | 299 => Call::Reads(Memory::Message),
         // write, pwrite64, sendto
         1 | 18 | 44 => Call::Writes(Memory::Buffer),
-        // writev, pwritev, pwritev2, vmsplice
-        20 | 296 | 328 | 278 => Call::Writes(Memory::Vector),
+        // writev, pwritev, pwritev2
+        20 | 296 | 328 | SYS_VMSPLICE => Call::Writes(Memory::Vector),
         // sendmsg, sendmmsg
         46 | 307 => Call::Writes(Memory::Message),
         // sendfile
@@ -203,6 +203,13 @@ pub fn enter(task: *mut Task, regs: u64, number: u32) -> Option<()> {
     let (process, role) = unsafe { ((*task).process, (*task).role) };
     let call = data_call(number)?;
     let arguments = arguments(regs)?;
+    let call = match number {
+        // The end of the pipe tells which way.
+        SYS_VMSPLICE if !object::is_writable(object::file_of(arguments[0] as u32)?) => {
+            Call::Reads(Memory::Vector)
+        }
+        _ => call,
+    };
     let caller = process::of_call(process);
     let mut flow = Flow { process: caller, ..Flow::NONE };
     let zero_copy = match number {
@@ -226,6 +233,9 @@ pub fn enter(task: *mut Task, regs: u64, number: u32) -> Option<()> {
                 kind = origin.1;
             } else if is_tls_record(address) {
                 kind = call::TLS;
+            }
+            if object::is_direct(object::file_of(arguments[0] as u32)?) {
+                kind |= call::DIRECT;
             }
         }
         Call::Passes(from, to) => {

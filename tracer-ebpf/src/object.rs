@@ -41,6 +41,12 @@ const ATTEMPTS: u32 = 3;
 
 const S_IFMT: u16 = 0o170_000;
 const S_IFSOCK: u16 = 0o140_000;
+const S_IFCHR: u16 = 0o020_000;
+const S_IFBLK: u16 = 0o060_000;
+/// In `file.f_flags`.
+const O_DIRECT: u32 = 0o40_000;
+/// In `file.f_mode`.
+const FMODE_WRITE: u32 = 2;
 /// In `inode.i_flags`.
 const S_PRIVATE: u32 = 0x200;
 
@@ -88,6 +94,18 @@ pub fn is_socket(file: u64) -> bool {
     read(file, layout!(file_inode))
         .and_then(|inode| read::<u16>(inode, layout!(inode_mode)))
         .is_some_and(|mode| mode & S_IFMT == S_IFSOCK)
+}
+
+/// Whether `file` is written past the page cache.
+#[inline(always)]
+pub fn is_direct(file: u64) -> bool {
+    read::<u32>(file, layout!(file_flags)).is_some_and(|flags| flags & O_DIRECT != 0)
+}
+
+/// Whether `file` can be written.
+#[inline(always)]
+pub fn is_writable(file: u64) -> bool {
+    read::<u32>(file, layout!(file_mode)).is_none_or(|mode| mode & FMODE_WRITE != 0)
 }
 
 /// Whether `file` is one that no program can name: the kernel keeps memory that processes share
@@ -147,8 +165,11 @@ fn identify(file: u64, inode: u64, descriptor: u32) -> Option<u32> {
         Detail::DESCRIPTORS => (descriptor, number::of_current_process()?),
         _ => (0, 0),
     };
+    let mode: u16 = read(inode, layout!(inode_mode))?;
+    let is_anonymous = mode & S_IFMT == 0;
     let identity = Identity {
         inode: read(inode, layout!(inode_number))?,
+        address: if is_anonymous { read(file, layout!(file_dentry))? } else { inode },
         device: read(read(inode, layout!(inode_super))?, layout!(super_device))?,
         generation: read(inode, layout!(inode_generation))?,
         descriptor: descriptor_of,
@@ -181,9 +202,15 @@ fn describe(file: u64, inode: u64, identity: Identity, descriptor: u32) -> Optio
     object.pid = number::of_current_process()?;
     object.descriptor = descriptor;
     (object.family, object.kind, object.components) = (0, 0, 0);
+    object.medium = 0;
     if object.mode & S_IFMT == S_IFSOCK {
         describe_socket(object, read(file, layout!(file_private_data))?)?;
     } else {
+        object.medium = match object.mode & S_IFMT {
+            S_IFCHR | S_IFBLK => read(inode, layout!(inode_device)),
+            _ => read(read(inode, layout!(inode_super))?, layout!(super_magic)),
+        }
+        .unwrap_or(0);
         describe_path(object, read(file, layout!(file_dentry))?);
     }
     Some(draft)
@@ -193,6 +220,8 @@ fn describe(file: u64, inode: u64, identity: Identity, descriptor: u32) -> Optio
 fn describe_socket(object: &mut Object, socket: u64) -> Option<()> {
     let sock: u64 = read(socket, layout!(socket_sk))?;
     object.family = read(sock, layout!(sock_family))?;
+    let protocol: u16 = read(sock, layout!(sock_protocol))?;
+    object.medium = u32::from(protocol);
     object.kind = read(sock, layout!(sock_type))?;
     object.local_port = read(sock, layout!(sock_local_port))?;
     object.remote_port = u16::from_be(read(sock, layout!(sock_remote_port))?);

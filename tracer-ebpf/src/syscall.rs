@@ -19,6 +19,7 @@ pub const SYS_SENDMSG: u32 = 46;
 const SYS_GETSOCKOPT: u32 = 55;
 const SYS_PRCTL: u32 = 157;
 const SYS_SPLICE: u32 = 275;
+pub const SYS_VMSPLICE: u32 = 278;
 const SYS_RECVMMSG: u32 = 299;
 const SYS_SENDMMSG: u32 = 307;
 const MSG_ZEROCOPY: u64 = 0x400_0000;

@@ -51,7 +51,8 @@ pub struct End {
 
 #[derive(Debug, Deserialize)]
 pub struct Copies {
-    pub cpu: f64,
+    /// None where not all was seen.
+    pub cpu: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -81,7 +82,7 @@ impl Document {
     /// A document that is whole.
     pub fn parse(text: &str) -> Result<Self> {
         let document: Self = serde_json::from_str(text).context("the report is no JSON")?;
-        ensure!(document.schema == "copytrace/flows/1", "schema {}", document.schema);
+        ensure!(document.schema == "copytrace/flows/2", "schema {}", document.schema);
         ensure!(document.lost_events == 0, "{} events were lost", document.lost_events);
         document.balances()?;
         Ok(document)
@@ -166,7 +167,7 @@ impl Flow {
     /// So many bytes, and so many CPU copies of each.
     pub fn check_payload(&self, payload: u64, cpu: f64) -> Result<()> {
         agrees("payload", self.payload_bytes, payload)?;
-        let copies = self.copies_per_byte.cpu;
+        let copies = self.copies_per_byte.cpu.context("not all was seen to move")?;
         ensure!((copies - cpu).abs() < COPY_TOLERANCE, "{copies} CPU copies a byte, not {cpu}");
         Ok(())
     }

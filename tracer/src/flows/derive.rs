@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Endpoint, Flow, Kind, Ledger, Traffic};
+use super::{Endpoint, Kind, Ledger, Traffic, medium::Medium};
 use crate::ledger::{Movement, Mover, Place, Provenance, Side};
 
 /// What of the bytes' ways was measured.
@@ -14,19 +14,18 @@ pub struct Witnesses {
     pub references: bool,
 }
 
-/// Adds the movements that were not measured, each marked as derived.
+/// Adds the movements that were not measured, each marked as derived: only where every byte of a call goes one
+/// way, whatever the kernel. The rest stays unseen.
 pub fn derive(ledger: &mut Ledger, witnesses: Witnesses) {
     for (flow, traffic) in ledger.iter_mut().filter(|(flow, _)| flow.is_data()) {
         let Some(source) = &flow.source else { continue };
-        for movement in derived(source, flow, traffic) {
-            // What a device does with bytes is its own: /dev/null takes them without a copy.
-            if [source.kind, flow.destination.kind].contains(&Kind::Other)
-                && [movement.from, movement.to].contains(&Kind::Other.place())
-            {
-                continue;
-            }
+        for movement in derived(source, &flow.destination, traffic) {
             let seen = match movement.by {
                 Mover::Cpu => witnesses.copies,
+                // No function of the kernel that passes the program's pages into a pipe is probed.
+                Mover::Reference if movement.to == Place::Pipe && movement.from == Place::User => {
+                    false
+                }
                 _ => witnesses.references,
             };
             if !seen && movement.bytes > 0 {
@@ -37,27 +36,55 @@ pub fn derive(ledger: &mut Ledger, witnesses: Witnesses) {
 }
 
 /// The calls that move bytes without a buffer of the program.
-const PASSES: [&str; 4] = ["sendfile", "splice", "tee", "copy_file_range"];
+const PASSES: [&str; 3] = ["sendfile", "splice", "tee"];
+/// The one that may have two files share their blocks.
+const COPIES_FILES: &str = "copy_file_range";
+/// The one that passes the program's own pages into a pipe.
+const GIVES_PAGES: &str = "vmsplice";
 
-fn derived(source: &Endpoint, flow: &Flow, traffic: &Traffic) -> Vec<Movement> {
-    let destination = flow.destination.kind;
-    let passed: u64 =
-        PASSES.iter().filter_map(|name| traffic.calls.get(*name)).map(|calls| calls.bytes).sum();
-    let copied = traffic.payload_bytes.saturating_sub(passed);
-    let by_reference = traffic.zero_copy_bytes.min(copied);
-    let from_mapping = traffic.mapped_bytes.min(copied - by_reference);
-    let own = copied - by_reference - from_mapping;
-    let mut movements = vec![passing(source.kind, destination, passed)];
-    if destination == Kind::Memory {
-        let own = own.saturating_sub(seen_arriving(traffic));
-        movements.push(movement(source.kind.place(), Place::User, Mover::Cpu, own));
-    } else {
-        let to = destination.place();
+fn derived(source: &Endpoint, destination: &Endpoint, traffic: &Traffic) -> Vec<Movement> {
+    let called = |name: &str| traffic.calls.get(name).map_or(0, |calls| calls.bytes);
+    let passed: u64 = PASSES.iter().map(|name| called(name)).sum();
+    let copied_files = called(COPIES_FILES);
+    let mut left = traffic.payload_bytes.saturating_sub(passed + copied_files);
+    let mut take = |bytes: u64| {
+        let taken = bytes.min(left);
+        left -= taken;
+        taken
+    };
+    let mut movements = Vec::new();
+    if let Some(by) = passing(source, destination) {
+        movements.push(movement(source.place(), destination.place(), by, passed));
+    }
+    let are_one = source.medium.shares_blocks() || destination.medium.shares_blocks();
+    if !are_one && source.kind == Kind::File && destination.kind == Kind::File {
+        movements.push(movement(source.place(), destination.place(), Mover::Cpu, copied_files));
+    }
+    if destination.kind == Kind::Memory {
+        let own = take(u64::MAX).saturating_sub(seen_arriving(traffic));
+        if source.medium.always_copies() && source.kind != Kind::Other || is_socket(source) {
+            movements.push(movement(source.place(), Place::User, Mover::Cpu, own));
+        }
+        return movements;
+    }
+    let to = destination.place();
+    let given = take(if destination.kind == Kind::Pipe { called(GIVES_PAGES) } else { 0 });
+    movements.push(movement(Place::User, to, Mover::Reference, given));
+    let by_reference = take(traffic.zero_copy_bytes);
+    let from_mapping = take(traffic.mapped_bytes);
+    take(traffic.direct_bytes);
+    let own = take(u64::MAX);
+    if destination.kind != Kind::Other || is_socket(destination) {
         movements.push(movement(Place::User, to, Mover::Cpu, own));
         movements.push(movement(Place::PageCache, to, Mover::Cpu, from_mapping));
         movements.push(movement(Place::User, to, Mover::Reference, by_reference));
     }
     movements
+}
+
+/// A socket of a family that has no kind of its own.
+fn is_socket(end: &Endpoint) -> bool {
+    matches!(end.medium, Medium::Protocol(..))
 }
 
 /// What came into the program's memory by a way that every kernel shows: a device wrote what was
@@ -69,13 +96,22 @@ fn seen_arriving(traffic: &Traffic) -> u64 {
     seen.map(|movement| movement.bytes).sum()
 }
 
-/// Pages go from files into pipes and sockets; a file takes none, but a copy.
-fn passing(source: Kind, destination: Kind, bytes: u64) -> Movement {
-    let by = match (source, destination) {
-        (_, Kind::File) => Mover::Cpu,
-        _ => Mover::Reference,
+/// What moves bytes from the one to the other without the program's memory. Pages go from the page cache,
+/// from pipes and from sockets into pipes and plain sockets; a file takes none, but a copy. Of other
+/// sockets and files it depends on what they are.
+fn passing(source: &Endpoint, destination: &Endpoint) -> Option<Mover> {
+    let has_pages = match source.kind {
+        Kind::File => source.medium.has_pages(),
+        Kind::Pipe | Kind::Tcp | Kind::Unix => source.medium.is_usual(),
+        Kind::Udp | Kind::Memory | Kind::Other => false,
     };
-    movement(source.place(), destination.place(), by, bytes)
+    match destination.kind {
+        Kind::Tcp | Kind::Unix | Kind::Pipe if has_pages && destination.medium.is_usual() => {
+            Some(Mover::Reference)
+        }
+        Kind::File if has_pages => Some(Mover::Cpu),
+        _ => None,
+    }
 }
 
 fn movement(from: Place, to: Place, by: Mover, bytes: u64) -> Movement {
@@ -96,7 +132,7 @@ fn movement(from: Place, to: Place, by: Mover, bytes: u64) -> Movement {
 mod tests {
     use super::*;
     use crate::flows::{
-        Calls,
+        Calls, Flow,
         tests::{file, flow, tcp},
     };
 
@@ -135,6 +171,34 @@ mod tests {
         assert_eq!(sent, [(Place::PageCache, Place::Socket, Mover::Reference, 9)]);
         let copied = ways(flow(file("a"), file("b")), called("sendfile", 9), NOTHING);
         assert_eq!(copied, [(Place::PageCache, Place::PageCache, Mover::Cpu, 9)]);
+    }
+
+    #[test]
+    fn where_it_depends_nothing_is_derived() {
+        let on = |medium: Medium, end: Endpoint| Endpoint { medium, ..end };
+        let (proc, mptcp) = (Medium::FileSystem(0x9fa0), Medium::Protocol(2, 262));
+        let btrfs = Medium::FileSystem(0x9123_683e);
+        for (source, destination, call) in [
+            (file("a"), on(mptcp, tcp(1)), "sendfile"),
+            (on(proc, file("a")), tcp(1), "sendfile"),
+            (on(btrfs, file("a")), on(btrfs, file("b")), "copy_file_range"),
+        ] {
+            assert_eq!(ways(flow(source, destination), called(call, 9), NOTHING), []);
+        }
+        let read = ways(flow(on(proc, file("a")), Endpoint::memory()), called("read", 9), NOTHING);
+        assert_eq!(read, [(Place::Kernel, Place::User, Mover::Cpu, 9)]);
+        let past = Traffic { direct_bytes: 9, ..called("write", 9) };
+        assert_eq!(ways(flow(Endpoint::memory(), file("a")), past, NOTHING), []);
+    }
+
+    #[test]
+    fn a_pipe_is_given_pages_on_every_kernel() {
+        let pipe = || Endpoint::new(Kind::Pipe, "pipe:[1]");
+        let seen = Witnesses { copies: true, references: true };
+        let given = ways(flow(Endpoint::memory(), pipe()), called("vmsplice", 9), seen);
+        assert_eq!(given, [(Place::User, Place::Pipe, Mover::Reference, 9)]);
+        let taken = ways(flow(pipe(), Endpoint::memory()), called("vmsplice", 9), NOTHING);
+        assert_eq!(taken, [(Place::Pipe, Place::User, Mover::Cpu, 9)]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::medium::Medium;
 use crate::ledger::Place;
 
 /// What bytes come from or go to.
@@ -74,6 +75,9 @@ pub struct Endpoint {
     /// The file descriptor it was used under, if those are told apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub descriptor: Option<u32>,
+    /// What it is on.
+    #[serde(default, skip_serializing_if = "Medium::is_usual")]
+    pub medium: Medium,
 }
 
 impl Endpoint {
@@ -82,10 +86,15 @@ impl Endpoint {
         Self::new(Kind::Memory, "")
     }
 
+    /// Where its bytes are, as the kernel sees it.
+    pub fn place(&self) -> Place {
+        if self.medium.is_made_by_kernel() { Place::Kernel } else { self.kind.place() }
+    }
+
     /// One that has nothing in common with others.
     pub fn new(kind: Kind, name: impl Into<String>) -> Self {
         let name = name.into();
-        Self { kind, group: name.clone(), name, descriptor: None }
+        Self { kind, group: name.clone(), name, descriptor: None, medium: Medium::Usual }
     }
 }
 

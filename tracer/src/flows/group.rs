@@ -90,10 +90,16 @@ pub(super) fn coarse(flow: &Flow, per: Per) -> Flow {
     let end = |end: &Endpoint| match per {
         Per::Fd => end.clone(),
         Per::Connection => Endpoint { descriptor: None, ..end.clone() },
-        Per::Path | Per::Process | Per::Thread => Endpoint::new(end.kind, &end.group),
-        Per::Kind => Endpoint::new(end.kind, ""),
+        Per::Path | Per::Process | Per::Thread => other(end, Endpoint::new(end.kind, &end.group)),
+        Per::Kind => other(end, Endpoint::new(end.kind, "")),
     };
     Flow { process, source: source.as_ref().map(end), destination: end(destination) }
+}
+
+/// What is nothing else has nothing in common but what it is on.
+fn other(end: &Endpoint, coarse: Endpoint) -> Endpoint {
+    let medium = if end.kind == Kind::Other { end.medium } else { coarse.medium };
+    Endpoint { medium, ..coarse }
 }
 
 fn row(mut flow: Flow, members: &[(&Flow, &Traffic)]) -> Row {

@@ -2,15 +2,17 @@
 //!
 //! Everything here is pure arithmetic on measured numbers: it knows nothing of eBPF or of I/O, and
 //! no step makes or loses a byte. The steps, in their order: what no witness sees is derived
-//! ([`derive`]), what was read and written on is one flow ([`link`]), what the kernel did later
+//! ([`derive`]), what was delivered is held against what moved ([`balance`]), what was read and written on is one flow ([`link`]), what the kernel did later
 //! for a socket belongs to who wrote into it ([`spread`]), rows are made ([`group`]), and each
 //! gets its [`verdict`].
 
 mod apportion;
+pub mod balance;
 pub mod derive;
 mod endpoint;
 pub mod group;
 pub mod link;
+pub mod medium;
 #[cfg(test)]
 mod properties;
 pub mod spread;
@@ -58,6 +60,7 @@ pub fn add(ledger: &mut Ledger, flow: Flow, traffic: &Traffic) {
 pub fn settle(ledger: Ledger, witnesses: derive::Witnesses) -> Ledger {
     let mut ledger = ledger;
     derive::derive(&mut ledger, witnesses);
+    balance::balance(&mut ledger);
     spread::spread(link::link(ledger))
 }
 

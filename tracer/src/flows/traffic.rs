@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::apportion::apportion;
+use super::{
+    apportion::apportion,
+    balance::{At, Unseen},
+};
 use crate::ledger::{Movement, Mover, merge};
 
 /// System calls of one name.
@@ -31,6 +34,9 @@ pub struct Traffic {
     pub zero_copy_bytes: u64,
     /// Payload bytes written as TLS records.
     pub tls_bytes: u64,
+    /// Payload bytes written past the page cache (`O_DIRECT`).
+    #[serde(default)]
+    pub direct_bytes: u64,
     /// Page faults taken in user mode.
     pub page_faults_user: u64,
     /// Page faults taken in kernel mode.
@@ -53,17 +59,21 @@ pub struct Traffic {
     pub cpu_cycles: u64,
     /// Bytes that moved, merged.
     pub movements: Vec<Movement>,
+    /// Payload that nobody saw move; see [`super::balance`].
+    #[serde(skip)]
+    pub unseen: Vec<Unseen>,
 }
 
 impl Traffic {
     /// The numbers that are no lists.
-    fn numbers(&mut self) -> [&mut u64; 14] {
+    fn numbers(&mut self) -> [&mut u64; 15] {
         [
             &mut self.payload_bytes,
             &mut self.linked_bytes,
             &mut self.mapped_bytes,
             &mut self.zero_copy_bytes,
             &mut self.tls_bytes,
+            &mut self.direct_bytes,
             &mut self.page_faults_user,
             &mut self.page_faults_kernel,
             &mut self.switches_voluntary,
@@ -78,7 +88,8 @@ impl Traffic {
 
     /// All its numbers added up, which no sum of some of them exceeds.
     pub fn bulk(&self) -> u128 {
-        let mut alone = Self { calls: BTreeMap::new(), movements: Vec::new(), ..*self };
+        let mut alone =
+            Self { calls: BTreeMap::new(), movements: Vec::new(), unseen: Vec::new(), ..*self };
         let numbers = alone.numbers().map(|number| *number);
         let calls = self.calls.values().flat_map(|calls| [calls.count, calls.bytes]);
         let movements = self.movements.iter().flat_map(|movement| {
@@ -102,6 +113,33 @@ impl Traffic {
             self.movements.append(&mut other.movements);
             self.movements = merge(&self.movements);
         }
+        self.unseen.append(&mut other.unseen);
+        self.merge_unseen();
+    }
+
+    /// One entry for each end and each reason.
+    fn merge_unseen(&mut self) {
+        if self.unseen.len() < 2 {
+            return;
+        }
+        let mut sums = BTreeMap::new();
+        for Unseen { at, medium, direct, bytes } in std::mem::take(&mut self.unseen) {
+            *sums.entry((at, medium, direct)).or_insert(0) += bytes;
+        }
+        let unseen = sums.into_iter();
+        self.unseen = unseen
+            .map(|((at, medium, direct), bytes)| Unseen { at, medium, direct, bytes })
+            .collect();
+    }
+
+    /// Payload that was not seen to move at one end, or at the other.
+    pub fn unseen_bytes(&self) -> u64 {
+        self.unseen_at(At::Source).max(self.unseen_at(At::Destination))
+    }
+
+    /// Payload that was not seen to move at one end.
+    pub fn unseen_at(&self, at: At) -> u64 {
+        self.unseen.iter().filter(|unseen| unseen.at == at).map(|unseen| unseen.bytes).sum()
     }
 
     /// Divides it into parts that are to each other as the weights are, and add up to the whole.
@@ -125,7 +163,13 @@ impl Traffic {
                 part.movements.push(share);
             }
         }
+        for unseen in &self.unseen {
+            for (part, bytes) in parts.iter_mut().zip(apportion(unseen.bytes, weights)) {
+                part.unseen.push(Unseen { bytes, ..*unseen });
+            }
+        }
         for part in &mut parts {
+            part.unseen.retain(|unseen| unseen.bytes > 0);
             part.calls.retain(|_, calls| *calls != Calls::default());
             part.movements.retain(|movement| movement.bytes > 0 || movement.calls > 0);
         }

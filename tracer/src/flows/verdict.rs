@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Traffic, group::Row};
+use super::{Endpoint, Kind, Traffic, balance::At, group::Row, medium::Medium};
 use crate::ledger::{Mover, Place, ratio};
 
 /// What was found, for programs to tell apart.
@@ -72,8 +72,10 @@ pub fn verdict(row: &Row) -> Verdict {
 type Finding = fn(&Row) -> Option<Verdict>;
 
 /// The most telling first.
-const FINDINGS: [Finding; 13] = [
+const FINDINGS: [Finding; 15] = [
+    uncounted,
     nothing,
+    unseen,
     to_device,
     from_device,
     zero_copy_on_loopback,
@@ -81,7 +83,7 @@ const FINDINGS: [Finding; 13] = [
     tls,
     small_calls,
     zero_copy,
-    unseen,
+    clones,
     direct,
     through_memory,
     from_mapping,
@@ -96,9 +98,59 @@ fn nothing(row: &Row) -> Option<Verdict> {
     })
 }
 
+/// System calls that return how many messages they moved, or none of their bytes.
+pub const UNCOUNTED: [&str; 4] = ["sendmmsg", "recvmmsg", "io_submit", "io_uring_enter"];
+
+fn uncounted(row: &Row) -> Option<Verdict> {
+    let calls = &row.traffic.calls;
+    let (name, calls) = UNCOUNTED.iter().find_map(|name| calls.get_key_value(*name))?;
+    (row.traffic.payload_bytes == 0).then(|| Verdict {
+        code: Code::Unseen,
+        text: format!("{name}() does not return bytes: how many it moved is not counted"),
+        evidence: format!("{} calls of {name}()", calls.count),
+    })
+}
+
+/// What was not seen to move decides nothing as long as it is too little to show in a ratio.
+pub fn leaves_open(traffic: &Traffic) -> bool {
+    /// Half of the last digit that is shown.
+    const LITTLE: f64 = 0.005;
+    ratio(traffic.unseen_bytes(), traffic.payload_bytes) >= LITTLE
+}
+
+fn unseen(row: &Row) -> Option<Verdict> {
+    let traffic = &row.traffic;
+    leaves_open(traffic).then(|| Verdict {
+        code: Code::Unseen,
+        text: format!("not all was seen to move: {}", words_of_unseen(row)),
+        evidence: format!("of {} bytes, {}", traffic.payload_bytes, ends_of_unseen(traffic)),
+    })
+}
+
+/// How much was not seen at which end.
+fn ends_of_unseen(traffic: &Traffic) -> String {
+    let ends = [(At::Source, "leave their source"), (At::Destination, "arrive")];
+    let missing = ends.map(|(at, what)| (traffic.unseen_at(at), what)).into_iter();
+    let missing = missing.filter(|(bytes, _)| *bytes > 0);
+    let texts: Vec<_> =
+        missing.map(|(bytes, what)| format!("{bytes} were not seen to {what}")).collect();
+    texts.join(", ")
+}
+
+/// What the bytes of a row were not seen at, each once.
+fn words_of_unseen(row: &Row) -> String {
+    let mut reasons: Vec<_> = row.traffic.unseen.iter().map(|unseen| unseen.reason()).collect();
+    reasons.dedup();
+    reasons.join(", and ")
+}
+
+/// Nor is it a socket of another family.
+fn is_device(end: &Endpoint) -> bool {
+    end.kind == Kind::Other && !matches!(end.medium, Medium::Protocol(..))
+}
+
 fn to_device(row: &Row) -> Option<Verdict> {
-    let device = row.flow.destination.kind == Kind::Other;
-    (device && moved(&row.traffic, Place::User, Place::Kernel) == 0).then(|| Verdict {
+    is_device(&row.flow.destination).then(|| Verdict {
         code: Code::ToDevice,
         text: format!("{} before a device took them", copies(row)),
         evidence: by_cpu(row),
@@ -106,9 +158,8 @@ fn to_device(row: &Row) -> Option<Verdict> {
 }
 
 fn from_device(row: &Row) -> Option<Verdict> {
-    let device = row.flow.source.as_ref().is_some_and(|source| source.kind == Kind::Other);
-    let unseen = moved(&row.traffic, Place::Kernel, Place::User) == 0;
-    (device && is_into_memory(row) && unseen).then(|| Verdict {
+    let device = row.flow.source.as_ref().is_some_and(is_device);
+    (device && is_into_memory(row)).then(|| Verdict {
         code: Code::FromDevice,
         text: format!("{} after a device gave them", copies(row)),
         evidence: by_cpu(row),
@@ -202,14 +253,13 @@ fn zero_copy(row: &Row) -> Option<Verdict> {
     })
 }
 
-fn unseen(row: &Row) -> Option<Verdict> {
+/// Pages that change hands inside of a file system are in no flow.
+fn clones(row: &Row) -> Option<Verdict> {
     let seen = [Mover::Cpu, Mover::Reference].map(|by| row.traffic.bytes_by(by));
     let few = ratio(seen[0] + seen[1], row.traffic.payload_bytes) < NEARLY_NONE;
     (few && moved(&row.traffic, Place::Disk, Place::User) == 0).then(|| Verdict {
         code: Code::Unseen,
-        text: "no copy was seen, and no page that changed hands: nothing had to move, as where \
-               files share their blocks, or the bytes took a way that no witness covers"
-            .into(),
+        text: "no copy was seen, and no page that changed hands".into(),
         evidence: format!("{} of {} bytes", seen[0] + seen[1], row.traffic.payload_bytes),
     })
 }
@@ -343,7 +393,8 @@ mod tests {
     use super::*;
     use crate::{
         flows::{
-            Calls, Endpoint, Ledger,
+            Calls, Ledger,
+            balance::Unseen,
             group::{Per, group},
             tests::{cpu_copy, file, flow, tcp},
         },
@@ -378,6 +429,30 @@ mod tests {
     #[test]
     fn nothing_seen_is_no_zero_copy() {
         assert_eq!(of(file("a"), file("b"), sent(vec![])).code, Code::Unseen);
+        let at = |at, bytes| Unseen {
+            at,
+            medium: Medium::FileSystem(0x6573_5546),
+            direct: false,
+            bytes,
+        };
+        let copies = vec![cpu_copy(Place::User, Place::Socket, BYTES)];
+        let mut traffic = Traffic { unseen: vec![at(At::Source, BYTES)], ..sent(copies) };
+        let verdict = of(file("a"), tcp(1), traffic.clone());
+        assert_eq!(verdict.code, Code::Unseen);
+        assert!(verdict.text.ends_with("no witness for FUSE"), "{}", verdict.text);
+        traffic.unseen = vec![at(At::Source, BYTES / 1000)];
+        assert_ne!(of(file("a"), tcp(1), traffic).code, Code::Unseen, "too little to tell");
+    }
+
+    #[test]
+    fn calls_that_return_no_bytes_are_not_nothing() {
+        let calls = [("sendmmsg".to_owned(), Calls { count: 128, bytes: 0 })].into();
+        let traffic = Traffic { calls, ..Traffic::default() };
+        let verdict = of(Endpoint::memory(), tcp(1), traffic);
+        assert_eq!(
+            (verdict.code, verdict.evidence.as_str()),
+            (Code::Unseen, "128 calls of sendmmsg()")
+        );
     }
 
     #[test]

@@ -182,8 +182,12 @@ pub fn observe(counts: &Counts, plan: &Plan) -> Traffic {
         calls.bytes += tally.bytes;
     }
     let of_kind = |kind| {
-        sum(counts.of(Event::Syscall, ROLE_SENDER).filter(|(key, _)| key.kind == kind)).bytes
+        sum(counts
+            .of(Event::Syscall, ROLE_SENDER)
+            .filter(|(key, _)| key.kind & !call::DIRECT == kind))
+        .bytes
     };
+    let is_direct = |key: &Key| key.kind & call::DIRECT != 0;
     let spent = of(Event::Syscall).spent;
     (traffic.cpu_time_ns, traffic.cpu_cycles) = (spent.time, spent.cycles);
     traffic.payload_bytes = traffic.calls.values().map(|calls| calls.bytes).sum();
@@ -191,6 +195,8 @@ pub fn observe(counts: &Counts, plan: &Plan) -> Traffic {
     traffic.zero_copy_bytes = of_kind(call::ZERO_COPY);
     traffic.linked_bytes = of_kind(call::LINKED);
     traffic.tls_bytes = of_kind(call::TLS);
+    traffic.direct_bytes =
+        sum(counts.of(Event::Syscall, ROLE_SENDER).filter(|(key, _)| is_direct(key))).bytes;
     traffic
 }
 

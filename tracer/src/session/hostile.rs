@@ -28,7 +28,7 @@ fn object() -> impl Strategy<Value = Object> {
                 name.copy_from_slice(&bytes);
             }
             Object {
-                identity: Identity { inode, device, generation: 0, descriptor, holder },
+                identity: Identity { inode, address: 0, device, generation: 0, descriptor, holder },
                 mode,
                 family,
                 kind,
@@ -37,7 +37,7 @@ fn object() -> impl Strategy<Value = Object> {
                 components,
                 pid: 0,
                 descriptor: NO_DESCRIPTOR,
-                padding: 0,
+                medium: 0x9fa0,
                 local,
                 remote,
                 path: names,

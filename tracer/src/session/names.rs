@@ -11,13 +11,15 @@ use std::{
 
 use tracer_common::flow::{self, COMPONENT, DEPTH, NO_DESCRIPTOR, Object};
 
-use crate::flows::{Endpoint, Flow, Kind, Process};
+use crate::flows::{Endpoint, Flow, Kind, Process, medium::Medium};
 
 const S_IFMT: u16 = libc::S_IFMT as u16;
 const S_IFREG: u16 = libc::S_IFREG as u16;
 const S_IFDIR: u16 = libc::S_IFDIR as u16;
 const S_IFIFO: u16 = libc::S_IFIFO as u16;
 const S_IFSOCK: u16 = libc::S_IFSOCK as u16;
+const S_IFCHR: u16 = libc::S_IFCHR as u16;
+const S_IFBLK: u16 = libc::S_IFBLK as u16;
 
 /// What is known by name. It grows with what is traced; of more than [`MOST`] processes or objects,
 /// those that were not used for longest are forgotten.
@@ -124,7 +126,7 @@ impl Names {
         let told_apart = object.identity.holder != 0;
         let descriptor = object.identity.descriptor;
         let descriptor = (told_apart && descriptor != NO_DESCRIPTOR).then_some(descriptor);
-        Endpoint { descriptor, ..self.described(object) }
+        Endpoint { descriptor, medium: medium(object), ..self.described(object) }
     }
 
     fn described(&self, object: &Object) -> Endpoint {
@@ -212,6 +214,35 @@ fn numbered(kind: Kind, what: &str, inode: u64) -> Endpoint {
     Endpoint { group: String::new(), ..Endpoint::new(kind, format!("{what}:[{inode}]")) }
 }
 
+/// What it is on.
+fn medium(object: &Object) -> Medium {
+    let number = object.medium;
+    // `MAJOR` and `MINOR` of the kernel.
+    let (major, minor) = (number >> 20, number & 0xf_ffff);
+    match object.mode & S_IFMT {
+        S_IFREG | S_IFDIR | 0 if number != 0 => Medium::FileSystem(number),
+        S_IFCHR => Medium::Character(major, minor),
+        S_IFBLK => Medium::Block(major, minor),
+        S_IFSOCK => protocol(object),
+        _ => Medium::Usual,
+    }
+}
+
+/// Nothing is to be told of the usual protocol of a family.
+fn protocol(object: &Object) -> Medium {
+    let number = object.medium as u16;
+    let usual = match (i32::from(object.family), i32::from(object.kind)) {
+        (libc::AF_INET | libc::AF_INET6, libc::SOCK_STREAM) => Some(libc::IPPROTO_TCP),
+        (libc::AF_INET | libc::AF_INET6, libc::SOCK_DGRAM) => Some(libc::IPPROTO_UDP),
+        (libc::AF_UNIX, _) => return Medium::Usual,
+        _ => None,
+    };
+    match usual {
+        Some(usual) if usual as u16 == number => Medium::Usual,
+        _ => Medium::Protocol(object.family, number),
+    }
+}
+
 /// What lies before the first 0.
 fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
@@ -256,6 +287,7 @@ mod tests {
         Object {
             identity: Identity {
                 inode: 12,
+                address: 0,
                 device: 8 << 20 | 1,
                 generation: 0,
                 descriptor: 0,
@@ -269,7 +301,7 @@ mod tests {
             components: 0,
             pid: 0,
             descriptor: NO_DESCRIPTOR,
-            padding: 0,
+            medium: 0,
             local: [0; 16],
             remote: [0; 16],
             path: [[0; COMPONENT]; DEPTH],

@@ -150,6 +150,8 @@ pub const CHAPTERS: &[Chapter] = &[
             field(&["fdtable.fd"], |l| &mut l.fdtable_fd),
             field(&["file.f_inode"], |l| &mut l.file_inode),
             field(&["inode.i_mode"], |l| &mut l.inode_mode),
+            optional(field(&["file.f_flags"], |l| &mut l.file_flags)),
+            optional(field(&["file.f_mode"], |l| &mut l.file_mode)),
             // From 5.11 on; reading takes longer without it.
             optional(enumerator("BPF_FUNC_get_current_task_btf", |l| {
                 &mut l.helper_get_current_task_btf
@@ -166,6 +168,8 @@ pub const CHAPTERS: &[Chapter] = &[
             field(&["inode.i_generation"], |l| &mut l.inode_generation),
             field(&["inode.i_sb"], |l| &mut l.inode_super),
             field(&["super_block.s_dev"], |l| &mut l.super_device),
+            optional(field(&["super_block.s_magic"], |l| &mut l.super_magic)),
+            optional(field(&["inode.i_rdev"], |l| &mut l.inode_device)),
             field(&["dentry.d_name.name", "dentry.__d_name.name"], |l| &mut l.dentry_name),
             field(&["dentry.d_parent"], |l| &mut l.dentry_parent),
             field(&["dentry.d_inode"], |l| &mut l.dentry_inode),

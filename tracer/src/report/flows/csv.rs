@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{FlowRow, Report, model::Role};
 use crate::{
-    flows::{Kind, verdict::Code},
+    flows::{Kind, balance::At, verdict::Code},
     ledger::Provenance,
     report::escape::cell,
 };
@@ -21,9 +21,9 @@ struct Line<'a> {
     destination: Cow<'a, str>,
     side: Role,
     payload_bytes: u64,
-    cpu_copies_per_byte: f64,
-    dma_copies_per_byte: f64,
-    by_reference_per_byte: f64,
+    cpu_copies_per_byte: Option<f64>,
+    dma_copies_per_byte: Option<f64>,
+    by_reference_per_byte: Option<f64>,
     provenance: Provenance,
     syscalls: u64,
     mean_message_bytes: f64,
@@ -34,12 +34,18 @@ struct Line<'a> {
     thread: Option<u32>,
     source_fd: Option<u32>,
     destination_fd: Option<u32>,
+    unseen_source_bytes: u64,
+    unseen_destination_bytes: u64,
 }
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let mut lines = csv::Writer::from_writer(out);
     report.flows.iter().try_for_each(|row| lines.serialize(line(row)))?;
     lines.flush()
+}
+
+fn unseen(row: &FlowRow, at: At) -> u64 {
+    row.unseen.iter().filter(|unseen| unseen.at == at).map(|unseen| unseen.bytes).sum()
 }
 
 fn line(row: &FlowRow) -> Line<'_> {
@@ -65,5 +71,7 @@ fn line(row: &FlowRow) -> Line<'_> {
         thread: row.process.thread,
         source_fd: row.source.descriptor,
         destination_fd: row.destination.descriptor,
+        unseen_source_bytes: unseen(row, At::Source),
+        unseen_destination_bytes: unseen(row, At::Destination),
     }
 }

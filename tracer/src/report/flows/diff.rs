@@ -6,7 +6,7 @@ use comfy_table::{Cell, CellAlignment};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{FlowRow, Report, names};
+use super::{FlowRow, Report, names, table};
 use crate::{
     flows::{Kind, verdict::Code},
     report::{
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The name of the JSON document's schema.
-pub const SCHEMA: &str = "copytrace/diff/1";
+pub const SCHEMA: &str = "copytrace/diff/2";
 
 /// The flows of two runs.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -53,7 +53,8 @@ pub struct Side {
     /// Bytes that reached the destination.
     pub payload_bytes: u64,
     /// Copies of each by the CPU.
-    pub cpu_copies_per_byte: f64,
+    /// `null` where unseen bytes leave it open.
+    pub cpu_copies_per_byte: Option<f64>,
     /// Mode switches for each MiB.
     pub mode_switches_per_mib: f64,
     /// What the numbers say.
@@ -130,7 +131,7 @@ pub fn write_table(diff: &Diff, style: &Style, out: &mut dyn io::Write) -> io::R
             bold(Cell::new(names::program(&plain(&pair.comm)))),
             Cell::new(plain(&format!("{} → {}", pair.source, pair.destination))),
             Cell::new(pair.compared(|side| words::size(side.payload_bytes))),
-            Cell::new(pair.compared(|side| words::copies(side.cpu_copies_per_byte))),
+            Cell::new(pair.compared(|side| table::copies(side.cpu_copies_per_byte))),
             Cell::new(pair.compared(|side| format!("{:.0}", side.mode_switches_per_mib))),
             Cell::new(pair.compared(|side| code(side.verdict))),
         ]);

@@ -23,6 +23,7 @@ use crate::{
         Calls, Detail, Endpoint, Flow, Kind, Process, Traffic,
         derive::Witnesses,
         group::{self, Per},
+        medium::Medium,
         stacks::{Frame, Seen, Sighting, Stack, Weight},
     },
     ledger::{Movement, Mover, Place, Provenance, Side},
@@ -43,11 +44,28 @@ fn number(scale: u32) -> BoxedStrategy<u64> {
     prop_oneof![Just(0), Just(1), Just(most), 0..=most].boxed()
 }
 
+fn medium() -> impl Strategy<Value = Medium> {
+    prop_oneof![
+        Just(Medium::Usual),
+        any::<u32>().prop_map(Medium::FileSystem),
+        select(vec![0x9fa0, 0x9123_683e, 0xef53]).prop_map(Medium::FileSystem),
+        any::<(u32, u32)>().prop_map(|(major, minor)| Medium::Character(major, minor)),
+        any::<(u32, u32)>().prop_map(|(major, minor)| Medium::Block(major, minor)),
+        any::<(u16, u16)>().prop_map(|(family, protocol)| Medium::Protocol(family, protocol)),
+    ]
+}
+
 fn endpoint() -> BoxedStrategy<Endpoint> {
     use Kind::*;
     let kind = select(vec![File, Tcp, Udp, Unix, Pipe, Memory, Other]);
-    (kind, text(), text(), option::of(any::<u32>()))
-        .prop_map(|(kind, name, group, descriptor)| Endpoint { kind, name, group, descriptor })
+    (kind, text(), text(), option::of(any::<u32>()), medium())
+        .prop_map(|(kind, name, group, descriptor, medium)| Endpoint {
+            kind,
+            name,
+            group,
+            descriptor,
+            medium,
+        })
         .boxed()
 }
 
@@ -85,7 +103,7 @@ fn movement(scale: u32) -> impl Strategy<Value = Movement> {
 fn traffic(scale: u32) -> impl Strategy<Value = Traffic> {
     let calls = (number(scale), number(scale)).prop_map(|(count, bytes)| Calls { count, bytes });
     let calls = btree_map(text(), calls, 0..3);
-    (vec(number(scale), 14), calls, vec(movement(scale), 0..4)).prop_map(
+    (vec(number(scale), 15), calls, vec(movement(scale), 0..4)).prop_map(
         |(numbers, calls, movements)| Traffic {
             payload_bytes: numbers[0],
             calls,
@@ -102,7 +120,9 @@ fn traffic(scale: u32) -> impl Strategy<Value = Traffic> {
             disk_metadata_bytes: numbers[11],
             cpu_time_ns: numbers[12],
             cpu_cycles: numbers[13],
+            direct_bytes: numbers[14],
             movements,
+            unseen: Vec::new(),
         },
     )
 }

@@ -31,14 +31,18 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
 
 fn cells(row: &FlowRow) -> [String; 10] {
     let mark = if row.provenance == Provenance::Derived { "~" } else { "" };
+    let marked = |ratio: Option<f64>| {
+        let text = table::copies(ratio);
+        if ratio.is_some() { format!("{mark}{text}") } else { text }
+    };
     [
         escape::markdown(&table::owner(row).replace('\n', " ")),
         end(&row.source),
         end(&row.destination),
         words::size(row.payload_bytes),
-        format!("{mark}{}", words::copies(row.copies_per_byte.cpu)),
-        words::copies(row.copies_per_byte.dma),
-        format!("{mark}{}", words::copies(row.by_reference_per_byte)),
+        marked(row.copies_per_byte.cpu),
+        table::copies(row.copies_per_byte.dma),
+        marked(row.by_reference_per_byte),
         words::grouped(row.mode_switches_per_mib.round() as u64),
         words::time(row.cpu_time_a_mib()),
         row.verdict.text.clone(),

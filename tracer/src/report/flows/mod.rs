@@ -17,8 +17,8 @@ mod table;
 mod tests;
 
 pub use model::{
-    Cost, End, Environment, FlowRow, Owner, Ratios, Recording, Report, Role, SCHEMA, StackRow,
-    Total, Unattributed,
+    Cost, End, Environment, FlowRow, Owner, Ratios, Reason, Recording, Report, Role, SCHEMA,
+    StackRow, Total, Unattributed, UnseenRow,
 };
 
 use std::io;

@@ -9,10 +9,11 @@ use super::names;
 use crate::{
     flows::{
         self, Detail, Flow, Kind, Ledger, Traffic,
+        balance::{At, Unseen},
         derive::{Witnesses, derive},
         group::{self, Per, Row},
         stacks::{Copies, Frame, Stacks},
-        verdict::{Verdict, switches_a_mib, verdict},
+        verdict::{UNCOUNTED, Verdict, leaves_open, switches_a_mib, verdict},
     },
     ledger::{Mover, Place, Provenance, ratio},
     report::{MovementRow, Origin, Where, escape},
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// The name of the JSON document's schema.
-pub const SCHEMA: &str = "copytrace/flows/1";
+pub const SCHEMA: &str = "copytrace/flows/2";
 
 /// What a program did with its data, by flows.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -79,6 +80,8 @@ pub struct Total {
     pub dma_bytes: u64,
     /// Bytes whose page changed hands.
     pub by_reference_bytes: u64,
+    /// Payload that was not seen to move at one end of its flow, or at the other.
+    pub unseen_bytes: u64,
     /// System calls, also those that move no data.
     pub syscalls: u64,
     /// Into the kernel and back, for each system call and each page fault taken in user mode.
@@ -111,8 +114,10 @@ pub struct FlowRow {
     pub payload_bytes: u64,
     /// Copies of each of them.
     pub copies_per_byte: Ratios,
-    /// How often each changed hands with its page.
-    pub by_reference_per_byte: f64,
+    /// How often each changed hands with its page; `null` where unseen bytes leave it open.
+    pub by_reference_per_byte: Option<f64>,
+    /// Payload that no witness saw move.
+    pub unseen: Vec<UnseenRow>,
     /// System calls that moved them, by name.
     pub syscalls: BTreeMap<String, u64>,
     /// Bytes that one call moved to the destination, on average.
@@ -199,13 +204,47 @@ pub enum Role {
     Local,
 }
 
-/// Copies of a payload byte.
+/// Copies of a payload byte; `null` where unseen bytes leave it open.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Ratios {
     /// By the CPU.
-    pub cpu: f64,
+    pub cpu: Option<f64>,
     /// By devices.
-    pub dma: f64,
+    pub dma: Option<f64>,
+}
+
+/// Payload that no witness saw move.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct UnseenRow {
+    /// How much.
+    pub bytes: u64,
+    /// At which end.
+    pub at: At,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why something was not seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Reason {
+    /// For programs.
+    pub code: String,
+    /// For people.
+    pub text: String,
+}
+
+impl UnseenRow {
+    /// `lost`: events that were lost.
+    fn new(unseen: &Unseen, lost: u64) -> Self {
+        let Unseen { at, medium, direct, bytes } = *unseen;
+        let reason = if lost > 0 && medium.is_usual() && !direct {
+            let text = format!("{lost} events were lost");
+            Reason { code: "lost-events".to_owned(), text }
+        } else {
+            Reason { code: unseen.code().to_owned(), text: unseen.reason() }
+        };
+        Self { bytes, at, reason }
+    }
 }
 
 /// What the calls of a flow cost besides.
@@ -376,6 +415,8 @@ impl Report {
     pub fn new(recording: &Recording, per: Per) -> Self {
         let ledger = flows::settle(recording.ledger.clone(), recording.witnesses);
         let rest = group::unattributed(&ledger);
+        let rows = group::group(&ledger, per);
+        let warnings = recording.warnings.iter().cloned().chain(uncounted(&ledger)).collect();
         Self {
             schema: SCHEMA.to_owned(),
             origin: recording.origin.clone(),
@@ -383,13 +424,13 @@ impl Report {
             target: recording.target.clone(),
             duration_ns: recording.duration_ns,
             lost_events: recording.lost_events,
-            warnings: recording.warnings.clone(),
+            warnings,
             total: Total::of(&ledger),
             unattributed: Unattributed {
                 bytes: rest.movements.iter().map(|movement| movement.bytes).sum(),
                 events: rest.movements.iter().map(|movement| movement.calls).sum(),
             },
-            flows: group::group(&ledger, per).iter().map(FlowRow::new).collect(),
+            flows: rows.iter().map(|row| FlowRow::new(row, recording.lost_events)).collect(),
             stacks: recording.copies_at_stacks(),
         }
     }
@@ -404,6 +445,7 @@ impl Total {
             cpu_copied_bytes: all.bytes_by(Mover::Cpu),
             dma_bytes: all.bytes_by(Mover::Dma),
             by_reference_bytes: all.bytes_by(Mover::Reference),
+            unseen_bytes: ledger.values().map(Traffic::unseen_bytes).sum(),
             syscalls: all.syscalls(),
             mode_switches: all.mode_switches(),
             cpu_time_ns: all.cpu_time_ns,
@@ -418,6 +460,7 @@ impl Total {
             cpu_copied_bytes: since(|total| total.cpu_copied_bytes),
             dma_bytes: since(|total| total.dma_bytes),
             by_reference_bytes: since(|total| total.by_reference_bytes),
+            unseen_bytes: since(|total| total.unseen_bytes),
             syscalls: since(|total| total.syscalls),
             mode_switches: since(|total| total.mode_switches),
             cpu_time_ns: since(|total| total.cpu_time_ns),
@@ -448,10 +491,14 @@ impl FlowRow {
         ratio(self.cost.cpu_time_ns, self.payload_bytes) * f64::from(1 << 20)
     }
 
-    fn new(row: &Row) -> Self {
+    /// `lost`: events that were lost.
+    fn new(row: &Row, lost: u64) -> Self {
         let Row { flow, traffic, .. } = row;
         let payload = traffic.payload_bytes;
-        let per_byte = |by| ratio(traffic.bytes_by(by), payload);
+        let is_open = leaves_open(traffic);
+        let per_byte = |by| (!is_open).then(|| ratio(traffic.bytes_by(by), payload));
+        let dma_is_open = traffic.unseen.iter().any(|unseen| unseen.direct);
+        let dma = (!dma_is_open).then(|| ratio(traffic.bytes_by(Mover::Dma), payload));
         let end = |end: &flows::Endpoint| End {
             kind: end.kind,
             name: end.name.clone(),
@@ -463,8 +510,9 @@ impl FlowRow {
             process: Owner::new(&flow.process),
             side: role(flow),
             payload_bytes: payload,
-            copies_per_byte: Ratios { cpu: per_byte(Mover::Cpu), dma: per_byte(Mover::Dma) },
+            copies_per_byte: Ratios { cpu: per_byte(Mover::Cpu), dma },
             by_reference_per_byte: per_byte(Mover::Reference),
+            unseen: traffic.unseen.iter().map(|unseen| UnseenRow::new(unseen, lost)).collect(),
             syscalls: counts(traffic),
             mean_message_bytes: ratio(payload, traffic.syscalls()),
             mode_switches_per_mib: switches_a_mib(traffic),
@@ -491,6 +539,18 @@ impl FlowRow {
 fn cycles_per_copied_byte(traffic: &Traffic) -> Option<f64> {
     let copied = traffic.bytes_by(Mover::Cpu);
     (traffic.cpu_cycles > 0 && copied > 0).then(|| ratio(traffic.cpu_cycles, copied))
+}
+
+/// That some calls were made whose bytes are not counted, if so.
+fn uncounted(ledger: &Ledger) -> Option<String> {
+    let calls = |name: &str| {
+        let counts = ledger.values().filter_map(|traffic| traffic.calls.get(name));
+        counts.map(|calls| calls.count).sum::<u64>()
+    };
+    let made = UNCOUNTED.iter().map(|name| (name, calls(name))).filter(|(_, count)| *count > 0);
+    let made: Vec<_> = made.map(|(name, count)| format!("{count} calls of {name}()")).collect();
+    (!made.is_empty())
+        .then(|| format!("what {} moved is not counted, and in no payload", made.join(" and ")))
 }
 
 fn counts(traffic: &Traffic) -> BTreeMap<String, u64> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::{Cell, CellAlignment, Table};
 
-use super::{End, FlowRow, Report, names, stack_table};
+use super::{End, FlowRow, Ratios, Report, names, stack_table};
 use crate::{
     flows::Kind,
     ledger::Provenance,
@@ -103,16 +103,21 @@ fn rows(report: &Report, style: &Style) -> Table {
 
 /// What is in a row, names as long as they are.
 fn texts(index: usize, row: &FlowRow, cycles: bool) -> Vec<String> {
-    let mark = if row.provenance == Provenance::Derived { "~" } else { "" };
+    let mark = |ratio: Option<f64>| match (ratio, row.provenance) {
+        (Some(_), Provenance::Derived) => "~",
+        _ => "",
+    };
+    let Ratios { cpu, dma } = row.copies_per_byte;
+    let by_reference = row.by_reference_per_byte;
     let mut texts = vec![
         (index + 1).to_string(),
         owner(row),
         end(&row.source),
         end(&row.destination),
         words::size(row.payload_bytes),
-        format!("{mark}{}", words::copies(row.copies_per_byte.cpu)),
-        words::copies(row.copies_per_byte.dma),
-        format!("{mark}{}", words::copies(row.by_reference_per_byte)),
+        format!("{}{}", mark(cpu), copies(cpu)),
+        copies(dma),
+        format!("{}{}", mark(by_reference), copies(by_reference)),
         words::grouped(row.mode_switches_per_mib.round() as u64),
         words::time(row.cpu_time_a_mib()),
     ];
@@ -121,6 +126,13 @@ fn texts(index: usize, row: &FlowRow, cycles: bool) -> Vec<String> {
     }
     texts
 }
+
+/// A ratio, or that it was not seen.
+pub(super) fn copies(ratio: Option<f64>) -> String {
+    ratio.map_or_else(|| UNSEEN.to_owned(), words::copies)
+}
+
+const UNSEEN: &str = "unseen";
 
 /// Spaces after a column, besides the one before each: a narrow terminal has none to spare.
 fn space_after(style: &Style) -> u16 {
@@ -226,9 +238,10 @@ pub(super) fn settings(report: &Report) -> Vec<(&'static str, String)> {
         (
             "Total",
             format!(
-                "{} delivered; {} copied by the CPU, {} by devices, {} passed by reference; {} \
+                "{} delivered{}; {} copied by the CPU, {} by devices, {} passed by reference; {} \
                  system calls, {} mode switches, {} of CPU time in data calls",
                 words::size(total.payload_bytes),
+                unseen(total.unseen_bytes),
                 words::size(total.cpu_copied_bytes),
                 words::size(total.dma_bytes),
                 words::size(total.by_reference_bytes),
@@ -254,6 +267,14 @@ pub(super) fn settings(report: &Report) -> Vec<(&'static str, String)> {
     }
     settings.extend(verified(report).map(|text| ("Verified", text)));
     settings
+}
+
+/// That so much of the payload was not seen to move.
+fn unseen(bytes: u64) -> String {
+    match bytes {
+        0 => String::new(),
+        bytes => format!(", {} of it not seen to move", words::size(bytes)),
+    }
 }
 
 /// What hardware breakpoints saw of the copies, if they were asked.

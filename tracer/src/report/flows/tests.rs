@@ -275,7 +275,7 @@ fn the_csv() {
 fn the_json_is_as_its_schema_says_and_adds_up() {
     let document: serde_json::Value = serde_json::from_str(&written(Format::Json)).unwrap();
     is_as_its_schema_says(&document);
-    assert_eq!(document["schema"], "copytrace/flows/1");
+    assert_eq!(document["schema"], "copytrace/flows/2");
     let flow = &document["flows"][0];
     assert_eq!(flow["source"]["kind"], "file");
     assert_eq!(flow["destination"]["kind"], "tcp");
@@ -287,6 +287,15 @@ fn the_json_is_as_its_schema_says_and_adds_up() {
     assert_eq!(flow["syscalls"]["read"], 1024);
     assert_eq!(flow["mode_switches_per_mib"], 64.0);
     assert_eq!(flow["verdict"]["code"], "copied-through-memory");
+    assert_eq!(flow["unseen"], serde_json::json!([]));
+    let log = &document["flows"][1];
+    assert_eq!(log["copies_per_byte"]["cpu"], serde_json::Value::Null);
+    assert_eq!(log["by_reference_per_byte"], serde_json::Value::Null);
+    assert_eq!(log["unseen"][0]["bytes"], 300);
+    assert_eq!(log["unseen"][0]["at"], "destination");
+    assert_eq!(log["unseen"][0]["reason"]["code"], "unknown");
+    assert_eq!(log["verdict"]["code"], "unseen");
+    assert_eq!(document["total"]["unseen_bytes"], 300);
     assert_eq!(document["total"]["payload_bytes"], BYTES + 300);
     assert_eq!(document["total"]["cpu_copied_bytes"], 2 * BYTES);
     assert_eq!(document["total"]["syscalls"], 1024 + 1024 + 3 + 5);
