@@ -69,16 +69,15 @@ pub fn balance(ledger: &mut Ledger) {
 fn unseen(flow: &Flow, traffic: &Traffic) -> Vec<Unseen> {
     let Some(source) = &flow.source else { return Vec::new() };
     let destination = &flow.destination;
-    let ends = [(At::Source, source, destination), (At::Destination, destination, source)];
-    let missing = |(at, end, other): (At, &Endpoint, &Endpoint)| {
+    let ends = [(At::Source, source), (At::Destination, destination)];
+    let missing = |(at, end): (At, &Endpoint)| {
         let delivered = match at {
             At::Source => traffic.payload_bytes.saturating_sub(traffic.linked_bytes),
             At::Destination => traffic.payload_bytes,
         };
-        // What goes nowhere need not be fetched; what is zeros need not be sent from somewhere.
-        let is_known = end.kind == Kind::Memory || end.medium.moves_nothing();
-        let is_dropped = end.kind != Kind::Memory && other.medium.moves_nothing();
-        if is_known || is_dropped {
+        // What goes nowhere need not be fetched.
+        let goes_nowhere = at == At::Source && destination.medium.moves_nothing();
+        if end.kind == Kind::Memory || end.medium.moves_nothing() || goes_nowhere {
             return None;
         }
         let bytes = delivered.saturating_sub(seen(at, end, traffic));
@@ -93,6 +92,8 @@ fn seen(at: At, end: &Endpoint, traffic: &Traffic) -> u64 {
     let is_there = |place: Place| match end.kind {
         Kind::File => matches!(place, Place::PageCache | Place::Kernel),
         Kind::Tcp | Kind::Udp | Kind::Unix => place == Place::Socket,
+        // A pipe holds pages of others.
+        Kind::Pipe if at == At::Source => !matches!(place, Place::Nic | Place::Disk),
         Kind::Pipe => place == Place::Pipe,
         Kind::Other => !matches!(place, Place::User | Place::Nic | Place::Disk),
         Kind::Memory => place == Place::User,
@@ -170,6 +171,9 @@ mod tests {
         assert_eq!(balanced(flow(Endpoint::memory(), null.clone()), delivered(9, vec![])), []);
         assert_eq!(balanced(flow(null.clone(), Endpoint::memory()), delivered(9, vec![])), []);
         assert_eq!(balanced(flow(file("a"), null), delivered(9, vec![])), []);
+        let zero = on(Medium::Character(1, 5), Endpoint::new(Kind::Other, "/dev/zero"));
+        let written = balanced(flow(zero, file("a")), delivered(9, vec![]));
+        assert_eq!(written, [(At::Destination, 9)], "zeros are copied, too");
         let tun = on(Medium::Character(10, 200), Endpoint::new(Kind::Other, "/dev/net/tun"));
         let unseen = balanced(flow(Endpoint::memory(), tun), delivered(9, vec![]));
         assert_eq!(unseen, [(At::Destination, 9)]);

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    Kind,
     apportion::apportion,
     balance::{At, Unseen},
 };
-use crate::ledger::{Movement, Mover, merge};
+use crate::ledger::{Movement, Mover, Place, merge};
 
 /// System calls of one name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,6 +185,14 @@ impl Traffic {
     /// Into the kernel and back, for each system call and each page fault taken in user mode.
     pub fn mode_switches(&self) -> u64 {
         2 * (self.syscalls() + self.page_faults_user)
+    }
+
+    /// Bytes whose page changed hands on its way to a destination of this kind. `sendfile` has a pipe inside,
+    /// and what goes into that has not arrived.
+    pub fn passed_on(&self, destination: Kind) -> u64 {
+        let references = self.movements.iter().filter(|movement| movement.by == Mover::Reference);
+        let arriving = references.filter(|it| it.to != Place::Pipe || destination == Kind::Pipe);
+        arriving.map(|movement| movement.bytes).sum()
     }
 
     /// Bytes moved by one kind of mover.

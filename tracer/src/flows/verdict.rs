@@ -241,7 +241,7 @@ fn small_calls(row: &Row) -> Option<Verdict> {
 
 fn zero_copy(row: &Row) -> Option<Verdict> {
     let (traffic, payload) = (&row.traffic, row.traffic.payload_bytes);
-    let passed = traffic.bytes_by(Mover::Reference);
+    let passed = traffic.passed_on(row.flow.destination.kind);
     let passed_on = cpu_copies(row) < NEARLY_NONE && mostly(passed, payload);
     (!is_into_memory(row) && passed_on).then(|| Verdict {
         code: Code::ZeroCopy,

@@ -444,7 +444,10 @@ impl Total {
             payload_bytes: all.payload_bytes,
             cpu_copied_bytes: all.bytes_by(Mover::Cpu),
             dma_bytes: all.bytes_by(Mover::Dma),
-            by_reference_bytes: all.bytes_by(Mover::Reference),
+            by_reference_bytes: ledger
+                .iter()
+                .map(|(flow, traffic)| traffic.passed_on(flow.destination.kind))
+                .sum(),
             unseen_bytes: ledger.values().map(Traffic::unseen_bytes).sum(),
             syscalls: all.syscalls(),
             mode_switches: all.mode_switches(),
@@ -511,7 +514,8 @@ impl FlowRow {
             side: role(flow),
             payload_bytes: payload,
             copies_per_byte: Ratios { cpu: per_byte(Mover::Cpu), dma },
-            by_reference_per_byte: per_byte(Mover::Reference),
+            by_reference_per_byte: (!is_open)
+                .then(|| ratio(traffic.passed_on(flow.destination.kind), payload)),
             unseen: traffic.unseen.iter().map(|unseen| UnseenRow::new(unseen, lost)).collect(),
             syscalls: counts(traffic),
             mean_message_bytes: ratio(payload, traffic.syscalls()),
