@@ -48,7 +48,7 @@ use object::{Object, Room, Setup};
 
 pub use counts::Counts;
 pub use memory::Memory;
-pub use movements::{Payload, observe, unexplained};
+pub use movements::{Missing, Payload, observe, unexplained, words_of_unexplained};
 
 use crate::{
     flows::Detail,

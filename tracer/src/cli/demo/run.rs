@@ -229,7 +229,8 @@ impl Run<'_> {
             checked_by: outcome.checked_by,
         };
         let observation = session::observe(payload, &counts, self.session.plan());
-        caveats.extend(session::unexplained(&counts, self.session.plan()));
+        let unexplained = session::unexplained(&counts, self.session.plan());
+        caveats.extend(session::words_of_unexplained(&unexplained));
         Ok((observation, caveats))
     }
 }

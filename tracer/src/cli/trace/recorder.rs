@@ -10,9 +10,10 @@ use tracer::{
         flows::{Environment, Recording, Total},
     },
     session::{
-        Purpose, Session, Wanted,
+        Missing, Purpose, Session, Wanted,
         flows::{Start, observe},
         names::{Names, UNKNOWN},
+        unexplained, words_of_unexplained,
     },
     witness::Plan,
 };
@@ -50,6 +51,10 @@ pub struct Recorder {
     detail: Detail,
     lost: u64,
     warnings: Vec<String>,
+    /// Breakpoints are asked, too.
+    verify: bool,
+    /// Bytes that breakpoints saw and call sites did not, by routine.
+    unexplained: Missing,
     /// Nothing is counted any more.
     failed: bool,
     /// How often counters are taken.
@@ -103,6 +108,8 @@ impl Recorder {
             detail: options.per().detail(),
             lost: 0,
             warnings,
+            verify: options.verify,
+            unexplained: Missing::new(),
             failed: false,
             tick: options.interval.map_or(TICK, |interval| interval.min(TICK)),
             took: Duration::ZERO,
@@ -187,6 +194,11 @@ impl Recorder {
         self.names.learn(processes, objects);
         for (flow, counts) in counts.by_flow() {
             let traffic = observe(&counts, self.session.plan());
+            if self.verify {
+                for (routine, bytes) in unexplained(&counts, self.session.plan()) {
+                    *self.unexplained.entry(routine).or_default() += bytes;
+                }
+            }
             flows::add(&mut self.ledger, self.names.flow(flow), &traffic);
         }
         if let Some(stacks) = &mut self.stacks {
@@ -225,6 +237,7 @@ impl Recorder {
         recording.detail = self.detail;
         recording.lost_events = self.lost;
         recording.warnings = self.warnings.clone();
+        recording.warnings.extend(words_of_unexplained(&self.unexplained));
         recording.warnings.extend(unnamed(&recording.ledger));
         recording.warnings.extend(in_no_flow(&recording.ledger));
         recording.stacks = self.stacks.as_ref().map(|stacks| stacks.stacks().clone());

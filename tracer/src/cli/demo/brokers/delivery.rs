@@ -86,7 +86,8 @@ pub async fn traced(
         shared_bytes: 0,
         checked_by: workloads::CheckedBy::Hash,
     };
-    caveats.extend(session::unexplained(&counts, session.plan()));
+    let unexplained = session::unexplained(&counts, session.plan());
+    caveats.extend(session::words_of_unexplained(&unexplained));
     Ok((session::observe(payload, &counts, session.plan()), caveats))
 }
 
