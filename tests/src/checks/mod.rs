@@ -15,6 +15,7 @@ pub mod python;
 pub mod redis;
 pub mod soak;
 pub mod together;
+pub mod unseen;
 
 use crate::check::Check;
 use crate::table::ROWS;

@@ -14,6 +14,7 @@ use crate::support::expected::COPY_TOLERANCE;
 pub struct Document {
     pub schema: String,
     pub lost_events: u64,
+    pub warnings: Vec<String>,
     pub total: Total,
     pub flows: Vec<Flow>,
 }
@@ -22,6 +23,7 @@ pub struct Document {
 pub struct Total {
     pub payload_bytes: u64,
     pub cpu_copied_bytes: u64,
+    pub unseen_bytes: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -34,6 +36,7 @@ pub struct Flow {
     pub payload_bytes: u64,
     pub copies_per_byte: Copies,
     pub provenance: String,
+    pub unseen: Vec<Unseen>,
     pub verdict: Verdict,
     pub movements: Vec<Movement>,
 }
@@ -53,6 +56,21 @@ pub struct End {
 pub struct Copies {
     /// None where not all was seen.
     pub cpu: Option<f64>,
+    pub dma: Option<f64>,
+}
+
+/// Payload that no witness saw move.
+#[derive(Debug, Deserialize)]
+pub struct Unseen {
+    pub bytes: u64,
+    pub at: String,
+    pub reason: Reason,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Reason {
+    pub code: String,
+    pub text: String,
 }
 
 #[derive(Debug, Deserialize)]

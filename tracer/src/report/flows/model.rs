@@ -552,7 +552,11 @@ fn uncounted(ledger: &Ledger) -> Option<String> {
         counts.map(|calls| calls.count).sum::<u64>()
     };
     let made = UNCOUNTED.iter().map(|name| (name, calls(name))).filter(|(_, count)| *count > 0);
-    let made: Vec<_> = made.map(|(name, count)| format!("{count} calls of {name}()")).collect();
+    let text = |(name, count): (&&str, u64)| {
+        let noun = if count == 1 { "call" } else { "calls" };
+        format!("{count} {noun} of {name}()")
+    };
+    let made: Vec<_> = made.map(text).collect();
     (!made.is_empty())
         .then(|| format!("what {} moved is not counted, and in no payload", made.join(" and ")))
 }
