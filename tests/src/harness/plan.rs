@@ -6,7 +6,7 @@ use xtask::test::Selection;
 
 use super::schedule::Place;
 use crate::check::{Check, Tier};
-use crate::table::{MAIN_KERNEL, OTHER_KERNELS, ROWS, Row};
+use crate::table::{MAIN_KERNEL, OTHER_KERNELS, ROWS, Row, WHOLE_WITH_ALL};
 
 /// What a trial does.
 #[derive(Clone, Copy)]
@@ -86,10 +86,11 @@ fn steps(selection: &Selection) -> impl Iterator<Item = Planned> {
 fn checks(all: bool) -> impl Iterator<Item = Planned> {
     let host = in_place(Place::Host, |row| row.host);
     let main = in_place(Place::Guest(MAIN_KERNEL), |row| row.guests);
-    let tiers = move |row: &Row| if all { row.guests } else { row.others };
-    let others = OTHER_KERNELS
-        .into_iter()
-        .flat_map(move |kernel: KernelVersion| in_place(Place::Guest(kernel), tiers));
+    let others = OTHER_KERNELS.into_iter().flat_map(move |kernel: KernelVersion| {
+        let is_whole = all && kernel == WHOLE_WITH_ALL;
+        let tiers = move |row: &Row| if is_whole { row.guests } else { row.others };
+        in_place(Place::Guest(kernel), tiers)
+    });
     host.chain(main).chain(others)
 }
 
