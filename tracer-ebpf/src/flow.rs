@@ -226,7 +226,8 @@ pub fn enter(task: *mut Task, regs: u64, number: u32) -> Option<()> {
         }
         Call::Writes(memory) => {
             let (address, length) = largest(memory, arguments);
-            flow.destination = destination(arguments[0], role, caller)?;
+            let file = object::file_of(arguments[0] as u32)?;
+            flow.destination = destination(file, arguments[0], role, caller)?;
             let origin = origin(process, address, length)?;
             flow.source = origin.0;
             if origin.1 != call::PLAIN {
@@ -234,13 +235,14 @@ pub fn enter(task: *mut Task, regs: u64, number: u32) -> Option<()> {
             } else if is_tls_record(address) {
                 kind = call::TLS;
             }
-            if object::is_direct(object::file_of(arguments[0] as u32)?) {
+            if object::is_direct(file) {
                 kind |= call::DIRECT;
             }
         }
         Call::Passes(from, to) => {
             flow.source = source(arguments[from & 3])?;
-            flow.destination = destination(arguments[to & 3], role, caller)?;
+            let fd = arguments[to & 3];
+            flow.destination = destination(object::file_of(fd as u32)?, fd, role, caller)?;
         }
     }
     let watch = StopWatch::start();
@@ -290,8 +292,7 @@ fn source(fd: u64) -> Option<u32> {
 }
 
 #[inline(always)]
-fn destination(fd: u64, role: u8, process: u32) -> Option<u32> {
-    let file = object::file_of(fd as u32)?;
+fn destination(file: u64, fd: u64, role: u8, process: u32) -> Option<u32> {
     let id = object::of_file(file, fd as u32)?;
     socket::send_to(file, role, Flow { process, source: ANY, destination: id });
     Some(id)

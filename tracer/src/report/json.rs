@@ -26,7 +26,7 @@ fn write_as<F: Formatter + Default>(
     writeln!(out)
 }
 
-/// Writes the JSON Schema of a document. `name`: of the schema, such as `copytrace/flows/1`.
+/// Writes the JSON Schema of a document. `name`: of the schema, such as `copytrace/flows/2`.
 pub fn write_schema<T: JsonSchema>(name: &str, out: &mut dyn io::Write) -> io::Result<()> {
     let generator = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
     let mut schema = generator.into_generator().into_root_schema_for::<T>();
