@@ -198,7 +198,7 @@ fn write_plan(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
         writeln!(out, "  · breakpoint {:24} under --verify", leaf.symbol)?;
     }
     for unknown in &plan.unknown {
-        writeln!(out, "  – {}: {}", unknown.reason(), unknown.without)?;
+        writeln!(out, "  – {}", unknown.consequence())?;
     }
     for missing in &plan.missing {
         writeln!(out, "  – {}: {}", missing.witness, missing.reason)?;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Endpoint, Kind, Ledger, Traffic, medium::Medium};
+use super::{Endpoint, Kind, Ledger, Traffic};
 use crate::ledger::{Movement, Mover, Place, Provenance, Side};
 
 /// What of the bytes' ways was measured.
@@ -62,7 +62,7 @@ fn derived(source: &Endpoint, destination: &Endpoint, traffic: &Traffic) -> Vec<
     }
     if destination.kind == Kind::Memory {
         let own = take(u64::MAX).saturating_sub(seen_arriving(traffic));
-        if source.medium.always_copies() && source.kind != Kind::Other || is_socket(source) {
+        if !source.is_device() {
             movements.push(movement(source.place(), Place::User, Mover::Cpu, own));
         }
         return movements;
@@ -74,17 +74,12 @@ fn derived(source: &Endpoint, destination: &Endpoint, traffic: &Traffic) -> Vec<
     let from_mapping = take(traffic.mapped_bytes);
     take(traffic.direct_bytes);
     let own = take(u64::MAX);
-    if destination.kind != Kind::Other || is_socket(destination) {
+    if !destination.is_device() {
         movements.push(movement(Place::User, to, Mover::Cpu, own));
         movements.push(movement(Place::PageCache, to, Mover::Cpu, from_mapping));
         movements.push(movement(Place::User, to, Mover::Reference, by_reference));
     }
     movements
-}
-
-/// A socket of a family that has no kind of its own.
-fn is_socket(end: &Endpoint) -> bool {
-    matches!(end.medium, Medium::Protocol(..))
 }
 
 /// What came into the program's memory by a way that every kernel shows: a device wrote what was
@@ -133,6 +128,7 @@ mod tests {
     use super::*;
     use crate::flows::{
         Calls, Flow,
+        medium::Medium,
         tests::{file, flow, tcp},
     };
 

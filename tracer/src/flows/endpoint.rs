@@ -91,6 +91,12 @@ impl Endpoint {
         if self.medium.is_made_by_kernel() { Place::Kernel } else { self.kind.place() }
     }
 
+    /// Whether it is a device, whose dealings with bytes are its own. A socket of a family that has no kind of
+    /// its own is none.
+    pub fn is_device(&self) -> bool {
+        self.kind == Kind::Other && !matches!(self.medium, Medium::Protocol(..))
+    }
+
     /// One that has nothing in common with others.
     pub fn new(kind: Kind, name: impl Into<String>) -> Self {
         let name = name.into();

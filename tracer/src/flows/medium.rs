@@ -143,12 +143,6 @@ impl Medium {
         matches!(self, Self::FileSystem(_)) && self.cache() == Cache::Nothing
     }
 
-    /// Whether bytes are copied out of it, or into it, whenever a program reads or writes: of other devices
-    /// that is their own affair.
-    pub fn always_copies(self) -> bool {
-        !matches!(self, Self::Character(..) | Self::Block(..))
-    }
-
     /// Whether nothing can move there.
     pub fn moves_nothing(self) -> bool {
         matches!(self, Self::Character(major, minor) if [NULL, ZERO, FULL].contains(&(major, minor)))

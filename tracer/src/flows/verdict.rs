@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Endpoint, Kind, Traffic, balance::At, group::Row, medium::Medium};
+use super::{Endpoint, Kind, Traffic, balance::At, group::Row};
 use crate::ledger::{Mover, Place, ratio};
 
 /// What was found, for programs to tell apart.
@@ -72,7 +72,7 @@ pub fn verdict(row: &Row) -> Verdict {
 type Finding = fn(&Row) -> Option<Verdict>;
 
 /// The most telling first.
-const FINDINGS: [Finding; 15] = [
+const FINDINGS: [Finding; 14] = [
     uncounted,
     nothing,
     unseen,
@@ -83,7 +83,6 @@ const FINDINGS: [Finding; 15] = [
     tls,
     small_calls,
     zero_copy,
-    clones,
     direct,
     through_memory,
     from_mapping,
@@ -144,13 +143,8 @@ fn words_of_unseen(row: &Row) -> String {
     reasons.join(", and ")
 }
 
-/// Nor is it a socket of another family.
-fn is_device(end: &Endpoint) -> bool {
-    end.kind == Kind::Other && !matches!(end.medium, Medium::Protocol(..))
-}
-
 fn to_device(row: &Row) -> Option<Verdict> {
-    is_device(&row.flow.destination).then(|| Verdict {
+    row.flow.destination.is_device().then(|| Verdict {
         code: Code::ToDevice,
         text: format!("{} before a device took them", copies(row)),
         evidence: by_cpu(row),
@@ -158,7 +152,7 @@ fn to_device(row: &Row) -> Option<Verdict> {
 }
 
 fn from_device(row: &Row) -> Option<Verdict> {
-    let device = row.flow.source.as_ref().is_some_and(is_device);
+    let device = row.flow.source.as_ref().is_some_and(Endpoint::is_device);
     (device && is_into_memory(row)).then(|| Verdict {
         code: Code::FromDevice,
         text: format!("{} after a device gave them", copies(row)),
@@ -250,17 +244,6 @@ fn zero_copy(row: &Row) -> Option<Verdict> {
             "{} of {payload} bytes were copied by the CPU, {passed} went by reference",
             traffic.bytes_by(Mover::Cpu)
         ),
-    })
-}
-
-/// Pages that change hands inside of a file system are in no flow.
-fn clones(row: &Row) -> Option<Verdict> {
-    let seen = [Mover::Cpu, Mover::Reference].map(|by| row.traffic.bytes_by(by));
-    let few = ratio(seen[0] + seen[1], row.traffic.payload_bytes) < NEARLY_NONE;
-    (few && moved(&row.traffic, Place::Disk, Place::User) == 0).then(|| Verdict {
-        code: Code::Unseen,
-        text: "no copy was seen, and no page that changed hands".into(),
-        evidence: format!("{} of {} bytes", seen[0] + seen[1], row.traffic.payload_bytes),
     })
 }
 
@@ -394,8 +377,9 @@ mod tests {
     use crate::{
         flows::{
             Calls, Ledger,
-            balance::Unseen,
+            balance::{Unseen, balance},
             group::{Per, group},
+            medium::Medium,
             tests::{cpu_copy, file, flow, tcp},
         },
         ledger::Movement,
@@ -428,7 +412,9 @@ mod tests {
 
     #[test]
     fn nothing_seen_is_no_zero_copy() {
-        assert_eq!(of(file("a"), file("b"), sent(vec![])).code, Code::Unseen);
+        let mut ledger = Ledger::from([(flow(file("a"), file("b")), sent(vec![]))]);
+        balance(&mut ledger);
+        assert_eq!(verdict(&group(&ledger, Per::Path)[0]).code, Code::Unseen);
         let at = |at, bytes| Unseen {
             at,
             medium: Medium::FileSystem(0x6573_5546),

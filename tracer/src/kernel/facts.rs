@@ -105,7 +105,7 @@ impl Facts {
     /// when that of the kernel's types is.
     pub fn gather(breadth: Breadth, types_known: impl FnOnce(&Self)) -> Result<Self, FactsError> {
         let (types, symbols) = (wanted_types(), wanted_symbols());
-        let catalogue = digest(&symbols);
+        let catalogue = digest(&types, &symbols);
         let recalled = (breadth == Breadth::Catalogue).then(|| cache::recall(catalogue)).flatten();
         if let Some(facts) = recalled {
             types_known(&facts);
@@ -213,10 +213,10 @@ impl Facts {
 }
 
 /// Tells one catalogue from another: by all that it asks.
-fn digest(symbols: &Wanted) -> u64 {
+fn digest(types: &Wanted, symbols: &Wanted) -> u64 {
     let mut hasher = DefaultHasher::new();
     questions().for_each(|question| question.name().hash(&mut hasher));
-    (wanted_types().names(), symbols.names()).hash(&mut hasher);
+    (types.names(), symbols.names()).hash(&mut hasher);
     hasher.finish()
 }
 

@@ -43,11 +43,12 @@ impl Record {
     pub fn take() -> Result<Self, FactsError> {
         let symbols = fs::read_to_string(symbols::TABLE).unwrap_or_default();
         let functions = symbols.lines().filter(|line| is_function(line));
+        let functions = functions.flat_map(|line| [line, "\n"]).collect();
         Ok(Self {
             release: rustix::system::uname().release().to_string_lossy().into_owned(),
             types: fs::read(btf::VMLINUX).map_err(FactsError::NoBtf)?,
-            symbols: functions.flat_map(|line| [line, "\n"]).collect(),
-            texts: Facts::texts_everywhere(symbols.clone()).unwrap_or_default(),
+            symbols: functions,
+            texts: Facts::texts_everywhere(symbols).unwrap_or_default(),
         })
     }
 

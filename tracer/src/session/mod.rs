@@ -57,7 +57,7 @@ use crate::{
     witness::{
         Plan,
         catalogue::{Need, TracepointWitness},
-        layout::Subject,
+        layout::{Subject, Unknown},
         sites::CallSite,
     },
 };
@@ -368,7 +368,7 @@ impl Session {
             _ => true,
         };
         let unknown = self.plan.unknown.iter().filter(|unknown| concerns(unknown.subject));
-        refused.chain(unknown.map(|it| format!("{}: {}", it.reason(), it.without))).collect()
+        refused.chain(unknown.map(Unknown::consequence)).collect()
     }
 
     /// Passes on what the programs say of themselves to the log. Needs a tokio runtime.

@@ -361,6 +361,11 @@ impl Unknown {
     pub fn reason(&self) -> String {
         format!("this kernel's types do not tell {}", self.questions.join(", "))
     }
+
+    /// And what follows.
+    pub fn consequence(&self) -> String {
+        format!("{}: {}", self.reason(), self.without)
+    }
 }
 
 /// Fills a [`Layout`] from what is known of a kernel, and says what is not. Of a subject of which something
