@@ -1,6 +1,6 @@
 //! Flows of any program: from which object to which, and what those are.
 
-/// What an event is counted for, of a program that is traced as a whole. All 0 in a window.
+/// What an event is counted for.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Flow {

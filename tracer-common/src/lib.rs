@@ -37,8 +37,8 @@ pub enum Event {
     /// A system call. `detail`: its number; `kind`: see [`call`]. Bytes: its positive return
     /// values.
     Syscall = 1,
-    /// An operation of io_uring has ended. `detail`: its opcode; `kind`: [`call::TO_SOCKET`] if it
-    /// was on a traced socket. Bytes: its positive results.
+    /// An operation of io_uring has ended. `detail`: its opcode; `kind`: see [`operation`]. Bytes: its
+    /// positive results.
     IoUring,
     /// A page fault taken in user mode.
     FaultUser,
@@ -65,9 +65,6 @@ pub enum Event {
     /// The kernel enciphered bytes. `detail`: a [`Function`]; `kind`: see [`owner`], of the plain
     /// text.
     Cipher,
-    /// A window was opened for a socket with a protocol of the kernel's above TCP, such as TLS:
-    /// what is written to it does not go straight into packets.
-    UpperProtocol,
     /// Bytes of a socket's packets were copied inside the kernel. `detail`: a [`Function`];
     /// `kind`: 1 if the bytes were sent before.
     PacketCopy,
@@ -130,20 +127,27 @@ pub mod call {
     pub const PLAIN: u8 = 0;
     /// `write` or `writev` out of the process's mapping of a file.
     pub const FROM_MAPPING: u8 = 1;
-    /// `splice` into a traced socket, or an operation of io_uring on one.
-    pub const TO_SOCKET: u8 = 2;
-    /// `send` with `MSG_ZEROCOPY`.
-    pub const ZERO_COPY: u8 = 3;
     /// Out of a buffer that was read into before, so that the bytes' source is known.
-    pub const LINKED: u8 = 4;
+    pub const LINKED: u8 = 2;
     /// TLS records, by the first bytes of the buffer.
-    pub const TLS: u8 = 5;
-    /// `splice` out of a traced socket.
-    pub const FROM_SOCKET: u8 = 6;
-    /// `getsockopt(TCP_ZEROCOPY_RECEIVE)`. Bytes: those whose pages it mapped.
-    pub const MAPS_RECEIVED: u8 = 7;
+    pub const TLS: u8 = 3;
     /// Besides one of these: into a file that was opened with `O_DIRECT`.
     pub const DIRECT: u8 = 0x80;
+    /// Besides one of these: into a socket with a protocol of the kernel's above TCP, such as TLS. What is
+    /// written to it does not go straight into packets.
+    pub const UPPER: u8 = 0x40;
+    /// Besides one of these: `send` with `MSG_ZEROCOPY`.
+    pub const ZERO_COPY: u8 = 0x20;
+    /// Those that stand besides.
+    pub const BESIDES: u8 = DIRECT | UPPER | ZERO_COPY;
+}
+
+/// What is known of an operation of io_uring.
+pub mod operation {
+    /// It is on anything but a traced socket.
+    pub const OTHER: u8 = 0;
+    /// It is on a traced socket.
+    pub const ON_SOCKET: u8 = 1;
 }
 
 /// Which end of a program's own copy is a mapping of a file: bits of its `kind`.
@@ -161,11 +165,6 @@ pub const ON_DEMAND: u32 = 1;
 /// `kind` of a copy whose routine takes no iterator.
 pub const NO_ITERATOR: u8 = 0xff;
 
-/// The traced process paid as a sender.
-pub const ROLE_SENDER: u8 = 1;
-/// The traced process paid as a receiver.
-pub const ROLE_RECEIVER: u8 = 2;
-
 /// What to count for.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -174,10 +173,10 @@ pub struct Key {
     pub event: u8,
     /// Userspace reads the counters of one epoch while those of the other are counted.
     pub epoch: u8,
-    /// [`ROLE_SENDER`] or [`ROLE_RECEIVER`].
-    pub role: u8,
     /// See [`Event`].
     pub kind: u8,
+    /// 0: no undefined bytes.
+    pub unused: u8,
     /// See [`Event`].
     pub detail: u32,
     /// See [`Event`].
@@ -251,26 +250,23 @@ pub mod window {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Task {
-    /// [`ROLE_SENDER`] or [`ROLE_RECEIVER`].
-    pub role: u8,
-    /// No undefined bytes.
-    pub padding: [u8; 3],
     /// See [`window`].
     pub window: u32,
-    /// The last two files the process mapped in the window, the latest first.
-    pub mappings: [Mapping; 2],
-    /// Not 0: traced as a whole, by its flows; see [`Flow::process`].
+    /// What it is called in flows; see [`Flow::process`].
     pub process: u32,
     /// Its id as users know it.
     pub pid: u32,
+    /// No undefined bytes.
+    pub padding: u32,
+    /// With [`Options::windows`]: the last two files it mapped in its window, the latest first.
+    pub mappings: [Mapping; 2],
 }
 
 impl Task {
-    /// A process that has mapped nothing yet. `process`: not 0 if it is traced as a whole. `pid`: as
-    /// users know it.
-    pub const fn new(role: u8, window: u32, process: u32, pid: u32) -> Self {
+    /// A process that has mapped nothing yet. `pid`: as users know it.
+    pub const fn new(window: u32, process: u32, pid: u32) -> Self {
         let mappings = [Mapping { start: 0, end: 0 }; 2];
-        Self { role, padding: [0; 3], window, mappings, process, pid }
+        Self { window, process, pid, padding: 0, mappings }
     }
 }
 
@@ -310,12 +306,10 @@ pub struct Ends {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Socket {
-    /// [`ROLE_SENDER`] or [`ROLE_RECEIVER`].
-    pub role: u8,
+    /// Such as `IPPROTO_TCP`.
+    pub protocol: u16,
     /// Whether `next_sequence` is known: no packet was seen before the first.
     pub sequence_known: [u8; 2],
-    /// Such as `IPPROTO_TCP`.
-    pub protocol: u8,
     /// TCP sequence number after the last byte given to a virtual device, and to one on a bus: a
     /// packet goes through both where devices are stacked.
     pub next_sequence: [u32; 2],
@@ -323,7 +317,7 @@ pub struct Socket {
     pub arrived: Arrived,
     /// What its packets say of themselves.
     pub ends: Ends,
-    /// Whose it is, and which object; all 0 in a window.
+    /// Whose it is, and which object.
     pub flow: Flow,
 }
 
@@ -583,6 +577,9 @@ pub struct Options {
     pub cgroup: [u32; 2],
     /// Not 0: every program is traced from when it starts.
     pub all: u32,
+    /// Not 0: what is traced opens and closes its window itself, and where it maps files is followed
+    /// meanwhile.
+    pub windows: u32,
     /// The inode of the PID namespace whose numbers users know processes by, if it is not the first one,
     /// whose numbers the kernel gives; else 0.
     pub namespace: u32,

@@ -3,10 +3,10 @@
 use core::hint::black_box;
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
-use tracer_common::{Event, owner};
+use tracer_common::{Event, Flow, owner};
 
 use crate::{
-    count::{self, Actor},
+    count,
     kernel::{layout, read},
     page,
 };
@@ -17,10 +17,10 @@ const REQ_OP_READ: u32 = 0;
 /// `block_bio_queue([queue, ]bio)` fires once for every `bio`, before it is split or merged.
 #[raw_tracepoint(tracepoint = "block_bio_queue")]
 pub fn block_bio_queue(ctx: RawTracePointContext) -> i32 {
-    if let Some(actor) = count::actor() {
+    if let Some(flow) = count::current_flow() {
         // Older verifiers refuse one load of either, which the compiler would make of the two.
         let bio: u64 = if layout!(bio_argument) == 0 { black_box(ctx.arg(0)) } else { ctx.arg(1) };
-        if on_bio(bio, actor).is_none() {
+        if on_bio(bio, flow).is_none() {
             count::lost();
         }
     }
@@ -28,7 +28,7 @@ pub fn block_bio_queue(ctx: RawTracePointContext) -> i32 {
 }
 
 #[inline(always)]
-fn on_bio(bio: u64, actor: Actor) -> Option<()> {
+fn on_bio(bio: u64, flow: Flow) -> Option<()> {
     let flags: u16 = read(bio, layout!(bio_flags))?;
     // A clone is the same request on its way through a stacked device, such as a volume manager's.
     if u32::from(flags) >> (layout!(bio_cloned_bit) & 15) & 1 != 0 {
@@ -39,7 +39,7 @@ fn on_bio(bio: u64, actor: Actor) -> Option<()> {
         return Some(());
     }
     let metadata = operation >> (layout!(bio_meta_bit) & 31) & 1 != 0;
-    let mut key = count::key(if metadata { Event::DiskMetadata } else { Event::DiskRead }, actor);
+    let mut key = count::key(if metadata { Event::DiskMetadata } else { Event::DiskRead }, flow);
     let vectors: u64 = read(bio, layout!(bio_vectors))?;
     key.kind = u8::from(page::owner(page::of_vectors(vectors)?) == owner::PROGRAM);
     let size: u32 = read(bio, layout!(bio_size))?;

@@ -4,10 +4,10 @@ use aya_ebpf::{
     macros::{fentry, kprobe},
     programs::{FEntryContext, ProbeContext},
 };
-use tracer_common::{Event, Function, Key};
+use tracer_common::{Event, Flow, Function, Key};
 
 use crate::{
-    count::{self, Actor},
+    count,
     kernel::{layout, read},
     page,
 };
@@ -33,8 +33,8 @@ pub fn fentry_encrypt(ctx: FEntryContext) -> u32 {
 
 #[inline(always)]
 fn encrypted(request: u64) -> u32 {
-    if let Some(actor) = count::actor()
-        && on_request(request, actor).is_none()
+    if let Some(flow) = count::current_flow()
+        && on_request(request, flow).is_none()
     {
         count::lost();
     }
@@ -42,7 +42,7 @@ fn encrypted(request: u64) -> u32 {
 }
 
 #[inline(always)]
-fn on_request(request: u64, actor: Actor) -> Option<()> {
+fn on_request(request: u64, flow: Flow) -> Option<()> {
     let transform: u64 = read(request, layout!(cipher_transform))?;
     let algorithm: u64 = read(transform, layout!(transform_algorithm))?;
     let flags: u32 = read(algorithm, layout!(algorithm_flags))?;
@@ -52,7 +52,7 @@ fn on_request(request: u64, actor: Actor) -> Option<()> {
     let key = Key {
         kind: page::owner(plain_page(read(request, layout!(cipher_source))?)?),
         detail: Function::Encrypt as u32,
-        ..count::key(Event::Cipher, actor)
+        ..count::key(Event::Cipher, flow)
     };
     let length: u32 = read(request, layout!(cipher_length))?;
     count::add(key, u64::from(length));

@@ -12,7 +12,7 @@ use aya_ebpf::{
 use tracer_common::{Event, Key, NO_ITERATOR, Site, Task, call, user_copy};
 
 use crate::{
-    count::{self, Actor, task_in_window},
+    count::{self, task_in_window},
     flow, iterator, mapping, netdev, page, socket, stack,
 };
 
@@ -40,7 +40,7 @@ pub fn user_copy(ctx: ProbeContext) -> u32 {
         let mapped = |index| mapping::holds(task, ctx.arg(index).unwrap_or(0));
         let from = if mapped(1) { user_copy::FROM_MAPPING } else { 0 };
         let to = if mapped(0) { user_copy::TO_MAPPING } else { 0 };
-        let key = Key { kind: from | to, ..count::key(Event::UserCopy, Actor::of_task(task)) };
+        let key = Key { kind: from | to, ..count::key(Event::UserCopy, count::flow_of(task)) };
         count::add(key, ctx.arg(2).unwrap_or(0));
     }
     0
@@ -100,7 +100,7 @@ fn copied(regs: &Registers, address: u64, event: Event) -> Option<(Key, u64)> {
         describe(regs.argument(site.iterator_argument), task)
     };
     let detail = u32::from(cached && site.from_iterator != 0);
-    let key = Key { kind, detail, address, ..count::key(event, Actor::of_task(task)) };
+    let key = Key { kind, detail, address, ..count::key(event, count::flow_of(task)) };
     Some((key, asked_for(regs, site)))
 }
 
@@ -123,7 +123,7 @@ fn packet_copied(regs: &Registers, site: &Site, address: u64, event: Event) -> O
         kind: NO_ITERATOR,
         detail: u32::from(netdev::sent_before(skb, regs.argument(1) as u32, socket)),
         address,
-        ..count::key(event, Actor::of_socket(socket))
+        ..count::key(event, count::flow_through(socket))
     };
     Some((key, u64::from(regs.argument(site.count_argument) as u32)))
 }
@@ -136,19 +136,19 @@ fn describe(from: u64, task: *mut Task) -> (u8, bool) {
         count::lost();
         return (NO_ITERATOR, false);
     };
-    // SAFETY: the map gave the pointer.
-    let process = unsafe { (*task).process };
     let cached = if iterator::is_over_pages(kind) {
         iterator::page(from).is_some_and(page::is_cached)
-    } else if process != 0 {
-        // SAFETY: the map gave the pointer.
-        let mapped = |call: *mut flow::Current| unsafe { (*call).kind };
-        flow::under_way().map(mapped).map(|kind| kind & !u32::from(call::DIRECT))
-            == Some(u32::from(call::FROM_MAPPING))
+    } else if mapping::any(task) {
+        iterator::user_address(from, kind).is_some_and(|address| mapping::holds(task, address))
     } else {
-        mapping::any(task)
-            && iterator::user_address(from, kind)
-                .is_some_and(|address| mapping::holds(task, address))
+        flow::under_way().is_some_and(is_from_mapping)
     };
     (kind, cached)
+}
+
+#[inline(always)]
+fn is_from_mapping(call: *mut flow::Current) -> bool {
+    // SAFETY: the map gave the pointer.
+    let kind = unsafe { (*call).kind };
+    kind & !u32::from(call::BESIDES) == u32::from(call::FROM_MAPPING)
 }

@@ -56,57 +56,44 @@ pub fn task_in_window() -> Option<*mut Task> {
     (unsafe { (*task).window } == window::OPEN).then_some(task)
 }
 
-/// For whom an event is counted.
-#[derive(Clone, Copy)]
-pub struct Actor {
-    pub role: u8,
-    pub flow: Flow,
-}
-
-impl Actor {
-    /// A traced process, in the call that its current thread makes.
-    #[inline(always)]
-    pub fn of_task(task: *mut Task) -> Self {
-        // SAFETY: the map gave the pointer.
-        let as_a_whole = unsafe { (*task).process } != 0;
-        Self::in_call(task, if as_a_whole { flow::under_way() } else { None })
-    }
-
-    /// As [`Self::of_task`], of a call that is known.
-    #[inline(always)]
-    pub fn in_call(task: *mut Task, call: Option<*mut flow::Current>) -> Self {
-        // SAFETY: the map gave the pointer.
-        let (role, process) = unsafe { ((*task).role, (*task).process) };
-        // SAFETY: likewise.
-        let flow = call.map_or(Flow { process, ..Flow::NONE }, |call| unsafe { (*call).flow });
-        Self { role, flow }
-    }
-
-    /// Whose a traced socket is.
-    #[inline(always)]
-    pub fn of_socket(socket: *mut Socket) -> Self {
-        // SAFETY: the map gave the pointer.
-        unsafe { Self { role: (*socket).role, flow: (*socket).flow } }
-    }
-}
-
-/// The current process, if its window is open.
+/// What the current thread of a traced process does: its data call's flow, or nothing but its process's.
 #[inline(always)]
-pub fn actor() -> Option<Actor> {
-    task_in_window().map(Actor::of_task)
+pub fn flow_of(task: *mut Task) -> Flow {
+    flow_in(task, flow::under_way())
+}
+
+/// As [`flow_of`], of a call that is known.
+#[inline(always)]
+pub fn flow_in(task: *mut Task, call: Option<*mut flow::Current>) -> Flow {
+    // SAFETY: the map gave the pointer.
+    let process = unsafe { (*task).process };
+    // SAFETY: likewise.
+    call.map_or(Flow { process, ..Flow::NONE }, |call| unsafe { (*call).flow })
+}
+
+/// As [`flow_of`], of the current process, if its window is open.
+#[inline(always)]
+pub fn current_flow() -> Option<Flow> {
+    task_in_window().map(flow_of)
+}
+
+/// What was sent last through a traced socket.
+#[inline(always)]
+pub fn flow_through(socket: *mut Socket) -> Flow {
+    // SAFETY: the map gave the pointer.
+    unsafe { (*socket).flow }
 }
 
 /// The key of an event that needs no more to be told apart.
 #[inline(always)]
-pub fn key(event: Event, actor: Actor) -> Key {
+pub fn key(event: Event, flow: Flow) -> Key {
     // The verifier sees that it is one of two.
     let epoch = (EPOCH.get(0).copied().unwrap_or(0) & 1) as u8;
-    let Actor { role, flow } = actor;
     let stacks = Stacks::NONE;
     // SAFETY: the helper has no arguments.
     let cpu = unsafe { bpf_get_smp_processor_id() };
     let event = event as u8;
-    Key { event, epoch, role, kind: 0, detail: 0, address: 0, flow, stacks, cpu, padding: 0 }
+    Key { event, epoch, kind: 0, unused: 0, detail: 0, address: 0, flow, stacks, cpu, padding: 0 }
 }
 
 /// Adds one event of `bytes`.
@@ -119,12 +106,6 @@ pub fn add(key: Key, bytes: u64) {
 #[inline(always)]
 pub fn add_call(key: Key, bytes: u64, spent: Spent) {
     tally(key, Tally { bytes, calls: 1, spent });
-}
-
-/// Adds bytes to an event that was counted already.
-#[inline(always)]
-pub fn add_bytes(key: Key, bytes: u64) {
-    tally(key, Tally { bytes, calls: 0, spent: Spent::NONE });
 }
 
 #[inline(always)]

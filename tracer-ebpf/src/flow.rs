@@ -15,8 +15,8 @@ use tracer_common::{
 use crate::{
     clock::StopWatch,
     kernel::{layout, load, read, read_user},
-    mapping, object, process, socket,
-    syscall::{SYS_SENDMSG, SYS_SENDTO, SYS_VMSPLICE, asks_for_zero_copy},
+    mapping, object, packet, process, socket,
+    syscall::{SYS_GETSOCKOPT, SYS_SENDMSG, SYS_SENDTO, SYS_VMSPLICE, asks_for_zero_copy},
 };
 
 /// What a thread's current data call does.
@@ -29,7 +29,7 @@ pub struct Current {
     pub number: u32,
     /// See [`call`].
     pub kind: u32,
-    /// Where a reading call puts the bytes, or 0.
+    /// Where a reading call puts the bytes, or 0; of one that maps them, its argument.
     pub buffer: u64,
     pub watch: StopWatch,
 }
@@ -160,6 +160,10 @@ enum Call {
     Writes(Memory),
     /// Between the file descriptors in these arguments.
     Passes(usize, usize),
+    /// Pages that the socket in the first argument received.
+    Maps,
+    /// From memory to memory of another process.
+    Between,
 }
 
 #[inline(always)]
@@ -183,6 +187,9 @@ fn data_call(number: u32) -> Option<Call> {
         275 | 326 => Call::Passes(0, 2),
         // tee
         276 => Call::Passes(0, 1),
+        SYS_GETSOCKOPT => Call::Maps,
+        // process_vm_readv, process_vm_writev
+        310 | 311 => Call::Between,
         _ => return None,
     })
 }
@@ -200,7 +207,7 @@ fn arguments(regs: u64) -> Option<[u64; 4]> {
 #[inline(always)]
 pub fn enter(task: *mut Task, regs: u64, number: u32) -> Option<()> {
     // SAFETY: the map gave the pointer.
-    let (process, role) = unsafe { ((*task).process, (*task).role) };
+    let process = unsafe { (*task).process };
     let call = data_call(number)?;
     let arguments = arguments(regs)?;
     let call = match number {
@@ -217,7 +224,7 @@ pub fn enter(task: *mut Task, regs: u64, number: u32) -> Option<()> {
         SYS_SENDMSG => asks_for_zero_copy(arguments[2]),
         _ => false,
     };
-    let mut kind = if zero_copy { call::ZERO_COPY } else { call::PLAIN };
+    let mut kind = if zero_copy { call::ZERO_COPY } else { 0 };
     let mut buffer = 0;
     match call {
         Call::Reads(memory) => {
@@ -227,23 +234,28 @@ pub fn enter(task: *mut Task, regs: u64, number: u32) -> Option<()> {
         Call::Writes(memory) => {
             let (address, length) = largest(memory, arguments);
             let file = object::file_of(arguments[0] as u32)?;
-            flow.destination = destination(file, arguments[0], role, caller)?;
-            let origin = origin(process, address, length)?;
+            let (id, besides) = destination(file, arguments[0], caller)?;
+            flow.destination = id;
+            let origin = origin(task, address, length)?;
             flow.source = origin.0;
-            if origin.1 != call::PLAIN {
-                kind = origin.1;
-            } else if is_tls_record(address) {
-                kind = call::TLS;
-            }
-            if object::is_direct(file) {
-                kind |= call::DIRECT;
+            kind |= besides | origin.1;
+            if origin.1 == call::PLAIN && is_tls_record(address) {
+                kind |= call::TLS;
             }
         }
         Call::Passes(from, to) => {
             flow.source = source(arguments[from & 3])?;
             let fd = arguments[to & 3];
-            flow.destination = destination(object::file_of(fd as u32)?, fd, role, caller)?;
+            let (id, besides) = destination(object::file_of(fd as u32)?, fd, caller)?;
+            flow.destination = id;
+            kind |= besides & call::UPPER;
         }
+        Call::Maps if maps_received(arguments) => {
+            flow.source = source(arguments[0])?;
+            buffer = arguments[3];
+        }
+        Call::Maps => return None,
+        Call::Between => {}
     }
     let watch = StopWatch::start();
     begin(Current { under_way: 1, flow, number, kind: u32::from(kind), buffer, watch })
@@ -291,11 +303,32 @@ fn source(fd: u64) -> Option<u32> {
     object::of_file(object::file_of(fd as u32)?, fd as u32)
 }
 
+/// What is written to, and those of [`call::BESIDES`] that come of it.
 #[inline(always)]
-fn destination(file: u64, fd: u64, role: u8, process: u32) -> Option<u32> {
+fn destination(file: u64, fd: u64, process: u32) -> Option<(u32, u8)> {
     let id = object::of_file(file, fd as u32)?;
-    socket::send_to(file, role, Flow { process, source: ANY, destination: id });
-    Some(id)
+    let upper = socket::send_to(file, Flow { process, source: ANY, destination: id });
+    let upper = if upper { call::UPPER } else { 0 };
+    let direct = if object::is_direct(file) { call::DIRECT } else { 0 };
+    Some((id, upper | direct))
+}
+
+/// Whether a `getsockopt` asks for received pages, and not for an option.
+#[inline(always)]
+fn maps_received([_, level, option, _]: [u64; 4]) -> bool {
+    const TCP_ZEROCOPY_RECEIVE: u64 = 35;
+    level == u64::from(packet::TCP) && option == TCP_ZEROCOPY_RECEIVE
+}
+
+/// How much a call that returned `returned` moved, in bytes; of one that maps pages its argument says it.
+#[inline(always)]
+pub fn moved(call: &Current, returned: i64) -> u64 {
+    /// `tcp_zerocopy_receive.length`, the third field.
+    const LENGTH: u32 = 8;
+    if call.number == SYS_GETSOCKOPT && returned == 0 {
+        return read_user::<u32>(call.buffer, LENGTH).unwrap_or(0).into();
+    }
+    returned.max(0) as u64
 }
 
 /// The largest of a call's first pieces of memory: (address, length).
@@ -340,10 +373,15 @@ fn is_tls_record(address: u64) -> bool {
 
 /// Where the bytes in a process's memory come from: an object, and a [`call`].
 #[inline(always)]
-fn origin(process: u32, address: u64, length: u64) -> Option<(u32, u8)> {
+fn origin(task: *mut Task, address: u64, length: u64) -> Option<(u32, u8)> {
     if let Some(file) = mapped_file(address) {
         return Some((object::of_mapping(file)?, call::FROM_MAPPING));
     }
+    if mapping::holds(task, address) {
+        return Some((MEMORY, call::FROM_MAPPING));
+    }
+    // SAFETY: the map gave the pointer.
+    let process = unsafe { (*task).process };
     Some(match read_before(process, address, length) {
         MEMORY => (MEMORY, call::PLAIN),
         source => (source, call::LINKED),

@@ -1,10 +1,10 @@
 //! `io_uring`: what operations return, where their copies are not seen.
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
-use tracer_common::{Event, Key, call};
+use tracer_common::{Event, Flow, Key, operation};
 
 use crate::{
-    count::{self, Actor},
+    count,
     kernel::{layout, read},
     socket,
 };
@@ -16,8 +16,8 @@ pub fn io_uring_complete(ctx: RawTracePointContext) -> i32 {
     let request: u64 = ctx.arg(1);
     // There is none where an operation says something before its end.
     if request != 0
-        && let Some(actor) = count::actor()
-        && on_request(request, actor).is_none()
+        && let Some(flow) = count::current_flow()
+        && on_request(request, flow).is_none()
     {
         count::lost();
     }
@@ -25,14 +25,14 @@ pub fn io_uring_complete(ctx: RawTracePointContext) -> i32 {
 }
 
 #[inline(always)]
-fn on_request(request: u64, actor: Actor) -> Option<()> {
+fn on_request(request: u64, flow: Flow) -> Option<()> {
     let opcode: u8 = read(request, layout!(operation_code))?;
     let result: i32 = read(request, layout!(operation_result))?;
     let file: u64 = read(request, layout!(operation_file))?;
     let key = Key {
-        kind: if socket::is_traced_file(file) { call::TO_SOCKET } else { call::PLAIN },
+        kind: if socket::is_traced(file) { operation::ON_SOCKET } else { operation::OTHER },
         detail: u32::from(opcode),
-        ..count::key(Event::IoUring, actor)
+        ..count::key(Event::IoUring, flow)
     };
     count::add(key, result.max(0) as u64);
     Some(())

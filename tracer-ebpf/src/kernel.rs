@@ -18,6 +18,7 @@ static OPTIONS: Options = Options {
     comm: [0; 4],
     cgroup: [0; 2],
     all: 0,
+    windows: 0,
     namespace: 0,
     cpu_bits: 0,
 };

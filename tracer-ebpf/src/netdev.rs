@@ -8,7 +8,7 @@ use aya_ebpf::{
 use tracer_common::{Event, Key, Socket};
 
 use crate::{
-    count::{self, Actor},
+    count,
     kernel::{layout, option, read},
     packet::{Packet, UDP},
     socket,
@@ -79,7 +79,7 @@ fn on_packet(skb: u64, device: u64, socket: *mut Socket) -> Option<()> {
     let key = |event: Event| Key {
         kind: u8::from(on_bus),
         detail: read(device, layout!(netdev_ifindex)).unwrap_or(0),
-        ..count::key(event, Actor::of_socket(socket))
+        ..count::key(event, count::flow_through(socket))
     };
     if on_bus {
         count::add(key(Event::NicHeader), u64::from(packet.headers));

@@ -3,10 +3,10 @@
 use crate::kernel::{layout, read};
 
 /// `IPPROTO_TCP`
-pub const TCP: u8 = 6;
+pub const TCP: u16 = 6;
 
 /// `IPPROTO_UDP`
-pub const UDP: u8 = 17;
+pub const UDP: u16 = 17;
 const UDP_HEADER: u32 = 8;
 
 /// Where a packet's payload is.
@@ -23,7 +23,7 @@ pub struct Packet {
 
 impl Packet {
     #[inline(always)]
-    pub fn parse(skb: u64, protocol: u8) -> Option<Self> {
+    pub fn parse(skb: u64, protocol: u16) -> Option<Self> {
         let length: u32 = read(skb, layout!(skb_len))?;
         let in_pages: u32 = read(skb, layout!(skb_data_len))?;
         let head: u64 = read(skb, layout!(skb_head))?;

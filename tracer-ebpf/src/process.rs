@@ -1,4 +1,4 @@
-//! Processes that are traced as a whole: their children, what they become, and their end.
+//! Processes that are traced: their children, what they become, and their end.
 
 use aya_ebpf::{
     helpers::{
@@ -10,7 +10,7 @@ use aya_ebpf::{
     programs::RawTracePointContext,
 };
 use tracer_common::{
-    ON_DEMAND, ROLE_SENDER, Task,
+    ON_DEMAND, Task,
     flow::{Detail, Process},
     stack::NEVER,
     window,
@@ -79,20 +79,12 @@ fn new_thread(thread: u64, process: u32) -> Option<u32> {
 /// `sched_process_fork(parent, child)`: a child is traced as its parent is.
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
 pub fn sched_process_fork(ctx: RawTracePointContext) -> i32 {
-    if let Some(task) = whole_process()
+    if let Some(task) = current_task()
         && on_fork(task, ctx.arg(1)).is_none()
     {
         count::lost();
     }
     0
-}
-
-/// The current process, if it is traced as a whole.
-#[inline(always)]
-fn whole_process() -> Option<*mut Task> {
-    let task = current_task()?;
-    // SAFETY: the map gave the pointer.
-    (unsafe { (*task).process } != 0).then_some(task)
 }
 
 /// The current process as the kernel numbers it.
@@ -124,7 +116,7 @@ fn introduce(id: u32, pid: u32, name: [u8; 16]) -> Option<()> {
 /// `sched_process_exec(task, old_pid, bprm)`: from here on it is another program.
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub fn sched_process_exec(_ctx: RawTracePointContext) -> i32 {
-    let done = match whole_process() {
+    let done = match current_task() {
         Some(task) => on_exec(task),
         None if is_wanted() => begin(),
         None => Some(()),
@@ -187,7 +179,7 @@ fn begin() -> Option<()> {
     let id = object::new_id()?;
     introduce(id, pid, bpf_get_current_comm().ok()?)?;
     module::executed(id);
-    TASKS.insert(current_tgid(), Task::new(ROLE_SENDER, window::OPEN, id, pid), 0).ok()
+    TASKS.insert(current_tgid(), Task::new(window::OPEN, id, pid), 0).ok()
 }
 
 /// `cgroup_attach_task(cgroup, path, task, threadgroup)`: anybody may move a process, while it runs.
@@ -232,7 +224,7 @@ fn begin_elsewhere(task: u64) -> Option<()> {
     let (false, Some(pid)) = (is_traced, number::of_process(task)) else { return Some(()) };
     let id = object::new_id()?;
     introduce(id, pid, read(task, layout!(task_name))?)?;
-    TASKS.insert(tgid, Task::new(ROLE_SENDER, window::OPEN, id, pid), 0).ok()
+    TASKS.insert(tgid, Task::new(window::OPEN, id, pid), 0).ok()
 }
 
 #[inline(always)]
@@ -253,7 +245,7 @@ fn on_exec(task: *mut Task) -> Option<()> {
 /// `sched_process_exit(task)` runs in the thread that ends.
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
-    if let Some(task) = whole_process() {
+    if let Some(task) = current_task() {
         flow::forget_thread();
         // It is there only if threads are told apart.
         let _ = THREADS.remove(bpf_get_current_pid_tgid());

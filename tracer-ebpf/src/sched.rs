@@ -4,7 +4,7 @@ use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use tracer_common::{ABSENT, Event};
 
 use crate::{
-    count::{self, Actor, add, key},
+    count::{self, add, key},
     flow,
     kernel::{layout, option, read},
 };
@@ -18,7 +18,7 @@ pub fn sched_switch(ctx: RawTracePointContext) -> i32 {
         let preempted = ctx.arg::<u64>(0) & 1 != 0;
         let voluntary = !preempted && state(&ctx) != 0;
         let event = if voluntary { Event::SwitchVoluntary } else { Event::SwitchInvoluntary };
-        add(key(event, Actor::in_call(task, call)), 0);
+        add(key(event, count::flow_in(task, call)), 0);
         if let Some(call) = call {
             flow::stop(call);
         }

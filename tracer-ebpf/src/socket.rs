@@ -13,10 +13,12 @@ use aya_ebpf::{
         tracing::StackIdContext,
     },
 };
-use tracer_common::{ABSENT, Arrived, Ends, Event, Flow, Function, Key, ON_DEMAND, Socket, owner};
+use tracer_common::{
+    ABSENT, Arrived, Ends, Event, Flow, Function, Key, ON_DEMAND, Socket, flow::ANY, owner,
+};
 
 use crate::{
-    count::{self, Actor, SOCKETS},
+    count::{self, SOCKETS},
     iterator,
     kernel::{layout, read},
     netdev,
@@ -37,41 +39,40 @@ static SOCKET_DRAFT: PerCpuArray<Socket> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static PASSING_ON: LruHashMap<u64, u8> = LruHashMap::with_max_entries(1024, 0);
 
-/// The `struct sock` behind the current process's file descriptor `fd`; of a file that is no
-/// socket, an address that means nothing.
-#[inline(always)]
-fn of_descriptor(fd: u32) -> Option<u64> {
-    of_file(object::file_of(fd)?)
-}
-
-/// As [`of_descriptor`], of a `struct file`.
+/// The `struct sock` behind a `struct file`; of a file that is no socket, an address that means nothing.
 #[inline(always)]
 fn of_file(file: u64) -> Option<u64> {
     let socket: u64 = read(file, layout!(file_private_data))?;
     read(socket, layout!(socket_sk))
 }
 
-/// Starts to trace the socket behind the current process's file descriptor `fd`.
+/// Starts to trace the socket behind the current process's file descriptor `fd`, whatever its protocol.
 #[inline(always)]
-pub fn trace(fd: u32, role: u8) -> Option<()> {
-    let sock = of_descriptor(fd)?;
-    if upper_protocol(sock).is_some() {
-        count::add(count::key(Event::UpperProtocol, Actor { role, flow: Flow::NONE }), 0);
-    }
-    insert(sock, role, Flow::NONE)
+pub fn trace(fd: u32, process: u32) -> Option<()> {
+    let file = object::file_of(fd)?;
+    let destination = object::of_file(file, fd)?;
+    insert(of_file(file)?, Flow { process, source: ANY, destination })
 }
 
 /// Traces the socket that is behind `file`, if it is one of TCP, until it is closed: the process
-/// and the object of `flow` have sent through it last.
+/// and the object of `flow` have sent through it last. Answers whether what is sent does not go straight
+/// into packets.
 #[inline(always)]
-pub fn send_to(file: u64, role: u8, flow: Flow) {
-    let Some(sock) = of_file(file) else { return };
+pub fn send_to(file: u64, flow: Flow) -> bool {
+    let Some(sock) = of_file(file) else { return false };
     if let Some(socket) = SOCKETS.get_ptr_mut(sock) {
         // SAFETY: the map gave the pointer.
         unsafe { (*socket).flow = flow };
-    } else if object::is_socket(file) && is_open_tcp(sock) && insert(sock, role, flow).is_none() {
+        // SAFETY: as above.
+        return unsafe { (*socket).protocol } == packet::TCP && has_upper_protocol(sock);
+    }
+    if !object::is_socket(file) || !is_open_tcp(sock) {
+        return false;
+    }
+    if insert(sock, flow).is_none() {
         count::lost();
     }
+    has_upper_protocol(sock)
 }
 
 /// Of a connection that has ended nobody will say again that it does: its entry would stay until the
@@ -108,10 +109,8 @@ fn set_state(ctx: &RawTracePointContext) -> i32 {
     let (sock, state): (u64, u32) = (ctx.arg(0), ctx.arg(2));
     if state == TCP_CLOSE
         && let Some(socket) = SOCKETS.get_ptr(sock)
-        // SAFETY: the map gave the pointer.
-        && unsafe { (*socket).flow.process } != 0
     {
-        // SAFETY: as above.
+        // SAFETY: the map gave the pointer.
         let _ = SENDERS.remove(unsafe { &(*socket).ends });
         let _ = SOCKETS.remove(sock);
     }
@@ -119,12 +118,12 @@ fn set_state(ctx: &RawTracePointContext) -> i32 {
 }
 
 #[inline(always)]
-fn insert(sock: u64, role: u8, flow: Flow) -> Option<()> {
+fn insert(sock: u64, flow: Flow) -> Option<()> {
     let protocol: u16 = read(sock, layout!(sock_protocol))?;
     let draft = SOCKET_DRAFT.get_ptr_mut(0)?;
     // SAFETY: the map gave the pointer, and no other CPU has this one's entry.
     let state = unsafe { &mut *draft };
-    (state.role, state.protocol, state.flow) = (role, protocol as u8, flow);
+    (state.protocol, state.flow) = (protocol, flow);
     (state.sequence_known, state.arrived) = ([0; 2], Arrived::NOTHING);
     describe(sock, &mut state.ends)?;
     SOCKETS.insert(sock, &*state, 0).ok()?;
@@ -158,27 +157,17 @@ fn padded([a, b, c, d]: [u8; 4]) -> [u8; 16] {
     [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
 }
 
-/// What the kernel runs above TCP for a socket. Behind a socket of another protocol there is memory
-/// that is not the socket's.
+/// Whether the kernel runs a protocol above TCP for a socket. Behind a socket of another protocol there is
+/// memory that is not the socket's.
 #[inline(always)]
-fn upper_protocol(sock: u64) -> Option<u64> {
+fn has_upper_protocol(sock: u64) -> bool {
     let offset = layout!(sock_upper_protocol);
-    let protocol: u16 = read(sock, layout!(sock_protocol))?;
-    if offset == ABSENT || protocol != u16::from(packet::TCP) {
-        return None;
-    }
-    read(sock, offset).filter(|operations| *operations != 0)
-}
-
-/// Whether the current process's file descriptor `fd` is a traced socket.
-#[inline(always)]
-pub fn is_traced(fd: u32) -> bool {
-    of_descriptor(fd).is_some_and(|sock| SOCKETS.get_ptr(sock).is_some())
+    offset != ABSENT && read::<u64>(sock, offset).is_some_and(|operations| operations != 0)
 }
 
 /// Whether a `struct file` is a traced socket.
 #[inline(always)]
-pub fn is_traced_file(file: u64) -> bool {
+pub fn is_traced(file: u64) -> bool {
     of_file(file).is_some_and(|sock| SOCKETS.get_ptr(sock).is_some())
 }
 
@@ -223,7 +212,7 @@ fn packet_copied(
         let key = Key {
             kind: u8::from(netdev::sent_before(skb, offset, socket)),
             detail: function as u32,
-            ..count::key(Event::PacketCopy, Actor::of_socket(socket))
+            ..count::key(Event::PacketCopy, count::flow_through(socket))
         };
         count::add(stack::of_packet_copy(ctx, key), length.max(0) as u64);
     }
@@ -251,10 +240,10 @@ fn page_of_iterator(iterator: u64) -> Option<u64> {
 /// A function that passed on `returned` bytes by reference in the current process's context.
 #[inline(always)]
 fn referenced(returned: i32, function: Function, kind: u8) -> u32 {
-    if let Some(actor) = count::actor()
+    if let Some(flow) = count::current_flow()
         && returned > 0
     {
-        let key = Key { kind, detail: function as u32, ..count::key(Event::Reference, actor) };
+        let key = Key { kind, detail: function as u32, ..count::key(Event::Reference, flow) };
         count::add(key, returned as u64);
     }
     0
@@ -337,7 +326,7 @@ fn on_fragments(
     let key = Key {
         kind: u8::from(again),
         detail: Function::CopyUserFragments as u32,
-        ..count::key(Event::PacketCopy, Actor::of_socket(socket))
+        ..count::key(Event::PacketCopy, count::flow_through(socket))
     };
     let bytes = u64::from(read::<u32>(skb, layout!(skb_data_len))?);
     count::add(stack::of_packet_copy(ctx, key), bytes);
@@ -428,9 +417,7 @@ pub fn fentry_splice_from_socket(ctx: FExitContext) -> u32 {
 #[inline(always)]
 fn zero_copy_datagram(sock: u64, length: u64) -> u32 {
     match read::<u16>(sock, layout!(sock_protocol)) {
-        Some(protocol) if protocol == u16::from(packet::UDP) => {
-            referenced(length as i32, Function::ZeroCopyDatagram, 0)
-        }
+        Some(packet::UDP) => referenced(length as i32, Function::ZeroCopyDatagram, 0),
         _ => 0,
     }
 }
@@ -457,9 +444,9 @@ pub fn fentry_zero_copy_datagram(ctx: FEntryContext) -> u32 {
 /// `skb_copy_datagram_iovec(skb, len)`: what a receiver copies out, where no call site is seen.
 #[raw_tracepoint(tracepoint = "skb_copy_datagram_iovec")]
 pub fn skb_copy_datagram_iovec(ctx: RawTracePointContext) -> i32 {
-    if let Some(actor) = count::actor() {
+    if let Some(flow) = count::current_flow() {
         let length: i32 = ctx.arg(1);
-        let key = stack::of_any_copy(&ctx, count::key(Event::SkbToUser, actor));
+        let key = stack::of_any_copy(&ctx, count::key(Event::SkbToUser, flow));
         count::add(key, length.max(0) as u64);
     }
     0

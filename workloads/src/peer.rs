@@ -10,7 +10,11 @@ use std::{
     time::Duration,
 };
 
-use rustix::{io::Errno, net::RecvFlags};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+    net::RecvFlags,
+};
 
 use crate::{Error, Result, page, process, protocol::Answer, shared::Shared, strategy::Channel};
 
@@ -40,8 +44,8 @@ pub fn run(args: &PeerArgs) -> Result<()> {
     let input = io::stdin();
     let (input, bytes) = (input.as_fd(), args.bytes);
     let answer = match args.channel {
-        Channel::Pipe => receive(bytes, |buffer| rustix::io::read(input, buffer)),
-        Channel::UnixStream => receive(bytes, |buffer| {
+        Channel::Pipe => receive(input, bytes, |buffer| rustix::io::read(input, buffer)),
+        Channel::UnixStream => receive(input, bytes, |buffer| {
             rustix::net::recv(input, buffer, RecvFlags::empty()).map(|(received, _)| received)
         }),
         Channel::SharedMemory => look(input, bytes),
@@ -70,10 +74,16 @@ fn say(what: &[u8]) -> Result<()> {
 }
 
 /// Takes so many bytes, or fewer if there are no more.
-fn receive(bytes: u64, read: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Answer> {
+fn receive(
+    input: BorrowedFd<'_>,
+    bytes: u64,
+    read: impl Fn(&mut [u8]) -> Result<usize, Errno>,
+) -> Result<Answer> {
     let mut buffer = vec![1; BUFFER];
     let mut hasher = blake3::Hasher::new();
     ready(0)?;
+    // A call that began before this process was traced would not be counted.
+    wait_for_input(input)?;
     while hasher.count() < bytes {
         match read(&mut buffer) {
             Ok(0) => break,
@@ -83,6 +93,13 @@ fn receive(bytes: u64, read: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Resu
         };
     }
     Ok(Answer { bytes: hasher.count(), hash: hasher.finalize() })
+}
+
+fn wait_for_input(input: BorrowedFd<'_>) -> Result<()> {
+    match poll(&mut [PollFd::from_borrowed_fd(input, PollFlags::IN)], None) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(Error::os("wait for the payload")(error)),
+    }
 }
 
 /// Looks at what is put into shared memory, where it is.

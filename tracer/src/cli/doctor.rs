@@ -131,7 +131,7 @@ fn write_memory(out: &mut dyn Write, allocation: Allocation) -> io::Result<()> {
         "\nMemory of the eBPF maps, charged to the control group that copytrace runs in"
     )?;
     for (verbs, purpose) in [
-        ("demo", Purpose::Window),
+        ("demo", Purpose::Windows),
         ("run, attach", flows(false)),
         ("run, attach --stacks", flows(true)),
     ] {

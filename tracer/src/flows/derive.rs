@@ -1,8 +1,10 @@
 //! What no witness of this kernel sees, derived from what system calls returned.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Endpoint, Kind, Ledger, Traffic};
+use super::{Endpoint, Flow, Kind, Ledger, Traffic};
 use crate::ledger::{Movement, Mover, Place, Provenance, Side};
 
 /// What of the bytes' ways was measured.
@@ -10,74 +12,184 @@ use crate::ledger::{Movement, Mover, Place, Provenance, Side};
 pub struct Witnesses {
     /// CPU copies were seen at the calls to the copy routines.
     pub copies: bool,
-    /// Pages that change hands were seen.
+    /// Pages that change hands were seen, and copies of packets.
     pub references: bool,
+}
+
+impl Witnesses {
+    /// Whether they see such a movement.
+    fn see(self, movement: &Movement) -> bool {
+        match (movement.from, movement.to, movement.by) {
+            (Place::Socket, Place::Kernel, Mover::Cpu) => self.references,
+            (.., Mover::Cpu) => self.copies,
+            // No function of the kernel that passes the program's pages into a pipe is probed, nor one that
+            // maps those of a socket.
+            (Place::User, Place::Pipe, _) | (Place::Socket, Place::User, _) => false,
+            _ => self.references,
+        }
+    }
 }
 
 /// Adds the movements that were not measured, each marked as derived: only where every byte of a call goes one
 /// way, whatever the kernel. The rest stays unseen.
 pub fn derive(ledger: &mut Ledger, witnesses: Witnesses) {
-    for (flow, traffic) in ledger.iter_mut().filter(|(flow, _)| flow.is_data()) {
-        let Some(source) = &flow.source else { continue };
-        for movement in derived(source, &flow.destination, traffic) {
-            let seen = match movement.by {
-                Mover::Cpu => witnesses.copies,
-                // No function of the kernel that passes the program's pages into a pipe is probed.
-                Mover::Reference if movement.to == Place::Pipe && movement.from == Place::User => {
-                    false
-                }
-                _ => witnesses.references,
-            };
-            if !seen && movement.bytes > 0 {
-                traffic.movements.push(movement);
-            }
-        }
+    let pipes = pages_in_pipes(ledger);
+    for (flow, traffic) in ledger.iter_mut() {
+        let mut derived = derived(flow, traffic, &pipes);
+        derived.retain(|movement| movement.bytes > 0 && !witnesses.see(movement));
+        traffic.movements.append(&mut derived);
     }
 }
 
 /// The calls that move bytes without a buffer of the program.
 const PASSES: [&str; 3] = ["sendfile", "splice", "tee"];
 /// The one that may have two files share their blocks.
-const COPIES_FILES: &str = "copy_file_range";
+pub(super) const COPIES_FILES: &str = "copy_file_range";
 /// The one that passes the program's own pages into a pipe.
 const GIVES_PAGES: &str = "vmsplice";
+/// The one that maps a socket's pages: with `TCP_ZEROCOPY_RECEIVE` it has a count of bytes.
+const MAPS_PAGES: &str = "getsockopt";
+/// Those that copy from a process's memory to another one's.
+pub const BETWEEN: [&str; 2] = ["process_vm_readv", "process_vm_writev"];
 
-fn derived(source: &Endpoint, destination: &Endpoint, traffic: &Traffic) -> Vec<Movement> {
-    let called = |name: &str| traffic.calls.get(name).map_or(0, |calls| calls.bytes);
-    let passed: u64 = PASSES.iter().map(|name| called(name)).sum();
-    let copied_files = called(COPIES_FILES);
-    let mut left = traffic.payload_bytes.saturating_sub(passed + copied_files);
-    let mut take = |bytes: u64| {
-        let taken = bytes.min(left);
-        left -= taken;
-        taken
-    };
-    let mut movements = Vec::new();
-    if let Some(by) = passing(source, destination) {
-        movements.push(movement(source.place(), destination.place(), by, passed));
-    }
-    let are_one = source.medium.shares_blocks() || destination.medium.shares_blocks();
-    if !are_one && source.kind == Kind::File && destination.kind == Kind::File {
-        movements.push(movement(source.place(), destination.place(), Mover::Cpu, copied_files));
-    }
-    if destination.kind == Kind::Memory {
-        let own = take(u64::MAX).saturating_sub(seen_arriving(traffic));
-        if !source.is_device() {
-            movements.push(movement(source.place(), Place::User, Mover::Cpu, own));
+/// Whose pages a pipe holds, where all it was given is pages of one kind.
+type Pipes = BTreeMap<Endpoint, Place>;
+
+fn pages_in_pipes(ledger: &Ledger) -> Pipes {
+    let mut pipes = Pipes::new();
+    for (flow, traffic) in ledger.iter().filter(|(flow, _)| flow.destination.kind == Kind::Pipe) {
+        let whose = match &flow.source {
+            Some(source) if source.kind == Kind::File => source.place(),
+            Some(source) if source.kind == Kind::Memory => {
+                let given = Returned::by(traffic, |name| name == GIVES_PAGES);
+                if given.bytes == traffic.payload_bytes { Place::User } else { Place::Pipe }
+            }
+            _ => Place::Pipe,
+        };
+        let known = pipes.entry(flow.destination.clone()).or_insert(whose);
+        if *known != whose {
+            *known = Place::Pipe;
         }
-        return movements;
     }
-    let to = destination.place();
-    let given = take(if destination.kind == Kind::Pipe { called(GIVES_PAGES) } else { 0 });
-    movements.push(movement(Place::User, to, Mover::Reference, given));
-    let by_reference = take(traffic.zero_copy_bytes);
-    let from_mapping = take(traffic.mapped_bytes);
-    take(traffic.direct_bytes);
-    let own = take(u64::MAX);
-    if !destination.is_device() {
-        movements.push(movement(Place::User, to, Mover::Cpu, own));
-        movements.push(movement(Place::PageCache, to, Mover::Cpu, from_mapping));
-        movements.push(movement(Place::User, to, Mover::Reference, by_reference));
+    pipes
+}
+
+/// What some system calls of a flow returned.
+struct Returned {
+    bytes: u64,
+    calls: u64,
+    names: Vec<String>,
+    /// Bytes that are in no movement yet.
+    left: u64,
+}
+
+impl Returned {
+    fn by(traffic: &Traffic, is_wanted: impl Fn(&str) -> bool) -> Self {
+        let wanted = traffic.calls.iter().filter(|(name, _)| is_wanted(name));
+        let mut returned = Self { bytes: 0, calls: 0, names: Vec::new(), left: 0 };
+        for (name, calls) in wanted.filter(|(_, calls)| calls.bytes > 0) {
+            returned.bytes += calls.bytes;
+            returned.calls += calls.count;
+            returned.names.push(format!("return value of {name}()"));
+        }
+        returned.left = returned.bytes;
+        returned
+    }
+
+    /// Takes so many bytes of what is left, or all of it.
+    fn take(&mut self, bytes: u64) -> u64 {
+        let taken = bytes.min(self.left);
+        self.left -= taken;
+        taken
+    }
+
+    /// A movement of some of the bytes.
+    fn movement(&self, from: Place, to: Place, by: Mover, bytes: u64) -> Movement {
+        let calls = u128::from(self.calls) * u128::from(bytes) / u128::from(self.bytes.max(1));
+        Movement {
+            from,
+            to,
+            by,
+            side: Side::Sender,
+            provenance: Provenance::Derived,
+            witness: self.names.join(", "),
+            bytes,
+            calls: u64::try_from(calls).unwrap_or(u64::MAX),
+            verified_bytes: None,
+        }
+    }
+}
+
+fn derived(flow: &Flow, traffic: &Traffic, pipes: &Pipes) -> Vec<Movement> {
+    let mut movements = vec![linearised(&flow.destination, traffic)];
+    if !flow.is_data() {
+        let between = Returned::by(traffic, |name| BETWEEN.contains(&name));
+        movements.push(between.movement(Place::User, Place::User, Mover::Cpu, between.bytes));
+    } else if let Some(source) = &flow.source {
+        movements.extend(passed(source, &flow.destination, traffic, pipes));
+        movements.extend(copied_files(source, &flow.destination, traffic));
+        movements.extend(match flow.destination.kind {
+            Kind::Memory => read(source, traffic),
+            _ => written(&flow.destination, traffic),
+        });
+    }
+    movements
+}
+
+/// TCP keeps payload in pages, so payload in the linear part of a packet that reached a device was copied
+/// there. A datagram's may be copied nowhere else in the first place.
+fn linearised(destination: &Endpoint, traffic: &Traffic) -> Movement {
+    let is_tcp = destination.kind == Kind::Tcp;
+    Movement {
+        from: Place::Socket,
+        to: Place::Kernel,
+        by: Mover::Cpu,
+        side: Side::Sender,
+        provenance: Provenance::Derived,
+        witness: "linear part of packets at net:net_dev_start_xmit".to_owned(),
+        bytes: if is_tcp { traffic.linear_bytes } else { 0 },
+        calls: if is_tcp { traffic.linear_packets } else { 0 },
+        verified_bytes: None,
+    }
+}
+
+/// What went from the one to the other without the program's memory.
+fn passed(
+    source: &Endpoint,
+    destination: &Endpoint,
+    traffic: &Traffic,
+    pipes: &Pipes,
+) -> Option<Movement> {
+    let by = passing(source, destination)?;
+    let mut passed = Returned::by(traffic, |name| PASSES.contains(&name));
+    passed.take(traffic.upper_bytes);
+    let from = match by {
+        Mover::Reference => pipes.get(source).copied().unwrap_or(source.place()),
+        _ => source.place(),
+    };
+    Some(passed.movement(from, destination.place(), by, passed.left))
+}
+
+/// What the kernel copied from a file to another one, unless they may share it.
+fn copied_files(source: &Endpoint, destination: &Endpoint, traffic: &Traffic) -> Option<Movement> {
+    let are_files = source.kind == Kind::File && destination.kind == Kind::File;
+    let may_share = source.medium.shares_blocks() || destination.medium.shares_blocks();
+    let copied = Returned::by(traffic, |name| name == COPIES_FILES);
+    (are_files && !may_share)
+        .then(|| copied.movement(source.place(), destination.place(), Mover::Cpu, copied.bytes))
+}
+
+/// What came into the program's memory.
+fn read(source: &Endpoint, traffic: &Traffic) -> Vec<Movement> {
+    let is_read =
+        |name: &str| !PASSES.contains(&name) && ![COPIES_FILES, MAPS_PAGES].contains(&name);
+    let mapped = Returned::by(traffic, |name| name == MAPS_PAGES);
+    let mut read = Returned::by(traffic, is_read);
+    read.take(seen_arriving(traffic));
+    let mut movements =
+        vec![mapped.movement(source.place(), Place::User, Mover::Reference, mapped.bytes)];
+    if !source.is_device() {
+        movements.push(read.movement(source.place(), Place::User, Mover::Cpu, read.left));
     }
     movements
 }
@@ -89,6 +201,29 @@ fn seen_arriving(traffic: &Traffic) -> u64 {
         movement.to == Place::User && matches!(movement.from, Place::Disk | Place::Socket)
     });
     seen.map(|movement| movement.bytes).sum()
+}
+
+/// What went out of the program's memory, or out of what it mapped.
+fn written(destination: &Endpoint, traffic: &Traffic) -> Vec<Movement> {
+    let to = destination.place();
+    let gives_pages = |name: &str| name == GIVES_PAGES && destination.kind == Kind::Pipe;
+    let given = Returned::by(traffic, gives_pages);
+    let mut written = Returned::by(traffic, |name| {
+        !PASSES.contains(&name) && name != COPIES_FILES && !gives_pages(name)
+    });
+    let mut movements = vec![given.movement(Place::User, to, Mover::Reference, given.bytes)];
+    // A protocol above TCP may copy what it is given, or not, as a device may.
+    written.take(traffic.upper_bytes + traffic.direct_bytes);
+    if !destination.is_device() {
+        let by_reference = written.take(traffic.zero_copy_bytes);
+        let from_mapping = written.take(traffic.mapped_bytes);
+        movements.extend([
+            written.movement(Place::User, to, Mover::Cpu, written.left),
+            written.movement(Place::PageCache, to, Mover::Cpu, from_mapping),
+            written.movement(Place::User, to, Mover::Reference, by_reference),
+        ]);
+    }
+    movements
 }
 
 /// What moves bytes from the one to the other without the program's memory. Pages go from the page cache,
@@ -109,27 +244,13 @@ fn passing(source: &Endpoint, destination: &Endpoint) -> Option<Mover> {
     }
 }
 
-fn movement(from: Place, to: Place, by: Mover, bytes: u64) -> Movement {
-    Movement {
-        from,
-        to,
-        by,
-        side: Side::Sender,
-        provenance: Provenance::Derived,
-        witness: "return values of system calls".to_owned(),
-        bytes,
-        calls: 0,
-        verified_bytes: None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::flows::{
         Calls, Flow,
         medium::Medium,
-        tests::{file, flow, tcp},
+        tests::{cpu_copy, file, flow, late, tcp},
     };
 
     const NOTHING: Witnesses = Witnesses { copies: false, references: false };
@@ -188,6 +309,70 @@ mod tests {
     }
 
     #[test]
+    fn a_pipe_passes_on_the_pages_it_was_given() {
+        let pipe = || Endpoint::new(Kind::Pipe, "pipe:[1]");
+        let passed = |given: Vec<(Flow, Traffic)>| {
+            let mut ledger = Ledger::from_iter(given);
+            ledger.insert(flow(pipe(), tcp(1)), called("splice", 9));
+            derive(&mut ledger, NOTHING);
+            ledger[&flow(pipe(), tcp(1))].movements[0].from
+        };
+        let file = || (flow(file("a"), pipe()), called("splice", 9));
+        let memory = |call| (flow(Endpoint::memory(), pipe()), called(call, 9));
+        assert_eq!(passed(vec![file()]), Place::PageCache);
+        assert_eq!(passed(vec![memory("vmsplice")]), Place::User);
+        assert_eq!(passed(vec![memory("write")]), Place::Pipe);
+        assert_eq!(passed(vec![file(), memory("vmsplice")]), Place::Pipe);
+        assert_eq!(passed(vec![]), Place::Pipe);
+    }
+
+    #[test]
+    fn what_goes_through_a_protocol_above_tcp_is_not_derived() {
+        let above = |call| Traffic { upper_bytes: 9, ..called(call, 9) };
+        assert_eq!(ways(flow(Endpoint::memory(), tcp(1)), above("write"), NOTHING), []);
+        assert_eq!(ways(flow(file("a"), tcp(1)), above("sendfile"), NOTHING), []);
+    }
+
+    #[test]
+    fn pages_that_a_socket_maps_are_not_copied() {
+        let calls = [("getsockopt", 8), ("recvfrom", 1)];
+        let calls = calls.map(|(name, bytes)| (name.to_owned(), Calls { count: 1, bytes }));
+        let traffic = Traffic { payload_bytes: 9, calls: calls.into(), ..Traffic::default() };
+        let received = flow(tcp(1), Endpoint::memory());
+        let mapped = (Place::Socket, Place::User, Mover::Reference, 8);
+        let copied = (Place::Socket, Place::User, Mover::Cpu, 1);
+        assert_eq!(ways(received.clone(), traffic.clone(), NOTHING), [mapped, copied]);
+        let seen = Witnesses { copies: true, references: true };
+        assert_eq!(ways(received, traffic, seen), [mapped]);
+    }
+
+    #[test]
+    fn a_process_copies_from_anothers_memory() {
+        let own = || flow(Endpoint::memory(), Endpoint::memory());
+        let traffic = Traffic { payload_bytes: 0, ..called("process_vm_readv", 9) };
+        let copied = [(Place::User, Place::User, Mover::Cpu, 9)];
+        assert_eq!(ways(own(), traffic, NOTHING), copied);
+        assert_eq!(ways(own(), called("futex", 9), NOTHING), []);
+    }
+
+    #[test]
+    fn payload_in_the_linear_part_of_a_packet_was_copied_there() {
+        let linear = |destination| {
+            let traffic = Traffic { linear_bytes: 9, linear_packets: 1, ..Traffic::default() };
+            ways(late(destination), traffic, NOTHING)
+        };
+        assert_eq!(linear(tcp(1)), [(Place::Socket, Place::Kernel, Mover::Cpu, 9)]);
+        assert_eq!(linear(Endpoint::new(Kind::Udp, "a datagram's")), []);
+    }
+
+    #[test]
+    fn memory_that_is_sent_by_reference_is_not_copied_wherever_it_was_filled() {
+        let sent = Traffic { zero_copy_bytes: 9, linked_bytes: 9, ..called("sendto", 9) };
+        let by_reference = [(Place::User, Place::Socket, Mover::Reference, 9)];
+        assert_eq!(ways(flow(file("a"), tcp(1)), sent, NOTHING), by_reference);
+    }
+
+    #[test]
     fn a_pipe_is_given_pages_on_every_kernel() {
         let pipe = || Endpoint::new(Kind::Pipe, "pipe:[1]");
         let seen = Witnesses { copies: true, references: true };
@@ -199,10 +384,8 @@ mod tests {
 
     #[test]
     fn what_a_tracepoint_saw_is_not_derived_again() {
-        let seen = Movement {
-            provenance: Provenance::Derived,
-            ..movement(Place::Socket, Place::User, Mover::Cpu, 9)
-        };
+        let provenance = Provenance::Derived;
+        let seen = Movement { provenance, ..cpu_copy(Place::Socket, Place::User, 9) };
         let traffic = Traffic { movements: vec![seen], ..called("recvfrom", 9) };
         let received = ways(flow(tcp(1), Endpoint::memory()), traffic, NOTHING);
         assert_eq!(received, [(Place::Socket, Place::User, Mover::Cpu, 9)]);
@@ -217,10 +400,8 @@ mod tests {
 
     #[test]
     fn what_a_device_wrote_into_the_program_was_not_copied() {
-        let direct = Movement {
-            provenance: Provenance::Derived,
-            ..movement(Place::Disk, Place::User, Mover::Dma, 9)
-        };
+        let (by, provenance) = (Mover::Dma, Provenance::Derived);
+        let direct = Movement { by, provenance, ..cpu_copy(Place::Disk, Place::User, 9) };
         let traffic = Traffic { movements: vec![direct], ..called("read", 9) };
         let read = flow(file("a"), Endpoint::memory());
         assert_eq!(ways(read, traffic, NOTHING), [(Place::Disk, Place::User, Mover::Dma, 9)]);

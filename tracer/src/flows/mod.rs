@@ -18,6 +18,7 @@ mod properties;
 pub mod spread;
 pub mod stacks;
 mod traffic;
+pub mod trial;
 pub mod verdict;
 
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use endpoint::{Detail, Endpoint, Kind, Process};
-pub use traffic::{Calls, Traffic};
+pub use traffic::{Calls, Operations, Traffic};
 
 /// Whose bytes went from where to where.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -12,12 +12,36 @@ use super::{
 use crate::ledger::{Movement, Mover, Place, merge};
 
 /// System calls of one name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Calls {
     /// How many.
     pub count: u64,
     /// Bytes they returned.
     pub bytes: u64,
+}
+
+impl Calls {
+    fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.bytes += other.bytes;
+    }
+
+    fn split(self, weights: &[u64]) -> impl Iterator<Item = Self> {
+        let counts = apportion(self.count, weights);
+        let bytes = apportion(self.bytes, weights);
+        counts.into_iter().zip(bytes).map(|(count, bytes)| Self { count, bytes })
+    }
+}
+
+/// Operations of io_uring of one name, which nobody sees the copies of where call sites take no probes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Operations {
+    /// As `linux/io_uring.h` has it, without `IORING_OP_`.
+    pub name: String,
+    /// On a socket that is traced.
+    pub on_socket: bool,
+    /// How many ended, and their positive results.
+    pub calls: Calls,
 }
 
 /// Everything that was counted for one flow.
@@ -27,6 +51,9 @@ pub struct Traffic {
     pub payload_bytes: u64,
     /// System calls by name.
     pub calls: BTreeMap<String, Calls>,
+    /// Operations of io_uring, where they are counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<Operations>,
     /// Payload bytes written out of a buffer that the source was read into before.
     pub linked_bytes: u64,
     /// Payload bytes written out of a mapping of the source.
@@ -38,6 +65,15 @@ pub struct Traffic {
     /// Payload bytes written past the page cache (`O_DIRECT`).
     #[serde(default)]
     pub direct_bytes: u64,
+    /// Payload bytes written into a socket with a protocol of the kernel's above TCP, such as TLS.
+    #[serde(default)]
+    pub upper_bytes: u64,
+    /// Payload given to network devices in the linear part of packets, in bytes.
+    #[serde(default)]
+    pub linear_bytes: u64,
+    /// Packets of those.
+    #[serde(default)]
+    pub linear_packets: u64,
     /// Page faults taken in user mode.
     pub page_faults_user: u64,
     /// Page faults taken in kernel mode.
@@ -67,7 +103,7 @@ pub struct Traffic {
 
 impl Traffic {
     /// The numbers that are no lists.
-    fn numbers(&mut self) -> [&mut u64; 15] {
+    fn numbers(&mut self) -> [&mut u64; 18] {
         [
             &mut self.payload_bytes,
             &mut self.linked_bytes,
@@ -75,6 +111,9 @@ impl Traffic {
             &mut self.zero_copy_bytes,
             &mut self.tls_bytes,
             &mut self.direct_bytes,
+            &mut self.upper_bytes,
+            &mut self.linear_bytes,
+            &mut self.linear_packets,
             &mut self.page_faults_user,
             &mut self.page_faults_kernel,
             &mut self.switches_voluntary,
@@ -89,10 +128,17 @@ impl Traffic {
 
     /// All its numbers added up, which no sum of some of them exceeds.
     pub fn bulk(&self) -> u128 {
-        let mut alone =
-            Self { calls: BTreeMap::new(), movements: Vec::new(), unseen: Vec::new(), ..*self };
+        let mut alone = Self {
+            calls: BTreeMap::new(),
+            operations: Vec::new(),
+            movements: Vec::new(),
+            unseen: Vec::new(),
+            ..*self
+        };
         let numbers = alone.numbers().map(|number| *number);
-        let calls = self.calls.values().flat_map(|calls| [calls.count, calls.bytes]);
+        let operations = self.operations.iter().map(|operation| &operation.calls);
+        let calls = self.calls.values().chain(operations);
+        let calls = calls.flat_map(|calls| [calls.count, calls.bytes]);
         let movements = self.movements.iter().flat_map(|movement| {
             [movement.bytes, movement.calls, movement.verified_bytes.unwrap_or_default()]
         });
@@ -106,10 +152,18 @@ impl Traffic {
             *mine += *theirs;
         }
         for (name, calls) in other.calls {
-            let mine = self.calls.entry(name).or_default();
-            mine.count += calls.count;
-            mine.bytes += calls.bytes;
+            self.calls.entry(name).or_default().add(calls);
         }
+        for theirs in other.operations {
+            let same = |mine: &&mut Operations| {
+                (&mine.name, mine.on_socket) == (&theirs.name, theirs.on_socket)
+            };
+            match self.operations.iter_mut().find(same) {
+                Some(mine) => mine.calls.add(theirs.calls),
+                None => self.operations.push(theirs),
+            }
+        }
+        self.operations.sort_unstable();
         if !other.movements.is_empty() {
             self.movements.append(&mut other.movements);
             self.movements = merge(&self.movements);
@@ -153,10 +207,13 @@ impl Traffic {
             }
         }
         for (name, calls) in &self.calls {
-            let counts = apportion(calls.count, weights);
-            let bytes = apportion(calls.bytes, weights);
-            for (part, (count, bytes)) in parts.iter_mut().zip(counts.into_iter().zip(bytes)) {
-                part.calls.insert(name.clone(), Calls { count, bytes });
+            for (part, calls) in parts.iter_mut().zip(calls.split(weights)) {
+                part.calls.insert(name.clone(), calls);
+            }
+        }
+        for operations in &self.operations {
+            for (part, calls) in parts.iter_mut().zip(operations.calls.split(weights)) {
+                part.operations.push(Operations { calls, ..operations.clone() });
             }
         }
         for movement in &self.movements {
@@ -172,6 +229,7 @@ impl Traffic {
         for part in &mut parts {
             part.unseen.retain(|unseen| unseen.bytes > 0);
             part.calls.retain(|_, calls| *calls != Calls::default());
+            part.operations.retain(|operations| operations.calls != Calls::default());
             part.movements.retain(|movement| movement.bytes > 0 || movement.calls > 0);
         }
         parts

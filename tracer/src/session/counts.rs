@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use tracer_common::{Event, Flow, Key, Tally};
 
-/// Every counter of a window.
+/// Every counter since the last time.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     entries: Vec<(Key, Tally)>,
     /// Whether hardware breakpoints counted too.
     pub verified: bool,
-    /// Events lost in this window.
+    /// Events lost since then.
     pub lost: u64,
 }
 
@@ -35,17 +35,14 @@ impl Counts {
         flows
     }
 
-    /// The counters of one event and role.
-    pub fn of(&self, event: Event, role: u8) -> impl Iterator<Item = (Key, Tally)> + '_ {
-        self.entries
-            .iter()
-            .copied()
-            .filter(move |(key, _)| key.event == event as u8 && key.role == role)
+    /// The counters of one event.
+    pub fn of(&self, event: Event) -> impl Iterator<Item = (Key, Tally)> + '_ {
+        self.entries.iter().copied().filter(move |(key, _)| key.event == event as u8)
     }
 
     /// Their sum.
-    pub fn total(&self, event: Event, role: u8) -> Tally {
-        sum(self.of(event, role))
+    pub fn total(&self, event: Event) -> Tally {
+        sum(self.of(event))
     }
 }
 

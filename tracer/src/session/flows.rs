@@ -1,4 +1,4 @@
-//! Tracing any program: which processes, and the counters of what they did since the last look.
+//! Which processes are traced, and the flows of what they did since the last look.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,22 +7,29 @@ use std::{
 
 use aya::maps::{Array, HashMap};
 use tracer_common::{
-    Event, Key, ROLE_SENDER, Stacks, Tally, Task, call,
+    Ends, Event, Key, Socket, Stacks, Tally, Task, call,
     flow::{Object, Process},
+    operation,
     signal::{Sent, Signal},
+    stack::Module,
     window,
 };
 
 use super::{
-    Counts, Session, SessionError,
-    counts::total,
+    Counts, Missing, Session, SessionError,
+    counts::{sum, total},
     map_error,
-    movements::{copy_of, on_bus, seen, sum, syscall_name},
+    movements::{copy_of, on_bus, seen, syscall_name, unexplained},
+    names::Names,
     stacks::Sample,
 };
 use crate::{
-    flows::{Traffic, stacks::Seen},
-    ledger::{Mover, Side, merge},
+    flows::{
+        self, Calls, Ledger, Operations, Traffic,
+        derive::{BETWEEN, Witnesses},
+        stacks::Seen,
+    },
+    ledger::{Mover, merge},
     witness::Plan,
 };
 
@@ -30,7 +37,7 @@ use crate::{
 const GIVEN_OUT_HERE: u32 = 1 << 31;
 
 /// Processes and objects with the ids they have in flows.
-pub type Discovered = (Vec<(u32, Process)>, Vec<(u32, Object)>);
+type Discovered = (Vec<(u32, Process)>, Vec<(u32, Object)>);
 
 /// Signals to the processes of a group are sent within this time.
 const AT_ONCE: Duration = Duration::from_millis(500);
@@ -42,6 +49,23 @@ pub enum Start {
     Now,
     /// When it runs another program.
     AtExec,
+    /// At its marker, in a session of windows; see [`Purpose::Windows`](super::Purpose::Windows).
+    AtMarker,
+}
+
+/// What was counted since the last look, by name.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// The traffic of each flow.
+    pub ledger: Ledger,
+    /// Where copies were made, if that is asked for.
+    pub samples: Vec<Sample>,
+    /// And where machine code was mapped.
+    pub modules: Vec<Module>,
+    /// Bytes that breakpoints saw and call sites did not, by routine.
+    pub unexplained: Missing,
+    /// Events lost.
+    pub lost: u64,
 }
 
 impl Session {
@@ -61,10 +85,11 @@ impl Session {
         let window = match start {
             Start::Now => window::OPEN,
             Start::AtExec => window::AT_EXEC,
+            Start::AtMarker => window::CLOSED,
         };
         let Some(number) = self.kernel_number(pid)? else { return Ok(None) };
         self.map::<HashMap<_, u32, Task>>("TASKS")?
-            .insert(number, Task::new(ROLE_SENDER, window, id, pid), 0)
+            .insert(number, Task::new(window, id, pid), 0)
             .map_err(|error| map_error("TASKS", error))?;
         if !is_alive(pid) {
             // If its end was before its entry, nobody else takes that out; else it is gone already.
@@ -94,6 +119,38 @@ impl Session {
         self.clear::<u32, Task>("TASKS")
     }
 
+    /// Stops to count for every process, and for what the kernel still sends for one.
+    pub fn close(&mut self) -> Result<(), SessionError> {
+        self.unfollow()?;
+        self.clear::<u64, Socket>("SOCKETS")?;
+        self.clear::<Ends, u64>("SENDERS")
+    }
+
+    /// What the plan's witnesses see.
+    pub fn witnesses(&self) -> Witnesses {
+        Witnesses { copies: !self.plan.sites.is_empty(), references: !self.plan.probes.is_empty() }
+    }
+
+    /// Takes what was counted since the last time, by name; counting goes on.
+    pub fn take_flows(&mut self, names: &mut Names) -> Result<Taken, SessionError> {
+        let (counts, samples) = self.drain()?;
+        let modules = self.modules()?;
+        // After the counters: what they count for was described before.
+        let (processes, objects) = self.discover()?;
+        names.learn(processes, objects);
+        let mut taken = Taken { samples, modules, lost: counts.lost, ..Taken::default() };
+        for (flow, counts) in counts.by_flow() {
+            let traffic = observe(&counts, &self.plan);
+            for (routine, bytes) in
+                unexplained(&counts, &self.plan).into_iter().filter(|_| self.verify)
+            {
+                *taken.unexplained.entry(routine).or_default() += bytes;
+            }
+            flows::add(&mut taken.ledger, names.flow(flow), &traffic);
+        }
+        Ok(taken)
+    }
+
     /// Whether a traced process was sent a signal by `sender` just now.
     pub fn was_sent(&mut self, signal: Signal, sender: u32) -> Result<bool, SessionError> {
         let sent = self.map::<HashMap<_, Signal, Sent>>("SIGNALS")?.get(&signal, 0);
@@ -105,7 +162,7 @@ impl Session {
     }
 
     /// Takes what was counted since the last time; counting goes on. With stacks, also where.
-    pub fn drain(&mut self) -> Result<(Counts, Vec<Sample>), SessionError> {
+    fn drain(&mut self) -> Result<(Counts, Vec<Sample>), SessionError> {
         let start = Instant::now();
         let epoch = self.next_epoch()?;
         let waited = start.elapsed();
@@ -131,7 +188,7 @@ impl Session {
     }
 
     /// The processes and objects that are new since the last time.
-    pub fn discover(&mut self) -> Result<Discovered, SessionError> {
+    fn discover(&mut self) -> Result<Discovered, SessionError> {
         Ok((self.take_all("PROCESSES")?, self.take_all("OBJECTS")?))
     }
 }
@@ -164,40 +221,73 @@ fn without_stacks(counters: &[(Key, Tally)]) -> BTreeMap<Key, Tally> {
 
 /// What was counted for one flow, as its traffic.
 pub fn observe(counts: &Counts, plan: &Plan) -> Traffic {
-    let of = |event| counts.total(event, ROLE_SENDER);
+    let of = |event| counts.total(event);
     let mut traffic = Traffic {
         page_faults_user: of(Event::FaultUser).calls,
         page_faults_kernel: of(Event::FaultKernel).calls,
         switches_voluntary: of(Event::SwitchVoluntary).calls,
         switches_involuntary: of(Event::SwitchInvoluntary).calls,
-        nic_header_bytes: on_bus(counts, Event::NicHeader, ROLE_SENDER).bytes,
-        nic_retransmitted_bytes: on_bus(counts, Event::NicRetransmit, ROLE_SENDER).bytes,
+        nic_header_bytes: on_bus(counts, Event::NicHeader).bytes,
+        nic_retransmitted_bytes: on_bus(counts, Event::NicRetransmit).bytes,
         disk_metadata_bytes: of(Event::DiskMetadata).bytes,
-        movements: merge(&seen(counts, Side::Sender, plan)),
+        movements: merge(&seen(counts, plan)),
         ..Traffic::default()
     };
-    for (key, tally) in counts.of(Event::Syscall, ROLE_SENDER) {
+    for (key, tally) in counts.of(Event::Syscall) {
         let calls = traffic.calls.entry(syscall_name(key.detail)).or_default();
         calls.count += tally.calls;
         calls.bytes += tally.bytes;
     }
-    let of_kind = |kind| {
-        sum(counts
-            .of(Event::Syscall, ROLE_SENDER)
-            .filter(|(key, _)| key.kind & !call::DIRECT == kind))
-        .bytes
+    let bytes_where = |is_wanted: &dyn Fn(u8) -> bool| {
+        sum(counts.of(Event::Syscall).filter(|(key, _)| is_wanted(key.kind))).bytes
     };
-    let is_direct = |key: &Key| key.kind & call::DIRECT != 0;
+    let of_kind = |kind: u8| bytes_where(&|it| it & !call::BESIDES == kind);
+    let besides = |flag: u8| bytes_where(&|it| it & flag != 0);
     let spent = of(Event::Syscall).spent;
     (traffic.cpu_time_ns, traffic.cpu_cycles) = (spent.time, spent.cycles);
-    traffic.payload_bytes = traffic.calls.values().map(|calls| calls.bytes).sum();
+    // What goes from memory to memory is in no flow.
+    let flowing = traffic.calls.iter().filter(|(name, _)| !BETWEEN.contains(&name.as_str()));
+    traffic.payload_bytes = flowing.map(|(_, calls)| calls.bytes).sum();
     traffic.mapped_bytes = of_kind(call::FROM_MAPPING);
-    traffic.zero_copy_bytes = of_kind(call::ZERO_COPY);
     traffic.linked_bytes = of_kind(call::LINKED);
     traffic.tls_bytes = of_kind(call::TLS);
-    traffic.direct_bytes =
-        sum(counts.of(Event::Syscall, ROLE_SENDER).filter(|(key, _)| is_direct(key))).bytes;
+    traffic.zero_copy_bytes = besides(call::ZERO_COPY);
+    traffic.direct_bytes = besides(call::DIRECT);
+    traffic.upper_bytes = besides(call::UPPER);
+    let linear = of(Event::NicLinear);
+    (traffic.linear_bytes, traffic.linear_packets) = (linear.bytes, linear.calls);
+    traffic.operations = operations(counts);
     traffic
+}
+
+/// `IORING_OP_…` of `linux/io_uring.h`: those that move bytes.
+const OPERATIONS: &[(u32, &str)] = &[
+    (1, "READV"),
+    (2, "WRITEV"),
+    (4, "READ_FIXED"),
+    (5, "WRITE_FIXED"),
+    (9, "SENDMSG"),
+    (10, "RECVMSG"),
+    (22, "READ"),
+    (23, "WRITE"),
+    (26, "SEND"),
+    (27, "RECV"),
+    (30, "SPLICE"),
+    (33, "TEE"),
+    (47, "SEND_ZC"),
+    (48, "SENDMSG_ZC"),
+];
+
+fn operations(counts: &Counts) -> Vec<Operations> {
+    let named = counts.of(Event::IoUring).filter_map(|(key, tally)| {
+        let (_, name) = OPERATIONS.iter().find(|(code, _)| *code == key.detail)?;
+        Some(Operations {
+            name: (*name).to_owned(),
+            on_socket: key.kind == operation::ON_SOCKET,
+            calls: Calls { count: tally.calls, bytes: tally.bytes },
+        })
+    });
+    named.collect()
 }
 
 /// What was counted under a key with a stack, if it is one of those that stacks are taken for.

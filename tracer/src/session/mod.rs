@@ -5,7 +5,6 @@ mod batch;
 mod bpf;
 mod counters;
 mod counts;
-mod derived;
 mod diagnostics;
 pub mod flows;
 #[cfg(test)]
@@ -36,10 +35,7 @@ use std::{
 };
 
 use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, PerCpuHashMap};
-use tracer_common::{
-    ABSENT, Ends, Key, NO_ITERATOR, Options, ROLE_RECEIVER, ROLE_SENDER, Site, Socket, Tally, Task,
-    flow, id, stack, window,
-};
+use tracer_common::{ABSENT, Key, NO_ITERATOR, Options, Site, Tally, flow, id, stack};
 
 use attach::Link;
 use counters::Counters;
@@ -48,12 +44,11 @@ use object::{Object, Room, Setup};
 
 pub use counts::Counts;
 pub use memory::Memory;
-pub use movements::{Missing, Payload, observe, unexplained, words_of_unexplained};
+pub use movements::{Missing, words_of_unexplained};
 
 use crate::{
     flows::Detail,
     kernel::Allocation,
-    ledger::Side,
     witness::{
         Plan,
         catalogue::{Need, TracepointWitness},
@@ -103,15 +98,6 @@ pub enum SessionError {
     },
 }
 
-/// When the window of a traced process opens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opens {
-    /// At its marker.
-    AtMarker,
-    /// At once: what it does is not what is measured, and only its copies are looked at.
-    AtOnce,
-}
-
 /// Programs attached to the kernel. Dropping it detaches them all.
 pub struct Session {
     object: Object,
@@ -135,8 +121,8 @@ pub struct Session {
 /// What a session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Windows that the traced processes open and close themselves.
-    Window,
+    /// Flows of the bundled programs, which open and close the window in which they are counted.
+    Windows,
     /// Flows of any program.
     Flows {
         /// What is told apart besides processes and objects.
@@ -199,7 +185,8 @@ impl Purpose {
     fn options(self, plan: &Plan, cycles: &Counters) -> Result<Options, SessionError> {
         let namespace = numbers::namespace().map_err(SessionError::Numbers)?.unwrap_or(0);
         let Self::Flows { detail, stacks, wanted } = self else {
-            return Ok(Options { namespace, ..Options::default() });
+            let cpu_bits = id::cpu_bits(cpus()? as u32);
+            return Ok(Options { windows: 1, namespace, cpu_bits, ..Options::default() });
         };
         let detail = match detail {
             Detail::Process => flow::Detail::PROCESSES,
@@ -220,6 +207,7 @@ impl Purpose {
             comm: wanted.comm.map_or([0; 4], |comm| comm.words()),
             cgroup: wanted.cgroup.map_or([0; 2], |id| [id as u32, (id >> 32) as u32]),
             all: u32::from(wanted.all),
+            windows: 0,
             namespace,
             cpu_bits: id::cpu_bits(cpus()? as u32),
         })
@@ -242,6 +230,15 @@ const ROOM: &[(&str, u32)] = &[
     ("PROCESSES", 32_768),
 ];
 
+/// And for [`Purpose::Windows`].
+const ROOM_FOR_WINDOWS: &[(&str, u32)] = &[
+    ("CURRENT", 4096),
+    ("LAST_READS", 1024),
+    ("IDENTITIES", 4096),
+    ("OBJECTS", 4096),
+    ("PROCESSES", 1024),
+];
+
 /// And where threads are told apart.
 const ROOM_FOR_THREADS: &[(&str, u32)] = &[("THREADS", 65_536)];
 
@@ -262,7 +259,7 @@ const SCARCITY: u32 = 4;
 /// How much room the maps have with so many CPUs.
 fn room(purpose: Purpose, cpus: usize, allocation: Allocation) -> Room {
     let Purpose::Flows { detail, stacks, .. } = purpose else {
-        return Room { entries: BTreeMap::new(), allocation };
+        return Room { entries: ROOM_FOR_WINDOWS.iter().copied().collect(), allocation };
     };
     let counters = COUNTERS.map(|map| (map, room_for_counters(cpus)));
     let threads = if detail == Detail::Thread { ROOM_FOR_THREADS } else { &[] };
@@ -298,7 +295,7 @@ impl Session {
     /// Loads the programs a plan names and attaches them; with `verify`, hardware breakpoints too.
     pub fn start(plan: Plan, purpose: Purpose, verify: bool) -> Result<Self, SessionError> {
         let cycles = match purpose {
-            Purpose::Window => Counters::none(),
+            Purpose::Windows => Counters::none(),
             Purpose::Flows { .. } => Counters::of_cycles(),
         };
         let options = purpose.options(&plan, &cycles)?;
@@ -362,7 +359,7 @@ impl Session {
         let concerns = |subject| match subject {
             Subject::IoUring => !has_sites,
             // A window follows the calls of mmap().
-            Subject::Mappings => self.purpose != Purpose::Window,
+            Subject::Mappings => self.purpose != Purpose::Windows,
             Subject::PidNamespaces => self.options.namespace != 0,
             Subject::ControlGroups => self.options.cgroup != [0; 2],
             _ => true,
@@ -405,37 +402,6 @@ impl Session {
         if !links.is_empty() {
             self.detaching = Some(thread::spawn(move || attach::detach(links)));
         }
-    }
-
-    /// Starts to count for a process.
-    pub fn trace(&mut self, pid: u32, side: Side, opens: Opens) -> Result<(), SessionError> {
-        let role = match side {
-            Side::Sender => ROLE_SENDER,
-            Side::Receiver => ROLE_RECEIVER,
-        };
-        let window = match opens {
-            Opens::AtMarker => window::CLOSED,
-            Opens::AtOnce => window::OPEN,
-        };
-        // One that has ended counts nothing.
-        let Some(number) = self.kernel_number(pid)? else { return Ok(()) };
-        self.map::<HashMap<_, u32, Task>>("TASKS")?
-            .insert(number, Task::new(role, window, 0, pid), 0)
-            .map_err(|error| map_error("TASKS", error))
-    }
-
-    /// Takes what was counted since the last time, and stops counting for every process.
-    pub fn collect(&mut self) -> Result<Counts, SessionError> {
-        self.clear::<u32, Task>("TASKS")?;
-        self.clear::<u64, Socket>("SOCKETS")?;
-        self.clear::<Ends, u64>("SENDERS")?;
-        let mut counts = Counts::new(self.verify);
-        // A window has one epoch.
-        for (key, tally) in self.take(0)? {
-            counts.add(key, tally);
-        }
-        counts.lost = self.newly_lost()?;
-        Ok(counts)
     }
 
     /// The counters of an epoch that is over, with their sums over the CPUs.
@@ -678,7 +644,7 @@ const BREAKPOINT: &str = "leaf_breakpoint";
 /// The tracepoints that are needed for a purpose.
 fn tracepoints(plan: &Plan, purpose: Purpose) -> Vec<&'static TracepointWitness> {
     let (for_flows, wanted) = match purpose {
-        Purpose::Window => (false, Wanted::default()),
+        Purpose::Windows => (false, Wanted::default()),
         Purpose::Flows { wanted, .. } => (true, wanted),
     };
     let is_needed = |witness: &&TracepointWitness| match witness.need {
@@ -700,7 +666,7 @@ fn wanted(
     let program = |program| object::Wanted { program, function: None };
     let sites = (!plan.sites.is_empty()).then_some("copy_site");
     let breakpoints = verify.then_some(BREAKPOINT);
-    let user = (purpose == Purpose::Window).then_some("user_copy");
+    let user = (purpose == Purpose::Windows).then_some("user_copy");
     let functions = plan.probes.iter().flat_map(|probe| {
         probe.programs.iter().map(|program| object::Wanted { program, function: probe.btf_id })
     });

@@ -1,16 +1,12 @@
-//! From counters to the ledger: what each of them proves about where bytes went.
+//! From counters to movements: what each of them proves about where bytes went.
 
 use std::collections::BTreeMap;
 
-use tracer_common::{
-    Event, Function, Key, NO_ITERATOR, ROLE_RECEIVER, ROLE_SENDER, Tally, owner, user_copy,
-};
-use workloads::{CheckedBy, Route};
+use tracer_common::{Event, Function, Key, NO_ITERATOR, Tally, owner, user_copy};
 
-pub(super) use super::counts::sum;
-use super::{Counts, derived};
+use super::{Counts, counts::sum};
 use crate::{
-    ledger::{Movement, Mover, Observation, Place, Provenance, Side, ZeroCopy, merge},
+    ledger::{Movement, Mover, Place, Provenance, Side},
     witness::{
         Leaf, Plan,
         catalogue::{CALLERS, FUNCTIONS},
@@ -18,97 +14,24 @@ use crate::{
     },
 };
 
-/// What was sent, and is known to have arrived.
-#[derive(Clone, Debug)]
-pub struct Payload {
-    /// The strategy's name.
-    pub strategy: String,
-    /// From what to what it went.
-    pub route: Route,
-    /// The side that was measured.
-    pub side: Side,
-    /// Payload size of one message, in bytes.
-    pub message_bytes: u64,
-    /// How many messages.
-    pub messages: u64,
-    /// Payload bytes of all of them.
-    pub bytes: u64,
-    /// What the kernel told the program of zero-copy sends.
-    pub zero_copy: Option<ZeroCopy>,
-    /// Payload bytes that two files share on the disk, so that nothing had to move.
-    pub shared_bytes: u64,
-    /// How it was found out what arrived.
-    pub checked_by: CheckedBy,
-}
-
-/// Makes the ledger of one window.
-pub fn observe(payload: Payload, counts: &Counts, plan: &Plan) -> Observation {
-    let role = role(payload.side);
-    let own = |event| counts.total(event, role);
-    let movements = merge(&movements(&payload, counts, plan));
-    Observation {
-        strategy: payload.strategy,
-        route: payload.route,
-        side: payload.side,
-        message_bytes: payload.message_bytes,
-        messages: payload.messages,
-        payload_bytes: payload.bytes,
-        checked_by: payload.checked_by,
-        syscalls: syscalls(counts, role),
-        page_faults_user: own(Event::FaultUser).calls,
-        page_faults_kernel: own(Event::FaultKernel).calls,
-        context_switches_voluntary: own(Event::SwitchVoluntary).calls,
-        context_switches_involuntary: own(Event::SwitchInvoluntary).calls,
-        movements,
-        nic_header_bytes: on_bus(counts, Event::NicHeader, role).bytes,
-        nic_retransmitted_bytes: own(Event::NicRetransmit).bytes,
-        disk_metadata_bytes: own(Event::DiskMetadata).bytes,
-        lost_events: counts.lost,
-        zero_copy: payload.zero_copy,
-    }
-}
-
-fn syscalls(counts: &Counts, role: u8) -> BTreeMap<String, u64> {
-    let mut calls = BTreeMap::new();
-    for (key, tally) in counts.of(Event::Syscall, role) {
-        *calls.entry(syscall_name(key.detail)).or_default() += tally.calls;
-    }
-    calls
-}
-
 pub(super) fn syscall_name(number: u32) -> String {
     syscalls::Sysno::new(number as usize)
         .map_or_else(|| format!("syscall_{number}"), |call| call.name().to_owned())
 }
 
-fn movements(payload: &Payload, counts: &Counts, plan: &Plan) -> Vec<Movement> {
-    let mut movements: Vec<Movement> =
-        [Side::Sender, Side::Receiver].iter().flat_map(|side| seen(counts, *side, plan)).collect();
-    let derived = derived::movements(payload, counts, plan);
-    movements.extend(derived.into_iter().filter(|movement| movement.bytes > 0));
-    movements
-}
-
 /// The movements that witnesses saw.
-pub(super) fn seen(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
-    let mut movements = in_every_tier(counts, side);
-    movements.extend(packet_copies(counts, side, plan));
-    movements.extend(references(counts, side, plan));
-    movements.extend(ciphered(counts, side, plan));
-    movements.extend(site_copies(counts, side, plan));
+pub(super) fn seen(counts: &Counts, plan: &Plan) -> Vec<Movement> {
+    let mut movements = in_every_tier(counts);
+    movements.extend(packet_copies(counts, plan));
+    movements.extend(references(counts, plan));
+    movements.extend(ciphered(counts, plan));
+    movements.extend(site_copies(counts, plan));
     movements.retain(|movement| movement.bytes > 0);
     movements
 }
 
-pub(super) fn role(side: Side) -> u8 {
-    match side {
-        Side::Sender => ROLE_SENDER,
-        Side::Receiver => ROLE_RECEIVER,
-    }
-}
-
 /// From where, to where, and what moved the bytes.
-pub(super) type Way = (Place, Place, Mover);
+type Way = (Place, Place, Mover);
 
 const TO_NIC: Way = (Place::Socket, Place::Nic, Mover::Dma);
 const FROM_DISK_TO_USER: Way = (Place::Disk, Place::User, Mover::Dma);
@@ -116,17 +39,12 @@ const FROM_DISK: Way = (Place::Disk, Place::PageCache, Mover::Dma);
 const USER_COPY: &str = "uprobe on the program's copying function";
 const RECEIVED: Way = (Place::Socket, Place::User, Mover::Cpu);
 
-pub(super) fn measured(
-    (from, to, by): Way,
-    side: Side,
-    witness: impl Into<String>,
-    tally: Tally,
-) -> Movement {
+fn measured((from, to, by): Way, witness: impl Into<String>, tally: Tally) -> Movement {
     Movement {
         from,
         to,
         by,
-        side,
+        side: Side::Sender,
         provenance: Provenance::Measured,
         witness: witness.into(),
         bytes: tally.bytes,
@@ -136,91 +54,74 @@ pub(super) fn measured(
 }
 
 /// A sum over packets given to devices on a bus; a virtual device moves nothing by DMA.
-pub(super) fn on_bus(counts: &Counts, event: Event, role: u8) -> Tally {
-    sum(counts.of(event, role).filter(|(key, _)| key.kind == 1))
+pub(super) fn on_bus(counts: &Counts, event: Event) -> Tally {
+    sum(counts.of(event).filter(|(key, _)| key.kind == 1))
 }
 
-fn in_every_tier(counts: &Counts, side: Side) -> Vec<Movement> {
-    let disk = |to_user: u8| {
-        sum(counts.of(Event::DiskRead, role(side)).filter(|(key, _)| key.kind == to_user))
-    };
-    let nic = match side {
-        Side::Sender => on_bus(counts, Event::NicPayload, ROLE_SENDER),
-        Side::Receiver => Tally::default(),
-    };
-    let mut movements = user_copies(counts, side);
+fn in_every_tier(counts: &Counts) -> Vec<Movement> {
+    let disk = |to_user: u8| sum(counts.of(Event::DiskRead).filter(|(key, _)| key.kind == to_user));
+    let nic = on_bus(counts, Event::NicPayload);
+    let mut movements = user_copies(counts);
     movements.extend([
-        measured(FROM_DISK, side, "block:block_bio_queue", disk(0)),
-        measured(FROM_DISK_TO_USER, side, "block:block_bio_queue", disk(1)),
-        measured(TO_NIC, side, "net:net_dev_start_xmit", nic),
-        measured(
-            RECEIVED,
-            side,
-            "skb:skb_copy_datagram_iovec",
-            counts.total(Event::SkbToUser, role(side)),
-        ),
+        measured(FROM_DISK, "block:block_bio_queue", disk(0)),
+        measured(FROM_DISK_TO_USER, "block:block_bio_queue", disk(1)),
+        measured(TO_NIC, "net:net_dev_start_xmit", nic),
+        measured(RECEIVED, "skb:skb_copy_datagram_iovec", counts.total(Event::SkbToUser)),
     ]);
     movements
 }
 
 /// What the program itself copied; a mapping of a file is the page cache.
-fn user_copies(counts: &Counts, side: Side) -> Vec<Movement> {
-    let copies = counts.of(Event::UserCopy, role(side));
+fn user_copies(counts: &Counts) -> Vec<Movement> {
+    let copies = counts.of(Event::UserCopy);
     let place = |kind: u8, end| if kind & end != 0 { Place::PageCache } else { Place::User };
     copies
         .map(|(Key { kind, .. }, tally)| {
             let (from, to) =
                 (place(kind, user_copy::FROM_MAPPING), place(kind, user_copy::TO_MAPPING));
-            measured((from, to, Mover::Cpu), side, USER_COPY, tally)
+            measured((from, to, Mover::Cpu), USER_COPY, tally)
         })
         .collect()
 }
 
 /// Events counted under a function with a program of its own, of one kind.
-fn of_function(counts: &Counts, event: Event, side: Side, function: Function, kind: u8) -> Tally {
+fn of_function(counts: &Counts, event: Event, function: Function, kind: u8) -> Tally {
     let wanted = |key: &Key| (key.detail, key.kind) == (function as u32, kind);
-    sum(counts.of(event, role(side)).filter(|(key, _)| wanted(key)))
+    sum(counts.of(event).filter(|(key, _)| wanted(key)))
 }
 
 /// Copies of packets; of those that were sent before are left out, as the packets themselves are.
-fn packet_copies(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
+fn packet_copies(counts: &Counts, plan: &Plan) -> Vec<Movement> {
     let copies = FUNCTIONS.iter().filter(|witness| witness.movement.2 == Mover::Cpu);
     copies
         .map(|witness| Movement {
             verified_bytes: witness
                 .leaf
                 .and_then(|leaf| {
-                    Some(leaf_bytes(counts, side, leaf_address(plan, leaf)?, NO_ITERATOR, 0))
+                    Some(leaf_bytes(counts, leaf_address(plan, leaf)?, NO_ITERATOR, 0))
                 })
                 .filter(|_| counts.verified),
             ..measured(
                 witness.movement,
-                side,
                 symbol_of(plan, witness.function),
-                of_function(counts, Event::PacketCopy, side, witness.function, 0),
+                of_function(counts, Event::PacketCopy, witness.function, 0),
             )
         })
         .collect()
 }
 
 /// Bytes that were passed on by reference.
-fn references(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
-    out_of_pages(counts, side, plan, Event::Reference, Mover::Reference)
+fn references(counts: &Counts, plan: &Plan) -> Vec<Movement> {
+    out_of_pages(counts, plan, Event::Reference, Mover::Reference)
 }
 
 /// Bytes that the kernel enciphered.
-fn ciphered(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
-    out_of_pages(counts, side, plan, Event::Cipher, Mover::Cipher)
+fn ciphered(counts: &Counts, plan: &Plan) -> Vec<Movement> {
+    out_of_pages(counts, plan, Event::Cipher, Mover::Cipher)
 }
 
 /// What functions did with pages: out of the place the catalogue says, or whose memory they are.
-fn out_of_pages(
-    counts: &Counts,
-    side: Side,
-    plan: &Plan,
-    event: Event,
-    mover: Mover,
-) -> Vec<Movement> {
+fn out_of_pages(counts: &Counts, plan: &Plan, event: Event, mover: Mover) -> Vec<Movement> {
     let witnesses = FUNCTIONS.iter().filter(|witness| witness.movement.2 == mover);
     witnesses
         .flat_map(|witness| {
@@ -231,8 +132,8 @@ fn out_of_pages(
                 (Place::Kernel, owner::KERNEL),
             ];
             places.map(|(from, owner)| {
-                let tally = of_function(counts, event, side, witness.function, owner);
-                measured((from, to, by), side, symbol_of(plan, witness.function), tally)
+                let tally = of_function(counts, event, witness.function, owner);
+                measured((from, to, by), symbol_of(plan, witness.function), tally)
             })
         })
         .collect()
@@ -248,14 +149,14 @@ fn leaf_address(plan: &Plan, symbol: &str) -> Option<u64> {
     plan.leaves.iter().find(|leaf| leaf.symbol == symbol).map(|leaf| leaf.address)
 }
 
-fn leaf_bytes(counts: &Counts, side: Side, address: u64, kind: u8, detail: u32) -> u64 {
+fn leaf_bytes(counts: &Counts, address: u64, kind: u8, detail: u32) -> u64 {
     let same = |key: &Key| (key.address, key.kind, key.detail) == (address, kind, detail);
-    sum(counts.of(Event::Leaf, role(side)).filter(|(key, _)| same(key))).bytes
+    sum(counts.of(Event::Leaf).filter(|(key, _)| same(key))).bytes
 }
 
-fn site_copies(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
+fn site_copies(counts: &Counts, plan: &Plan) -> Vec<Movement> {
     let hits: Vec<(&CallSite, Key, Tally)> = counts
-        .of(Event::CopySite, role(side))
+        .of(Event::CopySite)
         .filter_map(|(key, tally)| {
             let site = plan.sites.iter().find(|site| site.address == key.address)?;
             Some((site, key, tally))
@@ -265,9 +166,9 @@ fn site_copies(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
     for &(site, key, tally) in &hits {
         let Some(way) = way_of(site, key, plan) else { continue };
         let verified_bytes = (way.2 == Mover::Cpu)
-            .then(|| verified(counts, side, plan, &hits, (site, key, tally)))
+            .then(|| verified(counts, plan, &hits, (site, key, tally)))
             .flatten();
-        movements.push(Movement { verified_bytes, ..measured(way, side, site.label(), tally) });
+        movements.push(Movement { verified_bytes, ..measured(way, site.label(), tally) });
     }
     movements
 }
@@ -276,7 +177,6 @@ fn site_copies(counts: &Counts, side: Side, plan: &Plan) -> Vec<Movement> {
 /// kind of iterator, less what other sites gave to the same routine.
 fn verified(
     counts: &Counts,
-    side: Side,
     plan: &Plan,
     hits: &[(&CallSite, Key, Tally)],
     (site, key, _): (&CallSite, Key, Tally),
@@ -285,7 +185,7 @@ fn verified(
     let is_same = |other: &CallSite| {
         plan.leaf_of(other.routine).is_some_and(|other| other.address == leaf.address)
     };
-    let seen = leaf_bytes(counts, side, leaf.address, key.kind, key.detail);
+    let seen = leaf_bytes(counts, leaf.address, key.kind, key.detail);
     let others = hits.iter().filter(|(other, other_key, _)| {
         other.address != site.address
             && is_same(other)
@@ -304,28 +204,26 @@ pub fn unexplained(counts: &Counts, plan: &Plan) -> Missing {
     let mut missing = Missing::new();
     let mut add = |leaf: &Leaf, bytes: i64| *missing.entry(leaf.symbol).or_default() += bytes;
     let bytes = |tally: Tally| i64::try_from(tally.bytes).unwrap_or(i64::MAX);
-    for role in [ROLE_SENDER, ROLE_RECEIVER] {
-        for (key, tally) in counts.of(Event::Leaf, role) {
-            if let Some(leaf) = plan.leaves.iter().find(|leaf| leaf.address == key.address) {
-                add(leaf, bytes(tally));
-            }
+    for (key, tally) in counts.of(Event::Leaf) {
+        if let Some(leaf) = plan.leaves.iter().find(|leaf| leaf.address == key.address) {
+            add(leaf, bytes(tally));
         }
-        for (key, tally) in counts.of(Event::CopySite, role) {
-            let site = plan.sites.iter().find(|site| site.address == key.address);
-            // What is passed on by reference is copied by no routine.
-            let copied =
-                |site: &&CallSite| way_of(site, key, plan).is_some_and(|(.., by)| by == Mover::Cpu);
-            if let Some(leaf) = site.filter(copied).and_then(|site| plan.leaf_of(site.routine)) {
-                add(leaf, -bytes(tally));
-            }
+    }
+    for (key, tally) in counts.of(Event::CopySite) {
+        let site = plan.sites.iter().find(|site| site.address == key.address);
+        // What is passed on by reference is copied by no routine.
+        let copied =
+            |site: &&CallSite| way_of(site, key, plan).is_some_and(|(.., by)| by == Mover::Cpu);
+        if let Some(leaf) = site.filter(copied).and_then(|site| plan.leaf_of(site.routine)) {
+            add(leaf, -bytes(tally));
         }
-        for (key, tally) in counts.of(Event::PacketCopy, role) {
-            let witness = FUNCTIONS.iter().find(|it| it.function as u32 == key.detail);
-            let symbol = witness.and_then(|witness| witness.leaf);
-            let mut leaves = plan.leaves.iter();
-            if let Some(leaf) = leaves.find(|leaf| Some(leaf.symbol) == symbol) {
-                add(leaf, -bytes(tally));
-            }
+    }
+    for (key, tally) in counts.of(Event::PacketCopy) {
+        let witness = FUNCTIONS.iter().find(|it| it.function as u32 == key.detail);
+        let symbol = witness.and_then(|witness| witness.leaf);
+        let mut leaves = plan.leaves.iter();
+        if let Some(leaf) = leaves.find(|leaf| Some(leaf.symbol) == symbol) {
+            add(leaf, -bytes(tally));
         }
     }
     missing
@@ -413,8 +311,8 @@ mod tests {
     fn key(event: Event, kind: u8, detail: u32, address: u64) -> Key {
         Key {
             event: event as u8,
-            role: ROLE_SENDER,
             kind,
+            unused: 0,
             detail,
             address,
             flow: Flow::NONE,
@@ -425,41 +323,17 @@ mod tests {
         }
     }
 
-    fn payload(route: Route, side: Side) -> Payload {
-        Payload {
-            strategy: "any".into(),
-            route,
-            side,
-            message_bytes: BYTES,
-            messages: 1,
-            bytes: BYTES,
-            zero_copy: None,
-            shared_bytes: 0,
-            checked_by: CheckedBy::Hash,
-        }
-    }
-
-    fn ways(counts: &Counts, plan: &Plan) -> Vec<(Place, Place, Mover, Provenance)> {
-        ways_of(Route::FileToSocket, Side::Sender, counts, plan)
-    }
-
-    fn ways_of(
-        route: Route,
-        side: Side,
-        counts: &Counts,
-        plan: &Plan,
-    ) -> Vec<(Place, Place, Mover, Provenance)> {
-        movements(&payload(route, side), counts, plan)
+    fn ways(counts: &Counts, plan: &Plan) -> Vec<(Place, Place, Mover)> {
+        seen(counts, plan)
             .into_iter()
             .inspect(|movement| assert_eq!((movement.bytes, movement.calls), (BYTES, 2)))
-            .map(|movement| (movement.from, movement.to, movement.by, movement.provenance))
+            .inspect(|movement| assert_eq!(movement.provenance, Provenance::Measured))
+            .map(|movement| (movement.from, movement.to, movement.by))
             .collect()
     }
 
     use Mover::{Cipher, Cpu, Dma, Reference};
     use Place::{Kernel, Nic, PageCache, Pipe, Socket, User};
-    use Provenance::{Derived, Measured};
-    use tracer_common::call;
 
     #[test]
     fn the_same_call_is_a_copy_or_a_reference_by_what_it_copies_to() {
@@ -468,10 +342,10 @@ mod tests {
             let counted = Counted::default().site(&plan, "filemap_read", iterator, false);
             ways(&counted.0, &plan)
         };
-        assert_eq!(to("ITER_UBUF"), [(PageCache, User, Cpu, Measured)]);
-        assert_eq!(to("ITER_IOVEC"), [(PageCache, User, Cpu, Measured)]);
-        assert_eq!(to("ITER_PIPE"), [(PageCache, Pipe, Reference, Measured)]);
-        assert_eq!(to("ITER_BVEC"), [(PageCache, Kernel, Cpu, Measured)]);
+        assert_eq!(to("ITER_UBUF"), [(PageCache, User, Cpu)]);
+        assert_eq!(to("ITER_IOVEC"), [(PageCache, User, Cpu)]);
+        assert_eq!(to("ITER_PIPE"), [(PageCache, Pipe, Reference)]);
+        assert_eq!(to("ITER_BVEC"), [(PageCache, Kernel, Cpu)]);
         assert_eq!(to("ITER_DISCARD"), []);
     }
 
@@ -482,8 +356,8 @@ mod tests {
             let counted = Counted::default().site(&plan, "tcp_sendmsg_locked", "ITER_UBUF", mapped);
             ways(&counted.0, &plan)
         };
-        assert_eq!(from(false), [(User, Socket, Cpu, Measured)]);
-        assert_eq!(from(true), [(PageCache, Socket, Cpu, Measured)]);
+        assert_eq!(from(false), [(User, Socket, Cpu)]);
+        assert_eq!(from(true), [(PageCache, Socket, Cpu)]);
     }
 
     #[test]
@@ -494,9 +368,9 @@ mod tests {
                 let caller = "generic_perform_write";
                 ways(&Counted::default().site(&plan, caller, iterator, cached).0, &plan)
             };
-            assert_eq!(from("ITER_BVEC", true), [(PageCache, PageCache, Cpu, Measured)]);
-            assert_eq!(from("ITER_BVEC", false), [(Kernel, PageCache, Cpu, Measured)]);
-            assert_eq!(from("ITER_UBUF", false), [(User, PageCache, Cpu, Measured)]);
+            assert_eq!(from("ITER_BVEC", true), [(PageCache, PageCache, Cpu)]);
+            assert_eq!(from("ITER_BVEC", false), [(Kernel, PageCache, Cpu)]);
+            assert_eq!(from("ITER_UBUF", false), [(User, PageCache, Cpu)]);
         }
     }
 
@@ -505,39 +379,10 @@ mod tests {
         let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
         let copied =
             |kind| ways(&Counted::default().with(key(Event::UserCopy, kind, 0, 0), BYTES).0, &plan);
-        assert_eq!(copied(0), [(User, User, Cpu, Measured)]);
-        assert_eq!(copied(user_copy::FROM_MAPPING), [(PageCache, User, Cpu, Measured)]);
+        assert_eq!(copied(0), [(User, User, Cpu)]);
+        assert_eq!(copied(user_copy::FROM_MAPPING), [(PageCache, User, Cpu)]);
         let both = user_copy::FROM_MAPPING | user_copy::TO_MAPPING;
-        assert_eq!(copied(both), [(PageCache, PageCache, Cpu, Measured)]);
-    }
-
-    #[test]
-    fn what_two_files_share_was_not_copied() {
-        let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
-        let call = syscalls::Sysno::copy_file_range as u32;
-        let counted = Counted::default().with(key(Event::Syscall, 0, call, 0), BYTES);
-        let payload = payload(Route::FileToFile, Side::Sender);
-        let seen = |payload: &Payload| -> Vec<_> {
-            let movements = movements(payload, &counted.0, &plan);
-            movements.into_iter().map(|seen| (seen.from, seen.to, seen.by, seen.bytes)).collect()
-        };
-        assert_eq!(seen(&payload), [(PageCache, PageCache, Cpu, BYTES)]);
-        let shared = Payload { shared_bytes: BYTES, ..payload };
-        assert_eq!(seen(&shared), [(Place::Disk, Place::Disk, Reference, BYTES)]);
-    }
-
-    #[test]
-    fn what_a_process_fetches_or_reads_is_the_receivers() {
-        let received = |call: syscalls::Sysno| {
-            let key = Key { role: ROLE_RECEIVER, ..key(Event::Syscall, 0, call as u32, 0) };
-            let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
-            let payload = payload(Route::ProcessToProcess, Side::Receiver);
-            let movements = movements(&payload, &Counted::default().with(key, BYTES).0, &plan);
-            movements.into_iter().map(|seen| (seen.side, seen.from, seen.to)).collect::<Vec<_>>()
-        };
-        use syscalls::Sysno::{process_vm_readv, read};
-        assert_eq!(received(process_vm_readv), [(Side::Receiver, User, User)]);
-        assert_eq!(received(read), [(Side::Receiver, Pipe, User)]);
+        assert_eq!(copied(both), [(PageCache, PageCache, Cpu)]);
     }
 
     #[test]
@@ -547,68 +392,17 @@ mod tests {
             let counted = Counted::default().with(key(Event::NicPayload, on_bus, 2, 0), BYTES);
             ways(&counted.0, &plan)
         };
-        assert_eq!(given_to(1), [(Socket, Nic, Dma, Measured)]);
+        assert_eq!(given_to(1), [(Socket, Nic, Dma)]);
         assert_eq!(given_to(0), []);
     }
 
     #[test]
-    fn linearising_is_measured_with_function_probes_and_derived_without() {
+    fn linearising_is_measured_with_function_probes() {
+        let plan = plan("debian-6.12", Tier::Kprobe);
         let counted = Counted::default()
             .with(key(Event::PacketCopy, 0, Function::CopyBits as u32, 0), BYTES)
             .with(key(Event::NicLinear, 1, 2, 0), BYTES);
-        let with = plan("debian-6.12", Tier::Kprobe);
-        assert_eq!(ways(&counted.0, &with), [(Socket, Kernel, Cpu, Measured)]);
-        let without = Counted::default().with(key(Event::NicLinear, 1, 2, 0), BYTES);
-        let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
-        assert_eq!(ways(&without.0, &plan), [(Socket, Kernel, Cpu, Derived)]);
-    }
-
-    #[test]
-    fn a_datagram_that_lies_in_one_piece_was_not_copied_for_that() {
-        let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
-        let sent = |kind| {
-            let send = key(Event::Syscall, kind, syscalls::Sysno::sendto as u32, 0);
-            let linear = key(Event::NicLinear, 1, 2, 0);
-            let counted = Counted::default().with(send, BYTES).with(linear, BYTES);
-            ways_of(Route::Datagrams, Side::Sender, &counted.0, &plan)
-        };
-        assert_eq!(sent(call::PLAIN), [(User, Socket, Cpu, Derived)]);
-        assert_eq!(sent(call::ZERO_COPY), [(User, Socket, Reference, Derived)]);
-    }
-
-    #[test]
-    fn without_call_sites_what_system_calls_return_stands_in() {
-        let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
-        let of = |call: syscalls::Sysno, kind| {
-            let counted = Counted::default().with(key(Event::Syscall, kind, call as u32, 0), BYTES);
-            ways(&counted.0, &plan)
-        };
-        assert_eq!(of(syscalls::Sysno::read, 0), [(PageCache, User, Cpu, Derived)]);
-        assert_eq!(of(syscalls::Sysno::write, 0), [(User, Socket, Cpu, Derived)]);
-        assert_eq!(of(syscalls::Sysno::write, 1), [(PageCache, Socket, Cpu, Derived)]);
-        assert_eq!(of(syscalls::Sysno::sendfile, 0), [(PageCache, Socket, Reference, Derived)]);
-    }
-
-    #[test]
-    fn without_function_probes_the_kernels_word_stands_for_late_copies() {
-        let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
-        let send = key(Event::Syscall, call::ZERO_COPY, 44, 0);
-        let late = |copied, linear| {
-            let counted =
-                Counted::default().with(send, BYTES).with(key(Event::NicLinear, 1, 2, 0), linear);
-            let said = ZeroCopy { notifications: 4, copied };
-            let payload =
-                Payload { zero_copy: Some(said), ..payload(Route::FileToSocket, Side::Sender) };
-            let movements = movements(&payload, &counted.0, &plan);
-            let late = movements.iter().filter(|m| (m.from, m.to) == (Socket, Kernel));
-            late.map(|movement| movement.bytes).sum::<u64>()
-        };
-        assert_eq!(late(Some(0), 0), 0);
-        assert_eq!(late(Some(1), 0), BYTES / 4);
-        assert_eq!(late(Some(4), 0), BYTES);
-        // A linearised packet may be told of as copied, and is so once.
-        assert_eq!(late(Some(4), BYTES), BYTES);
-        assert_eq!(late(None, 0), 0);
+        assert_eq!(ways(&counted.0, &plan), [(Socket, Kernel, Cpu)]);
     }
 
     #[test]
@@ -619,41 +413,12 @@ mod tests {
             ways(&counted.0, &plan)
         };
         let spliced = |owner| of(Event::Reference, owner, Function::SpliceToSocket);
-        assert_eq!(spliced(owner::PAGE_CACHE), [(PageCache, Socket, Reference, Measured)]);
-        assert_eq!(spliced(owner::PROGRAM), [(User, Socket, Reference, Measured)]);
-        assert_eq!(spliced(owner::KERNEL), [(Kernel, Socket, Reference, Measured)]);
+        assert_eq!(spliced(owner::PAGE_CACHE), [(PageCache, Socket, Reference)]);
+        assert_eq!(spliced(owner::PROGRAM), [(User, Socket, Reference)]);
+        assert_eq!(spliced(owner::KERNEL), [(Kernel, Socket, Reference)]);
         let ciphered = |owner| of(Event::Cipher, owner, Function::Encrypt);
-        assert_eq!(ciphered(owner::PAGE_CACHE), [(PageCache, Kernel, Cipher, Measured)]);
-        assert_eq!(ciphered(owner::PROGRAM), [(User, Kernel, Cipher, Measured)]);
-    }
-
-    #[test]
-    fn without_function_probes_results_of_io_uring_stand_in() {
-        let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
-        let of = |opcode, kind| {
-            let counted = Counted::default().with(key(Event::IoUring, kind, opcode, 0), BYTES);
-            ways(&counted.0, &plan)
-        };
-        assert_eq!(of(22, call::PLAIN), [(PageCache, User, Cpu, Derived)]);
-        assert_eq!(of(26, call::TO_SOCKET), [(User, Socket, Cpu, Derived)]);
-        assert_eq!(of(30, call::PLAIN), [(PageCache, Pipe, Reference, Derived)]);
-        assert_eq!(of(30, call::TO_SOCKET), [(PageCache, Socket, Reference, Derived)]);
-        // What becomes of a zero-copy send is not known.
-        assert_eq!(of(47, call::TO_SOCKET), []);
-    }
-
-    #[test]
-    fn without_function_probes_nothing_is_known_of_a_socket_with_a_protocol_above() {
-        let plan = plan("no-kprobes-6.18", Tier::Tracepoint);
-        let above = key(Event::UpperProtocol, 0, 0, 0);
-        let of = |call: syscalls::Sysno| {
-            let counted = Counted::default().with(above, 0);
-            let counted = counted.with(key(Event::Syscall, 0, call as u32, 0), BYTES);
-            ways(&counted.0, &plan)
-        };
-        assert_eq!(of(syscalls::Sysno::read), [(PageCache, User, Cpu, Derived)]);
-        assert_eq!(of(syscalls::Sysno::write), []);
-        assert_eq!(of(syscalls::Sysno::sendfile), []);
+        assert_eq!(ciphered(owner::PAGE_CACHE), [(PageCache, Kernel, Cipher)]);
+        assert_eq!(ciphered(owner::PROGRAM), [(User, Kernel, Cipher)]);
     }
 
     #[test]
@@ -665,7 +430,7 @@ mod tests {
             .site(&plan, "tcp_sendmsg_locked", "ITER_UBUF", false)
             .with(key(Event::Leaf, ubuf, 0, leaf), BYTES);
         counted.0.verified = true;
-        let movements = movements(&payload(Route::FileToSocket, Side::Sender), &counted.0, &plan);
+        let movements = seen(&counted.0, &plan);
         assert_eq!(movements[0].verified_bytes, Some(BYTES));
         assert!(words_of_unexplained(&unexplained(&counted.0, &plan)).is_empty());
 

@@ -1,13 +1,17 @@
 //! The run: a session, a payload, a consumer, and one sender after the other.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{bail, ensure};
 use tracer::{
     claims::documents,
+    flows::trial::{Trial, observe},
     ledger::{Observation, Side, ZeroCopy},
     report::{Environment, Outcome, Payload, Report},
-    session::{self, Opens, Purpose, Session},
+    session::{Purpose, Session, flows::Start, names::Names, words_of_unexplained},
 };
 use workloads::{
     Cache, DUMMY_DEVICE, Receiver, STRATEGIES, Shape, Strategy,
@@ -58,12 +62,13 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
     let _guard = scatter_gather(options.nic_sg, nic.as_ref())?;
 
     progress.say("attaching to the kernel");
-    let mut session = Session::start(plan, Purpose::Window, options.verify)?;
+    let mut session = Session::start(plan, Purpose::Windows, options.verify)?;
     session.watch_user_copies(workloads::strategy::USER_COPY)?;
     if verbose {
         session.log()?;
     }
 
+    let mut names = Names::new();
     let mut outcomes = Vec::new();
     let mut warnings = session.unseen();
     let mut disk = String::new();
@@ -79,7 +84,8 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
             let (name, cache) = (strategy.name(), options.cache());
             let spec = SenderSpec { strategy: name, payload: &payload, to, cache };
             let consumer = consumer.as_ref();
-            measured = Run { session: &mut session, strategy, consumer, spec }.measure().await;
+            let run = Run { session: &mut session, names: &mut names, strategy, consumer, spec };
+            measured = run.measure().await;
             attempts -= 1;
             let has_lost = measured.as_ref().is_ok_and(|(observed, _)| observed.lost_events > 0);
             if !has_lost || attempts == 0 {
@@ -186,6 +192,7 @@ fn skipped(strategy: &str, error: anyhow::Error) -> anyhow::Result<Outcome> {
 /// One strategy's run.
 struct Run<'a> {
     session: &'a mut Session,
+    names: &'a mut Names,
     strategy: &'static dyn Strategy,
     consumer: Option<&'a Consumer>,
     spec: SenderSpec<'a>,
@@ -204,21 +211,21 @@ impl Run<'_> {
                 self.spec.payload.disk(),
             ));
         }
-        let (own, other) = match self.strategy.receives() {
-            false => (Side::Sender, Side::Receiver),
-            true => (Side::Receiver, Side::Sender),
-        };
-        self.session.trace(sender.pid(), own, Opens::AtMarker)?;
+        self.session.follow(sender.pid(), Start::AtMarker)?;
         let consumer = self.consumer.filter(|_| self.strategy.route().has_consumer());
-        for pid in consumer.map(Consumer::pid).into_iter().chain(sender.peer_pid()) {
-            self.session.trace(pid, other, Opens::AtOnce)?;
+        let others: BTreeSet<u32> =
+            consumer.map(Consumer::pid).into_iter().chain(sender.peer_pid()).collect();
+        for pid in &others {
+            self.session.follow(*pid, Start::Now)?;
         }
         let outcome = sender.go().await?;
-        let counts = self.session.collect()?;
-        let payload = session::Payload {
+        self.session.close()?;
+        let taken = self.session.take_flows(self.names)?;
+        let trial = Trial {
             strategy: outcome.strategy,
             route: self.strategy.route(),
-            side: own,
+            side: if self.strategy.receives() { Side::Receiver } else { Side::Sender },
+            others,
             message_bytes: outcome.message_bytes,
             messages: outcome.messages,
             bytes: outcome.bytes,
@@ -228,9 +235,8 @@ impl Run<'_> {
             shared_bytes: outcome.shared_bytes,
             checked_by: outcome.checked_by,
         };
-        let observation = session::observe(payload, &counts, self.session.plan());
-        let unexplained = session::unexplained(&counts, self.session.plan());
-        caveats.extend(session::words_of_unexplained(&unexplained));
-        Ok((observation, caveats))
+        caveats.extend(words_of_unexplained(&taken.unexplained));
+        let witnesses = self.session.witnesses();
+        Ok((observe(trial, taken.ledger, witnesses, taken.lost), caveats))
     }
 }

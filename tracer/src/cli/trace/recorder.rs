@@ -11,11 +11,10 @@ use tracer::{
     },
     session::{
         Missing, Purpose, Session, Wanted,
-        flows::{Start, observe},
+        flows::Start,
         names::{Names, UNKNOWN},
-        unexplained, words_of_unexplained,
+        words_of_unexplained,
     },
-    witness::Plan,
 };
 
 use super::{
@@ -51,8 +50,6 @@ pub struct Recorder {
     detail: Detail,
     lost: u64,
     warnings: Vec<String>,
-    /// Breakpoints are asked, too.
-    verify: bool,
     /// Bytes that breakpoints saw and call sites did not, by routine.
     unexplained: Missing,
     /// Nothing is counted any more.
@@ -84,8 +81,9 @@ impl Recorder {
         }
         kernel.check_verify(options.verify)?;
         let plan = kernel.plan(options.tier)?;
-        let (tier, witnesses) = (plan.tier, witnesses(&plan));
+        let tier = plan.tier;
         let mut session = Session::start(plan, purpose, options.verify)?;
+        let witnesses = session.witnesses();
         if verbose {
             session.log()?;
         }
@@ -108,7 +106,6 @@ impl Recorder {
             detail: options.per().detail(),
             lost: 0,
             warnings,
-            verify: options.verify,
             unexplained: Missing::new(),
             failed: false,
             tick: options.interval.map_or(TICK, |interval| interval.min(TICK)),
@@ -186,24 +183,17 @@ impl Recorder {
 
     fn take(&mut self) -> anyhow::Result<()> {
         let start = Instant::now();
-        let (counts, samples) = self.session.drain()?;
-        let modules = self.session.modules()?;
-        self.lost += counts.lost;
-        // After the counters: what they count for was described before.
-        let (processes, objects) = self.session.discover()?;
-        self.names.learn(processes, objects);
-        for (flow, counts) in counts.by_flow() {
-            let traffic = observe(&counts, self.session.plan());
-            if self.verify {
-                for (routine, bytes) in unexplained(&counts, self.session.plan()) {
-                    *self.unexplained.entry(routine).or_default() += bytes;
-                }
-            }
-            flows::add(&mut self.ledger, self.names.flow(flow), &traffic);
+        let taken = self.session.take_flows(&mut self.names)?;
+        self.lost += taken.lost;
+        for (flow, traffic) in taken.ledger {
+            flows::add(&mut self.ledger, flow, &traffic);
+        }
+        for (routine, bytes) in taken.unexplained {
+            *self.unexplained.entry(routine).or_default() += bytes;
         }
         if let Some(stacks) = &mut self.stacks {
-            stacks.learn(&modules, &mut self.names);
-            stacks.add(samples, &mut self.names, self.session.plan());
+            stacks.learn(&taken.modules, &mut self.names);
+            stacks.add(taken.samples, &mut self.names, self.session.plan());
         }
         if self.ledger.len() > MOST_FLOWS {
             self.fold();
@@ -277,8 +267,4 @@ fn unnamed(ledger: &Ledger) -> Option<String> {
              processes at once"
         )
     })
-}
-
-fn witnesses(plan: &Plan) -> Witnesses {
-    Witnesses { copies: !plan.sites.is_empty(), references: !plan.probes.is_empty() }
 }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     flows::{
-        Calls, Detail, Endpoint, Flow, Kind, Process, Traffic,
+        Calls, Detail, Endpoint, Flow, Kind, Operations, Process, Traffic,
         derive::Witnesses,
         group::{self, Per},
         medium::Medium,
@@ -102,29 +102,34 @@ fn movement(scale: u32) -> impl Strategy<Value = Movement> {
 
 fn traffic(scale: u32) -> impl Strategy<Value = Traffic> {
     let calls = (number(scale), number(scale)).prop_map(|(count, bytes)| Calls { count, bytes });
+    let operations = (text(), any::<bool>(), calls.clone())
+        .prop_map(|(name, on_socket, calls)| Operations { name, on_socket, calls });
     let calls = btree_map(text(), calls, 0..3);
-    (vec(number(scale), 15), calls, vec(movement(scale), 0..4)).prop_map(
-        |(numbers, calls, movements)| Traffic {
-            payload_bytes: numbers[0],
-            calls,
-            linked_bytes: numbers[1],
-            mapped_bytes: numbers[2],
-            zero_copy_bytes: numbers[3],
-            tls_bytes: numbers[4],
-            page_faults_user: numbers[5],
-            page_faults_kernel: numbers[6],
-            switches_voluntary: numbers[7],
-            switches_involuntary: numbers[8],
-            nic_header_bytes: numbers[9],
-            nic_retransmitted_bytes: numbers[10],
-            disk_metadata_bytes: numbers[11],
-            cpu_time_ns: numbers[12],
-            cpu_cycles: numbers[13],
-            direct_bytes: numbers[14],
-            movements,
-            unseen: Vec::new(),
-        },
-    )
+    let lists = (calls, vec(operations, 0..2), vec(movement(scale), 0..4));
+    (vec(number(scale), 18), lists).prop_map(|(numbers, (calls, operations, movements))| Traffic {
+        payload_bytes: numbers[0],
+        calls,
+        operations,
+        linked_bytes: numbers[1],
+        mapped_bytes: numbers[2],
+        zero_copy_bytes: numbers[3],
+        tls_bytes: numbers[4],
+        page_faults_user: numbers[5],
+        page_faults_kernel: numbers[6],
+        switches_voluntary: numbers[7],
+        switches_involuntary: numbers[8],
+        nic_header_bytes: numbers[9],
+        nic_retransmitted_bytes: numbers[10],
+        disk_metadata_bytes: numbers[11],
+        cpu_time_ns: numbers[12],
+        cpu_cycles: numbers[13],
+        direct_bytes: numbers[14],
+        upper_bytes: numbers[15],
+        linear_bytes: numbers[16],
+        linear_packets: numbers[17],
+        movements,
+        unseen: Vec::new(),
+    })
 }
 
 fn frames() -> impl Strategy<Value = Vec<Frame>> {

@@ -1,6 +1,7 @@
 //! One delivery: a broker on a log that is written, and consumers that each get all of it.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     net::IpAddr,
     path::{Path, PathBuf},
@@ -9,8 +10,9 @@ use std::{
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use tracer::{
+    flows::trial::{Trial, observe},
     ledger::{Observation, Round, Setting, Side},
-    session::{self, Opens, Payload, Session},
+    session::{Session, flows::Start, names::Names, words_of_unexplained},
 };
 use workloads::{
     Disk,
@@ -66,19 +68,22 @@ pub async fn timed(log: &Log, setting: &Setting, network: &Network) -> anyhow::R
 /// A delivery with probes, and what to know of it.
 pub async fn traced(
     session: &mut Session,
+    names: &mut Names,
     log: &Log,
     setting: &Setting,
     network: &Network,
 ) -> anyhow::Result<(Observation, Vec<String>)> {
     let prepared = prepare(log, setting, network).await?;
     let mut caveats: Vec<String> = stayed(setting, log, prepared.cached).into_iter().collect();
-    session.trace(prepared.broker.pid(), Side::Sender, Opens::AtMarker)?;
+    session.follow(prepared.broker.pid(), Start::AtMarker)?;
     let (load, _) = run(prepared, log).await?;
-    let counts = session.collect()?;
-    let payload = Payload {
+    session.close()?;
+    let taken = session.take_flows(names)?;
+    let trial = Trial {
         strategy: setting.flavour.name().to_owned(),
         route: workloads::Route::FileToSocket,
         side: Side::Sender,
+        others: BTreeSet::new(),
         message_bytes: setting.message_bytes,
         messages: load.messages,
         bytes: load.bytes,
@@ -86,9 +91,8 @@ pub async fn traced(
         shared_bytes: 0,
         checked_by: workloads::CheckedBy::Hash,
     };
-    let unexplained = session::unexplained(&counts, session.plan());
-    caveats.extend(session::words_of_unexplained(&unexplained));
-    Ok((session::observe(payload, &counts, session.plan()), caveats))
+    caveats.extend(words_of_unexplained(&taken.unexplained));
+    Ok((observe(trial, taken.ledger, session.witnesses(), taken.lost), caveats))
 }
 
 async fn prepare(log: &Log, setting: &Setting, network: &Network) -> anyhow::Result<Prepared> {

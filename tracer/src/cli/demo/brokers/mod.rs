@@ -14,7 +14,7 @@ use tracer::{
     claims::brokers::Evidence,
     ledger::{Delivery, Round, Setting},
     report::brokers::{BrokerEnvironment, BrokerReport},
-    session::{Purpose, Session},
+    session::{Purpose, Session, names::Names},
 };
 use workloads::{
     Cache,
@@ -87,16 +87,18 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerR
     }
 
     progress.say("attaching to the kernel");
-    let mut session = Session::start(plan, Purpose::Window, options.verify)?;
+    let mut session = Session::start(plan, Purpose::Windows, options.verify)?;
     session.watch_user_copies(workloads::strategy::USER_COPY)?;
     if verbose {
         session.log()?;
     }
+    let mut names = Names::new();
     let mut deliveries = Vec::new();
     let mut warnings = Vec::new();
     for (setting, log, rounds) in timed {
         progress.say(format!("counting {} at {}", setting.flavour.name(), setting.message_bytes));
-        let (observed, caveats) = delivery::traced(&mut session, log, &setting, &consumers).await?;
+        let traced = delivery::traced(&mut session, &mut names, log, &setting, &consumers);
+        let (observed, caveats) = traced.await?;
         let (messages, bytes) = (observed.messages, observed.payload_bytes);
         deliveries.push(Delivery { setting, messages, bytes, rounds, observed });
         warnings.extend(caveats);
