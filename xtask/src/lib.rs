@@ -46,7 +46,7 @@ enum Verb {
     Setup(setup::Arguments),
     /// Build the programs, with the eBPF programs inside
     Build(build_step::Arguments),
-    /// Measure: `copytrace demo`, here or in a guest
+    /// Measure: `copytrace demo`, or the verb of `--scenario`, here or in a guest
     Run(run::Arguments),
     /// Run a command of this machine in a guest with another kernel; without one, a shell
     Vm(vm::Arguments),

@@ -1,13 +1,13 @@
-//! `cargo xtask run`: `copytrace demo`, here or in a guest.
+//! `cargo xtask run`: a verb of copytrace, here or in a guest.
 
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::ScopedJoinHandle;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
 
 use crate::build_step::{self, Profile};
@@ -25,7 +25,10 @@ const KPROBES: &str = "/sys/bus/event_source/devices/kprobe";
 /// `cargo xtask run`
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Where to measure: `auto` takes this machine if its kernel takes function probes
+    /// What to run: a verb of copytrace
+    #[arg(long, value_enum, value_name = "VERB", default_value_t = Scenario::Demo)]
+    scenario: Scenario,
+    /// Where: `auto` takes this machine if its kernel takes function probes
     #[arg(long, value_enum, default_value_t = Place::Auto)]
     on: Place,
     /// The guest's kernel
@@ -37,9 +40,60 @@ pub struct Arguments {
     /// Write the result to a file of this machine
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Flags of `copytrace demo`; `-- --help` lists them
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "DEMO FLAGS")]
-    demo: Vec<OsString>,
+    /// Flags of that verb; `-- --help` lists them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "VERB'S FLAGS")]
+    words: Vec<OsString>,
+}
+
+impl Arguments {
+    /// What copytrace gets. A file comes first: what follows may be a command.
+    fn of_copytrace(&self, file: Option<&Path>) -> Vec<OsString> {
+        let mut all = vec![OsString::from(self.scenario.verb())];
+        all.extend(file.into_iter().flat_map(|file| [OsString::from("--output"), file.into()]));
+        all.extend_from_slice(&self.words);
+        all
+    }
+}
+
+/// A verb of copytrace that a kernel matters to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// The documents' strategies
+    Demo,
+    /// Models of Kafka and RocketMQ
+    Brokers,
+    /// A command, as in `--scenario run -- cat FILE`; a guest has this machine's programs and files
+    Run,
+    /// Processes that run already; `auto` is this machine
+    Attach,
+    /// What the kernel offers; `auto` is this machine
+    Doctor,
+}
+
+impl Scenario {
+    /// As copytrace calls it.
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Demo => "demo",
+            Self::Brokers => "brokers",
+            Self::Run => "run",
+            Self::Attach => "attach",
+            Self::Doctor => "doctor",
+        }
+    }
+
+    /// Where it runs: what is asked about this machine, no guest can answer.
+    fn place(self, wanted: Place) -> Place {
+        match (self, wanted) {
+            (Self::Attach | Self::Doctor, Place::Auto) => Place::Host,
+            (_, wanted) => wanted,
+        }
+    }
+
+    /// Whether standard input and output are those of a command that it starts.
+    fn lends_its_streams(self) -> bool {
+        self == Self::Run
+    }
 }
 
 /// Where the measurement runs.
@@ -53,20 +107,20 @@ pub enum Place {
     Vm,
 }
 
-/// Puts this verb's own flags before those of the demo, wherever they were written: clap gives all
-/// that follows the first unknown flag to the demo.
+/// Puts this verb's own flags before those of copytrace, wherever they were written: clap gives all
+/// that follows the first unknown flag to copytrace.
 pub fn own_flags_first(words: Vec<OsString>) -> Vec<OsString> {
-    const WITH_VALUE: [&str; 4] = ["--on", "--kernel", "--output", "-o"];
+    const WITH_VALUE: [&str; 5] = ["--scenario", "--on", "--kernel", "--output", "-o"];
     if words.get(1).is_none_or(|verb| verb != "run") {
         return words;
     }
     let mut words = words.into_iter();
     let mut own: Vec<_> = words.by_ref().take(2).collect();
-    let mut demo = Vec::new();
+    let mut others = Vec::new();
     while let Some(word) = words.next() {
         let text = word.to_string_lossy();
         if text == "--" {
-            demo.extend(words);
+            others.extend(words);
             break;
         }
         if WITH_VALUE.contains(&text.as_ref()) {
@@ -74,16 +128,16 @@ pub fn own_flags_first(words: Vec<OsString>) -> Vec<OsString> {
             own.extend(words.next());
         } else if text == "--no-setup"
             || WITH_VALUE.iter().any(|flag| text.starts_with(&format!("{flag}=")))
-            || (demo.is_empty() && ["--help", "-h"].contains(&text.as_ref()))
+            || (others.is_empty() && ["--help", "-h"].contains(&text.as_ref()))
         {
             own.push(word);
         } else {
-            demo.push(word);
+            others.push(word);
         }
     }
-    if !demo.is_empty() {
+    if !others.is_empty() {
         own.push("--".into());
-        own.extend(demo);
+        own.extend(others);
     }
     own
 }
@@ -95,26 +149,27 @@ pub fn main(arguments: Arguments) -> Result<u8> {
     build_step::announce();
     let modules = vm::FOR_STRATEGIES.map(str::to_owned).into();
     let hardware = Hardware { kernel: arguments.kernel, nic: Nic::E1000e, modules };
-    let early = needs_guest(arguments.on);
+    let wanted = arguments.scenario.place(arguments.on);
+    let early = needs_guest(wanted);
     let (built, guest) = std::thread::scope(|scope| {
         let guest = early.then(|| scope.spawn(|| Prepared::new(&hardware, consent)));
         (build(consent), guest.map(ScopedJoinHandle::join))
     });
     built?;
     let copytrace = build_step::programs(Profile::Dev).join("copytrace");
-    let place = match arguments.on {
+    let place = match wanted {
         Place::Auto => choose(&copytrace, arguments.kernel),
         chosen => chosen,
     };
     match place {
-        Place::Host => on_host(&copytrace, &arguments.demo, arguments.output.as_deref()),
+        Place::Host => on_host(&copytrace, &arguments),
         _ => {
             let guest = match guest {
                 Some(Ok(prepared)) => prepared?,
                 Some(Err(panic)) => std::panic::resume_unwind(panic),
                 None => Prepared::new(&hardware, consent)?,
             };
-            let status = guest.run(job(&copytrace, &arguments.demo, result.as_ref())?)?;
+            let status = guest.run(job(&copytrace, &arguments, result.as_ref())?)?;
             result.map_or(Ok(()), ResultFile::keep)?;
             Ok(status)
         }
@@ -154,27 +209,37 @@ fn choose(copytrace: &Path, kernel: KernelVersion) -> Place {
     Place::Vm
 }
 
-fn on_host(copytrace: &Path, demo: &[OsString], output: Option<&Path>) -> Result<u8> {
+fn on_host(copytrace: &Path, arguments: &Arguments) -> Result<u8> {
     let mut command: Command = as_root(copytrace);
-    command.arg("demo").args(demo);
-    if let Some(path) = output {
-        command.arg("--output").arg(path);
-    }
+    command.args(arguments.of_copytrace(arguments.output.as_deref()));
     // Its signals, its terminal and its exit status are this process's own.
     Err(command.exec()).with_context(|| format!("cannot run {}", copytrace.display()))
 }
 
-fn job(copytrace: &Path, demo: &[OsString], result: Option<&ResultFile>) -> Result<Job> {
-    let mut command = vec![OsString::from(copytrace), OsString::from("demo")];
-    command.extend_from_slice(demo);
+/// The result is what copytrace prints, but where a command prints.
+fn job(copytrace: &Path, arguments: &Arguments, result: Option<&ResultFile>) -> Result<Job> {
+    let lends = arguments.scenario.lends_its_streams();
+    let file = arguments.output.as_deref().filter(|_| lends);
+    if let Some(path) = file {
+        ensure!(
+            !path
+                .components()
+                .any(|part| matches!(part, Component::RootDir | Component::ParentDir)),
+            "a guest brings back files below this folder only, and {} is no such: give --output a \
+             relative path",
+            path.display()
+        );
+    }
+    let mut command = vec![OsString::from(copytrace)];
+    command.extend(arguments.of_copytrace(file));
     Ok(Job {
         command,
         environment: environment(result.is_none()),
         terminal: None,
-        input: Input::Nothing,
+        input: if lends { Input::Inherited } else { Input::Nothing },
         output: match result {
-            Some(result) => Output::To(Box::new(result.writer()?)),
-            None => Output::Inherited,
+            Some(result) if !lends => Output::To(Box::new(result.writer()?)),
+            _ => Output::Inherited,
         },
         timeout: None,
         quiet: false,
@@ -197,23 +262,78 @@ fn environment(to_stdout: bool) -> Vec<(OsString, OsString)> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
     fn sorted(line: &str) -> String {
         let words = line.split(' ').map(OsString::from).collect();
-        let sorted = own_flags_first(words);
-        sorted.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+        shown(&own_flags_first(words))
+    }
+
+    fn shown(words: &[OsString]) -> String {
+        words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[derive(clap::Parser)]
+    struct Run {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn parsed(line: &str) -> Arguments {
+        let words = format!("xtask run {line}").split(' ').map(OsString::from).collect();
+        Run::parse_from(&own_flags_first(words)[1..]).arguments
     }
 
     #[test]
-    fn own_flags_are_found_among_those_of_the_demo() {
+    fn own_flags_are_found_among_those_of_copytrace() {
         assert_eq!(
             sorted("xtask run --format json --kernel 6.1 --messages 1 --no-setup --on=vm"),
             "xtask run --kernel 6.1 --no-setup --on=vm -- --format json --messages 1"
+        );
+        assert_eq!(
+            sorted("xtask run --rounds 1 --scenario brokers"),
+            "xtask run --scenario brokers -- --rounds 1"
         );
         assert_eq!(sorted("xtask run -- --on x"), "xtask run -- --on x");
         assert_eq!(sorted("xtask run -- --help"), "xtask run -- --help");
         assert_eq!(sorted("xtask run --help"), "xtask run --help");
         assert_eq!(sorted("xtask vm --format json"), "xtask vm --format json");
+    }
+
+    #[test]
+    fn a_scenario_is_a_verb_of_copytrace() {
+        let copytrace = |line: &str| shown(&parsed(line).of_copytrace(None));
+        assert_eq!(copytrace("--messages 1"), "demo --messages 1");
+        assert_eq!(copytrace("--scenario brokers --to nic"), "brokers --to nic");
+        assert_eq!(copytrace("--on vm --scenario=run -- cat -n -- -x"), "run cat -n -- -x");
+        assert_eq!(copytrace("--scenario run --verify -- cat x"), "run --verify cat x");
+    }
+
+    #[test]
+    fn what_asks_about_this_machine_is_answered_by_it() {
+        assert_eq!(Scenario::Run.place(Place::Auto), Place::Auto);
+        assert_eq!(Scenario::Doctor.place(Place::Auto), Place::Host);
+        assert_eq!(Scenario::Doctor.place(Place::Vm), Place::Vm);
+    }
+
+    #[test]
+    fn a_report_does_not_go_where_a_command_prints() {
+        let program = Path::new("copytrace");
+        let folder = tempfile::tempdir().unwrap();
+        let result = ResultFile::prepare(&folder.path().join("x")).unwrap();
+        let job = |line: &str| job(program, &parsed(line), Some(&result));
+
+        let brokers = job("--scenario brokers --output x").unwrap();
+        assert_eq!(shown(&brokers.command), "copytrace brokers");
+        assert!(matches!(brokers.output, Output::To(_)));
+
+        let run = job("--scenario run --output x -- cat f").unwrap();
+        assert_eq!(shown(&run.command), "copytrace run --output x cat f");
+        assert!(matches!(run.output, Output::Inherited));
+        assert_eq!(run.input, Input::Inherited);
+
+        assert!(job("--scenario run --output /x -- cat f").is_err());
     }
 }

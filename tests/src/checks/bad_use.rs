@@ -121,6 +121,7 @@ fn dummy_device(context: &Context) -> Result<()> {
     let mut connection = context.bad(&["--to", "dummy", "--format", "json"]);
     let text = command::stdout(connection.args(["--strategy", "write"]))?;
     ensure!(text.contains("only datagrams can be sent to it"), "no reason in:\n{text}");
+    fails(&mut context.bad(&["--to", "dummy", "--nic-sg", "off"]), &["--nic-sg", "--to nic"])?;
     let before = network_namespaces()?;
     for signal in [libc::SIGINT, libc::SIGKILL] {
         interrupt(context, &["--to", "dummy", "--strategy", "udp-send"], signal, || {

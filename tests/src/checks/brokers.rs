@@ -50,9 +50,7 @@ struct Feature {
 }
 
 /// Few large messages: the headers that are copied are a small part of them.
-const ARGUMENTS: [&str; 17] = [
-    "demo",
-    "--scenario",
+const ARGUMENTS: [&str; 15] = [
     "brokers",
     "--format",
     "json",
@@ -71,9 +69,9 @@ const ARGUMENTS: [&str; 17] = [
 ];
 
 fn copies(context: &Context) -> Result<()> {
-    let mut demo = Command::new(&context.copytrace);
-    demo.args(ARGUMENTS).args(["--tier", context.tier.name()]);
-    let text = command::stdout(&mut demo)?;
+    let mut brokers = Command::new(&context.copytrace);
+    brokers.args(ARGUMENTS).args(["--tier", context.tier.name()]);
+    let text = command::stdout(&mut brokers)?;
     let document: Document = serde_json::from_str(&text).context("stdout is not the document")?;
     ensure!(document.schema == "copytrace/brokers/1", "schema {}", document.schema);
     ensure!(document.lost_events == 0, "{} events were lost", document.lost_events);

@@ -1,5 +1,7 @@
 //! The command `copytrace`: one file a verb.
 
+mod brokers;
+mod bundled;
 mod demo;
 mod diff;
 mod doctor;
@@ -10,6 +12,7 @@ mod machine;
 mod memory;
 mod origin;
 mod output;
+mod progress;
 mod report;
 mod schema;
 mod shell;
@@ -41,6 +44,8 @@ struct Cli {
 enum Verb {
     /// Run the documents' strategies and measure what one message costs
     Demo(Box<demo::Options>),
+    /// Run models of Kafka and RocketMQ, and measure how fast they deliver and what they copy
+    Brokers(Box<brokers::Options>),
     /// Run a command, and say which way its data takes and how often it is copied
     Run(Box<trace::RunOptions>),
     /// The same for processes that run already
@@ -57,22 +62,23 @@ enum Verb {
     Completions(shell::CompletionOptions),
     /// Write manual pages
     Man(shell::ManOptions),
-    /// The processes that `demo` starts
+    /// The processes that `demo` and `brokers` start
     #[command(flatten)]
     Child(workloads::child::Child),
     /// Turns a device's scatter-gather on again when its standard input ends
-    #[command(name = demo::nic::GUARD_VERB, hide = true)]
-    Guard(demo::nic::GuardArgs),
+    #[command(name = bundled::nic::GUARD_VERB, hide = true)]
+    Guard(bundled::nic::GuardArgs),
 }
 
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| usage::hinting(error).exit());
     output::set_color(cli.color);
     limits::raise();
     start_log(cli.verbose);
     let result = match cli.verb {
-        Verb::Demo(options) => demo::run(*options, cli.verbose > 0),
+        Verb::Demo(options) => demo::run(&options, cli.verbose > 0),
+        Verb::Brokers(options) => brokers::run(&options, cli.verbose > 0),
         Verb::Run(options) => trace::run(&options, cli.verbose > 0),
         Verb::Attach(options) => trace::attach(&options, cli.verbose > 0),
         Verb::Report(options) => report::run(&options),
@@ -82,7 +88,7 @@ pub fn run() -> ExitCode {
         Verb::Doctor(options) => doctor::run(&options),
         Verb::Schema(options) => schema::run(&options),
         Verb::Child(child) => return child.run(),
-        Verb::Guard(args) => demo::nic::guard(&args).map(|()| ExitCode::SUCCESS),
+        Verb::Guard(args) => bundled::nic::guard(&args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         let error = format!("{error:#}");
@@ -109,10 +115,59 @@ fn start_log(verbose: u8) {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
+
+    use super::{Cli, usage};
+
+    fn parse(line: &str) -> clap::error::Result<Cli> {
+        Cli::try_parse_from(format!("copytrace {line}").split(' '))
+    }
 
     #[test]
     fn the_arguments_are_as_clap_wants_them() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn verbs_of_bundled_workloads_share_options() {
+        let shared = "--messages 1 --message-size 4KiB --cache warm --to loopback --nic-sg off \
+                      --all-copy-sites --tier kprobe --verify --dir / --format json --output x";
+        for verb in ["demo", "brokers"] {
+            parse(&format!("{verb} {shared}")).unwrap();
+        }
+        parse("brokers --message-size 1KiB --message-size 1MiB --cache cold --cache warm").unwrap();
+        parse("brokers --flavour kafka --consumers 1 --consumers 2 --rounds 1 --producers 1")
+            .unwrap();
+    }
+
+    #[test]
+    fn options_of_one_verb_do_not_exist_on_another() {
+        for line in [
+            "demo --scenario brokers",
+            "demo --flavour kafka",
+            "demo --consumers 1",
+            "demo --rounds 1",
+            "demo --producers 1",
+            "brokers --strategy sendfile",
+            "brokers --list",
+            "brokers --stacks",
+            "attach --follow no",
+        ] {
+            let error = parse(line).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::UnknownArgument, "{line}");
+        }
+        let elsewhere = parse("brokers --to dummy").unwrap_err();
+        assert_eq!(elsewhere.kind(), ErrorKind::InvalidValue);
+    }
+
+    #[test]
+    fn who_asks_for_a_scenario_is_told_of_the_verb() {
+        for line in ["demo --scenario brokers --rounds 1", "demo --scenario=brokers"] {
+            let error = usage::hinting(parse(line).unwrap_err()).to_string();
+            assert!(error.contains("'--scenario'"), "{error}");
+            assert!(error.contains("`copytrace brokers`"), "{error}");
+        }
+        let other = usage::hinting(parse("demo --scene brokers").unwrap_err()).to_string();
+        assert!(!other.contains("copytrace brokers"), "{other}");
     }
 }

@@ -28,7 +28,7 @@ pub struct Options {
 enum Document {
     /// What `demo` prints
     Strategies,
-    /// What `demo --scenario brokers` prints
+    /// What `brokers` prints
     Brokers,
     /// What `run`, `attach` and `report` print
     Flows,

@@ -1,13 +1,30 @@
 //! Arguments that contradict each other, or that would have no effect: an error before anything is done,
 //! with status 2, as clap has it for those that it knows.
 
-use clap::{CommandFactory as _, error::ErrorKind};
+use clap::{
+    CommandFactory as _, Error,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use tracer::{flows::group::Per, kernel::Breadth, report::flows::Format};
 
 use super::{
     Cli,
     kernel::{Sites, TierChoice},
 };
+
+/// An option that `demo` had, and what to type instead.
+const SCENARIO: &str = "--scenario";
+const ITS_VERB: &str = "the brokers are a verb of their own: `copytrace brokers`";
+
+/// The error, with a hint where an option has become a verb.
+pub fn hinting(mut error: Error) -> Error {
+    let unknown = error.get(ContextKind::InvalidArg);
+    if unknown == Some(&ContextValue::String(SCENARIO.to_owned())) {
+        let hint = ContextValue::StyledStrs(vec![ITS_VERB.into()]);
+        error.insert(ContextKind::Suggested, hint);
+    }
+    error
+}
 
 /// Ends the program: what was said for this verb makes no sense.
 pub fn refuse(verb: &str, kind: ErrorKind, why: &str) -> ! {

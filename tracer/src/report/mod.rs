@@ -43,7 +43,7 @@ pub enum Format {
     Json,
     /// A table for a document
     Markdown,
-    /// One line for each number of each strategy
+    /// Comma-separated values, for a spreadsheet
     Csv,
 }
 

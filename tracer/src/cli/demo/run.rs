@@ -1,11 +1,8 @@
 //! The run: a session, a payload, a consumer, and one sender after the other.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, path::Path};
 
-use anyhow::{bail, ensure};
+use anyhow::bail;
 use tracer::{
     claims::documents,
     flows::trial::{Trial, observe},
@@ -15,37 +12,30 @@ use tracer::{
 };
 use workloads::{
     Cache, DUMMY_DEVICE, Receiver, STRATEGIES, Shape, Strategy,
-    driver::{Consumer, Network, Sender, SenderSpec},
+    driver::{Consumer, Sender, SenderSpec},
 };
 
-use super::{
-    nic::{Guard, Nic},
-    options::{ALL, Options, ScatterGather, Target},
-    progress::Progress,
-};
+use super::options::{ALL, Options, Target};
 use crate::cli::{
+    bundled::{SELF, network::Link, nic::Nic},
     kernel::{Kernel, location},
     origin,
+    progress::Progress,
 };
-
-/// The network namespace a NIC of this machine leads to, as `ip netns add copytrace` makes it.
-pub(super) const NAMESPACE: &str = "/run/netns/copytrace";
-
-/// The running program, which has the sender and the consumer among its verbs.
-pub(super) const SELF: &str = "/proc/self/exe";
 
 /// Measures every strategy the user chose.
 pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report> {
+    let common = &options.common;
     let origin = origin::now(false);
     let progress = Progress::start();
     let strategies = chosen(&options.strategies)?;
-    let shape = Shape::new(options.messages(), options.message_size())?;
+    let shape = Shape::new(options.messages, options.message_size)?;
     let target = target(options.to)?;
 
     progress.say("examining the kernel");
-    let kernel = Kernel::examine(options.sites.breadth())?;
-    kernel.check_verify(options.verify)?;
-    let plan = kernel.plan(options.tier)?;
+    let kernel = Kernel::examine(common.sites.breadth())?;
+    kernel.check_verify(common.verify)?;
+    let plan = kernel.plan(common.tier)?;
 
     progress.say("starting the consumer");
     let consumer = consumer(target).await?;
@@ -59,10 +49,13 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
         Receiver::Consumer(address) => Some(Nic::towards(address)?),
         Receiver::Dummy => None,
     };
-    let _guard = scatter_gather(options.nic_sg, nic.as_ref())?;
+    let _guard = match &nic {
+        Some(nic) => common.nic_sg.apply(nic)?,
+        None => None,
+    };
 
     progress.say("attaching to the kernel");
-    let mut session = Session::start(plan, Purpose::Windows, options.verify)?;
+    let mut session = Session::start(plan, Purpose::Windows, common.verify)?;
     session.watch_user_copies(workloads::strategy::USER_COPY)?;
     if verbose {
         session.log()?;
@@ -79,9 +72,9 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
         loop {
             // A file of its own for each: packets of the last one may still refer to its pages, and
             // those cannot be dropped from the page cache.
-            let payload = workloads::Payload::create(&options.dir, shape, rand::random())?;
+            let payload = workloads::Payload::create(&common.dir, shape, rand::random())?;
             disk = payload.disk().to_string();
-            let (name, cache) = (strategy.name(), options.cache());
+            let (name, cache) = (strategy.name(), options.cache);
             let spec = SenderSpec { strategy: name, payload: &payload, to, cache };
             let consumer = consumer.as_ref();
             let run = Run { session: &mut session, names: &mut names, strategy, consumer, spec };
@@ -108,7 +101,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
         // A dummy device does.
         scatter_gather: nic.as_ref().and_then(|nic| nic.scatter_gather().ok()).unwrap_or(true),
         nic: nic.map_or_else(|| DUMMY_DEVICE.to_owned(), |nic| nic.label()),
-        cache: options.cache(),
+        cache: options.cache,
         disk,
     };
     let sent = Payload { message_bytes: shape.message_bytes(), messages: shape.messages() };
@@ -135,50 +128,19 @@ fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static dyn Strategy>> {
     names.into_iter().map(|name| Ok(workloads::strategy::find(name)?)).collect()
 }
 
-pub(super) fn target(wanted: Option<Target>) -> anyhow::Result<Target> {
-    let exists = Path::new(NAMESPACE).exists();
-    match wanted {
-        Some(Target::Nic) => {
-            ensure!(
-                exists,
-                "there is no network namespace {NAMESPACE} with a consumer's network card; use \
-                 `--to loopback`, or `cargo xtask run --on vm`, whose guest has one"
-            );
-            Ok(Target::Nic)
-        }
-        Some(target) => Ok(target),
-        None if exists => Ok(Target::Nic),
-        None => {
-            log::warn!(
-                "no network card leads to a consumer (no {NAMESPACE}): sending over loopback, \
-                 where no NIC copies"
-            );
-            Ok(Target::Loopback)
-        }
-    }
+/// Where the consumer is to be.
+fn target(wanted: Option<Target>) -> anyhow::Result<Target> {
+    let link = match wanted {
+        None => None,
+        Some(Target::Here(link)) => Some(link),
+        Some(elsewhere) => return Ok(elsewhere),
+    };
+    Link::find(link).map(Target::Here)
 }
 
 async fn consumer(target: Target) -> anyhow::Result<Option<Consumer>> {
-    let network = match target {
-        Target::Nic => Network::Namespace(PathBuf::from(NAMESPACE)),
-        Target::Loopback => Network::Loopback,
-        Target::Remote(_) | Target::Dummy => return Ok(None),
-    };
-    Ok(Some(Consumer::start(Path::new(SELF), &network).await?))
-}
-
-/// There is no network card where what is sent is dropped.
-pub(super) fn scatter_gather(
-    wanted: ScatterGather,
-    nic: Option<&Nic>,
-) -> anyhow::Result<Option<Guard>> {
-    match (wanted, nic) {
-        (ScatterGather::Keep, _) => Ok(None),
-        (ScatterGather::Off, Some(nic)) => nic.without_scatter_gather(),
-        (ScatterGather::Off, None) => {
-            bail!("--nic-sg off is for a network card, and --to dummy has none: give --to nic")
-        }
-    }
+    let Target::Here(link) = target else { return Ok(None) };
+    Ok(Some(Consumer::start(Path::new(SELF), &link.network()).await?))
 }
 
 /// What cannot run here is a row with the reason; anything else ends the run.

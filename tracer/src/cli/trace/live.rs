@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tracer::report::flows::Total;
 
-use crate::cli::demo::progress::Progress;
+use crate::cli::progress::Progress;
 
 /// How often it changes: slow enough to be read.
 const EVERY: Duration = Duration::from_secs(1);

@@ -18,7 +18,7 @@ use super::{
     signals::{Caught, Signals},
     spawn,
 };
-use crate::cli::{demo::progress::Progress, origin, output::Destination, say, usage, user::User};
+use crate::cli::{origin, output::Destination, progress::Progress, say, usage, user::User};
 
 const VERB: &str = "run";
 

@@ -25,7 +25,7 @@ use workloads::{
 };
 
 use super::stayed;
-use crate::cli::demo::run::SELF;
+use crate::cli::bundled::SELF;
 
 /// A log that is written.
 pub struct Log {

@@ -15,8 +15,8 @@ use workloads::{
     },
 };
 
-use super::{delivery::Log, folder};
-use crate::cli::demo::{Options, run::SELF};
+use super::{Options, delivery::Log, folder};
+use crate::cli::bundled::SELF;
 
 /// Writes a log in every round, and keeps the last one for the deliveries.
 pub async fn measure(
@@ -24,12 +24,12 @@ pub async fn measure(
     message_bytes: u64,
     messages: u64,
 ) -> anyhow::Result<(Log, Produced)> {
-    let producers = options.brokers.producers();
+    let producers = options.producers;
     let mut loads: Vec<(Load, u64)> = Vec::new();
-    let mut log = folder(&options.dir)?;
-    for round in 1..=options.brokers.rounds() {
+    let mut log = folder(&options.common.dir)?;
+    for round in 1..=options.rounds {
         if round > 1 {
-            log = folder(&options.dir)?;
+            log = folder(&options.common.dir)?;
         }
         let exe = Path::new(SELF);
         let mut broker = Broker::start(exe, Flavour::Kafka, log.path(), None).await?;

@@ -1,68 +1,67 @@
-//! `copytrace demo --scenario brokers`: messages to disk, then deliveries for their speed, without
+//! `copytrace brokers`: messages to disk, then deliveries for their speed, without
 //! probes; then each delivery once more with probes; and what brokers promise, tried.
 
 mod delivery;
 mod options;
 mod produce;
 
-use std::path::Path;
+use std::{path::Path, process::ExitCode};
 
-use anyhow::bail;
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use tracer::{
     claims::brokers::Evidence,
     ledger::{Delivery, Round, Setting},
-    report::brokers::{BrokerEnvironment, BrokerReport},
+    report::brokers::{self, BrokerEnvironment, BrokerReport},
     session::{Purpose, Session, names::Names},
 };
 use workloads::{
     Cache,
     broker::{Feature, Flavour, check, driver::Broker},
-    driver::{Consumer, Network},
+    driver::Consumer,
 };
 
-pub use options::BrokerOptions;
-use options::Chosen;
+pub use options::Options;
 
 use super::{
-    Options,
-    nic::Nic,
-    options::Target,
-    progress::Progress,
-    run::{NAMESPACE, SELF, scatter_gather, target},
-};
-use crate::cli::{
+    bundled::{
+        self, SELF,
+        network::{Link, NAMESPACE},
+        nic::Nic,
+    },
     kernel::{Kernel, location},
     machine, origin,
+    progress::Progress,
 };
-use delivery::{Log, Network as Consumers};
+use delivery::{Log, Network};
 
 /// How often a broker is killed to see what is left.
 const KILLS: u64 = 5;
 
+/// Runs the verb. The exit status is 0 if everything was measured, 128 + n after signal n.
+pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
+    options.common.check("brokers");
+    bundled::run(&options.common, measure(options, verbose), brokers::write)
+}
+
 /// Measures every delivery the user chose.
-pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerReport> {
+async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerReport> {
+    let common = &options.common;
     let origin = origin::now(false);
     let progress = Progress::start();
     progress.say("examining the kernel");
-    let kernel = Kernel::examine(options.sites.breadth())?;
-    if options.verify
-        && let Err(reason) = kernel.breakpoint()
-    {
-        bail!("there are no hardware breakpoints to be had ({reason}): run without --verify");
-    }
-    let plan = kernel.plan(options.tier)?;
+    let kernel = Kernel::examine(common.sites.breadth())?;
+    kernel.check_verify(common.verify)?;
+    let plan = kernel.plan(common.tier)?;
     let busy = machine::busy();
-    let chosen = Chosen::new(options);
     let (consumers, nic) = network(options.to).await?;
-    let _guard = scatter_gather(options.nic_sg, Some(&nic))?;
+    let _guard = common.nic_sg.apply(&nic)?;
 
     let mut logs = Vec::new();
     let mut produced = Vec::new();
-    for &message_bytes in &chosen.sizes {
+    for &message_bytes in &options.message_sizes {
         progress.say(format!("producing messages of {message_bytes} bytes"));
-        let messages = chosen.messages(message_bytes);
+        let messages = options.messages(message_bytes);
         let (log, row) = produce::measure(options, message_bytes, messages).await?;
         produced.push(row);
         logs.push(log);
@@ -70,12 +69,12 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerR
 
     let mut timed: Vec<(Setting, &Log, Vec<Round>)> = Vec::new();
     for log in &logs {
-        let settings = chosen.settings(log.message_bytes);
+        let settings = options.settings(log.message_bytes);
         timed.extend(settings.into_iter().map(|setting| (setting, log, Vec::new())));
     }
-    for round in 1..=options.brokers.rounds() {
-        progress.say(format!("delivering, round {round} of {}", options.brokers.rounds()));
-        for group in timed.chunks_mut(chosen.flavours()) {
+    for round in 1..=options.rounds {
+        progress.say(format!("delivering, round {round} of {}", options.rounds));
+        for group in timed.chunks_mut(options.flavours.len()) {
             // Nobody is always the first.
             let first = round as usize % group.len();
             group.rotate_left(first);
@@ -87,7 +86,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerR
     }
 
     progress.say("attaching to the kernel");
-    let mut session = Session::start(plan, Purpose::Windows, options.verify)?;
+    let mut session = Session::start(plan, Purpose::Windows, common.verify)?;
     session.watch_user_copies(workloads::strategy::USER_COPY)?;
     if verbose {
         session.log()?;
@@ -107,8 +106,8 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerR
     drop(session);
 
     progress.say("trying what brokers promise");
-    let features = features(&options.dir).await?;
-    let dir = folder(&options.dir)?;
+    let features = features(&common.dir).await?;
+    let dir = folder(&common.dir)?;
     let survival = check::survival(Path::new(SELF), Flavour::Rocketmq, dir.path(), KILLS).await?;
 
     let hypervisor = machine::hypervisor();
@@ -143,23 +142,19 @@ fn folder(dir: &Path) -> anyhow::Result<TempDir> {
 }
 
 /// Where the consumers are, and the network device towards them.
-async fn network(wanted: Option<Target>) -> anyhow::Result<(Consumers, Nic)> {
-    match target(wanted)? {
-        Target::Loopback => {
+async fn network(wanted: Option<Link>) -> anyhow::Result<(Network, Nic)> {
+    let link = Link::find(wanted)?;
+    match link {
+        Link::Loopback => {
             let nic = Nic::towards(([127, 0, 0, 1], 1).into())?;
-            Ok((Consumers { broker: nic.address, namespace: None }, nic))
+            Ok((Network { broker: nic.address, namespace: None }, nic))
         }
-        Target::Nic => {
+        Link::Nic => {
             // It says by which address the namespace can be reached.
-            let network = Network::Namespace(NAMESPACE.into());
-            let there = Consumer::start(Path::new(SELF), &network).await?;
+            let there = Consumer::start(Path::new(SELF), &link.network()).await?;
             let nic = Nic::towards(there.addr())?;
-            Ok((Consumers { broker: nic.address, namespace: Some(NAMESPACE.into()) }, nic))
+            Ok((Network { broker: nic.address, namespace: Some(NAMESPACE.into()) }, nic))
         }
-        Target::Remote(_) | Target::Dummy => bail!(
-            "--scenario brokers has consumers of its own, on this machine: give --to loopback or \
-             --to nic"
-        ),
     }
 }
 

@@ -1,0 +1,56 @@
+//! What the verbs share that run bundled workloads, `demo` and `brokers`: options, the network, and how
+//! a run ends.
+
+pub mod network;
+pub mod nic;
+mod options;
+
+use std::{io, process::ExitCode};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracer::report::{Format, Style};
+
+use super::output::Destination;
+
+pub use options::{Options, ScatterGather};
+
+/// The running program, which has the sender, the consumer and the broker among its verbs.
+pub const SELF: &str = "/proc/self/exe";
+
+/// Measures, and writes the report. The exit status is 0, or 128 + n after signal n.
+pub fn run<R>(
+    options: &Options,
+    measure: impl Future<Output = anyhow::Result<R>>,
+    write: impl FnOnce(Format, &R, &Style, &mut dyn io::Write) -> io::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    let mut destination = Destination::of(options.output.as_deref(), Destination::Stdout)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(async {
+        tokio::select! {
+            report = measure => report.map(Ok),
+            interrupted = interrupted() => interrupted.map(Err),
+        }
+    })?;
+    match report {
+        Ok(report) => {
+            destination.print(|style, out| write(options.format, &report, style, out))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(signal) => {
+            eprintln!("copytrace: interrupted; nothing is left behind");
+            Ok(ExitCode::from(128 + signal))
+        }
+    }
+}
+
+/// Waits for a signal that asks the run to end, and gives its number.
+async fn interrupted() -> anyhow::Result<u8> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(tokio::select! {
+        _ = interrupt.recv() => libc::SIGINT as u8,
+        _ = terminate.recv() => libc::SIGTERM as u8,
+        _ = hang_up.recv() => libc::SIGHUP as u8,
+    })
+}

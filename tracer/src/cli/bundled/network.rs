@@ -1,0 +1,53 @@
+//! How a consumer on this machine is reached.
+
+use std::path::Path;
+
+use anyhow::ensure;
+use workloads::driver::Network;
+
+/// The network namespace a NIC of this machine leads to, as `ip netns add copytrace` makes it.
+pub const NAMESPACE: &str = "/run/netns/copytrace";
+
+/// How a consumer on this machine is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Link {
+    /// In the network namespace `copytrace`, through a network card
+    Nic,
+    /// Over loopback, where no card copies
+    Loopback,
+}
+
+impl Link {
+    /// The one that is wanted, which must be there; if none is, a network card where one leads to a
+    /// consumer.
+    pub fn find(wanted: Option<Self>) -> anyhow::Result<Self> {
+        let exists = Path::new(NAMESPACE).exists();
+        match wanted {
+            Some(Self::Nic) => {
+                ensure!(
+                    exists,
+                    "there is no network namespace {NAMESPACE} with a consumer's network card; use \
+                     `--to loopback`, or `cargo xtask run --on vm`, whose guest has one"
+                );
+                Ok(Self::Nic)
+            }
+            Some(Self::Loopback) => Ok(Self::Loopback),
+            None if exists => Ok(Self::Nic),
+            None => {
+                log::warn!(
+                    "no network card leads to a consumer (no {NAMESPACE}): sending over loopback, \
+                     where no NIC copies"
+                );
+                Ok(Self::Loopback)
+            }
+        }
+    }
+
+    /// What it comes to for a consumer.
+    pub fn network(self) -> Network {
+        match self {
+            Self::Nic => Network::Namespace(NAMESPACE.into()),
+            Self::Loopback => Network::Loopback,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Options of every verb that runs bundled workloads.
+
+use std::path::PathBuf;
+
+use tracer::report::Format;
+
+use super::nic::{Guard, Nic};
+use crate::cli::{
+    kernel::{Sites, TierChoice},
+    usage,
+};
+
+/// What these verbs take.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub struct Options {
+    /// Turn the network card's scatter-gather off for the run, and on again after it
+    #[arg(long, value_enum, default_value = "keep")]
+    pub nic_sg: ScatterGather,
+    #[command(flatten)]
+    pub sites: Sites,
+    /// How to enter the kernel's functions
+    #[arg(long, value_enum, default_value = "auto")]
+    pub tier: TierChoice,
+    /// Check every CPU copy against hardware breakpoints on the copy routines
+    #[arg(long)]
+    pub verify: bool,
+    /// Directory for the files that are sent, on the disk to measure
+    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
+    pub dir: PathBuf,
+    /// Form of the result
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub format: Format,
+    /// Write the result to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+impl Options {
+    /// Refuses options without effect.
+    pub fn check(&self, verb: &str) {
+        usage::check_sites(verb, self.sites, self.tier);
+    }
+}
+
+/// What to do with the NIC's scatter-gather.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ScatterGather {
+    /// Leave it as it is
+    Keep,
+    /// Off for the run
+    Off,
+}
+
+impl ScatterGather {
+    /// Does it, until the guard is dropped.
+    pub fn apply(self, nic: &Nic) -> anyhow::Result<Option<Guard>> {
+        match self {
+            Self::Keep => Ok(None),
+            Self::Off => nic.without_scatter_gather(),
+        }
+    }
+}
