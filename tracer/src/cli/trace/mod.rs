@@ -22,7 +22,7 @@ use anyhow::{Context, ensure};
 use tracer::{
     flows::group::Per,
     report::flows::{
-        Format, Recording, Report, Total,
+        Format, Recording, Report, Total, append,
         jsonl::{self, Line},
         write,
     },
@@ -107,7 +107,7 @@ impl Options {
 struct Results {
     report: Destination,
     recording: Option<ResultFile>,
-    /// What was counted when a line was written last.
+    /// What was counted when a report was written last.
     reported: Option<Total>,
 }
 
@@ -164,7 +164,10 @@ impl Results {
                 };
                 self.report.print(|_, out| jsonl::write(&line, out))?;
             }
-            format => self.report.print(|style, out| write(format, &report, style, out))?,
+            format => {
+                let write = if self.reported.is_some() { append } else { write };
+                self.report.print(|style, out| write(format, &report, style, out))?;
+            }
         }
         self.reported = Some(total);
         Ok(())
