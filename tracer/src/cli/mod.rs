@@ -11,6 +11,7 @@ mod memory;
 mod origin;
 mod output;
 mod report;
+mod rights;
 mod schema;
 mod shell;
 mod trace;
@@ -86,8 +87,7 @@ pub fn run() -> ExitCode {
         Verb::Guard(args) => demo::nic::guard(&args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
-        let error = format!("{error:#}");
-        say(&format!("copytrace: {error}{}", limits::advice(&error)));
+        say(&format!("copytrace: {error:#}{}", limits::advice(&error)));
         ExitCode::FAILURE
     })
 }
