@@ -56,7 +56,7 @@ pub fn fit(purpose: Purpose, allocation: Allocation) -> anyhow::Result<(Purpose,
 fn fitting(bytes: u64, of: &[Memory]) -> (u32, Memory) {
     let all = || SCARCITIES.into_iter().zip(of.iter().copied());
     let fits = |(_, maps): &(u32, Memory)| maps.at_most + OWN <= bytes;
-    all().find(fits).or(all().last()).unwrap_or_default()
+    all().find(fits).or(all().next_back()).unwrap_or_default()
 }
 
 /// The control group with the least left, of this process's and those above it.
