@@ -48,7 +48,7 @@ const fn row(
 /// All checks. Those that take longest come first: then all cores have something to do to the end.
 /// What programs of others and more than one copytrace show of a kernel does not depend on how its
 /// functions are entered.
-pub const ROWS: [Row; 27] = [
+pub const ROWS: [Row; 28] = [
     row(&soak::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
     row(&further::CHECKS, NOWHERE, FUNCTIONS, NOWHERE),
     row(&further::DERIVED, NOWHERE, TRACEPOINT, NOWHERE),
@@ -62,6 +62,7 @@ pub const ROWS: [Row; 27] = [
     row(&together::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
     row(&manners::COMMAND, TRACEPOINT, KPROBE, NOWHERE),
     row(&manners::ON_ANY_KERNEL, TRACEPOINT, NOWHERE, NOWHERE),
+    row(&manners::READERS, TRACEPOINT, NOWHERE, NOWHERE),
     row(&manners::FILES, TRACEPOINT, KPROBE, NOWHERE),
     row(&manners::TARGETS, TRACEPOINT, KPROBE, NOWHERE),
     row(&manners::RIGHTS, TRACEPOINT, KPROBE, NOWHERE),

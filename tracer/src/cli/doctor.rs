@@ -16,12 +16,12 @@ use tracer::{
 };
 
 use super::{
-    kernel::{Kernel, Sites, TierChoice, without_rights},
+    kernel::{Kernel, Sites, TierChoice},
     output::{
         Destination,
         file::{Readers, ResultFile},
     },
-    say,
+    rights, say,
 };
 
 /// Arguments of `copytrace doctor`.
@@ -69,8 +69,8 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(match &kernel.trial.tracepoint {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            let to_do = without_rights(reason);
-            say(&format!("copytrace: nothing can be measured here: {reason}{to_do}"));
+            let reason = rights::advise(reason.clone());
+            say(&format!("copytrace: nothing can be measured here: {reason}"));
             ExitCode::FAILURE
         }
     })
@@ -102,7 +102,7 @@ fn write_kernel(out: &mut dyn Write, kernel: &Kernel) -> io::Result<()> {
     let trial = &kernel.trial;
     let text = match &kernel.facts.text_error {
         None => Ok(()),
-        Some(error) => Err(error.clone()),
+        Some(error) => Err(error.as_str().into()),
     };
     writeln!(out, "Kernel {}", kernel.facts.release)?;
     for (name, result) in [
@@ -124,8 +124,12 @@ fn write_kernel(out: &mut dyn Write, kernel: &Kernel) -> io::Result<()> {
 
 /// What the kernel will keep for the maps.
 fn write_memory(out: &mut dyn Write, allocation: Allocation) -> io::Result<()> {
-    let flows =
-        |stacks| Purpose::Flows { detail: Detail::Process, stacks, wanted: Wanted::default() };
+    let flows = |stacks| Purpose::Flows {
+        detail: Detail::Process,
+        stacks,
+        wanted: Wanted::default(),
+        scarcity: 1,
+    };
     writeln!(
         out,
         "\nMemory of the eBPF maps, charged to the control group that copytrace runs in"

@@ -1,7 +1,7 @@
 //! The running kernel as the verbs see it: what is known of it, what it lets us attach, and the
 //! tier that follows.
 
-use std::{io, time::Instant};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 use tracer::{
@@ -10,6 +10,8 @@ use tracer::{
     session::trial::{self, Trial, Trying},
     witness::{Plan, Tier},
 };
+
+use super::rights;
 
 /// Which tier the user asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -48,21 +50,6 @@ pub fn location() -> Where {
     }
 }
 
-/// What to do where the reason is that a right is missing.
-pub fn without_rights(reason: &str) -> String {
-    let refused = io::Error::from_raw_os_error(libc::EPERM).to_string();
-    if !reason.contains(&refused) {
-        return String::new();
-    }
-    let path = std::env::current_exe().unwrap_or_else(|_| "copytrace".into());
-    format!(
-        "; it lets only root load programs, or who has CAP_BPF and CAP_PERFMON: run it with sudo, or give \
-         it them by `sudo setcap cap_bpf,cap_perfmon=ep {}`, with which whoever may run it can trace \
-         everybody",
-        path.display()
-    )
-}
-
 /// What is known of the running kernel.
 pub struct Kernel {
     /// Answers to the catalogue's questions.
@@ -76,7 +63,8 @@ impl Kernel {
     pub fn examine(breadth: Breadth) -> anyhow::Result<Self> {
         let kernel = Self::look(breadth)?;
         if let Err(reason) = &kernel.trial.tracepoint {
-            bail!("cannot use eBPF on this kernel: {reason}{}", without_rights(reason));
+            let reason = rights::advise(reason.clone());
+            return Err(reason).context("cannot use eBPF on this kernel");
         }
         Ok(kernel)
     }
@@ -133,7 +121,7 @@ impl Kernel {
         Ok(plan)
     }
 
-    fn require(&self, tier: Tier, trial: &Result<(), String>) -> anyhow::Result<Tier> {
+    fn require(&self, tier: Tier, trial: &trial::Answer) -> anyhow::Result<Tier> {
         match trial {
             Ok(()) => Ok(tier),
             Err(reason) => bail!(

@@ -1,9 +1,13 @@
 //! Limits: of open files, for each probe takes one or two, and each map and program one; of locked memory,
 //! which maps count as before Linux 5.11.
 
-use std::{io, sync::OnceLock};
+use std::{error::Error, io, sync::OnceLock};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    io::Errno,
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
+use tracer::session::{Refusal, SessionError};
 
 const RAISED: [Resource; 2] = [Resource::Nofile, Resource::Memlock];
 
@@ -29,10 +33,42 @@ pub fn restore() -> io::Result<()> {
 }
 
 /// What to do about an error, if it is that limit.
-pub fn advice(error: &str) -> &'static str {
-    let full = io::Error::from_raw_os_error(libc::EMFILE).to_string();
-    match error.contains(&full) {
-        true => "; copytrace needs about 300 files: raise the limit with `ulimit -Hn 1024`",
-        false => "",
+pub fn advice(error: &anyhow::Error) -> &'static str {
+    match error.chain().find_map(errno) {
+        Some(libc::EMFILE) => {
+            "; copytrace needs about 300 files: raise the limit with `ulimit -Hn 1024`"
+        }
+        _ => "",
+    }
+}
+
+/// The kernel's number of an error, as those have it that open files and make maps.
+fn errno(error: &(dyn Error + 'static)) -> Option<i32> {
+    let of_session = || error.downcast_ref::<SessionError>()?.errno();
+    let of_refusal = || error.downcast_ref::<Refusal>()?.errno();
+    let of_io = || error.downcast_ref::<io::Error>()?.raw_os_error();
+    let of_call = || Some(error.downcast_ref::<Errno>()?.raw_os_error());
+    of_session().or_else(of_refusal).or_else(of_io).or_else(of_call)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn a_limit_is_known_by_its_number() {
+        let full = || io::Error::from_raw_os_error(libc::EMFILE);
+        let of_map = SessionError::Map { map: "TASKS".into(), error: full().into() };
+        for error in
+            [of_map.into(), Refusal::from(full()).into(), full().into(), Errno::MFILE.into()]
+        {
+            let error = Err::<(), anyhow::Error>(error).context("cannot start").unwrap_err();
+            assert!(advice(&error).contains("ulimit"), "{error:?}");
+        }
+        for error in [anyhow::anyhow!("{}", full()), Errno::PERM.into()] {
+            assert_eq!(advice(&error), "", "{error:?}");
+        }
     }
 }

@@ -24,16 +24,23 @@ struct Left {
 /// What copytrace itself takes while it starts, in bytes: it was seen to take 17 MiB.
 const OWN: u64 = 20 << 20;
 
-/// Refuses to start where there is too little for the maps; a warning where they may not fill up.
-pub fn check(purpose: Purpose, allocation: Allocation) -> anyhow::Result<Option<String>> {
-    let Some(Left { group, bytes, limit }) = least() else { return Ok(None) };
-    let Memory { at_rest, at_most } = memory(purpose, allocation)?;
-    if bytes >= at_most {
-        return Ok(None);
+/// How many times less room than usual the maps may have.
+const SCARCITIES: [u32; 5] = [1, 2, 4, 8, 16];
+
+/// The purpose with as much room as there is memory for, and what is to be said of that. Refuses to start
+/// where the least is too much.
+pub fn fit(purpose: Purpose, allocation: Allocation) -> anyhow::Result<(Purpose, Option<String>)> {
+    let Some(Left { group, bytes, limit }) = least() else { return Ok((purpose, None)) };
+    let maps = |scarcity| memory(purpose.with_scarcity(scarcity), allocation);
+    let of = SCARCITIES.map(maps).into_iter().collect::<Result<Vec<_>, _>>()?;
+    let (scarcity, Memory { at_rest, at_most }) = fitting(bytes, &of);
+    if scarcity == 1 {
+        return Ok((purpose, None));
     }
     let what = format!(
-        "control group {} has {} left of its {} of memory; eBPF maps take {} of it at once, and {} if \
-         they fill up: raise its limit, or run copytrace outside of it",
+        "control group {} has {} left of its {} of memory; eBPF maps have {scarcity} times less room than \
+         usual, and take {} of it at once, and {} if they fill up: raise its limit, or run copytrace \
+         outside of it",
         group.display(),
         HumanBytes(bytes),
         HumanBytes(limit),
@@ -41,7 +48,15 @@ pub fn check(purpose: Purpose, allocation: Allocation) -> anyhow::Result<Option<
         HumanBytes(at_most),
     );
     ensure!(bytes > at_rest + OWN, "{what}, before the kernel ends a process in it");
-    Ok(Some(what))
+    Ok((purpose.with_scarcity(scarcity), Some(what)))
+}
+
+/// The least scarcity with which the maps may fill up, or the greatest; and what they take then. `of`: of
+/// each of [`SCARCITIES`].
+fn fitting(bytes: u64, of: &[Memory]) -> (u32, Memory) {
+    let all = || SCARCITIES.into_iter().zip(of.iter().copied());
+    let fits = |(_, maps): &(u32, Memory)| maps.at_most + OWN <= bytes;
+    all().find(fits).or(all().next_back()).unwrap_or_default()
 }
 
 /// The control group with the least left, of this process's and those above it.
@@ -94,6 +109,18 @@ mod tests {
         assert_eq!(found("4:memory:/x"), Some(("/sys/fs/cgroup/memory", "/x")));
         assert_eq!(found("1:cpu,cpuacct:/x"), None);
         assert_eq!(found("9:name=systemd:/"), None);
+    }
+
+    #[test]
+    fn maps_have_as_much_room_as_there_is_memory() {
+        const MIB: u64 = 1 << 20;
+        let of = SCARCITIES.map(|times| {
+            let times = u64::from(times);
+            Memory { at_rest: 16 * MIB / times, at_most: 96 * MIB / times }
+        });
+        let scarcity = |mib: u64| fitting(mib * MIB, &of).0;
+        assert_eq!([4096, 116, 115, 68, 67, 30, 5].map(scarcity), [1, 1, 2, 2, 4, 16, 16]);
+        assert_eq!(fitting(5 * MIB, &of).1, of[4]);
     }
 
     #[test]

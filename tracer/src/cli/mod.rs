@@ -14,15 +14,17 @@ mod origin;
 mod output;
 mod progress;
 mod report;
+mod rights;
 mod schema;
 mod shell;
 mod trace;
 mod usage;
 mod user;
 
-use std::{io::Write as _, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracer::report::escape::plain;
 
 /// Shows, measured in the kernel, how often a program's data is really copied on its way from
@@ -91,17 +93,22 @@ pub fn run() -> ExitCode {
         Verb::Guard(args) => bundled::nic::guard(&args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
-        let error = format!("{error:#}");
-        say(&format!("copytrace: {error}{}", limits::advice(&error)));
+        say(&format!("copytrace: {error:#}{}", limits::advice(&error)));
         ExitCode::FAILURE
     })
 }
 
-/// Lines for the user on stderr, in which no name says anything to the terminal. If that is gone,
-/// nobody misses them, and `eprintln!` would panic.
+/// Lines for the user on stderr, in which no name says anything to the terminal. If that is gone, or a
+/// pipe that stays full, nobody misses them. They pass by the lock of [`std::io::stderr`], which who
+/// writes a report may hold.
 fn say(text: &str) {
+    const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
     let lines: Vec<_> = text.lines().map(plain).collect();
-    let _ = writeln!(std::io::stderr(), "{}", lines.join("\n"));
+    let text = format!("{}\n", lines.join("\n"));
+    let stderr = rustix::stdio::stderr();
+    if let Ok(1..) = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&PATIENCE)) {
+        let _ = rustix::io::write(stderr, text.as_bytes());
+    }
 }
 
 fn start_log(verbose: u8) {

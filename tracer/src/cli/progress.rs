@@ -26,11 +26,6 @@ impl Progress {
     pub fn say(&self, what: impl Into<String>) {
         self.0.set_message(what.into());
     }
-
-    /// Does what may write to the terminal, too, while the line is away.
-    pub fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.0.suspend(work)
-    }
 }
 
 impl Drop for Progress {

@@ -3,7 +3,7 @@
 use aya_log::EbpfLogger;
 use tokio::io::unix::AsyncFd;
 
-use super::{SessionError, map_error, misses, object::Object};
+use super::{Refusal, SessionError, map_error, misses, object::Object};
 
 /// The map that records pass through, which every program that logs has.
 const RECORDS: &str = "AYA_LOGS";
@@ -13,13 +13,14 @@ const LOGS: &str = "sys_enter";
 
 /// Passes on log records until the runtime ends. Needs a tokio runtime.
 pub fn forward(object: &Object) -> Result<(), SessionError> {
-    let failed = |error: &dyn ToString| map_error(RECORDS, error.to_string());
-    let program = object.program(LOGS).ok_or_else(|| failed(&"no program logs"))?;
-    let id = misses::id(program).map_err(|error| failed(&error))?;
-    let logger = EbpfLogger::init_from_id(id).map_err(|error| failed(&error))?;
+    let failed = |error: Refusal| map_error(RECORDS, error);
+    let program = object.program(LOGS).ok_or_else(|| failed("no program logs".into()))?;
+    let id = misses::id(program).map_err(|error| failed(error.into()))?;
+    let logger = EbpfLogger::init_from_id(id).map_err(|error| failed(Refusal::of(&error)))?;
     // SAFETY: the logger owns its ring buffer's descriptor for as long as it lives, and it lives
     // inside the `AsyncFd`.
-    let mut logger = unsafe { AsyncFd::register(logger) }.map_err(|error| failed(&error))?;
+    let mut logger =
+        unsafe { AsyncFd::register(logger) }.map_err(|error| failed(Refusal::of(&error)))?;
     tokio::spawn(async move {
         while let Ok(mut guard) = logger.readable_mut().await {
             guard.get_inner_mut().flush();

@@ -17,6 +17,7 @@ pub mod names;
 mod numbers;
 mod object;
 mod perf_map;
+mod refusal;
 pub mod stacks;
 pub mod symbols;
 pub mod trial;
@@ -45,6 +46,7 @@ use object::{Object, Room, Setup};
 pub use counts::Counts;
 pub use memory::Memory;
 pub use movements::{Missing, words_of_unexplained};
+pub use refusal::Refusal;
 
 use crate::{
     flows::Detail,
@@ -68,14 +70,14 @@ pub enum SessionError {
     NoPrograms,
     /// What was built is no eBPF object that this program can use.
     #[error("the eBPF object is broken: {0}; build copytrace again with `cargo xtask build`")]
-    Object(String),
+    Object(Refusal),
     /// The kernel refused a program.
     #[error("cannot load the eBPF program {program}: {error}")]
     Program {
         /// Its name.
         program: String,
         /// What the kernel said.
-        error: String,
+        error: Refusal,
     },
     /// The kernel refused to attach a program.
     #[error("cannot attach to {target}: {error}")]
@@ -83,7 +85,7 @@ pub enum SessionError {
         /// Function, tracepoint or address.
         target: String,
         /// What the kernel said.
-        error: String,
+        error: Refusal,
     },
     /// Processes cannot be told by the numbers that users know them by.
     #[error("cannot find out which processes run in this PID namespace: {0}")]
@@ -94,8 +96,22 @@ pub enum SessionError {
         /// Its name.
         map: String,
         /// What the kernel said.
-        error: String,
+        error: Refusal,
     },
+}
+
+impl SessionError {
+    /// The kernel's number of the error, if it is the kernel's.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::NoPrograms => None,
+            Self::Numbers(error) => error.raw_os_error(),
+            Self::Object(error)
+            | Self::Program { error, .. }
+            | Self::Attach { error, .. }
+            | Self::Map { error, .. } => error.errno(),
+        }
+    }
 }
 
 /// Programs attached to the kernel. Dropping it detaches them all.
@@ -131,6 +147,8 @@ pub enum Purpose {
         stacks: bool,
         /// What is looked for besides.
         wanted: Wanted,
+        /// How many times less room the maps have than usual.
+        scarcity: u32,
     },
 }
 
@@ -182,9 +200,19 @@ impl Comm {
 }
 
 impl Purpose {
+    /// The same with so many times less room.
+    pub fn with_scarcity(self, scarcity: u32) -> Self {
+        match self {
+            Self::Windows => self,
+            Self::Flows { detail, stacks, wanted, .. } => {
+                Self::Flows { detail, stacks, wanted, scarcity }
+            }
+        }
+    }
+
     fn options(self, plan: &Plan, cycles: &Counters) -> Result<Options, SessionError> {
         let namespace = numbers::namespace().map_err(SessionError::Numbers)?.unwrap_or(0);
-        let Self::Flows { detail, stacks, wanted } = self else {
+        let Self::Flows { detail, stacks, wanted, .. } = self else {
             let cpu_bits = id::cpu_bits(cpus()? as u32);
             return Ok(Options { windows: 1, namespace, cpu_bits, ..Options::default() });
         };
@@ -258,15 +286,15 @@ const SCARCITY: u32 = 4;
 
 /// How much room the maps have with so many CPUs.
 fn room(purpose: Purpose, cpus: usize, allocation: Allocation) -> Room {
-    let Purpose::Flows { detail, stacks, .. } = purpose else {
+    let Purpose::Flows { detail, stacks, scarcity, .. } = purpose else {
         return Room { entries: ROOM_FOR_WINDOWS.iter().copied().collect(), allocation };
     };
     let counters = COUNTERS.map(|map| (map, room_for_counters(cpus)));
     let threads = if detail == Detail::Thread { ROOM_FOR_THREADS } else { &[] };
     let plentiful = counters.into_iter().chain(ROOM.iter().chain(threads).copied());
     let divisor = match allocation {
-        Allocation::OnDemand => 1,
-        Allocation::Beforehand => SCARCITY,
+        Allocation::OnDemand => scarcity,
+        Allocation::Beforehand => SCARCITY * scarcity,
     };
     let stacks = if stacks { ROOM_FOR_STACKS } else { &[] };
     let entries = plentiful.map(|(map, entries)| (map, entries / divisor));
@@ -382,13 +410,13 @@ impl Session {
         let place =
             mapped::place_of(function as usize as u64).map_err(|error| SessionError::Attach {
                 target: "the function that copies in user space".to_owned(),
-                error: error.to_string(),
+                error: error.into(),
             })?;
         let program = self.program("user_copy")?;
         let event = attach::in_file(program, &place.file, place.offset).map_err(|error| {
             SessionError::Attach {
                 target: format!("{:#x} in {}", place.offset, place.file.display()),
-                error: error.to_string(),
+                error: error.into(),
             }
         })?;
         self.links.push(Link::event(event));
@@ -560,7 +588,7 @@ impl Session {
         }
         let failed = |site: &CallSite, error: io::Error| SessionError::Attach {
             target: site.label(),
-            error: error.to_string(),
+            error: error.into(),
         };
         let pmu = attach::pmu("kprobe").map_err(|error| failed(&self.plan.sites[0], error))?;
         let program = self.program("copy_site")?;
@@ -586,7 +614,7 @@ impl Session {
         let links = attach::in_parallel(&self.plan.probes, |probe| {
             let attach = |program: &&'static str| object.attach_to(program, probe.symbol);
             probe.programs.iter().map(attach).collect::<io::Result<Vec<_>>>().map_err(|error| {
-                SessionError::Attach { target: probe.symbol.to_owned(), error: error.to_string() }
+                SessionError::Attach { target: probe.symbol.to_owned(), error: error.into() }
             })
         });
         for links in links {
@@ -599,7 +627,7 @@ impl Session {
         let program = self.program(BREAKPOINT)?;
         let cpus = aya::util::online_cpus().map_err(|(what, error)| SessionError::Attach {
             target: what.to_owned(),
-            error: error.to_string(),
+            error: error.into(),
         })?;
         let mut links = Vec::new();
         for leaf in &self.plan.leaves {
@@ -607,7 +635,8 @@ impl Session {
                 let event = attach::at_breakpoint(program, leaf.address, cpu).map_err(|error| {
                     SessionError::Attach {
                         target: format!("a hardware breakpoint on {} (CPU {cpu})", leaf.symbol),
-                        error: format!("{error}; --verify needs four free breakpoints a CPU"),
+                        error: Refusal::from(error)
+                            .and("--verify needs four free breakpoints a CPU"),
                     }
                 })?;
                 links.push(Link::event(event));
@@ -626,7 +655,7 @@ impl Session {
             for name in witness.programs() {
                 let failed = |error: io::Error| SessionError::Attach {
                     target: format!("tracepoint {}", witness.name),
-                    error: error.to_string(),
+                    error: error.into(),
                 };
                 let tracepoint =
                     CString::new(witness.name).map_err(|error| failed(error.into()))?;
@@ -719,27 +748,13 @@ fn site_of(site: &CallSite) -> Site {
     crate::witness::site(routine.count, routine.iterator, routine.from_iterator)
 }
 
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
 /// Whether an entry was taken out of its map before.
 fn is_gone(error: &MapError) -> bool {
     matches!(error, MapError::SyscallError(error) if error.io_error.kind() == io::ErrorKind::NotFound)
 }
 
-fn map_error(map: &str, error: impl ToString) -> SessionError {
-    SessionError::Map { map: map.to_owned(), error: error.to_string() }
+fn map_error(map: &str, error: impl Into<Refusal>) -> SessionError {
+    SessionError::Map { map: map.to_owned(), error: error.into() }
 }
 
 #[cfg(test)]

@@ -28,9 +28,9 @@ use aya_obj::{
 use tracer_common::ON_DEMAND;
 
 use super::{
-    SessionError,
+    Refusal, SessionError,
     attach::{self, At, Link, in_parallel},
-    bpf, chain, map_error,
+    bpf, map_error,
     memory::{Memory, Shape},
 };
 use crate::kernel::Allocation;
@@ -196,7 +196,7 @@ fn parse(globals: &[(&str, &[u8])]) -> Result<aya_obj::Object, SessionError> {
     if PROGRAMS.is_empty() {
         return Err(SessionError::NoPrograms);
     }
-    let broken = |error: aya_obj::ParseError| SessionError::Object(error.to_string());
+    let broken = |error: aya_obj::ParseError| SessionError::Object(Refusal::of(&error));
     let mut object = aya_obj::Object::parse(PROGRAMS).map_err(broken)?;
     let globals: HashMap<_, _> =
         globals.iter().map(|(name, value)| (*name, (*value, true))).collect();
@@ -207,9 +207,10 @@ fn parse(globals: &[(&str, &[u8])]) -> Result<aya_obj::Object, SessionError> {
 /// Loads the object's own BTF. The verifier must know the functions of a program from it if one is given
 /// to a helper, as to `bpf_find_vma`.
 fn load_types(object: &mut aya_obj::Object) -> Result<Option<OwnedFd>, SessionError> {
-    let broken = |error: String| SessionError::Object(format!("its types: {error}"));
     let Some(features) = aya::features().btf() else { return Ok(None) };
-    let types = object.fixup_and_sanitize_btf(features).map_err(|error| broken(chain(&error)))?;
+    let types = object
+        .fixup_and_sanitize_btf(features)
+        .map_err(|error| SessionError::Object(Refusal::of(&error)))?;
     let Some(types) = types.map(|types| types.to_bytes()) else { return Ok(None) };
     // SAFETY: all zeros is valid.
     let mut attr = unsafe { std::mem::zeroed::<bpf_attr>() };
@@ -219,7 +220,7 @@ fn load_types(object: &mut aya_obj::Object) -> Result<Option<OwnedFd>, SessionEr
     load.btf_size = types.len() as u32;
     // SAFETY: the types outlive the call, and are as long as said; it returns a descriptor.
     let loaded = unsafe { bpf::open(bpf_cmd::BPF_BTF_LOAD, &mut attr) };
-    loaded.map(Some).map_err(|error| broken(error.to_string()))
+    loaded.map(Some).map_err(|error| SessionError::Object(Refusal::from(error)))
 }
 
 /// Creates a map. One that holds constants is filled, and can be changed no more: so the verifier
@@ -228,7 +229,7 @@ fn create(name: &str, mut map: aya_obj::Map) -> Result<MapData, SessionError> {
     let data = std::mem::take(map.data_mut());
     let is_constant = map.section_kind() == EbpfSectionKind::Rodata;
     let created =
-        MapData::create(map, name, None).map_err(|error| map_error(name, chain(&error)))?;
+        MapData::create(map, name, None).map_err(|error| map_error(name, Refusal::of(&error)))?;
     if !data.is_empty() {
         fill(created.fd().as_fd(), &data).map_err(|error| map_error(name, error))?;
     }
@@ -257,7 +258,7 @@ fn relocate(
     maps: &[(String, aya_obj::Map, MapData)],
 ) -> Result<(), SessionError> {
     let broken =
-        |error: aya_obj::relocation::EbpfRelocationError| SessionError::Object(chain(&error));
+        |error: aya_obj::relocation::EbpfRelocationError| SessionError::Object(Refusal::of(&error));
     let sections = object.functions.keys().map(|(section, _)| *section).collect();
     let by_name = maps
         .iter()
@@ -294,16 +295,16 @@ fn load(
     wanted: Wanted,
 ) -> Result<Loaded, SessionError> {
     let failed =
-        |error: String| SessionError::Program { program: wanted.program.to_owned(), error };
+        |error: Refusal| SessionError::Program { program: wanted.program.to_owned(), error };
     let found = object.programs.get(wanted.program).and_then(|program| {
         let function = object.functions.get(&program.function_key())?;
         Some((program, function))
     });
-    let (program, function) = found.ok_or_else(|| failed("not in the object".to_owned()))?;
+    let (program, function) = found.ok_or_else(|| failed("not in the object".into()))?;
     let (ty, attach) = kind(&program.section)
-        .ok_or_else(|| failed(format!("{:?} is of no use here", program.section)))?;
+        .ok_or_else(|| failed(format!("{:?} is of no use here", program.section).into()))?;
     let loading = Loading { wanted, ty, attach, types, program, function };
-    let fd = loading.run().map_err(|error| failed(error.to_string()))?;
+    let fd = loading.run().map_err(|error| failed(error.into()))?;
     Ok(Loaded { fd, section: program.section.clone() })
 }
 

@@ -18,6 +18,7 @@ use aya_obj::generated::{
 };
 
 use super::{
+    Refusal,
     attach::{self, At},
     bpf,
 };
@@ -26,7 +27,7 @@ use super::{
 pub const FUNCTION: &str = "skb_copy_bits";
 
 /// Whether a way to attach works, or what the kernel said.
-pub type Answer = Result<(), String>;
+pub type Answer = Result<(), Refusal>;
 
 /// Whether each way to enter functions works.
 #[derive(Clone, Debug)]
@@ -59,7 +60,7 @@ impl Trying {
     /// What came of it.
     pub fn finish(self) -> Trial {
         let answer = |from: Receiver<Answer>| {
-            from.recv().unwrap_or_else(|_| Err("it could not be tried".to_owned()))
+            from.recv().unwrap_or_else(|_| Err("it could not be tried".into()))
         };
         Trial {
             tracepoint: self.tracepoint,
@@ -71,7 +72,7 @@ impl Trying {
 
 /// The answer as soon as it is known; what was attached is detached after that.
 fn answer_of(
-    attach: impl FnOnce() -> Result<OwnedFd, String> + Send + 'static,
+    attach: impl FnOnce() -> Result<OwnedFd, Refusal> + Send + 'static,
 ) -> Receiver<Answer> {
     let (tell, answer) = sync_channel(1);
     thread::spawn(move || {
@@ -87,32 +88,32 @@ fn answer_of(
 }
 
 fn tracepoint() -> Answer {
-    load(BPF_PROG_TYPE_RAW_TRACEPOINT, None).map(drop).map_err(|error| error.to_string())
+    load(BPF_PROG_TYPE_RAW_TRACEPOINT, None).map(drop).map_err(Into::into)
 }
 
-fn kprobe() -> Result<OwnedFd, String> {
-    attach::pmu("kprobe").map_err(|_| "this kernel is built without CONFIG_KPROBES".to_owned())?;
+fn kprobe() -> Result<OwnedFd, Refusal> {
+    attach::pmu("kprobe").map_err(|_| "this kernel is built without CONFIG_KPROBES")?;
     load(BPF_PROG_TYPE_KPROBE, None)
         .and_then(|program| attach::at_function(program.as_fd(), FUNCTION, At::Entry))
-        .map_err(|error| reason(&error))
+        .map_err(reason)
 }
 
 /// What the kernel said, and where it is too short, which right is missing.
-fn reason(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(libc::EACCES) => format!(
-            "{error}: perf_event_open takes CAP_PERFMON, or CAP_SYS_ADMIN if \
-             kernel.perf_event_paranoid is above 2"
+fn reason(error: io::Error) -> Refusal {
+    let said = Refusal::from(error);
+    match said.errno() {
+        Some(libc::EACCES) => said.and(
+            "perf_event_open takes CAP_PERFMON, or CAP_SYS_ADMIN if kernel.perf_event_paranoid is above 2",
         ),
-        _ => error.to_string(),
+        _ => said,
     }
 }
 
-fn fentry(function: Option<u32>) -> Result<OwnedFd, String> {
+fn fentry(function: Option<u32>) -> Result<OwnedFd, Refusal> {
     let function = function.ok_or("the kernel's BTF has no functions")?;
     load(BPF_PROG_TYPE_TRACING, Some((BPF_TRACE_FENTRY, function)))
         .and_then(|program| bpf::attach(program.as_fd(), None))
-        .map_err(|error| error.to_string())
+        .map_err(Into::into)
 }
 
 /// Whether there are execute hardware breakpoints to be had. `address`: that of [`FUNCTION`].
@@ -123,8 +124,8 @@ pub fn breakpoint(address: Option<u64>) -> Answer {
         .map(drop)
         .map_err(|error| match error.raw_os_error() {
             // A CPU has four, and each use of --verify takes them all.
-            Some(libc::ENOSPC) => "all are taken, by a debugger or another --verify".to_owned(),
-            _ => reason(&error),
+            Some(libc::ENOSPC) => "all are taken, by a debugger or another --verify".into(),
+            _ => reason(error),
         })
 }
 

@@ -2,6 +2,7 @@
 
 mod command;
 mod files;
+mod readers;
 mod rights;
 mod targets;
 
@@ -12,6 +13,7 @@ use anyhow::{Result, ensure};
 
 pub use command::{CHECKS as COMMAND, ON_ANY_KERNEL};
 pub use files::CHECKS as FILES;
+pub use readers::CHECKS as READERS;
 pub use rights::CHECKS as RIGHTS;
 pub use targets::CHECKS as TARGETS;
 

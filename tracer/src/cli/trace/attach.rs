@@ -8,7 +8,9 @@ use std::{
 
 use anyhow::bail;
 
-use super::{Meanwhile, Results, recorder::Recorder, signals::Signals, target::Target};
+use super::{
+    Meanwhile, Results, recorder::Recorder, signals::Signals, target::Target, writer::Writer,
+};
 use crate::cli::{origin, output::Destination, say};
 
 /// Arguments of `copytrace attach`.
@@ -27,7 +29,7 @@ pub struct Options {
 pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     options.common.check("attach");
     let origin = origin::now(false);
-    let mut results = Results::prepare(&options.common, Destination::Stdout)?;
+    let results = Results::prepare(&options.common, Destination::Stdout)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::catch()?;
@@ -57,9 +59,10 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
             target.nobody_yet().filter(|_| !any).iter().for_each(|note| say(note));
         }
         left_out.into_iter().chain(blind_spot).for_each(|warning| recorder.warn(warning));
-        follow(options, &target, &mut signals, &mut recorder, &mut known, &mut results).await?;
+        let mut writer = Writer::start(results);
+        follow(options, &target, &mut signals, &mut recorder, &mut known, &mut writer).await?;
         recorder.finish();
-        results.write(&recorder.recording(&target.name()), &options.common)
+        writer.finish(recorder.recording(&target.name()), &mut signals).await
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -109,9 +112,9 @@ async fn follow(
     signals: &mut Signals,
     recorder: &mut Recorder,
     known: &mut BTreeSet<u32>,
-    results: &mut Results,
+    writer: &mut Writer,
 ) -> anyhow::Result<()> {
-    let mut meanwhile = Meanwhile::start(!options.common.quiet);
+    let mut meanwhile = Meanwhile::start(&options.common, !options.common.quiet);
     let started = Instant::now();
     loop {
         let over = tokio::select! {
@@ -128,6 +131,6 @@ async fn follow(
         } else if recorder.session().followed()?.is_empty() {
             return Ok(());
         }
-        meanwhile.show(recorder, results, &options.common, &target.name());
+        meanwhile.show(recorder, writer, &target.name());
     }
 }

@@ -9,18 +9,13 @@ use std::{
 
 use anyhow::{bail, ensure};
 
-/// What begins the last component of a control group's path before a container's id or name, and what
-/// ends it.
-const SCOPES: [(&str, &str); 8] = [
-    ("docker-", ".scope"),
-    ("libpod-", ".scope"),
-    ("cri-containerd-", ".scope"),
-    ("crio-", ".scope"),
-    ("nerdctl-", ".scope"),
-    ("machine-", ".scope"),
-    ("systemd-nspawn@", ".service"),
-    ("lxc.payload.", ""),
-];
+/// What begins a component of a control group's path before a container's id, which `.scope` follows
+/// where systemd was asked for it.
+const RUNTIMES: [&str; 5] = ["docker-", "libpod-", "cri-containerd-", "crio-", "nerdctl-"];
+
+/// What begins a component before a container's name, and what ends it.
+const SCOPES: [(&str, &str); 3] =
+    [("machine-", ".scope"), ("systemd-nspawn@", ".service"), ("lxc.payload.", "")];
 
 /// Folders in whose path the next component is a container's id or name, where systemd is not asked.
 const FOLDERS: [&str; 2] = ["docker", "lxc"];
@@ -130,12 +125,14 @@ fn containers_in(groups: &str) -> BTreeSet<&str> {
 fn containers_of(path: &str) -> impl Iterator<Item = &str> {
     let before = [""].into_iter().chain(path.split('/'));
     before.zip(path.split('/')).filter_map(|(before, component)| {
+        let id = RUNTIMES.iter().find_map(|start| component.strip_prefix(start));
+        let id = id.map(|id| id.strip_suffix(".scope").unwrap_or(id)).filter(|id| is_id(id));
         let scope = SCOPES.iter().find_map(|(start, end)| {
             component.strip_prefix(start)?.strip_suffix(end).filter(|name| !name.is_empty())
         });
         let is_in_folder = FOLDERS.contains(&before) && !component.is_empty();
         let is_in_pod = before.contains("pod") && is_id(component);
-        scope.or((is_in_folder || is_in_pod).then_some(component))
+        id.or(scope).or((is_in_folder || is_in_pod).then_some(component))
     })
 }
 
@@ -168,6 +165,7 @@ mod tests {
             format!("/docker/{ONE}"),
             format!("/docker/{ONE}/init"),
             format!("/machine.slice/libpod-{ONE}.scope/container"),
+            format!("/libpod_parent/libpod-{ONE}"),
             format!("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ONE}.scope"),
             format!("{of_pod}/cri-containerd-{ONE}.scope"),
             format!("{of_pod}/crio-{ONE}.scope"),
@@ -189,12 +187,15 @@ mod tests {
 
     #[test]
     fn what_is_called_like_a_container_is_none() {
+        let monitor = format!("/machine.slice/libpod-conmon-{ONE}.scope");
         for path in [
             "/",
             "/system.slice/redis-server.service",
             "/system.slice/docker.service",
             "/user.slice/user-1000.slice/session-3.scope",
             "/docker/",
+            "/libpod_parent/conmon",
+            &monitor,
         ] {
             assert_eq!(containers_of(path).next(), None, "{path}");
         }

@@ -14,7 +14,8 @@ const SHARE: u32 = 20;
 
 /// The line, and what it showed last.
 pub struct Live {
-    line: Progress,
+    /// None while others may write to the terminal.
+    line: Option<Progress>,
     at: Instant,
     /// How long it took to add that up: with very many flows the line changes less often.
     took: Duration,
@@ -26,7 +27,7 @@ impl Live {
     /// Shows the line.
     pub fn start() -> Self {
         let (at, took) = (Instant::now(), Duration::ZERO);
-        Self { line: Progress::start(), at, took, payload: 0, calls: 0 }
+        Self { line: Some(Progress::start()), at, took, payload: 0, calls: 0 }
     }
 
     /// Shows what happened since the last time, once a second. `total`: all until now.
@@ -41,7 +42,7 @@ impl Live {
         let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
         let (payload, calls) = (total.payload_bytes, total.syscalls);
         let copies = tracer::ledger::ratio(total.cpu_copied_bytes, payload);
-        self.line.say(format!(
+        self.line.get_or_insert_with(Progress::start).say(format!(
             "{:.1} MB/s, {copies:.2} CPU copies a byte so far, {:.0} system calls/s",
             rate(payload, self.payload) / 1e6,
             rate(calls, self.calls)
@@ -49,8 +50,8 @@ impl Live {
         (self.at, self.payload, self.calls) = (Instant::now(), payload, calls);
     }
 
-    /// Does what may write to the terminal, too.
-    pub fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.line.aside(work)
+    /// Takes the line away until there is something to show again.
+    pub fn hide(&mut self) {
+        self.line = None;
     }
 }

@@ -11,6 +11,7 @@ mod signals;
 mod spawn;
 mod stacks;
 mod target;
+mod writer;
 
 use std::{
     ffi::OsStr,
@@ -22,7 +23,7 @@ use anyhow::{Context, ensure};
 use tracer::{
     flows::group::Per,
     report::flows::{
-        Format, Recording, Report, Total,
+        Format, Recording, Report, Total, append,
         jsonl::{self, Line},
         write,
     },
@@ -35,11 +36,12 @@ use super::{
         Destination,
         file::{Readers, ResultFile},
     },
-    say, usage,
+    usage,
 };
 
 use live::Live;
 use recorder::Recorder;
+use writer::Writer;
 
 pub use attach::Options as AttachOptions;
 pub use attach::run as attach;
@@ -107,7 +109,9 @@ impl Options {
 struct Results {
     report: Destination,
     recording: Option<ResultFile>,
-    /// What was counted when a line was written last.
+    format: Format,
+    per: Per,
+    /// What was counted when a report was written last.
     reported: Option<Total>,
 }
 
@@ -125,7 +129,8 @@ impl Results {
         report.check(options.format)?;
         let recording = options.record.as_deref();
         let recording = recording.map(|path| ResultFile::prepare(path, Readers::Owner));
-        Ok(Self { report, recording: recording.transpose()?, reported: None })
+        let (format, per) = (options.format, options.per());
+        Ok(Self { report, recording: recording.transpose()?, format, per, reported: None })
     }
 
     /// Whether one of them is a file.
@@ -135,16 +140,16 @@ impl Results {
 
     /// Writes the recording, and the report to where the user wants it; if that fails, to standard
     /// error.
-    fn write(mut self, recording: &Recording, options: &Options) -> anyhow::Result<()> {
+    fn write(mut self, recording: &Recording) -> anyhow::Result<()> {
         let kept = match &mut self.recording {
             Some(file) => keep(recording, file),
             None => Ok(()),
         };
-        let reported = self.report(recording, options).or_else(|error| {
-            let instead = Self { report: Destination::Stderr, recording: None, reported: None };
-            let is_for_people = instead.report.check(options.format).is_ok();
+        let reported = self.report(recording).or_else(|error| {
+            let report = Destination::Stderr;
+            let is_for_people = report.check(self.format).is_ok();
             if is_for_people && matches!(self.report, Destination::File(_)) {
-                { instead }.report(recording, options)?;
+                Self { report, recording: None, reported: None, ..self }.report(recording)?;
             }
             Err(error)
         });
@@ -152,10 +157,10 @@ impl Results {
     }
 
     /// Writes a report of what was measured so far.
-    fn report(&mut self, recording: &Recording, options: &Options) -> anyhow::Result<()> {
-        let report = Report::new(recording, options.per());
+    fn report(&mut self, recording: &Recording) -> anyhow::Result<()> {
+        let report = Report::new(recording, self.per);
         let total = report.total;
-        match options.format {
+        match self.format {
             Format::Jsonl => {
                 let line = Line {
                     time: Some(origin::time()),
@@ -164,7 +169,10 @@ impl Results {
                 };
                 self.report.print(|_, out| jsonl::write(&line, out))?;
             }
-            format => self.report.print(|style, out| write(format, &report, style, out))?,
+            format => {
+                let write = if self.reported.is_some() { append } else { write };
+                self.report.print(|style, out| write(format, &report, style, out))?;
+            }
         }
         self.reported = Some(total);
         Ok(())
@@ -185,40 +193,28 @@ fn keep(recording: &Recording, file: &mut ResultFile) -> anyhow::Result<()> {
 /// What the user sees while a program is traced: live figures, and a report every so often.
 struct Meanwhile {
     live: Option<Live>,
+    interval: Option<Duration>,
     reported: Instant,
-    /// A report could not be written: only the one at the end is tried again.
-    failed: bool,
 }
 
 impl Meanwhile {
     /// `live`: nothing that is traced writes to the terminal.
-    fn start(live: bool) -> Self {
-        Self { live: live.then(Live::start), reported: Instant::now(), failed: false }
+    fn start(options: &Options, live: bool) -> Self {
+        let live = live.then(Live::start);
+        Self { live, interval: options.interval, reported: Instant::now() }
     }
 
-    /// Shows what is due. `target`: what is traced, in words.
-    fn show(
-        &mut self,
-        recorder: &Recorder,
-        results: &mut Results,
-        options: &Options,
-        target: &str,
-    ) {
-        if let Some(live) = &mut self.live {
-            live.show(|| recorder.total());
+    /// Shows what is due, unless the report before is being written. `target`: what is traced, in words.
+    fn show(&mut self, recorder: &Recorder, writer: &mut Writer, target: &str) {
+        if writer.is_busy() {
+            return;
         }
-        let is_due = options.interval.is_some_and(|interval| self.reported.elapsed() >= interval);
-        if is_due && !self.failed {
-            let mut report = || results.report(&recorder.recording(target), options);
-            let reported = match &self.live {
-                Some(live) => live.aside(report),
-                None => report(),
-            };
-            if let Err(error) = reported {
-                self.failed = true;
-                say(&format!("copytrace: {error:#}; tracing goes on until the report at the end"));
-            }
+        if self.interval.is_some_and(|interval| self.reported.elapsed() >= interval) {
+            self.live.iter_mut().for_each(Live::hide);
+            writer.begin(recorder.recording(target));
             self.reported = Instant::now();
+        } else if let Some(live) = &mut self.live {
+            live.show(|| recorder.total());
         }
     }
 }

@@ -69,13 +69,14 @@ impl Recorder {
         verbose: bool,
     ) -> anyhow::Result<Self> {
         let (detail, stacks) = (options.per().detail(), options.takes_stacks());
-        let purpose = Purpose::Flows { detail, stacks, wanted };
+        let purpose = Purpose::Flows { detail, stacks, wanted, scarcity: 1 };
         // Before anything else: to examine the kernel takes memory, too.
-        let mut warning = memory::check(purpose, Allocation::OnDemand)?;
+        let mut fitted = memory::fit(purpose, Allocation::OnDemand)?;
         let kernel = Kernel::examine(options.sites.breadth())?;
         if kernel.facts.allocation() == Allocation::Beforehand {
-            warning = memory::check(purpose, Allocation::Beforehand)?;
+            fitted = memory::fit(purpose, Allocation::Beforehand)?;
         }
+        let (purpose, warning) = fitted;
         if let Some(warning) = warning {
             say(&format!("copytrace: {warning}"));
         }

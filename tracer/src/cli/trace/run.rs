@@ -17,6 +17,7 @@ use super::{
     recorder::Recorder,
     signals::{Caught, Signals},
     spawn,
+    writer::Writer,
 };
 use crate::cli::{origin, output::Destination, progress::Progress, say, usage, user::User};
 
@@ -62,7 +63,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     check(options);
     let origin = origin::now(options.with_arguments);
     // Standard output is the command's.
-    let mut results = Results::prepare(&options.common, Destination::Stderr)?;
+    let results = Results::prepare(&options.common, Destination::Stderr)?;
     let user = match &options.user {
         Some(name) => Some(User::find(name)?),
         None => User::behind_sudo()?,
@@ -91,9 +92,11 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         };
         recorder.give_up_privileges(results.are_files(), true);
         let command = Running { child, ended };
-        let status = follow(command, &mut recorder, options, &mut signals, &mut results).await?;
+        let mut writer = Writer::start(results);
+        let status = follow(command, &mut recorder, options, &mut signals, &mut writer).await?;
         recorder.finish();
-        let written = results.write(&recorder.recording(&options.target()), &options.common);
+        let recording = recorder.recording(&options.target());
+        let written = writer.finish(recording, &mut signals).await;
         anyhow::Ok(Ok((status, written)))
     })?;
     match ended {
@@ -135,10 +138,10 @@ async fn follow(
     recorder: &mut Recorder,
     options: &Options,
     signals: &mut Signals,
-    results: &mut Results,
+    writer: &mut Writer,
 ) -> anyhow::Result<ExitStatus> {
     let pid = rustix::process::Pid::from_child(&child);
-    let mut meanwhile = Meanwhile::start(false);
+    let mut meanwhile = Meanwhile::start(&options.common, false);
     let (mut status, target) = (None, options.target());
     loop {
         let caught = tokio::select! {
@@ -168,7 +171,7 @@ async fn follow(
             }
         }
         recorder.tick();
-        meanwhile.show(recorder, results, &options.common, &target);
+        meanwhile.show(recorder, writer, &target);
     }
 }
 

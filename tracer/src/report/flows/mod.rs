@@ -38,7 +38,7 @@ pub enum Format {
     Jsonl,
     /// A table for a document
     Markdown,
-    /// One line for each flow
+    /// A header, and one line for each flow; of many reports, one header
     Csv,
     /// Stacks of the CPU copies with their bytes, for flame graphs
     Folded,
@@ -77,5 +77,18 @@ pub fn write(
         Format::Csv => csv::write(&report.plain(), out),
         Format::Folded => folded::write(&report.plain(), out),
         Format::Pprof => pprof::write(&report.plain(), out),
+    }
+}
+
+/// Writes a further report after one of the same form: a header is there already.
+pub fn append(
+    format: Format,
+    report: &Report,
+    style: &Style,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    match format {
+        Format::Csv => csv::write_lines(&report.plain(), out),
+        _ => write(format, report, style, out),
     }
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{
-    Environment, Recording, Report,
+    Environment, Recording, Report, append,
     diff::{Diff, write_json, write_table},
     jsonl::{self, Line},
     pprof, write,
@@ -269,6 +269,23 @@ fn the_markdown() {
 #[test]
 fn the_csv() {
     insta::assert_snapshot!(written(Format::Csv));
+}
+
+#[test]
+fn a_csv_has_one_header() {
+    let style = Style { color: false, width: 100 };
+    let mut report = Report::new(&copied(), Per::Path);
+    let mut text = Vec::new();
+    write(Format::Csv, &report, &style, &mut text).unwrap();
+    append(Format::Csv, &report, &style, &mut text).unwrap();
+    let lines = csv::Reader::from_reader(&*text).into_records();
+    let lines: Vec<csv::StringRecord> = lines.collect::<Result<_, _>>().unwrap();
+    assert_eq!(lines.len(), 2 * report.flows.len());
+    assert!(lines.iter().all(|line| &line[0] != "comm"), "{lines:?}");
+    report.flows.clear();
+    let mut header = Vec::new();
+    write(Format::Csv, &report, &style, &mut header).unwrap();
+    assert!(header.ends_with(b"\n") && text.starts_with(&header), "{header:?}");
 }
 
 #[test]

@@ -1,0 +1,98 @@
+//! Writes reports in a thread of its own: who reads them may stop to, and neither the traced programs nor
+//! the user wait for that.
+
+use std::{
+    sync::mpsc::{Receiver, Sender, channel},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use tokio::sync::oneshot;
+use tracer::report::flows::Recording;
+
+use super::{Results, signals::Signals};
+use crate::cli::say;
+
+/// How long the last report may take before a signal ends this program without it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Reports on their way out.
+pub struct Writer {
+    reports: Sender<Work>,
+    /// Says that the report before is written.
+    busy: Option<oneshot::Receiver<anyhow::Result<()>>>,
+}
+
+/// What is to be written.
+struct Work {
+    recording: Recording,
+    /// Nothing follows: the recording is kept, too.
+    is_last: bool,
+    written: oneshot::Sender<anyhow::Result<()>>,
+}
+
+impl Writer {
+    /// Starts the thread, which has the rights that this one has.
+    pub fn start(results: Results) -> Self {
+        let (reports, work) = channel();
+        thread::spawn(move || write_all(results, work));
+        Self { reports, busy: None }
+    }
+
+    /// Whether a report is being written still.
+    pub fn is_busy(&mut self) -> bool {
+        if let Some(written) = &mut self.busy
+            && !matches!(written.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+        {
+            self.busy = None;
+        }
+        self.busy.is_some()
+    }
+
+    /// Begins to write a report of what was measured so far.
+    pub fn begin(&mut self, recording: Recording) {
+        self.busy = Some(self.send(recording, false));
+    }
+
+    /// Writes all results, after what is being written. If that takes long, a signal ends it.
+    pub async fn finish(self, recording: Recording, signals: &mut Signals) -> anyhow::Result<()> {
+        let mut written = self.send(recording, true);
+        let ended = "the thread that writes the report ended";
+        if let Ok(written) = tokio::time::timeout(PATIENCE, &mut written).await {
+            return written.context(ended)?;
+        }
+        say("copytrace: the report is being written still; Ctrl-C ends copytrace without it");
+        tokio::select! {
+            written = written => written.context(ended)?,
+            _ = signals.next() => bail!(
+                "a signal came before the report was written: who reads it has stopped to, so that it \
+                 is lost"
+            ),
+        }
+    }
+
+    fn send(&self, recording: Recording, is_last: bool) -> oneshot::Receiver<anyhow::Result<()>> {
+        let (written, answer) = oneshot::channel();
+        // If the thread has ended, there is no answer, and that is said.
+        let _ = self.reports.send(Work { recording, is_last, written });
+        answer
+    }
+}
+
+/// A report in between that cannot be written is said: only the last one is tried again.
+fn write_all(mut results: Results, work: Receiver<Work>) {
+    let mut failed = false;
+    for Work { recording, is_last, written } in work {
+        if is_last {
+            // Who gave up waiting does not hear it.
+            let _ = written.send(results.write(&recording));
+            return;
+        }
+        if !failed && let Err(error) = results.report(&recording) {
+            failed = true;
+            say(&format!("copytrace: {error:#}; tracing goes on until the report at the end"));
+        }
+        let _ = written.send(Ok(()));
+    }
+}
