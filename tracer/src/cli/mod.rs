@@ -10,6 +10,7 @@ mod machine;
 mod memory;
 mod origin;
 mod output;
+mod programs;
 mod report;
 mod schema;
 mod shell;
