@@ -23,7 +23,8 @@ const HEAD: &str = "\
 # What the eBPF programs cost the verifier
 
 `copytrace doctor --programs` says it of the kernel that it runs on: it loads each program that `run --stacks --verify` needs.
-`cargo xtask test --all --write-docs` writes this. Of the tiers that have a program, the dearest counts.
+`cargo xtask test --all --write-docs` writes this. Of the tiers that have a program, the dearest counts; a kernel with –
+needs no such program.
 
 ## Instructions / states
 
