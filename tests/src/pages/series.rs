@@ -9,6 +9,11 @@ use anyhow::{Context as _, Result};
 pub struct Series(u16, u16);
 
 impl Series {
+    /// That of these numbers.
+    pub const fn new(major: u16, minor: u16) -> Self {
+        Self(major, minor)
+    }
+
     /// Of what `uname -r` says.
     pub fn of(release: &str) -> Result<Self> {
         let mut numbers = release.split(['.', '-', '+']).map(str::parse);

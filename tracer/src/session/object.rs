@@ -313,14 +313,13 @@ impl Prepared {
     }
 
     fn program(&self, wanted: Wanted) -> Result<Loading<'_>, SessionError> {
-        let failed = |error: String| wanted.failed(error);
         let found = self.object.programs.get(wanted.program).and_then(|program| {
             let function = self.object.functions.get(&program.function_key())?;
             Some((program, function))
         });
-        let (program, function) = found.ok_or_else(|| failed("not in the object".to_owned()))?;
+        let (program, function) = found.ok_or_else(|| wanted.failed("not in the object"))?;
         let (ty, attach) = kind(&program.section)
-            .ok_or_else(|| failed(format!("{:?} is of no use here", program.section)))?;
+            .ok_or_else(|| wanted.failed(format!("{:?} is of no use here", program.section)))?;
         Ok(Loading { wanted, ty, attach, types: self.types.as_ref(), program, function })
     }
 }
@@ -357,13 +356,14 @@ struct Loading<'a> {
 
 impl Loading<'_> {
     fn load(&self) -> Result<Loaded, SessionError> {
-        let fd = self.run().map_err(|error| self.wanted.failed(error))?;
+        let loaded = self.run(Verifier::Silent, &mut []);
+        let fd = loaded.map_err(|error| self.wanted.failed(error))?;
         Ok(Loaded { fd, section: self.program.section.clone() })
     }
 
     /// Loads it. Only if it is refused does the verifier write, for the log, how far it came.
-    fn run(&self) -> io::Result<OwnedFd> {
-        self.attempt(Verifier::Silent, &mut []).inspect_err(|_| {
+    fn run(&self, verifier: Verifier, log: &mut [u8]) -> io::Result<OwnedFd> {
+        self.attempt(verifier, log).inspect_err(|_| {
             let mut log = vec![0; 1 << 20];
             let _ = self.attempt(Verifier::Explains, &mut log);
             log::debug!("{}: the verifier wrote: {}", self.wanted.program, text(&log));
@@ -373,11 +373,11 @@ impl Loading<'_> {
     /// Loads it for the verifier's account alone.
     fn cost(&self) -> Result<Cost, SessionError> {
         let mut log = vec![0; 1 << 12];
-        let loaded =
-            self.attempt(Verifier::Counts, &mut log).map_err(|error| self.wanted.failed(error))?;
+        let kept = self
+            .run(Verifier::Counts, &mut log)
+            .and_then(|loaded| misses::instructions(loaded.as_fd()))
+            .map_err(|error| self.wanted.failed(error))?;
         let given = self.function.instructions.len() as u64;
-        let kept =
-            misses::instructions(loaded.as_fd()).map_err(|error| self.wanted.failed(error))?;
         Cost::read(self.wanted.program, given, kept, &text(&log))
             .ok_or_else(|| self.wanted.failed(format!("the verifier wrote: {}", text(&log))))
     }
