@@ -44,7 +44,8 @@ const LOST: &str = "events were lost, whenever it was measured";
 const WITHOUT_COPY: Series = Series::new(6, 0);
 
 /// Why one strategy has no row among what is expected.
-const UNSTEADY: &str = "it differs from run to run: the kernel copies more when it must make room in the receive queue";
+const UNSTEADY: &str = "it differs from run to run: the kernel copies more when it must make room in \
+                        the receive queue";
 
 /// What `copytrace demo --format json` prints, as far as the matrix has it.
 #[derive(Deserialize)]
@@ -254,12 +255,14 @@ mod tests {
     use super::*;
 
     fn row(name: &str, cpu: Option<f64>, provenance: &str) -> Value {
-        let quantity = |name, measured: Option<f64>| json!({ "quantity": name, "measured": measured, "provenance": provenance });
         json!({
             "name": name,
             "per_message": { "syscalls": 2.0, "mode_switches": 4.0, "page_faults_user": 0 },
             "copies": { "cpu": 2.0, "dma": 2.0, "total": 4.0 },
-            "quantities": [quantity("cpu-copies", cpu), quantity("dma-copies", Some(2.001))],
+            "quantities": [
+                { "quantity": "cpu-copies", "measured": cpu, "provenance": provenance },
+                { "quantity": "dma-copies", "measured": 2.001, "provenance": provenance },
+            ],
             "movements": [], "claims": [], "lost_events": 0
         })
     }
