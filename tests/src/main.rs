@@ -10,6 +10,7 @@ mod harness;
 mod in_place;
 mod kernel_log;
 mod pace;
+mod pages;
 mod processes;
 mod soak;
 mod support;

@@ -37,7 +37,9 @@ pub enum Done {
 }
 
 /// Everything that is checked.
-pub const STEPS: [Step; 4] = [
+pub const STEPS: [Step; 6] = [
+    Step { name: "typos", run: spelling },
+    Step { name: "cargo deny: licences and sources of dependencies", run: dependencies },
     Step { name: "cargo fmt", run: format },
     Step { name: "cargo clippy", run: lint },
     Step { name: "cargo clippy of the eBPF programs", run: lint_programs },
@@ -59,6 +61,24 @@ fn trial(step: &Step) -> Result<Completion, Failed> {
         Ok(Done::Made) => Ok(Completion::Completed),
         Ok(Done::Skipped(reason)) => Ok(Completion::ignored_with(reason)),
         Err(error) => Err(format!("{error:#}").into()),
+    }
+}
+
+/// As `typos.toml` has it.
+fn spelling() -> Result<Done> {
+    by_program("typos", "typos-cli", &[])
+}
+
+/// As `deny.toml` has it. Not its advisories: they are fetched, and are others tomorrow.
+fn dependencies() -> Result<Done> {
+    by_program("cargo-deny", "cargo-deny", &["check", "bans", "licenses", "sources"])
+}
+
+/// A program of others, which is not installed for this; and the crate that has it.
+fn by_program(name: &str, package: &str, arguments: &[&str]) -> Result<Done> {
+    match command::find(name) {
+        Some(program) => made(Command::new(program).args(arguments).current_dir(workspace())),
+        None => Ok(Done::Skipped(format!("there is no {name} (`cargo install {package}`)"))),
     }
 }
 
@@ -113,12 +133,14 @@ fn cargo(arguments: &[&str]) -> Command {
     }
 }
 
-fn made(cargo: &mut Command) -> Result<Done> {
-    let output = cargo.stdin(Stdio::null()).output().context("cannot start cargo")?;
+fn made(command: &mut Command) -> Result<Done> {
+    let shown = command::show(command);
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("`{shown}` could not be started"))?;
     if !output.status.success() {
         let said = [output.stderr, output.stdout].concat();
         let said = command::tail(&String::from_utf8_lossy(&said), TAIL_LINES);
-        bail!("`{}` failed ({}):\n{said}", command::show(cargo), output.status);
+        bail!("`{shown}` failed ({}):\n{said}", output.status);
     }
     Ok(Done::Made)
 }

@@ -25,6 +25,9 @@ pub struct Selection {
     /// On every kernel, and with all repetitions
     #[arg(long)]
     pub all: bool,
+    /// Write the pages of docs/ that are measured, on every kernel, besides
+    #[arg(long, conflicts_with_all = ["repeat", "list"])]
+    pub write_docs: bool,
     /// Make each check so many times, to find what fails rarely
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub repeat: Option<u32>,
@@ -56,7 +59,12 @@ impl Selection {
 
     /// The words that select the same.
     fn words(&self) -> Vec<OsString> {
-        let flags = [("--all", self.all), ("--exact", self.exact), ("--list", self.list)];
+        let flags = [
+            ("--all", self.all),
+            ("--write-docs", self.write_docs),
+            ("--exact", self.exact),
+            ("--list", self.list),
+        ];
         let mut words: Vec<OsString> =
             flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag.into()).collect();
         words.extend(self.repeat.map(|times| format!("--repeat={times}").into()));
@@ -93,10 +101,14 @@ mod tests {
 
     #[test]
     fn the_program_that_tests_is_given_the_same_selection() {
-        let given = ["x", "--all", "--exact", "--repeat", "20", "one", "--", "--list"];
-        let selection = Line::parse_from(given).selection;
-        let again = std::iter::once("x".into()).chain(selection.words());
-        assert_eq!(Line::parse_from(again).selection, selection);
+        let again = |given: &[&str]| {
+            let selection = Line::parse_from(given).selection;
+            let words = std::iter::once("x".into()).chain(selection.words());
+            assert_eq!(Line::parse_from(words).selection, selection);
+            selection
+        };
+        assert!(again(&["x", "--write-docs", "matrix"]).write_docs);
+        let selection = again(&["x", "--all", "--exact", "--repeat", "20", "one", "--", "--list"]);
         assert_eq!(selection.filters, ["one", "--list"]);
         assert!(!selection.list);
     }

@@ -1,6 +1,9 @@
 //! A check in a guest.
 
-use anyhow::{Error, Result};
+use std::ffi::OsString;
+use std::time::Duration;
+
+use anyhow::{Error, Result, anyhow};
 use xtask::KernelVersion;
 use xtask::guest::death::Death;
 use xtask::guest::protocol::Request;
@@ -34,51 +37,89 @@ fn boot(kernel: KernelVersion) -> Result<Guest> {
     Ok(guest)
 }
 
-/// Makes a check in a guest that is there, or in a new one. If the emulator fails, another guest makes
-/// it again: that says nothing of what is checked.
+/// Makes a check.
 pub fn run(
     kernel: KernelVersion,
     guest: Option<Guest>,
     check: &Check,
     context: &Context,
 ) -> Result<Made> {
-    match run_once(kernel, guest, check, context) {
-        Err(error) if error.downcast_ref().is_some_and(Death::is_of_emulator) => {
-            note(&format!("{kernel}: another guest makes “{}” again: {error:#}", check.name));
-            run_once(kernel, None, check, context)
+    in_guest(kernel, guest, check.name, |mut guest| {
+        let pace = pace::of_boot(guest.boot_time);
+        let context = Context { in_guest: true, pace, ..context.clone() };
+        let outcome = match ask(&mut guest, &command(check, &context)?)? {
+            Answer::Finished(Finished { status, stdout, stderr }) => {
+                outcome(&stdout, &stderr, &format!("exit status {status}"))
+            }
+            Answer::None { why, stderr } => {
+                return Ok((with_output(Outcome::Failed(why), &stderr), None));
+            }
+        };
+        // What a check leaves behind when it fails is unknown.
+        let keep = !matches!(outcome, Outcome::Failed(_));
+        Ok((outcome, keep.then_some(guest)))
+    })
+}
+
+/// What a command printed, and the guest, if it can be used again.
+type Printed = (Result<Vec<u8>>, Option<Guest>);
+
+/// Has a command print something.
+pub fn print(
+    kernel: KernelVersion,
+    guest: Option<Guest>,
+    what: &str,
+    command: &[OsString],
+) -> Result<Printed> {
+    in_guest(kernel, guest, what, |mut guest| match ask(&mut guest, command)? {
+        Answer::Finished(Finished { status: 0, stdout, .. }) => Ok((Ok(stdout), Some(guest))),
+        Answer::Finished(Finished { status, stderr, .. }) => {
+            let said = String::from_utf8_lossy(&stderr);
+            Ok((Err(anyhow!("exit status {status}: {}", said.trim())), Some(guest)))
         }
-        made => made,
+        Answer::None { why, .. } => Ok((Err(Error::msg(why)), None)),
+    })
+}
+
+/// Does something in a guest that is there, or in a new one. If the emulator fails, another guest does
+/// it again: that says nothing of what is checked.
+fn in_guest<T>(
+    kernel: KernelVersion,
+    guest: Option<Guest>,
+    what: &str,
+    work: impl Fn(Guest) -> Result<T>,
+) -> Result<T> {
+    match guest.map_or_else(|| boot(kernel), Ok).and_then(&work) {
+        Err(error) if error.downcast_ref().is_some_and(Death::is_of_emulator) => {
+            note(&format!("{kernel}: another guest makes “{what}” again: {error:#}"));
+            boot(kernel).and_then(work)
+        }
+        done => done,
     }
 }
 
-fn run_once(
-    kernel: KernelVersion,
-    guest: Option<Guest>,
-    check: &Check,
-    context: &Context,
-) -> Result<Made> {
-    let mut guest = match guest {
-        Some(guest) => guest,
-        None => boot(kernel)?,
-    };
-    let pace = pace::of_boot(guest.boot_time);
-    let context = Context { in_guest: true, pace, ..context.clone() };
+/// What a guest says that was given a command.
+enum Answer {
+    Finished(Finished),
+    /// It was switched off.
+    None {
+        why: String,
+        stderr: Vec<u8>,
+    },
+}
+
+fn ask(guest: &mut Guest, command: &[OsString]) -> Result<Answer> {
     let environment = vm::environment(vec![("COPYTRACE_WHERE".into(), "vm".into())])?;
-    let request = Request::new(&command(check, &context)?, environment, None, false)?;
-    let time = std::time::Duration::from_secs(in_place::DEADLINE + GRACE).mul_f64(pace);
+    let request = Request::new(command, environment, None, false)?;
+    let pace = pace::of_boot(guest.boot_time);
+    let time = Duration::from_secs(in_place::DEADLINE + GRACE).mul_f64(pace);
     match guest.run(&request, time)? {
-        Ok(Finished { status, stdout, stderr }) => {
-            let status = format!("exit status {status}");
-            let outcome = outcome(&stdout, &stderr, &status);
-            // What a check leaves behind when it fails is unknown.
-            let keep = !matches!(outcome, Outcome::Failed(_));
-            Ok((outcome, keep.then_some(guest)))
-        }
+        Ok(finished) => Ok(Answer::Finished(finished)),
         Err(Lost::Died(death)) => Err(Error::new(death)),
         Err(Lost::TimedOut(stderr)) => {
-            let what =
+            let why =
                 format!("the guest did not answer in {} s, and was switched off", time.as_secs());
-            Ok((with_output(Outcome::Failed(what), &stderr), None))
+            Ok(Answer::None { why, stderr })
         }
     }
 }

@@ -8,12 +8,13 @@ mod plan;
 mod schedule;
 mod slowest;
 
+use std::ffi::OsString;
 use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use libtest_mimic::{Completion, Failed, Trial};
 use xtask::build_step::programs;
 use xtask::cache::Cache;
@@ -24,6 +25,7 @@ use xtask::setup::{self, Consent};
 use xtask::test::Selection;
 
 use crate::check::{Check, Context, Outcome, Tier};
+use crate::pages::{Page, Pages};
 use crate::table::{MAIN_KERNEL, OTHER_KERNELS};
 use kept::Kept;
 use plan::{Plan, Planned, Work};
@@ -44,6 +46,7 @@ pub struct Arguments {
 struct Shared {
     schedule: Schedule<Guest>,
     times: Times,
+    pages: Pages,
     context: Context,
 }
 
@@ -70,7 +73,8 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     let (possible, mut trials) = sort_out(wanted, Consent::unless(*no_setup));
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let schedule = Schedule::new(cores, possible.iter().map(|planned| planned.place));
-    let shared = Arc::new(Shared { schedule, times: Times::default(), context });
+    let shared =
+        Arc::new(Shared { schedule, times: Times::default(), pages: Pages::default(), context });
     for (number, planned) in possible.into_iter().enumerate() {
         let shared = Arc::clone(&shared);
         let name = planned.name.clone();
@@ -78,6 +82,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     }
     let conclusion = libtest_mimic::run(&report, trials.into_iter().chain(others).collect());
     eprint!("{}", shared.times.summary());
+    shared.pages.write()?;
     Ok(conclusion.exit_code())
 }
 
@@ -155,6 +160,7 @@ fn outcome(shared: &Shared, turn: &mut Turn<'_, Guest>, planned: &Planned) -> Ou
             let context = Context { tier, ..shared.context.clone() };
             check_in(turn, planned.place, check, &context)
         }
+        Work::Page(page, tier) => print_in(shared, turn, planned, page, tier),
     };
     made.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")))
 }
@@ -169,4 +175,22 @@ fn check_in(
     let (outcome, guest) = guests::run(kernel, turn.guest.take(), check, context)?;
     turn.guest = guest;
     Ok(outcome)
+}
+
+/// Has copytrace print what a page has of a tier.
+fn print_in(
+    shared: &Shared,
+    turn: &mut Turn<'_, Guest>,
+    planned: &Planned,
+    page: &Page,
+    tier: Tier,
+) -> Result<Outcome> {
+    let Place::Guest(kernel) = planned.place else { bail!("pages are of guests") };
+    let copytrace = shared.context.copytrace.clone().into_os_string();
+    let in_tier = ["--tier", tier.name()];
+    let arguments = page.arguments.iter().chain(&in_tier).map(OsString::from);
+    let command: Vec<_> = std::iter::once(copytrace).chain(arguments).collect();
+    let (printed, guest) = guests::print(kernel, turn.guest.take(), &planned.name, &command)?;
+    turn.guest = guest;
+    Ok(printed.and_then(|stdout| shared.pages.add(page, tier, stdout)).into())
 }

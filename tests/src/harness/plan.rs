@@ -6,6 +6,7 @@ use xtask::test::Selection;
 
 use super::schedule::Place;
 use crate::check::{Check, Tier};
+use crate::pages::{self, PAGES, Page};
 use crate::table::{MAIN_KERNEL, OTHER_KERNELS, ROWS, Row, WHOLE_WITH_ALL};
 
 /// What a trial does.
@@ -15,6 +16,8 @@ pub enum Work {
     Step(&'static Step),
     /// A check of the built command, in one tier.
     Check(&'static Check, Tier),
+    /// What a page has of one tier.
+    Page(&'static Page, Tier),
 }
 
 /// One thing to be done.
@@ -41,7 +44,8 @@ pub struct Plan {
 impl Plan {
     /// All that there is, of which what matches is wanted.
     pub fn new(selection: &Selection) -> Self {
-        let all = steps(selection).chain(checks(selection.all));
+        let pages = selection.write_docs.then(pages).into_iter().flatten();
+        let all = steps(selection).chain(checks(selection.all)).chain(pages);
         let (wanted, others): (Vec<_>, Vec<_>) = all.partition(|it| selection.wants(&it.name));
         let times = selection.repeat.unwrap_or(1);
         let wanted = (1..=times).flat_map(|time| wanted.iter().map(move |it| it.nth(time, times)));
@@ -54,12 +58,20 @@ impl Plan {
 
 impl Planned {
     fn check(place: Place, check: &'static Check, tier: Tier) -> Self {
+        Self::in_tier(place, tier, check.name, Work::Check(check, tier))
+    }
+
+    fn page(place: Place, page: &'static Page, tier: Tier) -> Self {
+        Self::in_tier(place, tier, page.name, Work::Page(page, tier))
+    }
+
+    fn in_tier(place: Place, tier: Tier, name: &str, work: Work) -> Self {
         let place_name = match place {
             Place::Guest(kernel) => kernel.to_string(),
             _ => "host".to_owned(),
         };
-        let name = format!("{place_name} {}: {}", tier.name(), check.name);
-        Self { what: name.clone(), name, place, work: Work::Check(check, tier) }
+        let name = format!("{place_name} {}: {name}", tier.name());
+        Self { what: name.clone(), name, place, work }
     }
 
     fn nth(&self, time: u32, times: u32) -> Self {
@@ -92,6 +104,16 @@ fn checks(all: bool) -> impl Iterator<Item = Planned> {
         in_place(Place::Guest(kernel), tiers)
     });
     host.chain(main).chain(others)
+}
+
+/// What the pages have of each tier on each kernel.
+fn pages() -> impl Iterator<Item = Planned> {
+    pages::kernels().flat_map(|kernel| {
+        PAGES.iter().flat_map(move |page| {
+            let place = Place::Guest(kernel);
+            pages::TIERS.into_iter().map(move |tier| Planned::page(place, page, tier))
+        })
+    })
 }
 
 fn in_place(
@@ -139,6 +161,16 @@ mod tests {
                 |it: &Planned| matches!(it.work, Work::Check(made, _) if made.name == check.name);
             assert!(wanted.iter().any(is_made), "{}", check.name);
         }
+    }
+
+    #[test]
+    fn pages_are_measured_on_every_kernel_when_they_are_written() {
+        let filters = vec!["matrix".to_owned()];
+        let selection = Selection { write_docs: true, filters, ..Selection::default() };
+        let wanted = Plan::new(&selection).wanted;
+        assert_eq!(wanted.len(), PAGES.len() * pages::kernels().count() * pages::TIERS.len());
+        assert!(wanted.iter().any(|it| it.name.starts_with("newest tracepoint: matrix")));
+        assert!(Plan::new(&Selection { write_docs: false, ..selection }).wanted.is_empty());
     }
 
     #[test]

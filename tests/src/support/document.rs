@@ -46,6 +46,8 @@ pub struct Strategy {
     /// How it was found out what arrived.
     #[serde(default)]
     pub checked_by: String,
+    #[serde(default)]
+    pub lost_events: u64,
 }
 
 /// What the kernel told a program of its zero-copy sends.
@@ -60,6 +62,7 @@ pub struct ZeroCopy {
 pub struct Quantity {
     pub quantity: String,
     pub measured: Option<f64>,
+    pub provenance: String,
 }
 
 /// Counts a message.
@@ -192,8 +195,13 @@ impl Document {
 impl Strategy {
     /// A number as it is shown.
     pub fn shown(&self, quantity: &str) -> Result<Option<f64>> {
+        Ok(self.quantity(quantity)?.measured)
+    }
+
+    /// A number, and how it was come by.
+    pub fn quantity(&self, quantity: &str) -> Result<&Quantity> {
         let found = self.quantities.iter().find(|row| row.quantity == quantity);
-        Ok(found.with_context(|| format!("{}: no {quantity}", self.name))?.measured)
+        found.with_context(|| format!("{}: no {quantity}", self.name))
     }
 
     /// What the sender’s side moved between two places, for each payload byte.
@@ -204,7 +212,7 @@ impl Strategy {
     /// What the kernel copied out of received packets into others, for each payload byte. A receiver
     /// that falls behind makes it put the packets of the queue together, to have room for more
     /// (`tcp_collapse` in net/ipv4/tcp_input.c): how often depends on the machine's load.
-    fn put_together(&self) -> f64 {
+    pub fn put_together(&self) -> f64 {
         let received = |movement: &Movement| movement.side == "receiver" && movement.by == "cpu";
         self.moved("socket", "kernel", received)
     }

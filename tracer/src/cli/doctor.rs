@@ -21,6 +21,7 @@ use super::{
         Destination,
         file::{Readers, ResultFile},
     },
+    programs::{Form, Programs},
     rights, say,
 };
 
@@ -38,6 +39,13 @@ pub struct Options {
     /// Show the catalogue as this tier resolves it
     #[arg(long, value_enum, default_value = "auto")]
     tier: TierChoice,
+    /// Load each eBPF program that `run --stacks --verify` would need, and print what it costs the
+    /// kernel's verifier
+    #[arg(long, conflicts_with_all = ["sites", "function_probes"])]
+    programs: bool,
+    /// Form of what `--programs` prints
+    #[arg(short, long, value_enum, default_value = "table", requires = "programs")]
+    format: Form,
     /// Write this kernel's types, symbols and the callers of its copy routines to a .tar.gz, for a bug
     /// report or a test
     #[arg(long, value_name = "FILE")]
@@ -55,6 +63,11 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
         return Ok(function_probes(&kernel));
     }
     let plan = kernel.plan(options.tier)?;
+    if options.programs {
+        let programs = Programs::load(&kernel.facts.release, &plan)?;
+        Destination::Stdout.print(|_, out| programs.write(options.format, out))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     Destination::Stdout.print(|_, out| {
         if options.sites {
             return plan.sites.iter().try_for_each(|site| write_site(out, site));

@@ -12,6 +12,7 @@ mod machine;
 mod memory;
 mod origin;
 mod output;
+mod programs;
 mod progress;
 mod report;
 mod rights;

@@ -1,11 +1,11 @@
-//! What the kernel says of a program: its id, and the events that it could not give to it.
+//! What the kernel says of a program: its id, its length, and the events that it could not give to it.
 
 use std::{
     io, mem,
     os::fd::{AsRawFd, BorrowedFd},
 };
 
-use aya_obj::generated::{bpf_attr, bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, bpf_prog_info};
+use aya_obj::generated::{bpf_attr, bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, bpf_insn, bpf_prog_info};
 
 use super::bpf;
 
@@ -31,4 +31,9 @@ pub fn id(program: BorrowedFd<'_>) -> io::Result<u32> {
 /// kernel does not say.
 pub fn of_program(program: BorrowedFd<'_>) -> Option<u64> {
     info(program).ok().map(|info| info.recursion_misses)
+}
+
+/// How many instructions the verifier has left of a program, and put in.
+pub fn instructions(program: BorrowedFd<'_>) -> io::Result<u64> {
+    info(program).map(|info| u64::from(info.xlated_prog_len) / size_of::<bpf_insn>() as u64)
 }

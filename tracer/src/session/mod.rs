@@ -21,6 +21,7 @@ mod refusal;
 pub mod stacks;
 pub mod symbols;
 pub mod trial;
+mod verifier;
 
 use std::{
     collections::BTreeMap,
@@ -47,6 +48,7 @@ pub use counts::Counts;
 pub use memory::Memory;
 pub use movements::{Missing, words_of_unexplained};
 pub use refusal::Refusal;
+pub use verifier::{Cost, costs};
 
 use crate::{
     flows::Detail,
@@ -242,6 +244,16 @@ impl Purpose {
     }
 }
 
+impl<'a> Setup<'a> {
+    fn new(plan: &'a Plan, options: &'a Options, room: &'a Room) -> Self {
+        Self {
+            globals: [("LAYOUT", bytes_of(&plan.layout)), ("OPTIONS", bytes_of(options))],
+            room,
+            without_callbacks: plan.layout.helper_find_vma == ABSENT,
+        }
+    }
+}
+
 /// How much room the maps need for stacks, in entries, and in bytes for what programs mapped.
 const ROOM_FOR_STACKS: &[(&str, u32)] =
     &[("STACKS_EVEN", stack::MOST), ("STACKS_ODD", stack::MOST), ("MODULES", 1 << 20)];
@@ -328,11 +340,8 @@ impl Session {
         };
         let options = purpose.options(&plan, &cycles)?;
         let start = Instant::now();
-        let setup = Setup {
-            globals: &[("LAYOUT", bytes_of(&plan.layout)), ("OPTIONS", bytes_of(&options))],
-            room: &room(purpose, cpus()?, plan.allocation),
-            without_callbacks: plan.layout.helper_find_vma == ABSENT,
-        };
+        let room = room(purpose, cpus()?, plan.allocation);
+        let setup = Setup::new(&plan, &options, &room);
         let tracepoints = tracepoints(&plan, purpose);
         let mut programs = wanted(&plan, purpose, &tracepoints, verify);
         if options.namespace != 0 {

@@ -5,6 +5,7 @@
 //! and loads one program after the other: more than half a second on an emulated processor.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     ffi::CStr,
     io,
@@ -32,6 +33,8 @@ use super::{
     attach::{self, At, Link, in_parallel},
     bpf, map_error,
     memory::{Memory, Shape},
+    misses,
+    verifier::Cost,
 };
 use crate::kernel::Allocation;
 
@@ -50,7 +53,7 @@ pub struct Wanted {
 /// What the object's programs and maps are made with.
 pub struct Setup<'a> {
     /// Values of the programs' constants, by name.
-    pub globals: &'a [(&'a str, &'a [u8])],
+    pub globals: [(&'a str, &'a [u8]); 2],
     /// How much room the maps have.
     pub room: &'a Room,
     /// The kernel offers no helper that calls functions of a program.
@@ -104,21 +107,11 @@ struct Loaded {
 impl Object {
     /// Creates the maps, and loads these programs, side by side.
     pub fn load(setup: &Setup<'_>, wanted: &[Wanted]) -> Result<Self, SessionError> {
-        let mut object = parse(setup.globals)?;
-        let types = load_types(&mut object)?;
-        object.programs.retain(|name, _| wanted.iter().any(|it| it.program == name));
-        let mut maps = Vec::new();
-        for (name, map) in std::mem::take(&mut object.maps) {
-            let created = create(&name, setup.room.make(&name, &map))?;
-            maps.push((name, map, created));
-        }
-        relocate(&mut object, &maps)?;
-        if setup.without_callbacks {
-            object.functions.values_mut().for_each(forget_callbacks);
-        }
-        let programs = in_parallel(wanted, |wanted| load(&object, types.as_ref(), *wanted));
+        let prepared = Prepared::new(setup, wanted)?;
+        let programs = in_parallel(wanted, |wanted| prepared.program(*wanted)?.load());
         Ok(Self {
-            maps: maps
+            maps: prepared
+                .maps
                 .into_iter()
                 .map(|(name, _, created)| {
                     let map =
@@ -172,6 +165,13 @@ impl Object {
     pub fn programs(&self) -> impl Iterator<Item = (&'static str, BorrowedFd<'_>)> {
         self.programs.iter().map(|(name, program)| (*name, program.fd.as_fd()))
     }
+}
+
+/// What these programs cost the kernel's verifier, each by itself.
+pub fn costs(setup: &Setup<'_>, wanted: &[Wanted]) -> Result<Vec<Cost>, SessionError> {
+    let prepared = Prepared::new(setup, wanted)?;
+    let costs = in_parallel(wanted, |wanted| prepared.program(*wanted)?.cost());
+    costs.into_iter().collect()
 }
 
 /// What the maps will take, with these numbers of entries.
@@ -289,23 +289,46 @@ fn forget_callbacks(function: &mut Function) {
     }
 }
 
-fn load(
-    object: &aya_obj::Object,
-    types: Option<&OwnedFd>,
-    wanted: Wanted,
-) -> Result<Loaded, SessionError> {
-    let failed =
-        |error: Refusal| SessionError::Program { program: wanted.program.to_owned(), error };
-    let found = object.programs.get(wanted.program).and_then(|program| {
-        let function = object.functions.get(&program.function_key())?;
-        Some((program, function))
-    });
-    let (program, function) = found.ok_or_else(|| failed("not in the object".into()))?;
-    let (ty, attach) = kind(&program.section)
-        .ok_or_else(|| failed(format!("{:?} is of no use here", program.section).into()))?;
-    let loading = Loading { wanted, ty, attach, types, program, function };
-    let fd = loading.run().map_err(|error| failed(error.into()))?;
-    Ok(Loaded { fd, section: program.section.clone() })
+/// The object's maps are in the kernel; its programs can be loaded.
+struct Prepared {
+    object: aya_obj::Object,
+    types: Option<OwnedFd>,
+    maps: Vec<(String, aya_obj::Map, MapData)>,
+}
+
+impl Prepared {
+    fn new(setup: &Setup<'_>, wanted: &[Wanted]) -> Result<Self, SessionError> {
+        let mut object = parse(&setup.globals)?;
+        let types = load_types(&mut object)?;
+        object.programs.retain(|name, _| wanted.iter().any(|it| it.program == name));
+        let mut maps = Vec::new();
+        for (name, map) in std::mem::take(&mut object.maps) {
+            let created = create(&name, setup.room.make(&name, &map))?;
+            maps.push((name, map, created));
+        }
+        relocate(&mut object, &maps)?;
+        if setup.without_callbacks {
+            object.functions.values_mut().for_each(forget_callbacks);
+        }
+        Ok(Self { object, types, maps })
+    }
+
+    fn program(&self, wanted: Wanted) -> Result<Loading<'_>, SessionError> {
+        let found = self.object.programs.get(wanted.program).and_then(|program| {
+            let function = self.object.functions.get(&program.function_key())?;
+            Some((program, function))
+        });
+        let (program, function) = found.ok_or_else(|| wanted.failed("not in the object"))?;
+        let (ty, attach) = kind(&program.section)
+            .ok_or_else(|| wanted.failed(format!("{:?} is of no use here", program.section)))?;
+        Ok(Loading { wanted, ty, attach, types: self.types.as_ref(), program, function })
+    }
+}
+
+impl Wanted {
+    fn failed(self, error: impl Into<Refusal>) -> SessionError {
+        SessionError::Program { program: self.program.to_owned(), error: error.into() }
+    }
 }
 
 /// What the kernel must know of a program's kind.
@@ -333,17 +356,34 @@ struct Loading<'a> {
 }
 
 impl Loading<'_> {
+    fn load(&self) -> Result<Loaded, SessionError> {
+        let loaded = self.run(Verifier::Silent, &mut []);
+        let fd = loaded.map_err(|error| self.wanted.failed(error))?;
+        Ok(Loaded { fd, section: self.program.section.clone() })
+    }
+
     /// Loads it. Only if it is refused does the verifier write, for the log, how far it came.
-    fn run(&self) -> io::Result<OwnedFd> {
-        self.attempt(&mut []).inspect_err(|_| {
+    fn run(&self, verifier: Verifier, log: &mut [u8]) -> io::Result<OwnedFd> {
+        self.attempt(verifier, log).inspect_err(|_| {
             let mut log = vec![0; 1 << 20];
-            let _ = self.attempt(&mut log);
-            let text = CStr::from_bytes_until_nul(&log).unwrap_or_default();
-            log::debug!("{}: the verifier wrote: {}", self.wanted.program, text.to_string_lossy());
+            let _ = self.attempt(Verifier::Explains, &mut log);
+            log::debug!("{}: the verifier wrote: {}", self.wanted.program, text(&log));
         })
     }
 
-    fn attempt(&self, log: &mut [u8]) -> io::Result<OwnedFd> {
+    /// Loads it for the verifier's account alone.
+    fn cost(&self) -> Result<Cost, SessionError> {
+        let mut log = vec![0; 1 << 12];
+        let kept = self
+            .run(Verifier::Counts, &mut log)
+            .and_then(|loaded| misses::instructions(loaded.as_fd()))
+            .map_err(|error| self.wanted.failed(error))?;
+        let given = self.function.instructions.len() as u64;
+        Cost::read(self.wanted.program, given, kept, &text(&log))
+            .ok_or_else(|| self.wanted.failed(format!("the verifier wrote: {}", text(&log))))
+    }
+
+    fn attempt(&self, verifier: Verifier, log: &mut [u8]) -> io::Result<OwnedFd> {
         // SAFETY: all zeros is valid.
         let mut attr = unsafe { std::mem::zeroed::<bpf_attr>() };
         // SAFETY: these are the fields of this command.
@@ -367,11 +407,24 @@ impl Loading<'_> {
             *to = from as i8;
         }
         if !log.is_empty() {
-            load.log_level = 1;
+            load.log_level = verifier as u32;
             load.log_buf = log.as_mut_ptr() as u64;
             load.log_size = log.len() as u32;
         }
         // SAFETY: all that is pointed to outlives the call, and is as long as said.
         unsafe { bpf::load(&mut attr) }
     }
+}
+
+/// What the verifier writes: `BPF_LOG_LEVEL1` and `BPF_LOG_STATS` of `linux/bpf_verifier.h`.
+#[derive(Clone, Copy)]
+enum Verifier {
+    Silent = 0,
+    Explains = 1,
+    Counts = 4,
+}
+
+/// What is in a buffer up to the first zero.
+fn text(log: &[u8]) -> Cow<'_, str> {
+    CStr::from_bytes_until_nul(log).unwrap_or_default().to_string_lossy()
 }

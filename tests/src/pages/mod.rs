@@ -1,0 +1,105 @@
+//! Pages of the documentation that are written of what a command prints on each kernel, in each tier:
+//! `cargo xtask test --write-docs`. What is printed is checked, too, and on the page either way.
+
+mod matrix;
+mod series;
+mod verifier;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context as _, Result};
+use xtask::KernelVersion;
+use xtask::build_step::workspace;
+use xtask::say::note;
+
+use crate::check::Tier;
+use crate::table::{MAIN_KERNEL, OTHER_KERNELS};
+
+/// A page.
+pub struct Page {
+    /// What is printed for it. Not the name of a check.
+    pub name: &'static str,
+    /// Its file.
+    file: &'static str,
+    /// What copytrace is asked. A tier follows.
+    pub arguments: &'static [&'static str],
+    /// What is wrong with what it printed, if something is.
+    check: fn(&Printed) -> Result<()>,
+    /// The page, of all that was printed.
+    write: fn(&[Printed]) -> Result<String>,
+}
+
+/// All pages.
+pub static PAGES: [Page; 2] = [matrix::PAGE, verifier::PAGE];
+
+/// In which tiers.
+pub const TIERS: [Tier; 3] = [Tier::Fentry, Tier::Kprobe, Tier::Tracepoint];
+
+/// On which kernels.
+pub fn kernels() -> impl Iterator<Item = KernelVersion> {
+    std::iter::once(MAIN_KERNEL).chain(OTHER_KERNELS)
+}
+
+/// What was printed in one tier on one kernel.
+pub struct Printed {
+    tier: Tier,
+    text: String,
+}
+
+/// What was printed until now.
+#[derive(Default)]
+pub struct Pages(Mutex<Vec<(&'static str, Printed)>>);
+
+impl Pages {
+    /// Takes what was printed for a page.
+    pub fn add(&self, page: &Page, tier: Tier, stdout: Vec<u8>) -> Result<()> {
+        let text = String::from_utf8(stdout).context("it did not print text")?;
+        let printed = Printed { tier, text };
+        let checked = (page.check)(&printed);
+        self.lock().push((page.file, printed));
+        checked
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(&'static str, Printed)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the pages for which something was printed. One for which something is missing is shown,
+    /// and its file stays as it is.
+    pub fn write(&self) -> Result<()> {
+        let mut all = self.lock();
+        for page in &PAGES {
+            let of_page: Vec<_> = all.extract_if(.., |(file, _)| *file == page.file).collect();
+            let printed: Vec<_> = of_page.into_iter().map(|(_, printed)| printed).collect();
+            if !printed.is_empty() {
+                page.keep(&printed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Page {
+    fn keep(&self, printed: &[Printed]) -> Result<()> {
+        let text =
+            (self.write)(printed).with_context(|| format!("{} cannot be made", self.file))?;
+        let (there, wanted) = (printed.len(), kernels().count() * TIERS.len());
+        if there < wanted {
+            note(&format!("{} stays as it is, for this is {there} of {wanted}:", self.file));
+            eprintln!("{text}");
+            return Ok(());
+        }
+        let path = workspace().join(self.file);
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        note(&format!("{} is written", self.file));
+        Ok(())
+    }
+}
+
+/// A table in Markdown, whose first column has names.
+fn table(headings: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let rule = format!("|---|{}\n", "---:|".repeat(headings.len() - 1));
+    let rows: String = rows.map(|row| line(&row)).collect();
+    line(headings) + &rule + &rows
+}
