@@ -3,6 +3,7 @@
 mod demo;
 mod diff;
 mod doctor;
+mod expect;
 mod inherited;
 mod kernel;
 mod limits;

@@ -6,6 +6,10 @@
 //! ([`of_strategies`]).
 
 mod flows;
+#[cfg(test)]
+mod grammar;
+#[cfg(test)]
+mod ledgers;
 mod rule;
 mod strategies;
 

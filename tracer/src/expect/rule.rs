@@ -289,7 +289,7 @@ fn decimal(text: &str) -> Result<f64, Wrong<'_>> {
     let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     match text.parse::<f64>() {
         Ok(number) if is_decimal && number.is_finite() => Ok(number),
-        _ => wrong(text, format!("`{text}` is no number such as 0.01")),
+        _ => wrong(text, format!("{}: give one such as 0.01", is_no(text, "number"))),
     }
 }
 
@@ -298,6 +298,10 @@ fn one_of<'a, T: ValueEnum>(text: &'a str, what: &str, also: &str) -> Result<T, 
     T::from_str(text, false).or_else(|_| {
         let names = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
         let names: Vec<_> = names.map(|value| value.get_name().to_owned()).collect();
-        wrong(text, format!("`{text}` is no {what}: give one of {}{also}", names.join(", ")))
+        wrong(text, format!("{}: give one of {}{also}", is_no(text, what), names.join(", ")))
     })
+}
+
+fn is_no(text: &str, what: &str) -> String {
+    if text.is_empty() { format!("a {what} is missing") } else { format!("`{text}` is no {what}") }
 }

@@ -9,13 +9,17 @@ mod run;
 use std::{io, process::ExitCode};
 
 use tokio::signal::unix::{SignalKind, signal};
-use tracer::report::{self, Format, Report, brokers::BrokerReport};
+use tracer::{
+    expect::Expectation,
+    report::{self, Format, Report, brokers::BrokerReport},
+};
 
-use super::output::Destination;
+use super::{expect::conclude, output::Destination};
 
 pub use options::{Options, Scenario};
 
-/// Runs the verb. The exit status is 0 if every strategy was measured, 128 + n after signal n.
+/// Runs the verb. The exit status is 0 if every strategy was measured and no rule is broken, 3 if one is,
+/// 128 + n after signal n.
 pub fn run(options: Options, verbose: bool) -> anyhow::Result<ExitCode> {
     if options.list {
         workloads::strategy::write_list(&mut io::stdout().lock())?;
@@ -31,7 +35,10 @@ pub fn run(options: Options, verbose: bool) -> anyhow::Result<ExitCode> {
         }
     })?;
     match report {
-        Ok(report) => print(&report, options.format, destination).map(|()| ExitCode::SUCCESS),
+        Ok(report) => {
+            print(&report, options.format, destination)?;
+            Ok(conclude(report.expectations(), false))
+        }
         Err(signal) => {
             eprintln!("copytrace: interrupted; nothing is left behind");
             Ok(ExitCode::from(128 + signal))
@@ -43,6 +50,15 @@ pub fn run(options: Options, verbose: bool) -> anyhow::Result<ExitCode> {
 enum Measured {
     Strategies(Report),
     Brokers(BrokerReport),
+}
+
+impl Measured {
+    fn expectations(&self) -> &[Expectation] {
+        match self {
+            Self::Strategies(report) => &report.expectations,
+            Self::Brokers(_) => &[],
+        }
+    }
 }
 
 async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Measured> {

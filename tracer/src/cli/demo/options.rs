@@ -3,11 +3,12 @@
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::builder::PossibleValuesParser;
-use tracer::report::Format;
+use tracer::{expect::Rule, report::Format};
 use workloads::{Cache, STRATEGIES};
 
 use super::brokers::BrokerOptions;
 use crate::cli::{
+    expect::Expect,
     kernel::{Sites, TierChoice},
     usage,
 };
@@ -62,6 +63,8 @@ pub struct Options {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     #[command(flatten)]
+    pub expect: Expect,
+    #[command(flatten)]
     pub brokers: BrokerOptions,
 }
 
@@ -89,6 +92,18 @@ impl Options {
             VERB,
             !brokers && self.brokers.is_given(),
             "--flavour, --consumers, --rounds and --producers are for --scenario brokers",
+        );
+        let rules = self.expect.rules();
+        usage::refuse_useless(
+            VERB,
+            brokers && !rules.is_empty(),
+            "--expect and --expect-file are for --scenario strategies: leave them out",
+        );
+        let is_of_strategies = |rule: &Rule| !rule.has_way() && rule.measure().is_of_strategies();
+        usage::refuse_useless(
+            VERB,
+            !rules.iter().all(is_of_strategies),
+            "a rule of demo is on the cpu, dma or all copies of strategies, such as `sendfile: cpu == 0`",
         );
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{bail, ensure};
 use tracer::{
     claims::documents,
+    expect::of_strategies,
     ledger::{Observation, Side, ZeroCopy},
     report::{Environment, Outcome, Payload, Report},
     session::{self, Opens, Purpose, Session},
@@ -109,6 +110,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
     let mut report = Report::new(environment, sent, &outcomes);
     report.origin = Some(origin);
     report.warnings.extend(warnings);
+    report.expectations = of_strategies(&options.expect.rules(), &report);
     Ok(report)
 }
 

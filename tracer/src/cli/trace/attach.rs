@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::bail;
 
-use super::{Meanwhile, Results, recorder::Recorder, signals::Signals, target::Target};
+use super::{Meanwhile, Results, conclude, recorder::Recorder, signals::Signals, target::Target};
 use crate::cli::{origin, output::Destination, say};
 
 /// Arguments of `copytrace attach`.
@@ -23,13 +23,13 @@ pub struct Options {
     duration: Option<Duration>,
 }
 
-/// Runs the verb. Exit status 0: there is a report, also after Ctrl-C.
+/// Runs the verb. Exit status 0: there is a report, also after Ctrl-C, and no rule is broken.
 pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     options.common.check("attach");
     let origin = origin::now(false);
     let mut results = Results::prepare(&options.common, Destination::Stdout)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let expectations = runtime.block_on(async {
         let mut signals = Signals::catch()?;
         let asked = Instant::now();
         let (target, notes) = options.target.resolve()?;
@@ -59,9 +59,12 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         left_out.into_iter().chain(blind_spot).for_each(|warning| recorder.warn(warning));
         follow(options, &target, &mut signals, &mut recorder, &mut known, &mut results).await?;
         recorder.finish();
-        results.write(&recorder.recording(&target.name()), &options.common)
+        let recording = recorder.recording(&target.name());
+        let report = options.common.last_report(&recording);
+        results.write(&recording, &report, &options.common)?;
+        anyhow::Ok(report.expectations)
     })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(conclude(&expectations, options.common.quiet))
 }
 
 /// What the user is told when it begins: everything from now on is counted. `after`: how long it took

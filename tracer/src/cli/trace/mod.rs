@@ -20,6 +20,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use tracer::{
+    expect::of_flows,
     flows::group::Per,
     report::flows::{
         Format, Recording, Report, Total,
@@ -29,6 +30,7 @@ use tracer::{
 };
 
 use super::{
+    expect::{Expect, conclude},
     kernel::{Sites, TierChoice},
     origin,
     output::{
@@ -77,7 +79,9 @@ pub struct Options {
     /// Keep what was measured in a file that only its owner can read, for `copytrace report` and `copytrace diff`
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
-    /// Show no progress and no live figures
+    #[command(flatten)]
+    expect: Expect,
+    /// Show no progress, no live figures, and no word on rules that hold
     #[arg(short, long)]
     pub quiet: bool,
 }
@@ -100,6 +104,12 @@ impl Options {
 
     fn takes_stacks(&self) -> bool {
         self.stacks || self.format.is_of_stacks()
+    }
+
+    /// The report at the end, in which the rules are judged.
+    fn last_report(&self, recording: &Recording) -> Report {
+        let expectations = of_flows(&self.expect.rules(), recording);
+        Report { expectations, ..Report::new(recording, self.per()) }
     }
 }
 
@@ -135,16 +145,21 @@ impl Results {
 
     /// Writes the recording, and the report to where the user wants it; if that fails, to standard
     /// error.
-    fn write(mut self, recording: &Recording, options: &Options) -> anyhow::Result<()> {
+    fn write(
+        mut self,
+        recording: &Recording,
+        report: &Report,
+        options: &Options,
+    ) -> anyhow::Result<()> {
         let kept = match &mut self.recording {
             Some(file) => keep(recording, file),
             None => Ok(()),
         };
-        let reported = self.report(recording, options).or_else(|error| {
+        let reported = self.report(report, options).or_else(|error| {
             let instead = Self { report: Destination::Stderr, recording: None, reported: None };
             let is_for_people = instead.report.check(options.format).is_ok();
             if is_for_people && matches!(self.report, Destination::File(_)) {
-                { instead }.report(recording, options)?;
+                { instead }.report(report, options)?;
             }
             Err(error)
         });
@@ -152,19 +167,18 @@ impl Results {
     }
 
     /// Writes a report of what was measured so far.
-    fn report(&mut self, recording: &Recording, options: &Options) -> anyhow::Result<()> {
-        let report = Report::new(recording, options.per());
+    fn report(&mut self, report: &Report, options: &Options) -> anyhow::Result<()> {
         let total = report.total;
         match options.format {
             Format::Jsonl => {
                 let line = Line {
                     time: Some(origin::time()),
                     since_last: self.reported.map_or(total, |before| total.since(&before)),
-                    report,
+                    report: report.clone(),
                 };
                 self.report.print(|_, out| jsonl::write(&line, out))?;
             }
-            format => self.report.print(|style, out| write(format, &report, style, out))?,
+            format => self.report.print(|style, out| write(format, report, style, out))?,
         }
         self.reported = Some(total);
         Ok(())
@@ -209,7 +223,10 @@ impl Meanwhile {
         }
         let is_due = options.interval.is_some_and(|interval| self.reported.elapsed() >= interval);
         if is_due && !self.failed {
-            let mut report = || results.report(&recorder.recording(target), options);
+            let mut report = || {
+                let report = Report::new(&recorder.recording(target), options.per());
+                results.report(&report, options)
+            };
             let reported = match &self.live {
                 Some(live) => live.aside(report),
                 None => report(),

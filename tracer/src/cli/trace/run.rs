@@ -13,7 +13,7 @@ use tracer::session::{Wanted, flows::Start};
 use tracer_common::signal::Signal as Sent;
 
 use super::{
-    Meanwhile, Results, arguments,
+    Meanwhile, Results, arguments, conclude,
     recorder::Recorder,
     signals::{Caught, Signals},
     spawn,
@@ -56,8 +56,8 @@ impl Options {
     }
 }
 
-/// Runs the verb. The exit status is the command's; 127 if there is no such command; 1 if it succeeded
-/// and there could be no report.
+/// Runs the verb. The exit status is the command's; 127 if there is no such command; if it succeeded, 1 if
+/// there could be no report, and 3 if a rule is broken.
 pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     check(options);
     let origin = origin::now(options.with_arguments);
@@ -93,12 +93,15 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         let command = Running { child, ended };
         let status = follow(command, &mut recorder, options, &mut signals, &mut results).await?;
         recorder.finish();
-        let written = results.write(&recorder.recording(&options.target()), &options.common);
-        anyhow::Ok(Ok((status, written)))
+        let recording = recorder.recording(&options.target());
+        let report = options.common.last_report(&recording);
+        let written = results.write(&recording, &report, &options.common);
+        let judged = conclude(&report.expectations, options.common.quiet);
+        anyhow::Ok(Ok((status, written, judged)))
     })?;
     match ended {
-        Ok((status, Err(error))) if status.success() => Err(error),
-        Ok((status, written)) => {
+        Ok((status, written, judged)) if status.success() => written.map(|()| judged),
+        Ok((status, written, _)) => {
             if let Err(error) = written {
                 say(&format!("copytrace: {error:#}"));
             }
