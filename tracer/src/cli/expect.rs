@@ -57,20 +57,19 @@ pub fn conclude(expectations: &[Expectation], quiet: bool) -> ExitCode {
     for (rule, reason) in broken.clone() {
         say(&plain(&format!("copytrace: `{rule}` is broken: {reason}")));
     }
-    let count = broken.count();
-    if !quiet && !expectations.is_empty() {
-        say(&summary(expectations.len(), count));
-    }
-    if count == 0 { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) }
+    let (all, broken) = (expectations.len(), broken.count());
+    summary(all, broken).filter(|_| !quiet).iter().for_each(|text| say(text));
+    if broken == 0 { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) }
 }
 
-fn summary(all: usize, broken: usize) -> String {
+/// How many hold; nothing where that was said, or there is none.
+fn summary(all: usize, broken: usize) -> Option<String> {
     match (all, broken) {
-        (1, 0) => "copytrace: the rule holds".to_owned(),
-        (all, 0) => format!("copytrace: all {all} rules hold"),
-        (all, 1) if all > 1 => format!("copytrace: 1 of {all} rules is broken"),
-        (1, _) => "copytrace: the rule is broken".to_owned(),
-        (all, broken) => format!("copytrace: {broken} of {all} rules are broken"),
+        (0, _) | (1, 1) => None,
+        (1, 0) => Some("copytrace: the rule holds".to_owned()),
+        (all, 0) => Some(format!("copytrace: all {all} rules hold")),
+        (all, 1) => Some(format!("copytrace: 1 of {all} rules is broken")),
+        (all, broken) => Some(format!("copytrace: {broken} of {all} rules are broken")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use wildmatch::WildMatch;
 
-use super::{Evidence, Expectation, Measure, Rule, judge, rule::End};
+use super::{Evidence, Expectation, Measure, Rule, judge, lost, rule::End};
 use crate::{
     flows::{
         self, Endpoint, Flow, Kind, Ledger, Traffic,
@@ -11,7 +11,7 @@ use crate::{
         verdict::words_of_uncounted,
     },
     ledger::Mover,
-    report::flows::Recording,
+    report::flows::{Recording, names::fitted},
     session::names::UNKNOWN,
 };
 
@@ -31,11 +31,7 @@ fn gap(recording: &Recording) -> Option<String> {
     if recording.is_cut_short {
         return Some("counting ended before the traced programs did".to_owned());
     }
-    match recording.lost_events {
-        0 => None,
-        1 => Some("1 event was lost, and with it any number of bytes".to_owned()),
-        lost => Some(format!("{lost} events were lost, and with them any number of bytes")),
-    }
+    lost(recording.lost_events)
 }
 
 fn evidence(rule: &Rule, ledger: &Ledger, gap: Option<String>) -> Result<Evidence, String> {
@@ -123,17 +119,20 @@ fn words_of_none(ledger: &Ledger) -> String {
     }
 }
 
+/// Columns of a name in a message before it is cut.
+const NAME: usize = 100;
+
 /// `nginx: file /srv/x -> tcp port 8090`
 fn words_of(row: &Row) -> String {
-    let end = |end: &Endpoint| match (end.kind, end.name.as_str()) {
-        (kind, "") => kind.to_string(),
+    let end = |end: &Endpoint| match (end.kind, fitted(&end.name, NAME)) {
+        (kind, name) if name.is_empty() => kind.to_string(),
         // `pipe:[4711]`
-        (kind, name) if name.starts_with(&kind.to_string()) => name.to_owned(),
+        (kind, name) if name.starts_with(&kind.to_string()) => name,
         (kind, name) => format!("{kind} {name}"),
     };
     let Flow { process, source, destination } = &row.flow;
     let source = source.as_ref().map_or_else(String::new, end);
-    format!("{}: {source} -> {}", process.name, end(destination))
+    format!("{}: {source} -> {}", fitted(&process.name, NAME), end(destination))
 }
 
 /// Whether something is what a rule names.

@@ -105,6 +105,15 @@ fn judge(rule: &Rule, found: Result<Evidence, String>) -> Expectation {
     Expectation { held, measured: Some(least), reason, ..broken }
 }
 
+/// That events were lost, and with each any number of bytes, if so.
+fn lost(events: u64) -> Option<String> {
+    match events {
+        0 => None,
+        1 => Some("1 event was lost".to_owned()),
+        events => Some(format!("{events} events were lost")),
+    }
+}
+
 /// `expected cpu <= 0.01, measured 1.00 over 402 MiB: nginx: file /srv/x -> tcp port 8090`
 fn words_of_broken(rule: &Rule, value: f64, found: &Evidence) -> String {
     let unseen = match found.unseen_bytes {

@@ -1,6 +1,6 @@
 //! What a rule says of the strategies of `demo`, whose name stands where a program's does.
 
-use super::{Evidence, Expectation, Measure, Rule, judge};
+use super::{Evidence, Expectation, Measure, Rule, judge, lost};
 use crate::{
     claims::{Judgement, Quantity},
     ledger::{Mover, Provenance},
@@ -59,13 +59,9 @@ fn evidence(rule: &Rule, report: &Report) -> Result<Evidence, String> {
         missing: matched.iter().map(unseen).sum(),
         unseen_reason: "no witness saw them".to_owned(),
         provenance: judgements().map(|it| it.provenance).max().unwrap_or(Provenance::Measured),
-        gap: lost(report).or_else(|| judgements().find_map(words_of_open)),
+        gap: lost(report.lost_events).or_else(|| judgements().find_map(words_of_open)),
         what: names.join(", "),
     })
-}
-
-fn lost(report: &Report) -> Option<String> {
-    (report.lost_events > 0).then(|| format!("{} events were lost", report.lost_events))
 }
 
 /// Why a number could not be seen, if so.
@@ -84,5 +80,69 @@ fn words_of_none(rule: &Rule, report: &Report) -> String {
             let names: Vec<_> = report.measured().map(|it| it.name.as_str()).collect();
             format!("no strategy matches; there were {}", names.join(", "))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use workloads::Cache;
+
+    use super::*;
+    use crate::{
+        claims::samples,
+        ledger::Observation,
+        report::{Environment, Outcome, Payload, Where},
+        witness::Tier,
+    };
+
+    fn report(outcomes: Vec<Outcome>) -> Report {
+        let environment = Environment {
+            kernel: "any".into(),
+            where_: Where::Vm,
+            tier: Tier::Fentry,
+            nic: "eth0".into(),
+            scatter_gather: true,
+            cache: Cache::Cold,
+            disk: "ext4".into(),
+        };
+        let payload =
+            Payload { message_bytes: samples::MESSAGE_BYTES, messages: samples::MESSAGES };
+        Report::new(environment, payload, &outcomes)
+    }
+
+    fn judged(rule: &str, report: &Report) -> Expectation {
+        of_strategies(&[rule.parse().unwrap()], report).remove(0)
+    }
+
+    #[test]
+    fn rules_are_on_the_numbers_of_the_report() {
+        let all = [samples::read_write(), samples::mmap_write(), samples::sendfile()];
+        let report = report(all.map(Outcome::from).into());
+        for measured in report.measured() {
+            let name = &measured.name;
+            let copies = measured.copies;
+            let values = [("cpu", copies.cpu), ("dma", copies.dma), ("copies", copies.total)];
+            for (measure, value) in values {
+                let judged = judged(&format!("{name}: {measure} == {value}"), &report);
+                assert_eq!((judged.held, judged.measured), (true, Some(value)), "{judged:?}");
+            }
+        }
+        let judged = judged("*-write: cpu < 1", &report);
+        assert!(judged.reason.unwrap().ends_with(": read-write, mmap-write"));
+    }
+
+    #[test]
+    fn what_was_not_seen_or_did_not_run_breaks_a_rule() {
+        let blind = Observation { movements: Vec::new(), ..samples::sendfile() };
+        let lost = Observation { lost_events: 1, ..samples::sendfile() };
+        let skipped = || Outcome::skipped("splice", "no pipes");
+        let reason = |rule: &str, outcomes| judged(rule, &report(outcomes)).reason.unwrap();
+        let open = judged("sendfile: cpu == 0", &report(vec![blind.into()]));
+        assert_eq!((open.held, open.measured), (false, None));
+        assert!(open.unseen_bytes > 0);
+        assert!(reason("cpu == 0", vec![lost.into()]).contains("but 1 event was lost"));
+        assert_eq!(reason("splice: cpu <= 9", vec![skipped()]), "splice did not run: no pipes");
+        let outcomes = vec![samples::sendfile().into(), skipped()];
+        assert_eq!(reason("tee: cpu <= 9", outcomes), "no strategy matches; there were sendfile");
     }
 }
