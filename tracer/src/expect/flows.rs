@@ -47,15 +47,11 @@ fn evidence(rule: &Rule, ledger: &Ledger, gap: Option<String>) -> Result<Evidenc
     let gap = gap
         .or_else(|| words_of_uncounted(matched.values().chain(doubtful.values())))
         .or_else(|| unseen_card(rule.measure, &matched));
-    let (unseen, missing) = match rule.measure.is_of_bytes() {
-        true => (all.unseen_bytes(), all.unseen_at(At::Source) + all.unseen_at(At::Destination)),
-        false => (0, 0),
-    };
     Ok(Evidence {
         bytes: all.payload_bytes,
         amount: matched.iter().map(|(flow, traffic)| rule.measure.amount(flow, traffic)).sum(),
-        unseen_bytes: unseen + unnamed,
-        missing: missing + 2 * unnamed,
+        unseen_bytes: rule.measure.unseen(&all) + unnamed,
+        missing: rule.measure.missing(&all).saturating_add(unnamed.saturating_mul(2)),
         unseen_reason: words_of_unseen(&all, unnamed),
         provenance: all.provenance(),
         gap,
@@ -73,6 +69,17 @@ impl Measure {
             Self::ByReference => traffic.passed_on(flow.destination.kind),
             Self::Switches => traffic.mode_switches(),
         }
+    }
+
+    /// Payload that it would count, or count otherwise, had it been seen.
+    fn unseen(self, traffic: &Traffic) -> u64 {
+        if self.is_of_bytes() { traffic.unseen_bytes() } else { 0 }
+    }
+
+    /// What it may leave out: each end may have a movement that was not seen.
+    fn missing(self, traffic: &Traffic) -> u64 {
+        let ends = [At::Source, At::Destination].map(|at| traffic.unseen_at(at));
+        if self.is_of_bytes() { ends.iter().sum() } else { 0 }
     }
 }
 
@@ -100,8 +107,9 @@ fn words_of_unseen(all: &Traffic, unnamed: u64) -> String {
 /// The busiest of the rows that break the rule, or of all, and how many more there are.
 fn words_of_worst(rule: &Rule, rows: &[Row]) -> Option<String> {
     let breaks = |row: &&Row| {
-        let amount = rule.measure.amount(&row.flow, &row.traffic);
-        !rule.allows(rule.measure.value(amount, row.traffic.payload_bytes))
+        let Row { flow, traffic, .. } = row;
+        let (amount, missing) = (rule.measure.amount(flow, traffic), rule.measure.missing(traffic));
+        !rule.holds(amount, missing, traffic.payload_bytes)
     };
     let worst = words_of(rows.iter().find(breaks).or(rows.first())?);
     Some(match rows.len() {

@@ -123,6 +123,7 @@ fn what_nobody_saw_is_not_0() {
         &unseen,
         "1 MiB of 10 MiB were not seen to move (no witness",
     );
+    breaks("file -> tcp: cpu <= 0.01", &unseen, ": server: file /mnt/a -> tcp");
     breaks("file -> tcp: by_reference >= 0", &unseen, "for FUSE");
     let judged = holds("file -> tcp: switches < 9", &unseen);
     assert_eq!((judged.bytes, judged.unseen_bytes), (10 * BYTES, 0));

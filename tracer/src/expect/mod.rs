@@ -63,7 +63,7 @@ struct Evidence {
 
 impl Evidence {
     /// Why the value is open, if it is.
-    fn is_open(&self) -> Option<String> {
+    fn why_open(&self) -> Option<String> {
         if self.gap.is_some() {
             return self.gap.clone();
         }
@@ -94,15 +94,14 @@ fn judge(rule: &Rule, found: Result<Evidence, String>) -> Expectation {
     };
     let Evidence { bytes, unseen_bytes, provenance, .. } = found;
     let broken = Expectation { bytes, unseen_bytes, provenance, ..broken };
-    if let Some(gap) = found.is_open() {
+    if let Some(gap) = found.why_open() {
         let reason = format!("expected {}, but {gap}: {}", rule.condition(), found.what);
         return Expectation { reason: Some(reason), ..broken };
     }
-    let least = rule.measure().value(found.amount, bytes);
-    let most = rule.measure().value(found.amount + found.missing, bytes);
-    let held = rule.allows(least) && rule.allows(most);
-    let reason = (!held).then(|| words_of_broken(rule, least, &found));
-    Expectation { held, measured: Some(least), reason, ..broken }
+    let value = rule.measure().value(found.amount, bytes);
+    let held = rule.holds(found.amount, found.missing, bytes);
+    let reason = (!held).then(|| words_of_broken(rule, value, &found));
+    Expectation { held, measured: Some(value), reason, ..broken }
 }
 
 /// That events were lost, and with each any number of bytes, if so.

@@ -70,6 +70,12 @@ impl Rule {
         self.measure
     }
 
+    /// Whether it holds of so much of what is counted, and also if what is missing has to be added.
+    pub(super) fn holds(&self, amount: u64, missing: u64, payload_bytes: u64) -> bool {
+        let value = |amount| self.measure.value(amount, payload_bytes);
+        self.allows(value(amount)) && self.allows(value(amount.saturating_add(missing)))
+    }
+
     /// Whether a value is as expected.
     pub(super) fn allows(&self, value: f64) -> bool {
         self.operator.holds(value, self.number)

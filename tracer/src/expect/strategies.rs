@@ -52,6 +52,7 @@ fn evidence(rule: &Rule, report: &Report) -> Result<Evidence, String> {
     let judgements = || matched.iter().flat_map(|strategy| &strategy.quantities);
     let judgements = || judgements().filter(|judgement| judgement.quantity == quantity);
     let names: Vec<_> = matched.iter().map(|strategy| strategy.name.as_str()).collect();
+    let lost_events = matched.iter().map(|strategy| strategy.lost_events).sum();
     Ok(Evidence {
         bytes: matched.iter().map(|strategy| strategy.payload_bytes).sum(),
         amount: matched.iter().map(moved).sum(),
@@ -59,7 +60,7 @@ fn evidence(rule: &Rule, report: &Report) -> Result<Evidence, String> {
         missing: matched.iter().map(unseen).sum(),
         unseen_reason: "no witness saw them".to_owned(),
         provenance: judgements().map(|it| it.provenance).max().unwrap_or(Provenance::Measured),
-        gap: lost(report.lost_events).or_else(|| judgements().find_map(words_of_open)),
+        gap: lost(lost_events).or_else(|| judgements().find_map(words_of_open)),
         what: names.join(", "),
     })
 }

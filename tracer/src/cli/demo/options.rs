@@ -103,7 +103,8 @@ impl Options {
         usage::refuse_useless(
             VERB,
             !rules.iter().all(is_of_strategies),
-            "a rule of demo is on the cpu, dma or all copies of strategies, such as `sendfile: cpu == 0`",
+            "demo takes rules on cpu, dma or copies, and without SOURCE -> DESTINATION, such as \
+             `sendfile: cpu == 0`",
         );
     }
 
