@@ -10,7 +10,7 @@ use crate::{
         group::{self, Per, Row},
         verdict::words_of_uncounted,
     },
-    ledger::Mover,
+    ledger::{Mover, Provenance},
     report::flows::{Recording, names::fitted},
     session::names::UNKNOWN,
 };
@@ -53,7 +53,7 @@ fn evidence(rule: &Rule, ledger: &Ledger, gap: Option<String>) -> Result<Evidenc
         unseen_bytes: rule.measure.unseen(&all) + unnamed,
         missing: rule.measure.missing(&all).saturating_add(unnamed.saturating_mul(2)),
         unseen_reason: words_of_unseen(&all, unnamed),
-        provenance: all.provenance(),
+        provenance: rule.measure.provenance(&all),
         gap,
         what,
     })
@@ -69,6 +69,19 @@ impl Measure {
             Self::ByReference => traffic.passed_on(flow.destination.kind),
             Self::Switches => traffic.mode_switches(),
         }
+    }
+
+    /// Derived if a movement that it rests on was not seen. That a byte was not copied is known from its
+    /// having gone by reference.
+    fn provenance(self, traffic: &Traffic) -> Provenance {
+        let rests_on = |by| match self {
+            Self::Cpu | Self::ByReference => matches!(by, Mover::Cpu | Mover::Reference),
+            Self::Dma => by == Mover::Dma,
+            Self::Copies => by != Mover::Cipher,
+            Self::Switches => false,
+        };
+        let moved = traffic.movements.iter().filter(|movement| rests_on(movement.by));
+        moved.map(|movement| movement.provenance).max().unwrap_or(Provenance::Measured)
     }
 
     /// Payload that it would count, or count otherwise, had it been seen.

@@ -8,7 +8,7 @@ use crate::{
         medium::Medium,
         tests::{cpu_copy, file, flow, tcp},
     },
-    ledger::{Movement, Mover, Place},
+    ledger::{Movement, Mover, Place, Provenance},
     report::{
         Where,
         flows::{Environment, Recording},
@@ -169,6 +169,22 @@ fn what_is_not_counted_leaves_a_rule_open() {
     breaks("memory -> udp: cpu <= 9", &lookup, "what 2 calls of sendmmsg() moved is not counted");
     let empty = recording([(flow(file("/srv/a"), tcp(1)), calls("sendfile"))]);
     breaks("file -> tcp: cpu == 0", &empty, "no byte arrived");
+}
+
+#[test]
+fn only_what_a_value_rests_on_makes_it_derived() {
+    let derived = Movement {
+        provenance: Provenance::Derived,
+        ..cpu_copy(Place::PageCache, Place::User, BYTES)
+    };
+    let seen = Movement { by: Mover::Dma, ..cpu_copy(Place::Disk, Place::PageCache, BYTES) };
+    let read = flow(file("/srv/a"), Endpoint::memory());
+    let read = recording([(read, sent(BYTES, vec![derived, seen]))]);
+    let provenance = |rule| holds(rule, &read).provenance;
+    assert_eq!(provenance("cpu == 1"), Provenance::Derived);
+    assert_eq!(provenance("copies == 2"), Provenance::Derived);
+    assert_eq!(provenance("dma == 1"), Provenance::Measured);
+    assert_eq!(provenance("switches == 8"), Provenance::Measured);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{
     apportion::apportion,
     balance::{At, Unseen},
 };
-use crate::ledger::{Movement, Mover, Place, Provenance, merge};
+use crate::ledger::{Movement, Mover, Place, merge};
 
 /// System calls of one name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,12 +193,6 @@ impl Traffic {
         let references = self.movements.iter().filter(|movement| movement.by == Mover::Reference);
         let arriving = references.filter(|it| it.to != Place::Pipe || destination == Kind::Pipe);
         arriving.map(|movement| movement.bytes).sum()
-    }
-
-    /// Derived if one of the movements was not seen by a witness.
-    pub fn provenance(&self) -> Provenance {
-        let all = self.movements.iter().map(|movement| movement.provenance);
-        all.max().unwrap_or(Provenance::Measured)
     }
 
     /// Bytes moved by one kind of mover.

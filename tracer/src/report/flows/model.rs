@@ -538,7 +538,7 @@ impl FlowRow {
             },
             linked_bytes: traffic.linked_bytes,
             connections: row.connections,
-            provenance: traffic.provenance(),
+            provenance: provenance(traffic),
             verdict: verdict(row),
             movements: traffic
                 .movements
@@ -570,5 +570,13 @@ fn role(flow: &Flow) -> Role {
         (_, true) => Role::Sender,
         (true, false) => Role::Receiver,
         (false, false) => Role::Local,
+    }
+}
+
+fn provenance(traffic: &Traffic) -> Provenance {
+    let derived = |movement: &crate::ledger::Movement| movement.provenance == Provenance::Derived;
+    match traffic.movements.iter().any(derived) {
+        true => Provenance::Derived,
+        false => Provenance::Measured,
     }
 }
