@@ -4,8 +4,8 @@ use xtask::KernelVersion;
 
 use crate::check::{Check, Tier};
 use crate::checks::{
-    bad_use, brokers, detail, documents, flows, further, made_code, manners, nginx, postgres,
-    programs, python, redis, soak, together, unseen,
+    bad_use, brokers, detail, documents, expect, flows, further, made_code, manners, nginx,
+    postgres, programs, python, redis, soak, together, unseen,
 };
 
 /// The kernel of guests on which everything is tried.
@@ -48,7 +48,7 @@ const fn row(
 /// All checks. Those that take longest come first: then all cores have something to do to the end.
 /// What programs of others and more than one copytrace show of a kernel does not depend on how its
 /// functions are entered.
-pub const ROWS: [Row; 28] = [
+pub const ROWS: [Row; 29] = [
     row(&soak::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
     row(&further::CHECKS, NOWHERE, FUNCTIONS, NOWHERE),
     row(&further::DERIVED, NOWHERE, TRACEPOINT, NOWHERE),
@@ -72,6 +72,7 @@ pub const ROWS: [Row; 28] = [
     row(&python::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
     row(&programs::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
     row(&unseen::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
+    row(&expect::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
     row(&flows::ALL_SITES, NOWHERE, FUNCTIONS, NOWHERE),
     row(&flows::PROCESSES, TRACEPOINT, FUNCTIONS, NOWHERE),
     row(&nginx::CHECKS, TRACEPOINT, FUNCTIONS, NOWHERE),

@@ -2,6 +2,7 @@
 //! how often the CPU switches between user and kernel mode for it, measured in the kernel.
 
 pub mod claims;
+pub mod expect;
 pub mod flows;
 pub mod kernel;
 pub mod ledger;

@@ -4,6 +4,7 @@ pub mod bad_use;
 pub mod brokers;
 pub mod detail;
 pub mod documents;
+pub mod expect;
 pub mod flows;
 pub mod further;
 pub mod made_code;

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Result, ensure};
 use xtask::command;
@@ -22,8 +22,10 @@ pub const CHECKS: [Check; 3] = [
 const SMALL_BYTES: usize = 3000;
 
 /// What nginx did, and what it wrote into its log.
-struct Served {
-    document: Document,
+pub(super) struct Served {
+    pub(super) document: Document,
+    /// How copytrace ended.
+    pub(super) status: ExitStatus,
     log_bytes: u64,
 }
 
@@ -37,7 +39,7 @@ impl Served {
 }
 
 fn nginx_with_sendfile(context: &Context) -> Result<()> {
-    let served = serve(context, "sendfile on;", false)?;
+    let served = serve(context, &[], "sendfile on;", false)?;
     let flow = served.document.flow(("file", "payload"), ("tcp", ""))?;
     flow.check(context, FILE_BYTES, 0.0, "zero-copy")?;
     let small = served.document.flow(("file", "/small"), ("tcp", ""))?;
@@ -46,7 +48,7 @@ fn nginx_with_sendfile(context: &Context) -> Result<()> {
 }
 
 fn nginx_without_sendfile(context: &Context) -> Result<()> {
-    let served = serve(context, "sendfile off;", false)?;
+    let served = serve(context, &[], "sendfile off;", false)?;
     let flow = served.document.flow(("file", "payload"), ("tcp", ""))?;
     flow.check(context, FILE_BYTES, 2.0, "copied-through-memory")?;
     // The head of the answer goes out with it, in one call.
@@ -56,7 +58,7 @@ fn nginx_without_sendfile(context: &Context) -> Result<()> {
 }
 
 fn nginx_with_tls(context: &Context) -> Result<()> {
-    let Served { document, .. } = serve(context, "sendfile on;", true)?;
+    let Served { document, .. } = serve(context, &[], "sendfile on;", true)?;
     let flow = document.flow(("memory", ""), ("tcp", ""))?;
     flow.check(context, FILE_BYTES, 1.0, "fell-back-tls")?;
     ensure!(flow.verdict.text.contains("TLS in user space"), "{}", flow.verdict.text);
@@ -65,7 +67,7 @@ fn nginx_with_tls(context: &Context) -> Result<()> {
 }
 
 /// Has nginx serve both files once.
-fn serve(context: &Context, options: &str, tls: bool) -> Result<Served> {
+pub(super) fn serve(context: &Context, flags: &[&str], options: &str, tls: bool) -> Result<Served> {
     let (folder, _) = folder_with_file()?;
     let place = folder.path();
     std::fs::write(place.join("small"), [7; SMALL_BYTES])?;
@@ -76,7 +78,7 @@ fn serve(context: &Context, options: &str, tls: bool) -> Result<Served> {
     }
     std::fs::write(place.join("nginx.conf"), configuration(place, address, options, tls))?;
     let root = &context.nginx;
-    let mut traced = context.trace(&report, &root.join("usr/sbin/nginx"));
+    let mut traced = context.trace_with(flags, &report, &root.join("usr/sbin/nginx"));
     let libraries = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"];
     let libraries = libraries.map(|folder| root.join(folder).display().to_string());
     traced.env("LD_LIBRARY_PATH", libraries.join(":"));
@@ -84,9 +86,10 @@ fn serve(context: &Context, options: &str, tls: bool) -> Result<Served> {
     let mut server = traced.stderr(Stdio::piped()).spawn()?;
     let fetched = fetch(place, address, tls, &mut server);
     end(&mut server)?;
+    let status = server.wait()?;
     fetched?;
     let log_bytes = place.join("access.log").metadata()?.len();
-    Ok(Served { document: Document::read(&report)?, log_bytes })
+    Ok(Served { document: Document::read(&report)?, status, log_bytes })
 }
 
 fn configuration(place: &Path, address: SocketAddr, options: &str, tls: bool) -> String {

@@ -17,6 +17,19 @@ pub struct Document {
     pub warnings: Vec<String>,
     pub total: Total,
     pub flows: Vec<Flow>,
+    /// What came of rules, if there were some.
+    #[serde(default)]
+    pub expectations: Vec<Expectation>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Expectation {
+    pub rule: String,
+    pub held: bool,
+    /// None where it is open.
+    pub measured: Option<f64>,
+    pub bytes: u64,
+    pub unseen_bytes: u64,
 }
 
 #[derive(Debug, Deserialize)]

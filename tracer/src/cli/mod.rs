@@ -5,6 +5,7 @@ mod bundled;
 mod demo;
 mod diff;
 mod doctor;
+mod expect;
 mod inherited;
 mod kernel;
 mod limits;

@@ -9,11 +9,16 @@ use std::{
 
 use anyhow::{Context, anyhow, bail, ensure};
 use tracer::{
+    expect::of_flows,
     flows::{Detail, group::Per},
     report::flows::{Format, Recording, Report, write},
 };
 
-use super::{output::Destination, usage};
+use super::{
+    expect::{Expect, conclude},
+    output::Destination,
+    usage,
+};
 
 /// Arguments of `copytrace report`.
 #[derive(Debug, clap::Args)]
@@ -29,6 +34,8 @@ pub struct Options {
     /// Write the result to a file instead of standard output (`-`)
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    expect: Expect,
 }
 
 /// Runs the verb.
@@ -50,9 +57,10 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
             options.file.display()
         );
     }
-    let report = Report::new(&recording, per);
+    let expectations = of_flows(&options.expect.rules(), &recording);
+    let report = Report { expectations, ..Report::new(&recording, per) };
     destination.print(|style, out| write(options.format, &report, style, out))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(conclude(&report.expectations, false))
 }
 
 /// More than copytrace ever writes, in bytes: it keeps 100,000 flows apart.

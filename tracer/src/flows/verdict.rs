@@ -112,9 +112,31 @@ fn uncounted(row: &Row) -> Option<Verdict> {
 
 /// What was not seen to move decides nothing as long as it is too little to show in a ratio.
 pub fn leaves_open(traffic: &Traffic) -> bool {
+    is_much(traffic.unseen_bytes(), traffic.payload_bytes)
+}
+
+/// Whether a part shows in a ratio to the whole.
+pub fn is_much(part: u64, whole: u64) -> bool {
     /// Half of the last digit that is shown.
     const LITTLE: f64 = 0.005;
-    ratio(traffic.unseen_bytes(), traffic.payload_bytes) >= LITTLE
+    ratio(part, whole) >= LITTLE
+}
+
+/// `what 2 calls of sendmmsg() moved is not counted`, if there were some.
+pub fn words_of_uncounted<'a>(
+    traffic: impl Iterator<Item = &'a Traffic> + Clone,
+) -> Option<String> {
+    let calls = |name: &str| {
+        let counts = traffic.clone().filter_map(|traffic| traffic.calls.get(name));
+        counts.map(|calls| calls.count).sum::<u64>()
+    };
+    let made = UNCOUNTED.iter().map(|name| (name, calls(name))).filter(|(_, count)| *count > 0);
+    let text = |(name, count): (&&str, u64)| {
+        let noun = if count == 1 { "call" } else { "calls" };
+        format!("{count} {noun} of {name}()")
+    };
+    let made: Vec<_> = made.map(text).collect();
+    (!made.is_empty()).then(|| format!("what {} moved is not counted", made.join(" and ")))
 }
 
 fn unseen(row: &Row) -> Option<Verdict> {

@@ -17,7 +17,7 @@ mod story;
 mod style;
 mod table;
 mod verification;
-mod words;
+pub(crate) mod words;
 mod wrap;
 
 pub use environment::{Environment, Where};

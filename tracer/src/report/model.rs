@@ -9,6 +9,7 @@ use workloads::{CheckedBy, Route};
 use super::{Environment, Origin};
 use crate::{
     claims::{ClaimVerdict, Condition, Judgement, Quantity, TOLERANCE, judge, judge_claims},
+    expect::Expectation,
     ledger::{
         Copies, Movement, Mover, Observation, Place, Provenance, Side, ZeroCopy, delivery, merge,
         ratio,
@@ -46,6 +47,9 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// The strategies, in the order they ran.
     pub strategies: Vec<StrategyRow>,
+    /// What came of each rule; absent without rules.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expectations: Vec<Expectation>,
 }
 
 /// What every strategy sent.
@@ -186,6 +190,7 @@ impl Report {
             lost_events: observations.iter().map(|observed| observed.lost_events).sum(),
             warnings: observations.iter().flat_map(|observed| warnings(observed)).collect(),
             strategies: outcomes.iter().map(row).collect(),
+            expectations: Vec::new(),
         }
     }
 

@@ -85,7 +85,7 @@ pub(super) fn switches(measured: &Measured) -> String {
 }
 
 /// A size, in the largest unit that leaves a short number.
-pub(super) fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1024 {
         return format!("{bytes} B");

@@ -17,11 +17,12 @@ pub use options::{Options, ScatterGather};
 /// The running program, which has the sender, the consumer and the broker among its verbs.
 pub const SELF: &str = "/proc/self/exe";
 
-/// Measures, and writes the report. The exit status is 0, or 128 + n after signal n.
+/// Measures, and writes the report. The exit status is what `judge` makes of it, or 128 + n after signal n.
 pub fn run<R>(
     options: &Options,
     measure: impl Future<Output = anyhow::Result<R>>,
     write: impl FnOnce(Format, &R, &Style, &mut dyn io::Write) -> io::Result<()>,
+    judge: impl FnOnce(&R) -> ExitCode,
 ) -> anyhow::Result<ExitCode> {
     let mut destination = Destination::of(options.output.as_deref(), Destination::Stdout)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -34,7 +35,7 @@ pub fn run<R>(
     match report {
         Ok(report) => {
             destination.print(|style, out| write(options.format, &report, style, out))?;
-            Ok(ExitCode::SUCCESS)
+            Ok(judge(&report))
         }
         Err(signal) => {
             eprintln!("copytrace: interrupted; nothing is left behind");

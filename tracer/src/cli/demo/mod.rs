@@ -5,18 +5,20 @@ mod run;
 
 use std::{io, process::ExitCode};
 
-use tracer::report;
+use tracer::report::{self, Report};
 
-use super::bundled;
+use super::{bundled, expect::conclude};
 
 pub use options::Options;
 
-/// Runs the verb. The exit status is 0 if every strategy was measured, 128 + n after signal n.
+/// Runs the verb. The exit status is 0 if every strategy was measured and no rule is broken, 3 if one is,
+/// 128 + n after signal n.
 pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     if options.list {
         workloads::strategy::write_list(&mut io::stdout().lock())?;
         return Ok(ExitCode::SUCCESS);
     }
     options.check();
-    bundled::run(&options.common, run::measure(options, verbose), report::write)
+    let judge = |report: &Report| conclude(&report.expectations, false);
+    bundled::run(&options.common, run::measure(options, verbose), report::write, judge)
 }

@@ -3,10 +3,12 @@
 use std::{net::SocketAddr, str::FromStr};
 
 use clap::{ValueEnum as _, builder::PossibleValuesParser};
+use tracer::expect::Rule;
 use workloads::{Cache, STRATEGIES};
 
 use crate::cli::{
     bundled::{self, ScatterGather, network::Link},
+    expect::Expect,
     usage,
 };
 
@@ -40,6 +42,8 @@ pub struct Options {
     pub to: Option<Target>,
     #[command(flatten)]
     pub common: bundled::Options,
+    #[command(flatten)]
+    pub expect: Expect,
 }
 
 impl Options {
@@ -50,6 +54,13 @@ impl Options {
             VERB,
             self.common.nic_sg == ScatterGather::Off && self.to == Some(Target::Dummy),
             "--nic-sg off is for a network card, and --to dummy has none: give --to nic",
+        );
+        let is_of_strategies = |rule: &Rule| !rule.has_way() && rule.measure().is_of_strategies();
+        usage::refuse_useless(
+            VERB,
+            !self.expect.rules().iter().all(is_of_strategies),
+            "demo takes rules on cpu, dma or copies, and without SOURCE -> DESTINATION, such as \
+             `sendfile: cpu == 0`",
         );
     }
 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use anyhow::bail;
 use tracer::{
     claims::documents,
+    expect::of_strategies,
     flows::trial::{Trial, observe},
     ledger::{Observation, Side, ZeroCopy},
     report::{Environment, Outcome, Payload, Report},
@@ -108,6 +109,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
     let mut report = Report::new(environment, sent, &outcomes);
     report.origin = Some(origin);
     report.warnings.extend(warnings);
+    report.expectations = of_strategies(&options.expect.rules(), &report);
     Ok(report)
 }
 

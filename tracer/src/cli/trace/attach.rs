@@ -9,7 +9,8 @@ use std::{
 use anyhow::bail;
 
 use super::{
-    Meanwhile, Results, recorder::Recorder, signals::Signals, target::Target, writer::Writer,
+    Meanwhile, Results, conclude, recorder::Recorder, signals::Signals, target::Target,
+    writer::Writer,
 };
 use crate::cli::{origin, output::Destination, say};
 
@@ -25,13 +26,13 @@ pub struct Options {
     duration: Option<Duration>,
 }
 
-/// Runs the verb. Exit status 0: there is a report, also after Ctrl-C.
+/// Runs the verb. Exit status 0: there is a report, also after Ctrl-C, and no rule is broken.
 pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     options.common.check("attach");
     let origin = origin::now(false);
     let results = Results::prepare(&options.common, Destination::Stdout)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let expectations = runtime.block_on(async {
         let mut signals = Signals::catch()?;
         let asked = Instant::now();
         let (target, notes) = options.target.resolve()?;
@@ -62,9 +63,12 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         let mut writer = Writer::start(results);
         follow(options, &target, &mut signals, &mut recorder, &mut known, &mut writer).await?;
         recorder.finish();
-        writer.finish(recorder.recording(&target.name()), &mut signals).await
+        let recording = recorder.recording(&target.name());
+        let expectations = options.common.judge(&recording);
+        writer.finish(recording, expectations.clone(), &mut signals).await?;
+        anyhow::Ok(expectations)
     })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(conclude(&expectations, options.common.quiet))
 }
 
 /// What the user is told when it begins: everything from now on is counted. `after`: how long it took

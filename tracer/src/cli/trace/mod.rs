@@ -21,6 +21,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use tracer::{
+    expect::{Expectation, of_flows},
     flows::group::Per,
     report::flows::{
         Format, Recording, Report, Total, append,
@@ -30,6 +31,7 @@ use tracer::{
 };
 
 use super::{
+    expect::{Expect, conclude},
     kernel::{Sites, TierChoice},
     origin,
     output::{
@@ -79,7 +81,9 @@ pub struct Options {
     /// Keep what was measured in a file that only its owner can read, for `copytrace report` and `copytrace diff`
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
-    /// Show no progress and no live figures
+    #[command(flatten)]
+    expect: Expect,
+    /// Show no progress, no live figures, and no word on rules that hold
     #[arg(short, long)]
     pub quiet: bool,
 }
@@ -102,6 +106,11 @@ impl Options {
 
     fn takes_stacks(&self) -> bool {
         self.stacks || self.format.is_of_stacks()
+    }
+
+    /// What became of the rules, in what was measured until the end.
+    fn judge(&self, recording: &Recording) -> Vec<Expectation> {
+        of_flows(&self.expect.rules(), recording)
     }
 }
 
@@ -140,16 +149,22 @@ impl Results {
 
     /// Writes the recording, and the report to where the user wants it; if that fails, to standard
     /// error.
-    fn write(mut self, recording: &Recording) -> anyhow::Result<()> {
+    fn write(
+        mut self,
+        recording: &Recording,
+        expectations: Vec<Expectation>,
+    ) -> anyhow::Result<()> {
         let kept = match &mut self.recording {
             Some(file) => keep(recording, file),
             None => Ok(()),
         };
-        let reported = self.report(recording).or_else(|error| {
-            let report = Destination::Stderr;
-            let is_for_people = report.check(self.format).is_ok();
+        let report = Report { expectations, ..Report::new(recording, self.per) };
+        let reported = self.report(&report).or_else(|error| {
+            let instead = Destination::Stderr;
+            let is_for_people = instead.check(self.format).is_ok();
             if is_for_people && matches!(self.report, Destination::File(_)) {
-                Self { report, recording: None, reported: None, ..self }.report(recording)?;
+                Self { report: instead, recording: None, reported: None, ..self }
+                    .report(&report)?;
             }
             Err(error)
         });
@@ -157,21 +172,24 @@ impl Results {
     }
 
     /// Writes a report of what was measured so far.
-    fn report(&mut self, recording: &Recording) -> anyhow::Result<()> {
-        let report = Report::new(recording, self.per);
+    fn report_until_now(&mut self, recording: &Recording) -> anyhow::Result<()> {
+        self.report(&Report::new(recording, self.per))
+    }
+
+    fn report(&mut self, report: &Report) -> anyhow::Result<()> {
         let total = report.total;
         match self.format {
             Format::Jsonl => {
                 let line = Line {
                     time: Some(origin::time()),
                     since_last: self.reported.map_or(total, |before| total.since(&before)),
-                    report,
+                    report: report.clone(),
                 };
                 self.report.print(|_, out| jsonl::write(&line, out))?;
             }
             format => {
                 let write = if self.reported.is_some() { append } else { write };
-                self.report.print(|style, out| write(format, &report, style, out))?;
+                self.report.print(|style, out| write(format, report, style, out))?;
             }
         }
         self.reported = Some(total);

@@ -227,6 +227,7 @@ impl Recorder {
         recording.origin = Some(self.origin.clone());
         recording.detail = self.detail;
         recording.lost_events = self.lost;
+        recording.is_cut_short = self.failed;
         recording.warnings = self.warnings.clone();
         recording.warnings.extend(words_of_unexplained(&self.unexplained));
         recording.warnings.extend(unnamed(&recording.ledger));

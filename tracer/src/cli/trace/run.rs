@@ -13,7 +13,7 @@ use tracer::session::{Wanted, flows::Start};
 use tracer_common::signal::Signal as Sent;
 
 use super::{
-    Meanwhile, Results, arguments,
+    Meanwhile, Results, arguments, conclude,
     recorder::Recorder,
     signals::{Caught, Signals},
     spawn,
@@ -57,8 +57,8 @@ impl Options {
     }
 }
 
-/// Runs the verb. The exit status is the command's; 127 if there is no such command; 1 if it succeeded
-/// and there could be no report.
+/// Runs the verb. The exit status is the command's; 127 if there is no such command; if it succeeded, 1 if
+/// there could be no report, and 3 if a rule is broken.
 pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     check(options);
     let origin = origin::now(options.with_arguments);
@@ -96,12 +96,14 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         let status = follow(command, &mut recorder, options, &mut signals, &mut writer).await?;
         recorder.finish();
         let recording = recorder.recording(&options.target());
-        let written = writer.finish(recording, &mut signals).await;
-        anyhow::Ok(Ok((status, written)))
+        let expectations = options.common.judge(&recording);
+        let judged = conclude(&expectations, options.common.quiet);
+        let written = writer.finish(recording, expectations, &mut signals).await;
+        anyhow::Ok(Ok((status, written, judged)))
     })?;
     match ended {
-        Ok((status, Err(error))) if status.success() => Err(error),
-        Ok((status, written)) => {
+        Ok((status, written, judged)) if status.success() => written.map(|()| judged),
+        Ok((status, written, _)) => {
             if let Err(error) = written {
                 say(&format!("copytrace: {error:#}"));
             }

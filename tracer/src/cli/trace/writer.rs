@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use tokio::sync::oneshot;
-use tracer::report::flows::Recording;
+use tracer::{expect::Expectation, report::flows::Recording};
 
 use super::{Results, signals::Signals};
 use crate::cli::say;
@@ -27,8 +27,8 @@ pub struct Writer {
 /// What is to be written.
 struct Work {
     recording: Recording,
-    /// Nothing follows: the recording is kept, too.
-    is_last: bool,
+    /// Of the last one, which is kept as a recording, too: what became of the rules.
+    expectations: Option<Vec<Expectation>>,
     written: oneshot::Sender<anyhow::Result<()>>,
 }
 
@@ -52,12 +52,17 @@ impl Writer {
 
     /// Begins to write a report of what was measured so far.
     pub fn begin(&mut self, recording: Recording) {
-        self.busy = Some(self.send(recording, false));
+        self.busy = Some(self.send(recording, None));
     }
 
     /// Writes all results, after what is being written. If that takes long, a signal ends it.
-    pub async fn finish(self, recording: Recording, signals: &mut Signals) -> anyhow::Result<()> {
-        let mut written = self.send(recording, true);
+    pub async fn finish(
+        self,
+        recording: Recording,
+        expectations: Vec<Expectation>,
+        signals: &mut Signals,
+    ) -> anyhow::Result<()> {
+        let mut written = self.send(recording, Some(expectations));
         let ended = "the thread that writes the report ended";
         if let Ok(written) = tokio::time::timeout(PATIENCE, &mut written).await {
             return written.context(ended)?;
@@ -72,10 +77,14 @@ impl Writer {
         }
     }
 
-    fn send(&self, recording: Recording, is_last: bool) -> oneshot::Receiver<anyhow::Result<()>> {
+    fn send(
+        &self,
+        recording: Recording,
+        expectations: Option<Vec<Expectation>>,
+    ) -> oneshot::Receiver<anyhow::Result<()>> {
         let (written, answer) = oneshot::channel();
         // If the thread has ended, there is no answer, and that is said.
-        let _ = self.reports.send(Work { recording, is_last, written });
+        let _ = self.reports.send(Work { recording, expectations, written });
         answer
     }
 }
@@ -83,13 +92,13 @@ impl Writer {
 /// A report in between that cannot be written is said: only the last one is tried again.
 fn write_all(mut results: Results, work: Receiver<Work>) {
     let mut failed = false;
-    for Work { recording, is_last, written } in work {
-        if is_last {
+    for Work { recording, expectations, written } in work {
+        if let Some(expectations) = expectations {
             // Who gave up waiting does not hear it.
-            let _ = written.send(results.write(&recording));
+            let _ = written.send(results.write(&recording, expectations));
             return;
         }
-        if !failed && let Err(error) = results.report(&recording) {
+        if !failed && let Err(error) = results.report_until_now(&recording) {
             failed = true;
             say(&format!("copytrace: {error:#}; tracing goes on until the report at the end"));
         }

@@ -8,7 +8,7 @@ mod hostile;
 pub mod jsonl;
 mod markdown;
 mod model;
-mod names;
+pub(crate) mod names;
 mod plain;
 mod pprof;
 mod stack_table;

@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::names;
 use crate::{
+    expect::Expectation,
     flows::{
         self, Detail, Flow, Kind, Ledger, Traffic,
         balance::{At, Unseen},
         derive::{Witnesses, derive},
         group::{self, Per, Row},
         stacks::{Copies, Frame, Stacks},
-        verdict::{UNCOUNTED, Verdict, leaves_open, switches_a_mib, verdict},
+        verdict::{Verdict, leaves_open, switches_a_mib, verdict, words_of_uncounted},
     },
     ledger::{Mover, Place, Provenance, ratio},
     report::{MovementRow, Origin, Where, escape},
@@ -51,6 +52,9 @@ pub struct Report {
     /// Where the CPU copies were made, the most bytes first; absent if no stacks were taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stacks: Option<Vec<StackRow>>,
+    /// What came of each rule; absent without rules.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expectations: Vec<Expectation>,
 }
 
 /// Where and how it was measured.
@@ -286,6 +290,9 @@ pub struct Recording {
     pub duration_ns: u64,
     /// Events lost.
     pub lost_events: u64,
+    /// Whether counting ended before what was traced did.
+    #[serde(default)]
+    pub is_cut_short: bool,
     /// What to know before trusting the numbers.
     pub warnings: Vec<String>,
     /// What was measured: not yet linked, not yet derived.
@@ -353,6 +360,7 @@ impl Recording {
             target,
             duration_ns,
             lost_events: 0,
+            is_cut_short: false,
             warnings: Vec::new(),
             ledger,
             witnesses,
@@ -432,6 +440,7 @@ impl Report {
             },
             flows: rows.iter().map(|row| FlowRow::new(row, recording.lost_events)).collect(),
             stacks: recording.copies_at_stacks(),
+            expectations: Vec::new(),
         }
     }
 }
@@ -547,18 +556,8 @@ fn cycles_per_copied_byte(traffic: &Traffic) -> Option<f64> {
 
 /// That some calls were made whose bytes are not counted, if so.
 fn uncounted(ledger: &Ledger) -> Option<String> {
-    let calls = |name: &str| {
-        let counts = ledger.values().filter_map(|traffic| traffic.calls.get(name));
-        counts.map(|calls| calls.count).sum::<u64>()
-    };
-    let made = UNCOUNTED.iter().map(|name| (name, calls(name))).filter(|(_, count)| *count > 0);
-    let text = |(name, count): (&&str, u64)| {
-        let noun = if count == 1 { "call" } else { "calls" };
-        format!("{count} {noun} of {name}()")
-    };
-    let made: Vec<_> = made.map(text).collect();
-    (!made.is_empty())
-        .then(|| format!("what {} moved is not counted, and in no payload", made.join(" and ")))
+    let words = words_of_uncounted(ledger.values())?;
+    Some(format!("{words}, and in no payload"))
 }
 
 fn counts(traffic: &Traffic) -> BTreeMap<String, u64> {

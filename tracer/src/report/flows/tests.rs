@@ -9,6 +9,7 @@ use super::{
     pprof, write,
 };
 use crate::{
+    expect::of_flows,
     flows::{
         Calls, Endpoint, Kind, Ledger, Traffic,
         derive::Witnesses,
@@ -163,6 +164,18 @@ fn stacks_add_up_to_the_copies_and_survive_the_file() {
     let stacks = document["stacks"].as_array().unwrap();
     let copied: u64 = stacks.iter().map(|stack| stack["bytes"].as_u64().unwrap()).sum();
     assert_eq!(document["total"]["cpu_copied_bytes"], copied);
+}
+
+#[test]
+fn rules_are_in_the_document() {
+    let rules = ["file -> tcp: cpu == 2", "nginx: cpu == 0"].map(|rule| rule.parse().unwrap());
+    let expectations = of_flows(&rules, &copied());
+    let report = Report { expectations, ..Report::new(&copied(), Per::Path) };
+    let mut out = Vec::new();
+    write(Format::Json, &report, &Style { color: false, width: 100 }, &mut out).unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    is_as_its_schema_says(&document);
+    insta::assert_snapshot!(serde_json::to_string_pretty(&document["expectations"]).unwrap());
 }
 
 #[test]
