@@ -29,7 +29,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     let origin = origin::now(false);
     let mut results = Results::prepare(&options.common, Destination::Stdout)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let expectations = runtime.block_on(async {
+    let (written, expectations) = runtime.block_on(async {
         let mut signals = Signals::catch()?;
         let asked = Instant::now();
         let (target, notes) = options.target.resolve()?;
@@ -61,10 +61,11 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         recorder.finish();
         let recording = recorder.recording(&target.name());
         let report = options.common.last_report(&recording);
-        results.write(&recording, &report, &options.common)?;
-        anyhow::Ok(report.expectations)
+        let written = results.write(&recording, &report, &options.common);
+        anyhow::Ok((written, report.expectations))
     })?;
-    Ok(conclude(&expectations, options.common.quiet))
+    let judged = conclude(&expectations, options.common.quiet);
+    written.map(|()| judged)
 }
 
 /// What the user is told when it begins: everything from now on is counted. `after`: how long it took
