@@ -32,7 +32,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     let origin = origin::now(false);
     let results = Results::prepare(&options.common, Destination::Stdout)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let expectations = runtime.block_on(async {
+    let (written, expectations) = runtime.block_on(async {
         let mut signals = Signals::catch()?;
         let asked = Instant::now();
         let (target, notes) = options.target.resolve()?;
@@ -65,10 +65,11 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         recorder.finish();
         let recording = recorder.recording(&target.name());
         let expectations = options.common.judge(&recording);
-        writer.finish(recording, expectations.clone(), &mut signals).await?;
-        anyhow::Ok(expectations)
+        let written = writer.finish(recording, expectations.clone(), &mut signals).await;
+        anyhow::Ok((written, expectations))
     })?;
-    Ok(conclude(&expectations, options.common.quiet))
+    let judged = conclude(&expectations, options.common.quiet);
+    written.map(|()| judged)
 }
 
 /// What the user is told when it begins: everything from now on is counted. `after`: how long it took
