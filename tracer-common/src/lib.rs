@@ -55,9 +55,8 @@ pub enum Event {
     /// A function of the program itself that copies was entered. `kind`: see [`user_copy`]. Bytes:
     /// its third argument.
     UserCopy,
-    /// A leaf copy routine was entered, seen by a hardware breakpoint. `address`: of the routine;
-    /// the rest as for a copy site. Of a copy out of a packet, `detail` is 1 if it is a
-    /// retransmission.
+    /// A leaf copy routine was entered, seen by a hardware breakpoint. `address`: to which it returns;
+    /// `kind`: as for a copy site; `detail`: see [`leaf`].
     Leaf,
     /// A function returned how many bytes it passed on by reference. `detail`: a [`Function`];
     /// `kind`: see [`owner`]; [`owner::PAGE_CACHE`] where pages are not looked at.
@@ -161,6 +160,22 @@ pub mod user_copy {
 /// A map's flag (`BPF_F_NO_PREALLOC`): entries are allocated when they are inserted. Most traced programs
 /// need few, and a map with room for many then costs next to nothing.
 pub const ON_DEMAND: u32 = 1;
+
+/// The `detail` of [`Event::Leaf`].
+pub mod leaf {
+    /// As for a copy site; of a copy out of a packet, 1 if it is a retransmission.
+    pub const DETAIL: u32 = 1;
+
+    /// With which routine it is: its index among those that have breakpoints.
+    pub const fn detail(routine: u8, detail: u32) -> u32 {
+        (routine as u32) << 1 | detail & DETAIL
+    }
+
+    /// The routine of a `detail`.
+    pub const fn routine(detail: u32) -> usize {
+        (detail >> 1) as usize
+    }
+}
 
 /// `kind` of a copy whose routine takes no iterator.
 pub const NO_ITERATOR: u8 = 0xff;
@@ -335,8 +350,10 @@ pub struct Site {
     /// 1 if the copy belongs to the socket of the packet in the first argument, 0 if to the
     /// current process.
     pub by_socket: u8,
+    /// Of a routine that has breakpoints: its index among those.
+    pub routine: u8,
     /// No undefined bytes.
-    pub padding: [u8; 4],
+    pub padding: [u8; 3],
 }
 
 /// What of the running kernel's BTF the programs need: byte offsets of fields, values of

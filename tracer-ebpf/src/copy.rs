@@ -9,11 +9,13 @@ use aya_ebpf::{
     maps::HashMap,
     programs::{PerfEventContext, ProbeContext},
 };
-use tracer_common::{Event, Key, NO_ITERATOR, Site, Task, call, user_copy};
+use tracer_common::{Event, Key, NO_ITERATOR, Site, Task, call, leaf, user_copy};
 
 use crate::{
     count::{self, task_in_window},
-    flow, iterator, mapping, netdev, page, socket, stack,
+    flow, iterator,
+    kernel::read,
+    mapping, netdev, page, socket, stack,
 };
 
 /// Call sites and, under `--verify`, leaf routines, by address. Filled before anything attaches.
@@ -53,7 +55,11 @@ pub fn leaf_breakpoint(ctx: PerfEventContext) -> u32 {
     // SAFETY: as above; the registers are the first field.
     let regs = Registers::of(unsafe { &*data.cast::<pt_regs>() });
     if let Some((key, bytes)) = copied(&regs, regs.ip, Event::Leaf) {
-        count::add(key, bytes);
+        // At its first instruction the stack begins with the address to return to.
+        let address = read(regs.sp, 0).unwrap_or(0);
+        // SAFETY: as in `copied`.
+        let routine = unsafe { SITES.get(regs.ip) }.map_or(0, |site| site.routine);
+        count::add(Key { address, detail: leaf::detail(routine, key.detail), ..key }, bytes);
     }
     0
 }
@@ -61,13 +67,15 @@ pub fn leaf_breakpoint(ctx: PerfEventContext) -> u32 {
 /// The argument registers of a call under the x86-64 calling convention.
 struct Registers {
     ip: u64,
+    sp: u64,
     arguments: [u64; 5],
 }
 
 impl Registers {
     #[inline(always)]
     fn of(regs: &pt_regs) -> Self {
-        Self { ip: regs.rip, arguments: [regs.rdi, regs.rsi, regs.rdx, regs.rcx, regs.r8] }
+        let (ip, sp) = (regs.rip, regs.rsp);
+        Self { ip, sp, arguments: [regs.rdi, regs.rsi, regs.rdx, regs.rcx, regs.r8] }
     }
 
     #[inline(always)]

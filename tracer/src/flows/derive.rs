@@ -215,7 +215,11 @@ fn written(destination: &Endpoint, traffic: &Traffic) -> Vec<Movement> {
     // A protocol above TCP may copy what it is given, or not, as a device may.
     written.take(traffic.upper_bytes + traffic.direct_bytes);
     if !destination.is_device() {
-        let by_reference = written.take(traffic.zero_copy_bytes);
+        let mut by_reference = written.take(traffic.zero_copy_bytes);
+        if destination.kind == Kind::Udp {
+            // Some kernels copy the beginning of each datagram all the same.
+            by_reference = 0;
+        }
         let from_mapping = written.take(traffic.mapped_bytes);
         movements.extend([
             written.movement(Place::User, to, Mover::Cpu, written.left),
@@ -369,7 +373,9 @@ mod tests {
     fn memory_that_is_sent_by_reference_is_not_copied_wherever_it_was_filled() {
         let sent = Traffic { zero_copy_bytes: 9, linked_bytes: 9, ..called("sendto", 9) };
         let by_reference = [(Place::User, Place::Socket, Mover::Reference, 9)];
-        assert_eq!(ways(flow(file("a"), tcp(1)), sent, NOTHING), by_reference);
+        assert_eq!(ways(flow(file("a"), tcp(1)), sent.clone(), NOTHING), by_reference);
+        let datagrams = Endpoint::new(Kind::Udp, "a datagram's");
+        assert_eq!(ways(flow(file("a"), datagrams), sent, NOTHING), []);
     }
 
     #[test]

@@ -16,10 +16,10 @@ use tracer_common::{
 };
 
 use super::{
-    Counts, Missing, Session, SessionError,
+    Counts, Session, SessionError, Unexplained,
     counts::{sum, total},
     map_error,
-    movements::{copy_of, on_bus, seen, syscall_name, unexplained},
+    movements::{copy_of, on_bus, seen, syscall_name},
     names::Names,
     stacks::Sample,
 };
@@ -62,8 +62,8 @@ pub struct Taken {
     pub samples: Vec<Sample>,
     /// And where machine code was mapped.
     pub modules: Vec<Module>,
-    /// Bytes that breakpoints saw and call sites did not, by routine.
-    pub unexplained: Missing,
+    /// Bytes that breakpoints saw and call sites did not.
+    pub unexplained: Unexplained,
     /// Events lost.
     pub lost: u64,
 }
@@ -141,10 +141,8 @@ impl Session {
         let mut taken = Taken { samples, modules, lost: counts.lost, ..Taken::default() };
         for (flow, counts) in counts.by_flow() {
             let traffic = observe(&counts, &self.plan);
-            for (routine, bytes) in
-                unexplained(&counts, &self.plan).into_iter().filter(|_| self.verify)
-            {
-                *taken.unexplained.entry(routine).or_default() += bytes;
+            if self.verify {
+                taken.unexplained.add(Unexplained::of(&counts, &self.plan));
             }
             flows::add(&mut taken.ledger, names.flow(flow), &traffic);
         }

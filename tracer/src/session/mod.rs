@@ -21,6 +21,7 @@ mod refusal;
 pub mod stacks;
 pub mod symbols;
 pub mod trial;
+mod unexplained;
 mod verifier;
 
 use std::{
@@ -46,8 +47,8 @@ use object::{Object, Room, Setup};
 
 pub use counts::Counts;
 pub use memory::Memory;
-pub use movements::{Missing, words_of_unexplained};
 pub use refusal::Refusal;
+pub use unexplained::{Functions, Unexplained};
 pub use verifier::{Cost, costs};
 
 use crate::{

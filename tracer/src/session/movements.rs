@@ -1,8 +1,6 @@
 //! From counters to movements: what each of them proves about where bytes went.
 
-use std::collections::BTreeMap;
-
-use tracer_common::{Event, Function, Key, NO_ITERATOR, Tally, owner, user_copy};
+use tracer_common::{Event, Function, Key, NO_ITERATOR, Tally, leaf, owner, user_copy};
 
 use super::{Counts, counts::sum};
 use crate::{
@@ -97,9 +95,7 @@ fn packet_copies(counts: &Counts, plan: &Plan) -> Vec<Movement> {
         .map(|witness| Movement {
             verified_bytes: witness
                 .leaf
-                .and_then(|leaf| {
-                    Some(leaf_bytes(counts, leaf_address(plan, leaf)?, NO_ITERATOR, 0))
-                })
+                .and_then(|leaf| Some(leaf_bytes(counts, leaf_named(plan, leaf)?, NO_ITERATOR, 0)))
                 .filter(|_| counts.verified),
             ..measured(
                 witness.movement,
@@ -145,13 +141,14 @@ fn symbol_of(plan: &Plan, function: Function) -> &'static str {
     probe.map_or("", |probe| probe.symbol)
 }
 
-fn leaf_address(plan: &Plan, symbol: &str) -> Option<u64> {
-    plan.leaves.iter().find(|leaf| leaf.symbol == symbol).map(|leaf| leaf.address)
+fn leaf_named<'a>(plan: &'a Plan, symbol: &str) -> Option<&'a Leaf> {
+    plan.leaves.iter().find(|leaf| leaf.symbol == symbol)
 }
 
-fn leaf_bytes(counts: &Counts, address: u64, kind: u8, detail: u32) -> u64 {
-    let same = |key: &Key| (key.address, key.kind, key.detail) == (address, kind, detail);
-    sum(counts.of(Event::Leaf).filter(|(key, _)| same(key))).bytes
+/// What breakpoints saw on a routine, whoever called it.
+fn leaf_bytes(counts: &Counts, leaf: &Leaf, kind: u8, detail: u32) -> u64 {
+    let wanted = (kind, leaf::detail(leaf.site.routine, detail));
+    sum(counts.of(Event::Leaf).filter(|(key, _)| (key.kind, key.detail) == wanted)).bytes
 }
 
 fn site_copies(counts: &Counts, plan: &Plan) -> Vec<Movement> {
@@ -185,7 +182,7 @@ fn verified(
     let is_same = |other: &CallSite| {
         plan.leaf_of(other.routine).is_some_and(|other| other.address == leaf.address)
     };
-    let seen = leaf_bytes(counts, leaf.address, key.kind, key.detail);
+    let seen = leaf_bytes(counts, leaf, key.kind, key.detail);
     let others = hits.iter().filter(|(other, other_key, _)| {
         other.address != site.address
             && is_same(other)
@@ -194,54 +191,8 @@ fn verified(
     Some(seen.saturating_sub(others.map(|(.., tally)| tally.bytes).sum()))
 }
 
-/// Bytes by routine.
-pub type Missing = BTreeMap<&'static str, i64>;
-
-/// Bytes that breakpoints saw, less those that call sites explain: what stays in the sum of all is of a path
-/// that the catalogue lacks. A call and its breakpoint may be counted one after the other, so it can be
-/// negative meanwhile.
-pub fn unexplained(counts: &Counts, plan: &Plan) -> Missing {
-    let mut missing = Missing::new();
-    let mut add = |leaf: &Leaf, bytes: i64| *missing.entry(leaf.symbol).or_default() += bytes;
-    let bytes = |tally: Tally| i64::try_from(tally.bytes).unwrap_or(i64::MAX);
-    for (key, tally) in counts.of(Event::Leaf) {
-        if let Some(leaf) = plan.leaves.iter().find(|leaf| leaf.address == key.address) {
-            add(leaf, bytes(tally));
-        }
-    }
-    for (key, tally) in counts.of(Event::CopySite) {
-        let site = plan.sites.iter().find(|site| site.address == key.address);
-        // What is passed on by reference is copied by no routine.
-        let copied =
-            |site: &&CallSite| way_of(site, key, plan).is_some_and(|(.., by)| by == Mover::Cpu);
-        if let Some(leaf) = site.filter(copied).and_then(|site| plan.leaf_of(site.routine)) {
-            add(leaf, -bytes(tally));
-        }
-    }
-    for (key, tally) in counts.of(Event::PacketCopy) {
-        let witness = FUNCTIONS.iter().find(|it| it.function as u32 == key.detail);
-        let symbol = witness.and_then(|witness| witness.leaf);
-        let mut leaves = plan.leaves.iter();
-        if let Some(leaf) = leaves.find(|leaf| Some(leaf.symbol) == symbol) {
-            add(leaf, -bytes(tally));
-        }
-    }
-    missing
-}
-
-/// The same in words.
-pub fn words_of_unexplained(missing: &Missing) -> Vec<String> {
-    let words = |(routine, bytes): (&&str, &i64)| {
-        format!(
-            "{bytes} bytes went through {routine}() from a place that no witness covers; \
-             --all-copy-sites shows from where"
-        )
-    };
-    missing.iter().filter(|(_, bytes)| **bytes > 0).map(words).collect()
-}
-
 /// Which way a call site's bytes went, by the caller and by what the iterator iterates over.
-fn way_of(site: &CallSite, key: Key, plan: &Plan) -> Option<Way> {
+pub(super) fn way_of(site: &CallSite, key: Key, plan: &Plan) -> Option<Way> {
     let known = CALLERS.iter().find(|caller| caller.name == site.caller);
     let place = known.map_or(Place::Kernel, |caller| caller.place);
     let kind = plan.iterator_kinds.get(&key.kind).copied();
@@ -424,19 +375,13 @@ mod tests {
     #[test]
     fn breakpoints_are_compared_with_the_sites_that_lead_to_them() {
         let plan = plan("debian-6.12", Tier::Kprobe);
-        let leaf = leaf_address(&plan, "_copy_from_iter").unwrap();
+        let routine = leaf_named(&plan, "_copy_from_iter").unwrap().site.routine;
         let ubuf = kind(&plan, "ITER_UBUF");
         let mut counted = Counted::default()
             .site(&plan, "tcp_sendmsg_locked", "ITER_UBUF", false)
-            .with(key(Event::Leaf, ubuf, 0, leaf), BYTES);
+            .with(key(Event::Leaf, ubuf, leaf::detail(routine, 0), 7), BYTES);
         counted.0.verified = true;
-        let movements = seen(&counted.0, &plan);
-        assert_eq!(movements[0].verified_bytes, Some(BYTES));
-        assert!(words_of_unexplained(&unexplained(&counted.0, &plan)).is_empty());
-
-        let counted = counted.with(key(Event::Leaf, ubuf, 1, leaf), 4096);
-        let words = words_of_unexplained(&unexplained(&counted.0, &plan));
-        assert!(words[0].contains("4096 bytes went through _copy_from_iter"), "{words:?}");
+        assert_eq!(seen(&counted.0, &plan)[0].verified_bytes, Some(BYTES));
     }
 
     #[test]

@@ -251,11 +251,17 @@ fn symbols(witness: &FunctionWitness) -> Vec<&'static str> {
 }
 
 fn leaves(facts: &Facts) -> Vec<Leaf> {
-    let leaf = |LeafRoutine { symbol, count, iterator, from_iterator }: &LeafRoutine| {
+    let found = |LeafRoutine { symbol, count, iterator, from_iterator }: &LeafRoutine| {
         let address = *facts.symbols.get(*symbol)?;
-        Some(Leaf { symbol, address, site: site(*count, *iterator, *from_iterator) })
+        Some((*symbol, address, site(*count, *iterator, *from_iterator)))
     };
-    LEAVES.iter().filter_map(|candidates| candidates.iter().find_map(leaf)).collect()
+    let all = LEAVES.iter().filter_map(|candidates| candidates.iter().find_map(found));
+    let leaf = |((symbol, address, site), routine)| Leaf {
+        symbol,
+        address,
+        site: Site { routine, ..site },
+    };
+    all.zip(0..).map(leaf).collect()
 }
 
 /// How the programs are told of a place where bytes are copied. What takes no iterator takes a
@@ -266,7 +272,8 @@ pub(crate) fn site(count: u8, iterator: u8, from_iterator: bool) -> Site {
         iterator_argument: iterator,
         from_iterator: u8::from(from_iterator),
         by_socket: u8::from(iterator == NO_ITERATOR),
-        padding: [0; 4],
+        routine: 0,
+        padding: [0; 3],
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use tracer::{
     flows::trial::{Trial, observe},
     ledger::{Observation, Round, Setting, Side},
-    session::{Session, flows::Start, names::Names, words_of_unexplained},
+    session::{Functions, Session, flows::Start, names::Names},
 };
 use workloads::{
     Disk,
@@ -68,7 +68,7 @@ pub async fn timed(log: &Log, setting: &Setting, network: &Network) -> anyhow::R
 /// A delivery with probes, and what to know of it.
 pub async fn traced(
     session: &mut Session,
-    names: &mut Names,
+    (names, functions): (&mut Names, &Functions),
     log: &Log,
     setting: &Setting,
     network: &Network,
@@ -91,7 +91,7 @@ pub async fn traced(
         shared_bytes: 0,
         checked_by: workloads::CheckedBy::Hash,
     };
-    caveats.extend(words_of_unexplained(&taken.unexplained));
+    caveats.extend(taken.unexplained.words(functions));
     Ok((observe(trial, taken.ledger, session.witnesses(), taken.lost), caveats))
 }
 

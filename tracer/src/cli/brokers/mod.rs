@@ -13,7 +13,7 @@ use tracer::{
     claims::brokers::Evidence,
     ledger::{Delivery, Round, Setting},
     report::brokers::{self, BrokerEnvironment, BrokerReport},
-    session::{Purpose, Session, names::Names},
+    session::{Functions, Purpose, Session, names::Names},
 };
 use workloads::{
     Cache,
@@ -93,11 +93,13 @@ async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerRepor
         session.log()?;
     }
     let mut names = Names::new();
+    let functions = if common.verify { Functions::read() } else { Functions::default() };
     let mut deliveries = Vec::new();
     let mut warnings = Vec::new();
     for (setting, log, rounds) in timed {
         progress.say(format!("counting {} at {}", setting.flavour.name(), setting.message_bytes));
-        let traced = delivery::traced(&mut session, &mut names, log, &setting, &consumers);
+        let traced =
+            delivery::traced(&mut session, (&mut names, &functions), log, &setting, &consumers);
         let (observed, caveats) = traced.await?;
         let (messages, bytes) = (observed.messages, observed.payload_bytes);
         deliveries.push(Delivery { setting, messages, bytes, rounds, observed });

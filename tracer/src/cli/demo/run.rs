@@ -9,7 +9,7 @@ use tracer::{
     flows::trial::{Trial, observe},
     ledger::{Observation, Side, ZeroCopy},
     report::{Environment, Outcome, Payload, Report},
-    session::{Purpose, Session, flows::Start, names::Names, words_of_unexplained},
+    session::{Functions, Purpose, Session, flows::Start, names::Names},
 };
 use workloads::{
     Cache, DUMMY_DEVICE, Receiver, STRATEGIES, Shape, Strategy,
@@ -63,6 +63,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
     }
 
     let mut names = Names::new();
+    let functions = if common.verify { Functions::read() } else { Functions::default() };
     let mut outcomes = Vec::new();
     let mut warnings = session.unseen();
     let mut disk = String::new();
@@ -78,7 +79,14 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
             let (name, cache) = (strategy.name(), options.cache);
             let spec = SenderSpec { strategy: name, payload: &payload, to, cache };
             let consumer = consumer.as_ref();
-            let run = Run { session: &mut session, names: &mut names, strategy, consumer, spec };
+            let run = Run {
+                session: &mut session,
+                names: &mut names,
+                functions: &functions,
+                strategy,
+                consumer,
+                spec,
+            };
             measured = run.measure().await;
             attempts -= 1;
             let has_lost = measured.as_ref().is_ok_and(|(observed, _)| observed.lost_events > 0);
@@ -157,6 +165,7 @@ fn skipped(strategy: &str, error: anyhow::Error) -> anyhow::Result<Outcome> {
 struct Run<'a> {
     session: &'a mut Session,
     names: &'a mut Names,
+    functions: &'a Functions,
     strategy: &'static dyn Strategy,
     consumer: Option<&'a Consumer>,
     spec: SenderSpec<'a>,
@@ -199,7 +208,7 @@ impl Run<'_> {
             shared_bytes: outcome.shared_bytes,
             checked_by: outcome.checked_by,
         };
-        caveats.extend(words_of_unexplained(&taken.unexplained));
+        caveats.extend(taken.unexplained.words(self.functions));
         let witnesses = self.session.witnesses();
         Ok((observe(trial, taken.ledger, witnesses, taken.lost), caveats))
     }

@@ -10,10 +10,9 @@ use tracer::{
         flows::{Environment, Recording, Total},
     },
     session::{
-        Missing, Purpose, Session, Wanted,
+        Functions, Purpose, Session, Unexplained, Wanted,
         flows::Start,
         names::{Names, UNKNOWN},
-        words_of_unexplained,
     },
 };
 
@@ -50,8 +49,10 @@ pub struct Recorder {
     detail: Detail,
     lost: u64,
     warnings: Vec<String>,
-    /// Bytes that breakpoints saw and call sites did not, by routine.
-    unexplained: Missing,
+    /// Bytes that breakpoints saw and call sites did not.
+    unexplained: Unexplained,
+    /// Of the kernel, for who made them.
+    functions: Functions,
     /// Nothing is counted any more.
     failed: bool,
     /// How often counters are taken.
@@ -107,7 +108,8 @@ impl Recorder {
             detail: options.per().detail(),
             lost: 0,
             warnings,
-            unexplained: Missing::new(),
+            unexplained: Unexplained::default(),
+            functions: if options.verify { Functions::read() } else { Functions::default() },
             failed: false,
             tick: options.interval.map_or(TICK, |interval| interval.min(TICK)),
             took: Duration::ZERO,
@@ -189,9 +191,7 @@ impl Recorder {
         for (flow, traffic) in taken.ledger {
             flows::add(&mut self.ledger, flow, &traffic);
         }
-        for (routine, bytes) in taken.unexplained {
-            *self.unexplained.entry(routine).or_default() += bytes;
-        }
+        self.unexplained.add(taken.unexplained);
         if let Some(stacks) = &mut self.stacks {
             stacks.learn(&taken.modules, &mut self.names);
             stacks.add(taken.samples, &mut self.names, self.session.plan());
@@ -229,7 +229,7 @@ impl Recorder {
         recording.lost_events = self.lost;
         recording.is_cut_short = self.failed;
         recording.warnings = self.warnings.clone();
-        recording.warnings.extend(words_of_unexplained(&self.unexplained));
+        recording.warnings.extend(self.unexplained.words(&self.functions));
         recording.warnings.extend(unnamed(&recording.ledger));
         recording.warnings.extend(in_no_flow(&recording.ledger));
         recording.stacks = self.stacks.as_ref().map(|stacks| stacks.stacks().clone());

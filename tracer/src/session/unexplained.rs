@@ -1,0 +1,180 @@
+//! What hardware breakpoints saw and no call site explains: bytes on a path that the catalogue lacks.
+
+use std::{collections::BTreeMap, fs};
+
+use tracer_common::{Event, leaf};
+
+use super::{Counts, movements::way_of};
+use crate::{
+    kernel::symbols::{Symbols, TABLE},
+    ledger::Mover,
+    witness::{Plan, catalogue::FUNCTIONS},
+};
+
+/// Length of the instruction that calls a routine.
+const CALL: u64 = 5;
+
+/// How many callers of a routine are named.
+const NAMED: usize = 3;
+
+/// Bytes of each copy routine. A call and its breakpoint may be counted one after the other, so they can be
+/// negative meanwhile.
+#[derive(Debug, Default)]
+pub struct Unexplained(BTreeMap<&'static str, Balance>);
+
+/// What went through a routine, less what is explained.
+#[derive(Debug, Default)]
+struct Balance {
+    bytes: i64,
+    /// By the address that the routine returned to.
+    callers: BTreeMap<u64, i64>,
+}
+
+impl Balance {
+    fn add(&mut self, caller: Option<u64>, bytes: i64) {
+        self.bytes += bytes;
+        if let Some(caller) = caller {
+            *self.callers.entry(caller).or_default() += bytes;
+        }
+    }
+}
+
+impl Unexplained {
+    /// Of what was counted.
+    pub fn of(counts: &Counts, plan: &Plan) -> Self {
+        let mut all = Self::default();
+        for (key, tally) in counts.of(Event::Leaf) {
+            if let Some(leaf) = plan.leaves.get(leaf::routine(key.detail)) {
+                all.balance(leaf.symbol).add(Some(key.address), signed(tally.bytes));
+            }
+        }
+        for (key, tally) in counts.of(Event::CopySite) {
+            let Some(site) = plan.sites.iter().find(|site| site.address == key.address) else {
+                continue;
+            };
+            // What is passed on by reference is copied by no routine.
+            let is_copy = way_of(site, key, plan).is_some_and(|(.., by)| by == Mover::Cpu);
+            if let Some(leaf) = plan.leaf_of(site.routine).filter(|_| is_copy) {
+                all.balance(leaf.symbol).add(Some(site.address + CALL), -signed(tally.bytes));
+            }
+        }
+        for (key, tally) in counts.of(Event::PacketCopy) {
+            let witness = FUNCTIONS.iter().find(|it| it.function as u32 == key.detail);
+            let symbol = witness.and_then(|witness| witness.leaf);
+            if let Some(leaf) = plan.leaves.iter().find(|leaf| Some(leaf.symbol) == symbol) {
+                all.balance(leaf.symbol).add(None, -signed(tally.bytes));
+            }
+        }
+        all
+    }
+
+    fn balance(&mut self, routine: &'static str) -> &mut Balance {
+        self.0.entry(routine).or_default()
+    }
+
+    /// Adds what was counted elsewhere, or later.
+    pub fn add(&mut self, other: Self) {
+        for (routine, theirs) in other.0 {
+            let mine = self.balance(routine);
+            mine.bytes += theirs.bytes;
+            for (caller, bytes) in theirs.callers {
+                *mine.callers.entry(caller).or_default() += bytes;
+            }
+        }
+    }
+
+    /// In words, by routine: how much, and who called it most.
+    pub fn words(&self, functions: &Functions) -> Vec<String> {
+        let missing = self.0.iter().filter(|(_, balance)| balance.bytes > 0);
+        missing
+            .map(|(routine, balance)| {
+                let bytes = balance.bytes;
+                let callers = functions.name(&balance.callers);
+                format!(
+                    "{bytes} bytes went through {routine}() from a place that no witness covers\
+                     {callers}; --all-copy-sites counts them"
+                )
+            })
+            .collect()
+    }
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// Functions of the kernel, to tell callers by their names. They are read while the table may be.
+#[derive(Debug, Default)]
+pub struct Functions(Symbols);
+
+impl Functions {
+    /// Those of the running kernel; none where it hides them.
+    pub fn read() -> Self {
+        let table = fs::read_to_string(TABLE).unwrap_or_default();
+        Self(Symbols::parse(table, &std::iter::empty::<String>().collect()))
+    }
+
+    /// The callers that most is missing of.
+    fn name(&self, callers: &BTreeMap<u64, i64>) -> String {
+        let mut functions: BTreeMap<String, i64> = BTreeMap::new();
+        for (address, bytes) in callers {
+            if let Some(function) = self.0.around(*address) {
+                *functions.entry(function.name).or_default() += bytes;
+            }
+        }
+        let mut functions: Vec<_> = functions.into_iter().filter(|(_, bytes)| *bytes > 0).collect();
+        functions.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        functions.truncate(NAMED);
+        let names: Vec<_> = functions.into_iter().map(|(name, _)| format!("{name}()")).collect();
+        if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::{Flow, Key, Stacks, Tally, leaf::detail};
+
+    use super::*;
+    use crate::witness::Tier;
+
+    fn key(event: Event, kind: u8, detail: u32, address: u64) -> Key {
+        let (event, stacks) = (event as u8, Stacks::NONE);
+        Key {
+            event,
+            epoch: 0,
+            kind,
+            unused: 0,
+            detail,
+            address,
+            flow: Flow::NONE,
+            stacks,
+            cpu: 0,
+            padding: 0,
+        }
+    }
+
+    #[test]
+    fn what_no_call_site_explains_is_told_with_its_caller() {
+        let plan = Plan::resolve(&crate::kernel::recorded("debian-6.12"), Tier::Kprobe).unwrap();
+        let leaf = plan.leaves.iter().find(|leaf| leaf.symbol == "_copy_from_iter").unwrap();
+        let site = plan.sites.iter().find(|site| site.caller == "tcp_sendmsg_locked").unwrap();
+        let (ubuf, _) = plan.iterator_kinds.iter().find(|(_, it)| **it == "ITER_UBUF").unwrap();
+        let entered = |caller| key(Event::Leaf, *ubuf, detail(leaf.site.routine, 0), caller);
+        let mut counts = Counts::new(true);
+        counts.add(key(Event::CopySite, *ubuf, 0, site.address), Tally::new(9000, 1));
+        counts.add(entered(site.address + CALL), Tally::new(9000, 1));
+        let table = "1000 t known\n2000 t stranger\n3000 t last\n".to_owned();
+        let functions = Functions(Symbols::parse(table, &std::iter::empty::<String>().collect()));
+        let mut all = Unexplained::of(&counts, &plan);
+        assert!(all.words(&functions).is_empty());
+
+        let mut later = Counts::new(true);
+        later.add(entered(0x2010), Tally::new(4096, 1));
+        all.add(Unexplained::of(&later, &plan));
+        let words = all.words(&functions);
+        let expected = "4096 bytes went through _copy_from_iter() from a place that no witness \
+                        covers: stranger(); --all-copy-sites counts them";
+        assert_eq!(words, [expected]);
+        assert!(!all.words(&Functions::default())[0].contains("stranger"));
+    }
+}
