@@ -71,8 +71,7 @@ impl Nic {
 }
 
 /// Modules that strategies need: TLS, and what it encrypts with; a device that drops datagrams.
-pub const FOR_STRATEGIES: [&str; 6] =
-    ["tls", "gcm", "ghash-generic", "ctr", "aes-generic", "dummy"];
+pub const FOR_STRATEGIES: [&str; 5] = ["tls", "gcm", "ghash-generic", "ctr", "dummy"];
 
 /// Modules that checks need: what `ss` asks for byte counts.
 pub const FOR_CHECKS: [&str; 1] = ["tcp_diag"];
