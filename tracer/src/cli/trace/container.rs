@@ -2,12 +2,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, iter,
     path::PathBuf,
     process::{Command, Stdio},
 };
 
 use anyhow::{bail, ensure};
+
+use super::spawn::run_as;
+use crate::cli::user::User;
 
 /// What begins a component of a control group's path before a container's id, which `.scope` follows
 /// where systemd was asked for it.
@@ -53,10 +56,14 @@ impl Containers {
         if let Some(found) = self.matching(asked)? {
             return Ok(found);
         }
-        if let Some(id) = CLIENTS.iter().find_map(|client| id_by_name(client, asked))
-            && let Some(found) = self.matching(&id)?
-        {
-            return Ok(found);
+        // The caller of sudo may have containers that root’s client does not know.
+        let caller = User::behind_sudo()?;
+        for user in iter::once(None).chain(caller.as_ref().map(Some)) {
+            for id in CLIENTS.iter().filter_map(|client| id_by_name(client, user, asked)) {
+                if let Some(found) = self.matching(&id)? {
+                    return Ok(found);
+                }
+            }
         }
         let running: Vec<_> = self.0.keys().map(|name| short(name)).collect();
         let running = match &running[..] {
@@ -136,9 +143,14 @@ fn containers_of(path: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn id_by_name(client: &[&str], name: &str) -> Option<String> {
+/// `user`: who asks, if not this process’s own.
+fn id_by_name(client: &[&str], user: Option<&User>, name: &str) -> Option<String> {
     let (program, arguments) = client.split_first()?;
     let mut command = Command::new(program);
+    if let Some(user) = user {
+        run_as(&mut command, user).ok()?;
+        command.env("XDG_RUNTIME_DIR", format!("/run/user/{}", user.uid)).current_dir("/");
+    }
     command.args(arguments).arg(name).stdin(Stdio::null()).stderr(Stdio::null());
     let output = command.output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

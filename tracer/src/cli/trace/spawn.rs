@@ -92,7 +92,8 @@ fn let_go(hear_pid: OwnedFd, go: OwnedFd, meet: impl FnOnce(u32) -> anyhow::Resu
     told.map_or_else(Met::Failed, |()| Met::LetGo)
 }
 
-fn run_as(command: &mut Command, user: &User) -> anyhow::Result<()> {
+/// Has a command run as a user, with that user's folder and groups.
+pub fn run_as(command: &mut Command, user: &User) -> anyhow::Result<()> {
     let (uid, gid, groups) = (user.uid, user.gid, user.groups()?);
     let name = user.name.to_string_lossy().into_owned();
     command.env("HOME", &user.home).env("USER", &name).env("LOGNAME", &name);
