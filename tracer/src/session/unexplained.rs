@@ -14,8 +14,9 @@ use crate::{
 /// Length of the instruction that calls a routine.
 const CALL: u64 = 5;
 
-/// How many callers of a routine are named.
+/// How many callers of a routine are named: not those of less than a hundredth.
 const NAMED: usize = 3;
+const LEAST: i64 = 100;
 
 /// Bytes of each copy routine. A call and its breakpoint may be counted one after the other, so they can be
 /// negative meanwhile.
@@ -43,7 +44,11 @@ impl Unexplained {
     /// Of what was counted.
     pub fn of(counts: &Counts, plan: &Plan) -> Self {
         let mut all = Self::default();
-        for (key, tally) in counts.of(Event::Leaf) {
+        let copies = |kind: u8| {
+            let kind = plan.iterator_kinds.get(&kind).copied();
+            !matches!(kind, Some("ITER_PIPE" | "ITER_DISCARD"))
+        };
+        for (key, tally) in counts.of(Event::Leaf).filter(|(key, _)| copies(key.kind)) {
             if let Some(leaf) = plan.leaves.get(leaf::routine(key.detail)) {
                 all.balance(leaf.symbol).add(Some(key.address), signed(tally.bytes));
             }
@@ -89,7 +94,7 @@ impl Unexplained {
         missing
             .map(|(routine, balance)| {
                 let bytes = balance.bytes;
-                let callers = functions.name(&balance.callers);
+                let callers = functions.name(&balance.callers, bytes / LEAST);
                 format!(
                     "{bytes} bytes went through {routine}() from a place that no witness covers\
                      {callers}; --all-copy-sites counts them"
@@ -114,15 +119,15 @@ impl Functions {
         Self(Symbols::parse(table, &std::iter::empty::<String>().collect()))
     }
 
-    /// The callers that most is missing of.
-    fn name(&self, callers: &BTreeMap<u64, i64>) -> String {
+    /// The callers that most is missing of, and more than `least` bytes.
+    fn name(&self, callers: &BTreeMap<u64, i64>, least: i64) -> String {
         let mut functions: BTreeMap<String, i64> = BTreeMap::new();
         for (address, bytes) in callers {
             if let Some(function) = self.0.around(*address) {
                 *functions.entry(function.name).or_default() += bytes;
             }
         }
-        let mut functions: Vec<_> = functions.into_iter().filter(|(_, bytes)| *bytes > 0).collect();
+        let mut functions: Vec<_> = functions.into_iter().filter(|it| it.1 > least).collect();
         functions.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
         functions.truncate(NAMED);
         let names: Vec<_> = functions.into_iter().map(|(name, _)| format!("{name}()")).collect();
