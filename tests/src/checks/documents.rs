@@ -137,8 +137,8 @@ fn tracepoints(context: &Context) -> Result<()> {
     for (expected, row) in document.rows()? {
         nearly(&row.name, "CPU copies", row.copies.cpu, expected.cpu)?;
         for movement in row.movements.iter().filter(|movement| movement.by == "cpu") {
-            // A tracepoint of its own sees the receiver's copy; nothing sees the sender's.
-            let provenance = if movement.side == "receiver" { "measured" } else { "derived" };
+            // A tracepoint of its own sees what is copied out of packets; nothing sees the others.
+            let provenance = if movement.from == "socket" { "measured" } else { "derived" };
             ensure!(
                 movement.provenance == provenance,
                 "{}: {movement} is {} instead of {provenance}",
