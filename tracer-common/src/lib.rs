@@ -161,6 +161,15 @@ pub mod user_copy {
 /// need few, and a map with room for many then costs next to nothing.
 pub const ON_DEMAND: u32 = 1;
 
+/// Calls in the programs that stand for functions of the kernel's, which programs may call where it has
+/// them: the loader puts those in their place. No helper has these numbers.
+pub mod preemption {
+    /// `bpf_preempt_disable`
+    pub const DISABLE: i32 = 0x7072_6501;
+    /// `bpf_preempt_enable`
+    pub const ENABLE: i32 = 0x7072_6502;
+}
+
 /// The `detail` of [`Event::Leaf`].
 pub mod leaf {
     /// As for a copy site; of a copy out of a packet, 1 if it is a retransmission.
@@ -557,6 +566,8 @@ pub struct Layout {
     pub namespace_inode: u32,
     /// `task_struct.comm`
     pub task_name: u32,
+    /// `tracepoint_ext.faultable`
+    pub tracepoint_faultable: u32,
     /// `cgroup.kn`
     pub cgroup_node: u32,
     /// `kernfs_node.id`
@@ -597,6 +608,8 @@ pub struct Options {
     /// Not 0: what is traced opens and closes its window itself, and where it maps files is followed
     /// meanwhile.
     pub windows: u32,
+    /// Not 0: programs at the tracepoints of system calls can be put off their CPU, and have twins.
+    pub twins: u32,
     /// The inode of the PID namespace whose numbers users know processes by, if it is not the first one,
     /// whose numbers the kernel gives; else 0.
     pub namespace: u32,
@@ -708,6 +721,7 @@ impl Layout {
         number_namespace: ABSENT,
         namespace_inode: ABSENT,
         task_name: ABSENT,
+        tracepoint_faultable: ABSENT,
         cgroup_node: ABSENT,
         node_id: ABSENT,
         cgroup_parent: ABSENT,

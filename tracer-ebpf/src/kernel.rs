@@ -19,6 +19,7 @@ static OPTIONS: Options = Options {
     cgroup: [0; 2],
     all: 0,
     windows: 0,
+    twins: 0,
     namespace: 0,
     cpu_bits: 0,
 };

@@ -4,6 +4,7 @@
 //! that is not traced leaves at once.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 #![allow(
     clippy::needless_borrows_for_generic_args,
     reason = "a key that is passed by value is copied to a stack of 512 bytes"
@@ -26,6 +27,7 @@ mod number;
 mod object;
 mod packet;
 mod page;
+mod preemption;
 mod process;
 mod sched;
 mod signal;

@@ -8,7 +8,9 @@ use crate::{
     count::{self, current_task},
     flow,
     kernel::{option, read},
-    mapping, module, socket, stack,
+    mapping, module,
+    preemption::{self, At},
+    socket, stack,
 };
 
 const SYS_MMAP: u32 = 9;
@@ -32,14 +34,19 @@ macro_rules! register {
 
 #[raw_tracepoint(tracepoint = "sys_enter")]
 pub fn sys_enter(ctx: RawTracePointContext) -> i32 {
-    if let Some(task) = current_task() {
-        on_enter(&ctx, task);
-    }
+    preemption::first(At::Enter, || on_enter(&ctx));
+    0
+}
+
+#[raw_tracepoint(tracepoint = "sys_enter")]
+pub fn sys_enter_twin(ctx: RawTracePointContext) -> i32 {
+    preemption::twin(At::Enter, || on_enter(&ctx));
     0
 }
 
 #[inline(always)]
-fn on_enter(ctx: &RawTracePointContext, task: *mut Task) {
+fn on_enter(ctx: &RawTracePointContext) {
+    let Some(task) = current_task() else { return };
     let regs: u64 = ctx.arg(0);
     let number = ctx.arg::<u64>(1) as u32;
     if number == SYS_PRCTL && register!(regs, rdi) == Some(u64::from(marker::OPTION)) {
@@ -86,14 +93,19 @@ fn on_marker(ctx: &RawTracePointContext, task: *mut Task, regs: u64) {
 
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
-    if let Some(task) = current_task() {
-        on_exit(&ctx, task);
-    }
+    preemption::first(At::Exit, || on_exit(&ctx));
+    0
+}
+
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub fn sys_exit_twin(ctx: RawTracePointContext) -> i32 {
+    preemption::twin(At::Exit, || on_exit(&ctx));
     0
 }
 
 #[inline(always)]
-fn on_exit(ctx: &RawTracePointContext, task: *mut Task) {
+fn on_exit(ctx: &RawTracePointContext) {
+    let Some(task) = current_task() else { return };
     // SAFETY: the map gave the pointer.
     let state = unsafe { &mut (*task).window };
     if *state == window::ARMED {

@@ -16,7 +16,7 @@ use super::{
     wanted::Wanted,
 };
 use crate::witness::{
-    catalogue::{CALLERS, FUNCTIONS, LEAVES, ROUTINES, TASK_ITERATOR, TRACEPOINTS},
+    catalogue::{CALLERS, FUNCTIONS, LEAVES, PREEMPTION, ROUTINES, TASK_ITERATOR, TRACEPOINTS},
     layout::{Question, questions},
     sites::FunctionText,
 };
@@ -193,7 +193,7 @@ impl Facts {
             let names = &[tracepoint.name];
             record(&mut self.tracepoints, names, |name| btf.tracepoint_arguments(name));
         }
-        for function in functions().chain([TASK_ITERATOR]) {
+        for function in typed_functions() {
             record(&mut self.functions, &[function], |name| btf.function(name));
         }
     }
@@ -234,7 +234,7 @@ fn wanted_types() -> Wanted {
     rows.chain(ITERATOR_KINDS.iter().map(owned))
         .chain([ALLOCATOR.to_owned()])
         .chain(TRACEPOINTS.iter().map(|tracepoint| btf::tracepoint_type(tracepoint.name)))
-        .chain(functions().chain([TASK_ITERATOR]).map(str::to_owned))
+        .chain(typed_functions().map(str::to_owned))
         .collect()
 }
 
@@ -252,6 +252,11 @@ fn wanted_symbols() -> Wanted {
 /// The functions that have programs of their own.
 fn functions() -> impl Iterator<Item = &'static str> {
     FUNCTIONS.iter().flat_map(|witness| witness.candidates).map(|candidate| candidate.symbol)
+}
+
+/// The functions that are asked of BTF.
+fn typed_functions() -> impl Iterator<Item = &'static str> {
+    functions().chain([TASK_ITERATOR]).chain(PREEMPTION)
 }
 
 /// Keeps the answers there are.

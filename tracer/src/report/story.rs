@@ -1,13 +1,13 @@
 //! What was seen of one strategy, in words.
 
-use super::{Measured, words};
+use super::{Measured, model::MovementRow, words};
 use crate::ledger::Side;
 
 /// One short paragraph, without the strategy's name.
 pub(super) fn tell(measured: &Measured) -> String {
     let sentences = [
         calls(measured),
-        movements(measured, measured.side),
+        movements(measured.movements_of(measured.side)),
         switches(measured),
         zero_copy(measured),
         retransmitted(measured),
@@ -23,10 +23,13 @@ fn calls(measured: &Measured) -> Option<String> {
     (!calls.is_empty()).then(|| words::joined(calls))
 }
 
-fn movements(measured: &Measured, side: Side) -> Option<String> {
-    let movements: Vec<_> = measured.movements_of(side).map(words::movement).collect();
+fn movements<'a>(movements: impl Iterator<Item = &'a MovementRow>) -> Option<String> {
+    let movements: Vec<_> = movements.map(words::movement).collect();
     (!movements.is_empty()).then(|| movements.join("; "))
 }
+
+/// Of a payload byte: what the other side moved less of is no payload, such as its answer.
+const PAYLOAD: f64 = 0.01;
 
 /// What the other side did, which is none of the measured one's numbers.
 fn others(measured: &Measured) -> Option<String> {
@@ -34,7 +37,8 @@ fn others(measured: &Measured) -> Option<String> {
         Side::Sender => (Side::Receiver, "receiver"),
         Side::Receiver => (Side::Sender, "sender"),
     };
-    movements(measured, side).map(|way| format!("The {whose}'s own: {way}"))
+    let payload = measured.movements_of(side).filter(|it| it.per_payload_byte >= PAYLOAD);
+    movements(payload).map(|way| format!("The {whose}'s own: {way}"))
 }
 
 fn switches(measured: &Measured) -> Option<String> {

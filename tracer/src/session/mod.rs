@@ -215,9 +215,10 @@ impl Purpose {
 
     fn options(self, plan: &Plan, cycles: &Counters) -> Result<Options, SessionError> {
         let namespace = numbers::namespace().map_err(SessionError::Numbers)?.unwrap_or(0);
+        let twins = u32::from(plan.preemption.is_some());
         let Self::Flows { detail, stacks, wanted, .. } = self else {
             let cpu_bits = id::cpu_bits(cpus()? as u32);
-            return Ok(Options { windows: 1, namespace, cpu_bits, ..Options::default() });
+            return Ok(Options { windows: 1, twins, namespace, cpu_bits, ..Options::default() });
         };
         let detail = match detail {
             Detail::Process => flow::Detail::PROCESSES,
@@ -239,6 +240,7 @@ impl Purpose {
             cgroup: wanted.cgroup.map_or([0; 2], |id| [id as u32, (id >> 32) as u32]),
             all: u32::from(wanted.all),
             windows: 0,
+            twins,
             namespace,
             cpu_bits: id::cpu_bits(cpus()? as u32),
         })
@@ -251,6 +253,7 @@ impl<'a> Setup<'a> {
             globals: [("LAYOUT", bytes_of(&plan.layout)), ("OPTIONS", bytes_of(options))],
             room,
             without_callbacks: plan.layout.helper_find_vma == ABSENT,
+            preemption: plan.preemption,
         }
     }
 }
@@ -495,7 +498,7 @@ impl Session {
 
     /// Events lost since the last time.
     fn newly_lost(&mut self) -> Result<u64, SessionError> {
-        let lost = self.lost()?;
+        let lost = self.lost()?.max(self.lost);
         let before = std::mem::replace(&mut self.lost, lost);
         Ok(lost - before)
     }
@@ -508,7 +511,11 @@ impl Session {
         let skipped = self.skipped();
         log::debug!("lost until now: {given_up} that programs gave up; not run were {skipped:?}");
         let unseen = skipped.iter().filter(|(program, _)| !self.has_twin(program));
-        Ok(given_up + unseen.map(|(_, times)| times).sum::<u64>())
+        let unseen: u64 = unseen.map(|(_, times)| times).sum();
+        // After that: what a twin took over was skipped before.
+        let taken_over = self.map::<PerCpuArray<_, u64>>("TAKEN_OVER")?.get(&0, 0);
+        let taken_over = taken_over.map_err(|error| map_error("TAKEN_OVER", error))?;
+        Ok(given_up + unseen.saturating_sub(taken_over.iter().sum::<u64>()))
     }
 
     /// How often the kernel could not run a program, of those that it happened to.
@@ -518,10 +525,13 @@ impl Session {
         all.filter(|(_, times)| *times > 0).collect()
     }
 
-    /// Whether another program sees what this one does not.
+    /// Whether another program sees what this one does not, or it is one that sees what others do not.
     fn has_twin(&self, program: &str) -> bool {
-        let mut twins = self.plan.tracepoints.iter().filter(|it| it.twin.is_some());
-        twins.any(|witness| witness.programs().any(|name| name == program))
+        self.plan.tracepoints.iter().any(|witness| {
+            witness.twin.is_some_and(|twin| {
+                program == twin.program || !twin.takes_over && program == witness.name
+            })
+        })
     }
 
     fn clear<K: aya::Pod, V: aya::Pod>(&mut self, name: &'static str) -> Result<(), SessionError> {
@@ -662,7 +672,7 @@ impl Session {
         witnesses: &[&'static TracepointWitness],
     ) -> Result<(), SessionError> {
         for witness in witnesses {
-            for name in witness.programs() {
+            for name in witness.programs(&self.plan) {
                 let failed = |error: io::Error| SessionError::Attach {
                     target: format!("tracepoint {}", witness.name),
                     error: error.into(),
@@ -711,7 +721,7 @@ fn wanted(
     });
     tracepoints
         .iter()
-        .flat_map(|witness| witness.programs())
+        .flat_map(|witness| witness.programs(plan))
         .chain(sites)
         .chain(breakpoints)
         .chain(user)

@@ -17,6 +17,7 @@ use aya_obj::{
     EbpfSectionKind, Function, Program, ProgramSection,
     generated::{
         BPF_CALL, BPF_DW, BPF_IMM, BPF_JMP, BPF_K, BPF_LD, BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC,
+        BPF_PSEUDO_KFUNC_CALL,
         bpf_attach_type::{self, BPF_TRACE_FENTRY, BPF_TRACE_FEXIT, BPF_TRACE_ITER},
         bpf_attr, bpf_cmd,
         bpf_prog_type::{
@@ -26,7 +27,7 @@ use aya_obj::{
     },
 };
 
-use tracer_common::ON_DEMAND;
+use tracer_common::{ON_DEMAND, preemption};
 
 use super::{
     Refusal, SessionError,
@@ -58,6 +59,8 @@ pub struct Setup<'a> {
     pub room: &'a Room,
     /// The kernel offers no helper that calls functions of a program.
     pub without_callbacks: bool,
+    /// What programs call to stay on their CPU; see [`Plan::preemption`](crate::witness::Plan::preemption).
+    pub preemption: Option<[u32; 2]>,
 }
 
 /// How much room maps have.
@@ -267,14 +270,15 @@ fn relocate(
     object.relocate_calls(&sections).map_err(broken)
 }
 
+const CALL: u8 = (BPF_JMP | BPF_CALL) as u8;
+/// `goto +0`
+const NOTHING: u8 = (BPF_JMP | BPF_K) as u8;
+
 /// A kernel that calls no functions of programs does not know pointers to them either. They stand where
 /// the program asked before whether it does, so that they are never used: a call to the same function
 /// takes their place, for every function must be reached from somewhere.
 fn forget_callbacks(function: &mut Function) {
     const POINTER: u8 = (BPF_LD | BPF_IMM | BPF_DW) as u8;
-    const CALL: u8 = (BPF_JMP | BPF_CALL) as u8;
-    /// `goto +0`: a pointer takes the room of two instructions.
-    const NOTHING: u8 = (BPF_JMP | BPF_K) as u8;
     let instructions = &mut function.instructions;
     for at in 0..instructions.len().saturating_sub(1) {
         let [first, second] = [at, at + 1];
@@ -284,6 +288,7 @@ fn forget_callbacks(function: &mut Function) {
             instructions[first].code = CALL;
             instructions[first].set_dst_reg(0);
             instructions[first].set_src_reg(BPF_PSEUDO_CALL as u8);
+            // A pointer takes the room of two instructions.
             instructions[second].code = NOTHING;
         }
     }
@@ -310,6 +315,9 @@ impl Prepared {
         if setup.without_callbacks {
             object.functions.values_mut().for_each(forget_callbacks);
         }
+        for function in object.functions.values_mut() {
+            call_the_kernel(function, setup.preemption);
+        }
         Ok(Self { object, types, maps })
     }
 
@@ -328,6 +336,27 @@ impl Prepared {
 impl Wanted {
     fn failed(self, error: impl Into<Refusal>) -> SessionError {
         SessionError::Program { program: self.program.to_owned(), error: error.into() }
+    }
+}
+
+/// Puts the kernel's functions in the place of the calls that stand for them, or nothing where it has none.
+fn call_the_kernel(function: &mut Function, preemption: Option<[u32; 2]>) {
+    for instruction in function.instructions.iter_mut().filter(|it| it.code == CALL) {
+        let index = match instruction.imm {
+            preemption::DISABLE => 0,
+            preemption::ENABLE => 1,
+            _ => continue,
+        };
+        match preemption {
+            Some(functions) => {
+                instruction.set_src_reg(BPF_PSEUDO_KFUNC_CALL as u8);
+                instruction.imm = functions[index] as i32;
+            }
+            None => {
+                instruction.code = NOTHING;
+                instruction.imm = 0;
+            }
+        }
     }
 }
 

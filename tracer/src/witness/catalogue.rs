@@ -3,6 +3,7 @@
 
 use tracer_common::{Function, NO_ITERATOR};
 
+use super::Plan;
 use super::layout::Subject;
 use crate::ledger::{Mover, Place};
 
@@ -151,6 +152,10 @@ const fn function(symbol: &'static str) -> Candidate {
 /// The function that a program is loaded for which iterates over tasks.
 pub const TASK_ITERATOR: &str = "bpf_iter_task";
 
+/// Functions of the kernel's that programs call where there are both: a program that is not put off its CPU
+/// misses nothing.
+pub const PREEMPTION: [&str; 2] = ["bpf_preempt_disable", "bpf_preempt_enable"];
+
 /// Functions outside `lib/`, which take a probe at their entry or return.
 pub const FUNCTIONS: &[FunctionWitness] = &[
     FunctionWitness {
@@ -252,14 +257,25 @@ pub struct TracepointWitness {
     pub needs: &'static [Subject],
     /// A second program that does the same. The kernel runs no program within itself, but the other
     /// one of two: what an interrupt of the one brings is seen by the other.
-    pub twin: Option<&'static str>,
+    pub twin: Option<Twin>,
 }
 
 impl TracepointWitness {
     /// The names of its programs.
-    pub fn programs(&self) -> impl Iterator<Item = &'static str> {
-        std::iter::once(self.name).chain(self.twin)
+    pub fn programs(&self, plan: &Plan) -> impl Iterator<Item = &'static str> {
+        let twin = self.twin.filter(|twin| !twin.takes_over || plan.preemption.is_some());
+        std::iter::once(self.name).chain(twin.map(|twin| twin.program))
     }
+}
+
+/// A second program at a tracepoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Twin {
+    /// Its name.
+    pub program: &'static str,
+    /// It does the work of the first one where that was put off its CPU, and only on kernels where it can be;
+    /// else it does the same work once more.
+    pub takes_over: bool,
 }
 
 /// Whether a witness can be done without.
@@ -283,8 +299,14 @@ pub enum Need {
 
 /// Tracepoints, the same in every tier.
 pub const TRACEPOINTS: &[TracepointWitness] = &[
-    tracepoint("sys_enter", "system calls, and the window's marker", Need::Always, &[]),
-    tracepoint("sys_exit", "what system calls return", Need::Always, &[]),
+    TracepointWitness {
+        twin: Some(Twin { program: "sys_enter_twin", takes_over: true }),
+        ..tracepoint("sys_enter", "system calls, and the window's marker", Need::Always, &[])
+    },
+    TracepointWitness {
+        twin: Some(Twin { program: "sys_exit_twin", takes_over: true }),
+        ..tracepoint("sys_exit", "what system calls return", Need::Always, &[])
+    },
     tracepoint("page_fault_user", "page faults in user mode", Need::Usually, &[]),
     tracepoint("page_fault_kernel", "page faults in kernel mode", Need::Usually, &[]),
     tracepoint("sched_switch", "context switches", Need::Usually, &[Subject::Tasks]),
@@ -334,7 +356,7 @@ pub const TRACEPOINTS: &[TracepointWitness] = &[
         &[Subject::Tasks, Subject::ControlGroups],
     ),
     TracepointWitness {
-        twin: Some("inet_sock_set_state_twin"),
+        twin: Some(Twin { program: "inet_sock_set_state_twin", takes_over: false }),
         ..tracepoint("inet_sock_set_state", "the end of connections", Need::ForFlows, &[])
     },
 ];

@@ -138,6 +138,8 @@ pub const CHAPTERS: &[Chapter] = &[
                 &mut l.switch_state_argument
             })),
             optional(field(&["task_struct.mm"], |l| &mut l.task_memory)),
+            // Where there is one, programs at the tracepoints of system calls can be put off their CPU.
+            optional(field(&["tracepoint_ext.faultable"], |l| &mut l.tracepoint_faultable)),
             optional(field(&["mm_struct.start_code"], |l| &mut l.memory_code)),
         ],
     },

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use tracer_common::{Layout, NO_ITERATOR, Site};
+use tracer_common::{ABSENT, Layout, NO_ITERATOR, Site};
 
 use super::{
     catalogue::{
-        CALLERS, Candidate, FUNCTIONS, FunctionWitness, LEAVES, LeafRoutine, Need, Routine,
-        SITES_NEED, TASK_ITERATOR, TRACEPOINTS, TracepointWitness,
+        CALLERS, Candidate, FUNCTIONS, FunctionWitness, LEAVES, LeafRoutine, Need, PREEMPTION,
+        Routine, SITES_NEED, TASK_ITERATOR, TRACEPOINTS, TracepointWitness,
     },
     layout::{self, Subject, Unknown},
     sites::{self, CallSite},
@@ -99,6 +99,8 @@ pub struct Plan {
     pub iterator_kinds: BTreeMap<u8, &'static str>,
     /// What an iterator over tasks is loaded for: the id of its function in the kernel's BTF.
     pub task_iterator: Option<u32>,
+    /// The ids of [`PREEMPTION`] in the kernel's BTF, if it has both, and programs can be put off their CPU.
+    pub preemption: Option<[u32; 2]>,
     /// When maps must allocate their entries.
     pub allocation: Allocation,
     /// Of what this kernel's types do not tell enough.
@@ -128,6 +130,7 @@ impl Plan {
             leaves: leaves(facts),
             iterator_kinds: iterator_kinds(facts),
             task_iterator: facts.functions.get(TASK_ITERATOR).copied(),
+            preemption: preemption(facts).filter(|_| layout.tracepoint_faultable != ABSENT),
             allocation: facts.allocation(),
             unknown,
             missing: Vec::new(),
@@ -275,6 +278,11 @@ pub(crate) fn site(count: u8, iterator: u8, from_iterator: bool) -> Site {
         routine: 0,
         padding: [0; 3],
     }
+}
+
+fn preemption(facts: &Facts) -> Option<[u32; 2]> {
+    let [disable, enable] = PREEMPTION.map(|function| facts.functions.get(function).copied());
+    Some([disable?, enable?])
 }
 
 fn iterator_kinds(facts: &Facts) -> BTreeMap<u8, &'static str> {
