@@ -1,4 +1,5 @@
-//! The eBPF programs of copytrace: one file a kernel subsystem.
+//! The eBPF programs of copytrace, in three storeys: what they read of the kernel (`kernel`), what they remember in maps
+//! (`state`), and themselves (`probes`). Each uses only those below.
 //!
 //! Everything is counted here, in per-CPU maps. A program that fires for a process or a socket
 //! that is not traced leaves at once.
@@ -10,30 +11,9 @@
     reason = "a key that is passed by value is copied to a stack of 512 bytes"
 )]
 
-mod block;
-mod cipher;
-mod clock;
-mod copy;
-mod count;
-mod fault;
-mod flow;
-mod io_uring;
-mod iterator;
 mod kernel;
-mod mapping;
-mod module;
-mod netdev;
-mod number;
-mod object;
-mod packet;
-mod page;
-mod preemption;
-mod process;
-mod sched;
-mod signal;
-mod socket;
-mod stack;
-mod syscall;
+mod probes;
+mod state;
 
 #[cfg(not(test))]
 #[panic_handler]

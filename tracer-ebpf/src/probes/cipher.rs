@@ -7,9 +7,8 @@ use aya_ebpf::{
 use tracer_common::{Event, Flow, Function, Key};
 
 use crate::{
-    count,
-    kernel::{layout, read},
-    page,
+    kernel::{layout, page, read},
+    state::{call, counters},
 };
 
 /// `CRYPTO_ALG_INTERNAL` in `linux/crypto.h`: another algorithm has this one do its work, and was
@@ -33,10 +32,10 @@ pub fn fentry_encrypt(ctx: FEntryContext) -> u32 {
 
 #[inline(always)]
 fn encrypted(request: u64) -> u32 {
-    if let Some(flow) = count::current_flow()
+    if let Some(flow) = call::current_flow()
         && on_request(request, flow).is_none()
     {
-        count::lost();
+        counters::lost();
     }
     0
 }
@@ -52,10 +51,10 @@ fn on_request(request: u64, flow: Flow) -> Option<()> {
     let key = Key {
         kind: page::owner(plain_page(read(request, layout!(cipher_source))?)?),
         detail: Function::Encrypt as u32,
-        ..count::key(Event::Cipher, flow)
+        ..counters::key(Event::Cipher, flow)
     };
     let length: u32 = read(request, layout!(cipher_length))?;
-    count::add(key, u64::from(length));
+    counters::add(key, u64::from(length));
     Some(())
 }
 

@@ -1,80 +1,21 @@
 //! Processes that are traced: their children, what they become, and their end.
 
 use aya_ebpf::{
-    helpers::{
-        bpf_get_current_comm, bpf_get_current_pid_tgid,
-        generated::bpf_get_current_ancestor_cgroup_id,
-    },
-    macros::{map, raw_tracepoint},
-    maps::HashMap,
+    helpers::{bpf_get_current_comm, generated::bpf_get_current_ancestor_cgroup_id},
+    macros::raw_tracepoint,
     programs::RawTracePointContext,
 };
-use tracer_common::{
-    ON_DEMAND, Task,
-    flow::{Detail, Process},
-    stack::NEVER,
-    window,
-};
+use tracer_common::{Task, stack::NEVER, window};
 
 use crate::{
-    count::{self, TASKS, current_task},
-    flow,
-    kernel::{layout, option, option_field, read},
-    module, number, object,
+    kernel::{layout, number, option, option_field, read},
+    state::{
+        call, counters,
+        entry::{Entries as _, Entry},
+        module, object, process, reads,
+        tasks::{TASKS, current_task, current_tgid},
+    },
 };
-
-/// Processes that userspace does not know yet, by the id they have in a flow.
-#[map]
-static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(1, ON_DEMAND);
-
-/// A thread of a process, when threads are told apart.
-#[derive(Clone, Copy)]
-struct Thread {
-    process: u32,
-    /// A key of `PROCESSES`.
-    id: u32,
-}
-
-/// By what the kernel calls a thread.
-#[map]
-static THREADS: HashMap<u64, Thread> = HashMap::with_max_entries(1, ON_DEMAND);
-
-/// Whose a call of the current thread is: its process's, or its own if threads are told apart.
-#[inline(always)]
-pub fn of_call(process: u32) -> u32 {
-    if option!(detail) != Detail::THREADS {
-        return process;
-    }
-    of_thread(process)
-}
-
-#[inline(never)]
-fn of_thread(process: u32) -> u32 {
-    let thread = bpf_get_current_pid_tgid();
-    // SAFETY: only the thread itself writes its entry.
-    match unsafe { THREADS.get(thread) } {
-        // An exec makes another process of it.
-        Some(known) if known.process == process => known.id,
-        _ => new_thread(thread, process).unwrap_or_else(|| {
-            count::lost();
-            process
-        }),
-    }
-}
-
-#[inline(always)]
-fn new_thread(thread: u64, process: u32) -> Option<u32> {
-    let id = object::new_id()?;
-    let who = Process {
-        pid: number::of_current_process()?,
-        thread: number::of_current_thread()?,
-        owner: process,
-        name: bpf_get_current_comm().ok()?,
-    };
-    PROCESSES.insert(id, who, 0).ok()?;
-    THREADS.insert(thread, Thread { process, id }, 0).ok()?;
-    Some(id)
-}
 
 /// `sched_process_fork(parent, child)`: a child is traced as its parent is.
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
@@ -82,35 +23,23 @@ pub fn sched_process_fork(ctx: RawTracePointContext) -> i32 {
     if let Some(task) = current_task()
         && on_fork(task, ctx.arg(1)).is_none()
     {
-        count::lost();
+        counters::lost();
     }
     0
 }
 
-/// The current process as the kernel numbers it.
 #[inline(always)]
-fn current_tgid() -> u32 {
-    (bpf_get_current_pid_tgid() >> 32) as u32
-}
-
-#[inline(always)]
-fn on_fork(parent: *mut Task, child: u64) -> Option<()> {
+fn on_fork(parent: Entry<Task>, child: u64) -> Option<()> {
     let tgid: u32 = read(child, layout!(task_tgid))?;
     if tgid == current_tgid() {
         // A thread.
         return Some(());
     }
     let (id, pid) = (object::new_id()?, number::of_process(child)?);
-    // SAFETY: the map gave the pointer.
-    let parent = unsafe { *parent };
-    introduce(id, pid, bpf_get_current_comm().ok()?)?;
+    let parent = *parent;
+    process::introduce(id, pid, bpf_get_current_comm().ok()?)?;
     module::forked(id, parent.process);
     TASKS.insert(tgid, Task { process: id, pid, ..parent }, 0).ok()
-}
-
-#[inline(always)]
-fn introduce(id: u32, pid: u32, name: [u8; 16]) -> Option<()> {
-    PROCESSES.insert(id, Process { pid, thread: 0, owner: 0, name }, 0).ok()
 }
 
 /// `sched_process_exec(task, old_pid, bprm)`: from here on it is another program.
@@ -122,7 +51,7 @@ pub fn sched_process_exec(_ctx: RawTracePointContext) -> i32 {
         None => Some(()),
     };
     if done.is_none() {
-        count::lost();
+        counters::lost();
     }
     0
 }
@@ -177,7 +106,7 @@ fn in_cgroup() -> bool {
 fn begin() -> Option<()> {
     let Some(pid) = number::of_current_process() else { return Some(()) };
     let id = object::new_id()?;
-    introduce(id, pid, bpf_get_current_comm().ok()?)?;
+    process::introduce(id, pid, bpf_get_current_comm().ok()?)?;
     module::executed(id);
     TASKS.insert(current_tgid(), Task::new(window::OPEN, id, pid), 0).ok()
 }
@@ -187,7 +116,7 @@ fn begin() -> Option<()> {
 pub fn cgroup_attach_task(ctx: RawTracePointContext) -> i32 {
     // Where stacks are taken, userspace finds the process, and where its code is mapped.
     if option!(stacks) == NEVER && is_below(ctx.arg(0)) && begin_elsewhere(ctx.arg(2)).is_none() {
-        count::lost();
+        counters::lost();
     }
     0
 }
@@ -219,21 +148,19 @@ fn is_below(mut cgroup: u64) -> bool {
 #[inline(always)]
 fn begin_elsewhere(task: u64) -> Option<()> {
     let tgid: u32 = read(task, layout!(task_tgid))?;
-    // SAFETY: nothing is read.
-    let is_traced = unsafe { TASKS.get(tgid) }.is_some();
+    let is_traced = TASKS.entry(&tgid).is_some();
     let (false, Some(pid)) = (is_traced, number::of_process(task)) else { return Some(()) };
     let id = object::new_id()?;
-    introduce(id, pid, read(task, layout!(task_name))?)?;
+    process::introduce(id, pid, read(task, layout!(task_name))?)?;
     TASKS.insert(tgid, Task::new(window::OPEN, id, pid), 0).ok()
 }
 
 #[inline(always)]
-fn on_exec(task: *mut Task) -> Option<()> {
-    // SAFETY: the map gave the pointer, and an exec leaves one thread of the process.
-    let task = unsafe { &mut *task };
-    flow::forget_process(task.process);
+fn on_exec(mut task: Entry<Task>) -> Option<()> {
+    // An exec leaves one thread of the process.
+    reads::forget_process(task.process);
     let id = object::new_id()?;
-    introduce(id, task.pid, bpf_get_current_comm().ok()?)?;
+    process::introduce(id, task.pid, bpf_get_current_comm().ok()?)?;
     module::executed(id);
     task.process = id;
     if task.window == window::AT_EXEC {
@@ -246,12 +173,10 @@ fn on_exec(task: *mut Task) -> Option<()> {
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
     if let Some(task) = current_task() {
-        flow::forget_thread();
-        // It is there only if threads are told apart.
-        let _ = THREADS.remove(bpf_get_current_pid_tgid());
+        call::forget_thread();
+        process::forget_thread();
         if is_last_thread(ctx.arg(0)) {
-            // SAFETY: the map gave the pointer.
-            flow::forget_process(unsafe { (*task).process });
+            reads::forget_process(task.process);
             let _ = TASKS.remove(current_tgid());
         }
     }

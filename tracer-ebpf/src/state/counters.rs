@@ -1,21 +1,13 @@
-//! What is traced, and the counters.
+//! The counters.
 
 use aya_ebpf::{
-    helpers::{bpf_get_current_pid_tgid, bpf_get_smp_processor_id},
+    helpers::bpf_get_smp_processor_id,
     macros::map,
     maps::{Array, HashMap, PerCpuArray, PerCpuHashMap},
 };
-use tracer_common::{Event, Flow, Key, ON_DEMAND, Socket, Spent, Stacks, Tally, Task, window};
+use tracer_common::{Event, Flow, Key, ON_DEMAND, Spent, Stacks, Tally};
 
-use crate::flow;
-
-/// Traced processes by thread group id.
-#[map]
-pub static TASKS: HashMap<u32, Task> = HashMap::with_max_entries(1024, ON_DEMAND);
-
-/// Traced sockets by the address of their `struct sock`.
-#[map]
-pub static SOCKETS: HashMap<u64, Socket> = HashMap::with_max_entries(4096, ON_DEMAND);
+use super::entry::Entries as _;
 
 /// Counters of the even epoch.
 #[map]
@@ -40,49 +32,6 @@ static EPOCH: Array<u32> = Array::with_max_entries(1, 0);
 /// Events that found no room among the counters or in `SOCKETS`, or memory that could not be read.
 #[map]
 static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
-
-/// The current process, if it is traced, whatever the state of its window.
-#[inline(always)]
-pub fn current_task() -> Option<*mut Task> {
-    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    TASKS.get_ptr_mut(tgid)
-}
-
-/// The current process, if it is traced and its window is open.
-#[inline(always)]
-pub fn task_in_window() -> Option<*mut Task> {
-    let task = current_task()?;
-    // SAFETY: the map gave the pointer, and its entries live as long as the program runs.
-    (unsafe { (*task).window } == window::OPEN).then_some(task)
-}
-
-/// What the current thread of a traced process does: its data call's flow, or nothing but its process's.
-#[inline(always)]
-pub fn flow_of(task: *mut Task) -> Flow {
-    flow_in(task, flow::under_way())
-}
-
-/// As [`flow_of`], of a call that is known.
-#[inline(always)]
-pub fn flow_in(task: *mut Task, call: Option<*mut flow::Current>) -> Flow {
-    // SAFETY: the map gave the pointer.
-    let process = unsafe { (*task).process };
-    // SAFETY: likewise.
-    call.map_or(Flow { process, ..Flow::NONE }, |call| unsafe { (*call).flow })
-}
-
-/// As [`flow_of`], of the current process, if its window is open.
-#[inline(always)]
-pub fn current_flow() -> Option<Flow> {
-    task_in_window().map(flow_of)
-}
-
-/// What was sent last through a traced socket.
-#[inline(always)]
-pub fn flow_through(socket: *mut Socket) -> Flow {
-    // SAFETY: the map gave the pointer.
-    unsafe { (*socket).flow }
-}
 
 /// The key of an event that needs no more to be told apart.
 #[inline(always)]
@@ -111,9 +60,9 @@ pub fn add_call(key: Key, bytes: u64, spent: Spent) {
 #[inline(always)]
 fn tally(mut key: Key, more: Tally) {
     let counts = if key.epoch == 0 { &COUNTS_EVEN } else { &COUNTS_ODD };
-    if let Some(tally) = counts.get_ptr_mut(key) {
-        // SAFETY: the map gave the pointer, and no other CPU has this one's entry.
-        unsafe { (*tally).add(&more) };
+    if let Some(mut tally) = counts.entry(&key) {
+        // No other CPU has this one's entry.
+        tally.add(&more);
     } else if counts.insert(key, more, 0).is_err() {
         overflow(&mut key, &more);
     }
@@ -125,9 +74,8 @@ fn overflow(key: &mut Key, more: &Tally) {
     (key.flow.source, key.flow.destination) = (Flow::NONE.source, Flow::NONE.destination);
     (key.stacks, key.cpu) = (Stacks::NONE, 0);
     let counts = if key.epoch == 0 { &OVERFLOW_EVEN } else { &OVERFLOW_ODD };
-    if let Some(tally) = counts.get_ptr_mut(&*key) {
-        // SAFETY: as in `tally`.
-        unsafe { (*tally).add(more) };
+    if let Some(mut tally) = counts.entry(key) {
+        tally.add(more);
     } else if counts.insert(&*key, more, 0).is_err() {
         lost();
     }
@@ -136,8 +84,7 @@ fn overflow(key: &mut Key, more: &Tally) {
 /// Counts an event that could not be counted otherwise.
 #[inline(always)]
 pub fn lost() {
-    if let Some(lost) = LOST.get_ptr_mut(0) {
-        // SAFETY: as in `tally`.
-        unsafe { *lost += 1 };
+    if let Some(mut lost) = LOST.entry(&0) {
+        *lost += 1;
     }
 }

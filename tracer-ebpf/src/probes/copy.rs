@@ -9,13 +9,17 @@ use aya_ebpf::{
     maps::HashMap,
     programs::{PerfEventContext, ProbeContext},
 };
-use tracer_common::{Event, Key, NO_ITERATOR, Site, Task, call, leaf, user_copy};
+use tracer_common::{Event, Key, NO_ITERATOR, Site, Task, call as kind, leaf, user_copy};
 
 use crate::{
-    count::{self, task_in_window},
-    flow, iterator,
-    kernel::read,
-    mapping, netdev, page, socket, stack,
+    kernel::{iterator, page, read},
+    state::{
+        call::{self, Current},
+        counters,
+        entry::{Entries as _, Entry},
+        mapping, sequence, socket, stack,
+        tasks::task_in_window,
+    },
 };
 
 /// Call sites and, under `--verify`, leaf routines, by address. Filled before anything attaches.
@@ -30,7 +34,7 @@ pub fn copy_site(ctx: ProbeContext) -> u32 {
     // A breakpoint instruction is one byte long, and the kernel reports the address after it,
     // also where it turned the probe into a jump.
     if let Some((key, bytes)) = copied(&regs, regs.ip - 1, Event::CopySite) {
-        count::add(stack::of_copy(&ctx, key), bytes);
+        counters::add(stack::of_copy(&ctx, key), bytes);
     }
     0
 }
@@ -42,8 +46,8 @@ pub fn user_copy(ctx: ProbeContext) -> u32 {
         let mapped = |index| mapping::holds(task, ctx.arg(index).unwrap_or(0));
         let from = if mapped(1) { user_copy::FROM_MAPPING } else { 0 };
         let to = if mapped(0) { user_copy::TO_MAPPING } else { 0 };
-        let key = Key { kind: from | to, ..count::key(Event::UserCopy, count::flow_of(task)) };
-        count::add(key, ctx.arg(2).unwrap_or(0));
+        let key = Key { kind: from | to, ..counters::key(Event::UserCopy, call::flow_of(task)) };
+        counters::add(key, ctx.arg(2).unwrap_or(0));
     }
     0
 }
@@ -57,9 +61,8 @@ pub fn leaf_breakpoint(ctx: PerfEventContext) -> u32 {
     if let Some((key, bytes)) = copied(&regs, regs.ip, Event::Leaf) {
         // At its first instruction the stack begins with the address to return to.
         let address = read(regs.sp, 0).unwrap_or(0);
-        // SAFETY: as in `copied`.
-        let routine = unsafe { SITES.get(regs.ip) }.map_or(0, |site| site.routine);
-        count::add(Key { address, detail: leaf::detail(routine, key.detail), ..key }, bytes);
+        let routine = SITES.entry(&regs.ip).map_or(0, |site| site.routine);
+        counters::add(Key { address, detail: leaf::detail(routine, key.detail), ..key }, bytes);
     }
     0
 }
@@ -96,10 +99,9 @@ impl Registers {
 fn copied(regs: &Registers, address: u64, event: Event) -> Option<(Key, u64)> {
     // The cheapest question first: most hits belong to processes that are not traced.
     let task = task_in_window();
-    // SAFETY: userspace does not change a site while programs are attached.
-    let site = unsafe { SITES.get(address) }?;
+    let site = SITES.entry(&address)?;
     if site.by_socket != 0 {
-        return packet_copied(regs, site, address, event);
+        return packet_copied(regs, &site, address, event);
     }
     let task = task?;
     let (kind, cached) = if site.iterator_argument == NO_ITERATOR {
@@ -108,8 +110,8 @@ fn copied(regs: &Registers, address: u64, event: Event) -> Option<(Key, u64)> {
         describe(regs.argument(site.iterator_argument), task)
     };
     let detail = u32::from(cached && site.from_iterator != 0);
-    let key = Key { kind, detail, address, ..count::key(event, count::flow_of(task)) };
-    Some((key, asked_for(regs, site)))
+    let key = Key { kind, detail, address, ..counters::key(event, call::flow_of(task)) };
+    Some((key, asked_for(regs, &site)))
 }
 
 /// Bytes a call can copy: a pipe asks for a whole page, whatever the iterator has left.
@@ -129,9 +131,9 @@ fn packet_copied(regs: &Registers, site: &Site, address: u64, event: Event) -> O
     let socket = socket::of_packet(skb)?;
     let key = Key {
         kind: NO_ITERATOR,
-        detail: u32::from(netdev::sent_before(skb, regs.argument(1) as u32, socket)),
+        detail: u32::from(sequence::sent_before(skb, regs.argument(1) as u32, socket)),
         address,
-        ..count::key(event, count::flow_through(socket))
+        ..counters::key(event, socket::flow_through(socket))
     };
     Some((key, u64::from(regs.argument(site.count_argument) as u32)))
 }
@@ -139,9 +141,9 @@ fn packet_copied(regs: &Registers, site: &Site, address: u64, event: Event) -> O
 /// An iterator's kind, and whether it points into the page cache: to pages of it, or into a file that
 /// the process mapped.
 #[inline(always)]
-fn describe(from: u64, task: *mut Task) -> (u8, bool) {
+fn describe(from: u64, task: Entry<Task>) -> (u8, bool) {
     let Some(kind) = iterator::kind(from) else {
-        count::lost();
+        counters::lost();
         return (NO_ITERATOR, false);
     };
     let cached = if iterator::is_over_pages(kind) {
@@ -149,14 +151,12 @@ fn describe(from: u64, task: *mut Task) -> (u8, bool) {
     } else if mapping::any(task) {
         iterator::user_address(from, kind).is_some_and(|address| mapping::holds(task, address))
     } else {
-        flow::under_way().is_some_and(is_from_mapping)
+        call::under_way().is_some_and(is_from_mapping)
     };
     (kind, cached)
 }
 
 #[inline(always)]
-fn is_from_mapping(call: *mut flow::Current) -> bool {
-    // SAFETY: the map gave the pointer.
-    let kind = unsafe { (*call).kind };
-    kind & !u32::from(call::BESIDES) == u32::from(call::FROM_MAPPING)
+fn is_from_mapping(call: Entry<Current>) -> bool {
+    call.kind & !u32::from(kind::BESIDES) == u32::from(kind::FROM_MAPPING)
 }

@@ -4,9 +4,8 @@ use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use tracer_common::{Event, Flow, Key, operation};
 
 use crate::{
-    count,
     kernel::{layout, read},
-    socket,
+    state::{call, counters, socket},
 };
 
 /// `io_uring_complete(ring, request, …)`: in a thread of the process that asked. What follows differs
@@ -16,10 +15,10 @@ pub fn io_uring_complete(ctx: RawTracePointContext) -> i32 {
     let request: u64 = ctx.arg(1);
     // There is none where an operation says something before its end.
     if request != 0
-        && let Some(flow) = count::current_flow()
+        && let Some(flow) = call::current_flow()
         && on_request(request, flow).is_none()
     {
-        count::lost();
+        counters::lost();
     }
     0
 }
@@ -32,8 +31,8 @@ fn on_request(request: u64, flow: Flow) -> Option<()> {
     let key = Key {
         kind: if socket::is_traced(file) { operation::ON_SOCKET } else { operation::OTHER },
         detail: u32::from(opcode),
-        ..count::key(Event::IoUring, flow)
+        ..counters::key(Event::IoUring, flow)
     };
-    count::add(key, result.max(0) as u64);
+    counters::add(key, result.max(0) as u64);
     Some(())
 }

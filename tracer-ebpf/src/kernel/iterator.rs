@@ -2,10 +2,7 @@
 
 use tracer_common::ABSENT;
 
-use crate::{
-    kernel::{layout, read},
-    page,
-};
+use super::{layout, page, read};
 
 /// In `iov_iter.type`, where there is one: to or from the iterator.
 const DIRECTION: u8 = 1;

@@ -1,15 +1,9 @@
 //! The numbers that users know processes and threads by. In a PID namespace they are not the kernel's,
 //! which are those of the first namespace.
 
-use core::ffi::c_void;
+use aya_ebpf::helpers::bpf_get_current_task;
 
-use aya_ebpf::{
-    bindings::seq_file,
-    helpers::{bpf_get_current_task, bpf_seq_write},
-};
-use tracer_common::Numbered;
-
-use crate::kernel::{layout, load, option, read};
+use super::{layout, option, read};
 
 /// `PIDTYPE_TGID` of `enum pid_type`.
 const PROCESS: u32 = 1;
@@ -71,41 +65,6 @@ fn search(pid: u64) -> u32 {
             return read(number, layout!(number_value)).unwrap_or(0);
         }
         number += u64::from(layout!(number_size));
-    }
-    0
-}
-
-/// What an iterator over tasks is given: `struct bpf_iter__task`.
-#[repr(C)]
-struct Context {
-    /// `struct bpf_iter_meta`, which begins with a pointer to the `seq_file`.
-    meta: *const u8,
-    /// Null at the end.
-    task: *const u8,
-}
-
-/// Writes a [`Numbered`] for each process in the namespace of who reads.
-///
-/// # Safety
-/// The kernel calls it.
-#[unsafe(link_section = "iter/task")]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn processes(context: *const c_void) -> i32 {
-    // SAFETY: it is a context, as the section says, and the verifier knows its fields.
-    let Context { meta, task } = unsafe { context.cast::<Context>().read_volatile() };
-    if task.is_null() {
-        return 0;
-    }
-    // SAFETY: the verifier knows the types of both.
-    let (file, kernel, thread): (*mut seq_file, u32, u32) =
-        unsafe { (load(meta, 0), load(task, layout!(task_tgid)), load(task, layout!(task_pid))) };
-    if kernel == thread
-        && let Some(here) = of_process(task as u64)
-    {
-        let numbered = Numbered { here, kernel };
-        let length = size_of::<Numbered>() as u32;
-        // SAFETY: it is as long as said.
-        unsafe { bpf_seq_write(file, (&raw const numbered).cast(), length) };
     }
     0
 }

@@ -6,6 +6,7 @@ use core::arch::asm;
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 use tracer_common::preemption::{DISABLE, ENABLE};
 
+use super::entry::Entries as _;
 use crate::kernel::option;
 
 /// The tracepoints that have twins: what is known of each CPU's program there.
@@ -40,13 +41,11 @@ pub fn first(at: At, work: impl FnOnce()) {
 /// Runs it in the twin, if the program has not run for this task: another one is at its end.
 #[inline(always)]
 pub fn twin(at: At, work: impl FnOnce()) {
-    // SAFETY: the map gave the pointer.
-    let was_skipped = LEAVING.get_ptr(at as u32).is_some_and(|leaving| unsafe { *leaving } != 0);
+    let was_skipped = LEAVING.entry(&(at as u32)).is_some_and(|leaving| *leaving != 0);
     if was_skipped {
         call::<DISABLE>();
-        if let Some(times) = TAKEN_OVER.get_ptr_mut(0) {
-            // SAFETY: the map gave the pointer, and no other task has this CPU now.
-            unsafe { *times += 1 };
+        if let Some(mut times) = TAKEN_OVER.entry(&0) {
+            *times += 1;
         }
         work();
         call::<ENABLE>();
@@ -55,10 +54,9 @@ pub fn twin(at: At, work: impl FnOnce()) {
 
 #[inline(always)]
 fn leaving(at: At, leaving: u64) {
-    if let Some(entry) = LEAVING.get_ptr_mut(at as u32) {
-        // SAFETY: the map gave the pointer, and the kernel runs this program once at a time on a CPU. The
-        // write is volatile because others read it between two of them.
-        unsafe { entry.write_volatile(leaving) };
+    if let Some(mut entry) = LEAVING.entry(&(at as u32)) {
+        // SAFETY: it is a reference. Volatile, because others read it between two writes.
+        unsafe { (&raw mut *entry).write_volatile(leaving) };
     }
 }
 

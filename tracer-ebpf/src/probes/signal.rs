@@ -10,9 +10,8 @@ use aya_ebpf::{
 use tracer_common::signal::{Sent, Signal};
 
 use crate::{
-    count::TASKS,
-    kernel::{layout, read},
-    number,
+    kernel::{layout, number, read},
+    state::{entry::Entries as _, tasks::TASKS},
 };
 
 /// The last signals of each number that processes were sent.
@@ -29,9 +28,8 @@ pub fn signal_generate(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn remember(number: u32, task: u64) -> Option<()> {
-    let receiver = TASKS.get_ptr(read::<u32>(task, layout!(task_tgid))?)?;
-    // SAFETY: the map gave the pointer.
-    let signal = Signal { process: unsafe { (*receiver).pid }, number };
+    let receiver = TASKS.entry(&read(task, layout!(task_tgid))?)?;
+    let signal = Signal { process: receiver.pid, number };
     let sender = number::of_current_process().unwrap_or(0);
     // SAFETY: the helper has no preconditions.
     let sent = Sent { sender, padding: 0, at: unsafe { bpf_ktime_get_ns() } };

@@ -6,9 +6,8 @@ use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use tracer_common::{Event, Flow, owner};
 
 use crate::{
-    count,
-    kernel::{layout, read},
-    page,
+    kernel::{layout, page, read},
+    state::{call, counters},
 };
 
 const REQ_OP_MASK: u32 = 0xff;
@@ -17,11 +16,11 @@ const REQ_OP_READ: u32 = 0;
 /// `block_bio_queue([queue, ]bio)` fires once for every `bio`, before it is split or merged.
 #[raw_tracepoint(tracepoint = "block_bio_queue")]
 pub fn block_bio_queue(ctx: RawTracePointContext) -> i32 {
-    if let Some(flow) = count::current_flow() {
+    if let Some(flow) = call::current_flow() {
         // Older verifiers refuse one load of either, which the compiler would make of the two.
         let bio: u64 = if layout!(bio_argument) == 0 { black_box(ctx.arg(0)) } else { ctx.arg(1) };
         if on_bio(bio, flow).is_none() {
-            count::lost();
+            counters::lost();
         }
     }
     0
@@ -39,10 +38,10 @@ fn on_bio(bio: u64, flow: Flow) -> Option<()> {
         return Some(());
     }
     let metadata = operation >> (layout!(bio_meta_bit) & 31) & 1 != 0;
-    let mut key = count::key(if metadata { Event::DiskMetadata } else { Event::DiskRead }, flow);
+    let mut key = counters::key(if metadata { Event::DiskMetadata } else { Event::DiskRead }, flow);
     let vectors: u64 = read(bio, layout!(bio_vectors))?;
     key.kind = u8::from(page::owner(page::of_vectors(vectors)?) == owner::PROGRAM);
     let size: u32 = read(bio, layout!(bio_size))?;
-    count::add(key, u64::from(size));
+    counters::add(key, u64::from(size));
     Some(())
 }

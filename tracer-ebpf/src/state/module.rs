@@ -12,11 +12,8 @@ use tracer_common::{
     stack::{Module, NEVER},
 };
 
-use crate::{
-    count,
-    kernel::{layout, option, read},
-    mapping, object,
-};
+use super::{counters, object};
+use crate::kernel::{area, layout, option, read};
 
 /// Modules in the order in which they came.
 #[map]
@@ -36,7 +33,7 @@ pub fn executed(process: u32) {
         .and_then(|memory| read::<u64>(memory, layout!(memory_code)));
     match code {
         Some(code) => mapped(process, code),
-        None => count::lost(),
+        None => counters::lost(),
     }
     // It begins in its dynamic linker, if it has one.
     if let Some(start) = instruction_pointer() {
@@ -72,7 +69,7 @@ pub fn mapped(process: u32, address: u64) {
     let mut area = Area { start: 0, end: 0, offset: 0, file: 0 };
     // Where it is not called these addresses have no names.
     // SAFETY: `on_area` writes to `area` alone.
-    unsafe { mapping::at(address, on_area as *mut core::ffi::c_void, &mut area) };
+    unsafe { area::at(address, on_area as *mut core::ffi::c_void, &mut area) };
     let Area { start, end, offset, file } = area;
     if file != 0
         && let Some(origin) = object::of_mapping(file)
@@ -110,6 +107,6 @@ fn say(module: Module) {
             entry.write(module);
             entry.submit(0);
         }
-        None => count::lost(),
+        None => counters::lost(),
     }
 }

@@ -1,6 +1,6 @@
 //! Packets of TCP and UDP as `struct sk_buff` describes them.
 
-use crate::kernel::{layout, read};
+use super::{layout, read};
 
 /// `IPPROTO_TCP`
 pub const TCP: u16 = 6;

@@ -14,11 +14,11 @@ use tracer_common::{
     id,
 };
 
-use crate::{
-    count,
-    kernel::{layout, load, option, read},
-    number,
+use super::{
+    counters,
+    entry::{Entries as _, Entry},
 };
+use crate::kernel::{layout, load, number, option, read};
 
 /// Ids of objects.
 #[map]
@@ -54,15 +54,12 @@ const S_PRIVATE: u32 = 0x200;
 /// `ANY`.
 #[inline(always)]
 pub fn new_id() -> Option<u32> {
-    let counter = GIVEN_OUT.get_ptr_mut(0)?;
+    // No other CPU has this one's entry.
+    let mut count = GIVEN_OUT.entry(&0)?;
     let cpu_bits = option!(cpu_bits);
-    // SAFETY: the map gave the pointer, and no other CPU has this one's entry.
-    let count = unsafe {
-        *counter = id::next(*counter, cpu_bits);
-        *counter
-    };
+    *count = id::next(*count, cpu_bits);
     // SAFETY: the helper has no preconditions.
-    Some(id::of(count, unsafe { bpf_get_smp_processor_id() }, cpu_bits))
+    Some(id::of(*count, unsafe { bpf_get_smp_processor_id() }, cpu_bits))
 }
 
 /// The `struct file` behind the current process's file descriptor `fd`.
@@ -144,7 +141,7 @@ fn id_of_mapping(file: u64) -> u32 {
 #[inline(always)]
 fn known(id: u32) -> Option<u32> {
     if id == 0 {
-        count::lost();
+        counters::lost();
         return None;
     }
     Some(id)
@@ -182,8 +179,7 @@ fn identify(file: u64, inode: u64, descriptor: u32) -> Option<u32> {
     let id = new_id()?;
     let object = describe(file, inode, identity, descriptor)?;
     // The kernel may have to fetch the memory for it, in an interrupt that comes at once.
-    // SAFETY: `describe` gave a pointer into a map, to this CPU's entry.
-    let described = (0..ATTEMPTS).any(|_| OBJECTS.insert(id, unsafe { &*object }, 0).is_ok());
+    let described = (0..ATTEMPTS).any(|_| OBJECTS.insert(id, &*object, 0).is_ok());
     if described {
         // Without this entry it is described again the next time.
         let _ = IDENTITIES.insert(identity, id, 0);
@@ -193,10 +189,10 @@ fn identify(file: u64, inode: u64, descriptor: u32) -> Option<u32> {
 }
 
 #[inline(always)]
-fn describe(file: u64, inode: u64, identity: Identity, descriptor: u32) -> Option<*const Object> {
-    let draft = DRAFT.get_ptr_mut(0)?;
-    // SAFETY: the map gave the pointer, and no other CPU has this one's entry.
-    let object = unsafe { &mut *draft };
+fn describe(file: u64, inode: u64, identity: Identity, descriptor: u32) -> Option<Entry<Object>> {
+    // No other CPU has this one's entry.
+    let mut draft = DRAFT.entry(&0)?;
+    let object = &mut *draft;
     object.identity = identity;
     object.mode = read(inode, layout!(inode_mode))?;
     object.pid = number::of_current_process()?;

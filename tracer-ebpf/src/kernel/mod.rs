@@ -1,5 +1,11 @@
 //! Reading the kernel's own structures, by the offsets that userspace took from BTF.
 
+pub mod area;
+pub mod iterator;
+pub mod number;
+pub mod packet;
+pub mod page;
+
 use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_user};
 use tracer_common::{ABSENT, Layout, Options, stack};
 

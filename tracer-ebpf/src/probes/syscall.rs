@@ -4,13 +4,17 @@ use aya_ebpf::{bindings::pt_regs, macros::raw_tracepoint, programs::RawTracePoin
 use aya_log_ebpf::info;
 use tracer_common::{Event, Flow, Key, Task, marker, stack::NEVER, window};
 
+use super::flow;
 use crate::{
-    count::{self, current_task},
-    flow,
     kernel::{option, read},
-    mapping, module,
-    preemption::{self, At},
-    socket, stack,
+    state::{
+        call, counters,
+        entry::Entry,
+        mapping, module,
+        preemption::{self, At},
+        reads, socket, stack,
+        tasks::current_task,
+    },
 };
 
 const SYS_MMAP: u32 = 9;
@@ -52,18 +56,17 @@ fn on_enter(ctx: &RawTracePointContext) {
     if number == SYS_PRCTL && register!(regs, rdi) == Some(u64::from(marker::OPTION)) {
         return on_marker(ctx, task, regs);
     }
-    // SAFETY: the map gave the pointer.
-    let (open, process) = unsafe { ((*task).window == window::OPEN, (*task).process) };
-    if open && flow::enter(task, regs, number).is_none() {
+    let process = task.process;
+    if task.window == window::OPEN && flow::enter(task, regs, number).is_none() {
         // Others are counted when they have ended, with what they moved.
-        count::add(call_key(number, Flow { process, ..Flow::NONE }, 0), 0);
+        counters::add(call_key(number, Flow { process, ..Flow::NONE }, 0), 0);
     }
 }
 
 /// The key of a system call in a flow.
 #[inline(always)]
 fn call_key(number: u32, flow: Flow, kind: u32) -> Key {
-    Key { kind: kind as u8, detail: number, ..count::key(Event::Syscall, flow) }
+    Key { kind: kind as u8, detail: number, ..counters::key(Event::Syscall, flow) }
 }
 
 /// Whether the flags of a sending call ask that its memory be sent by reference.
@@ -73,20 +76,17 @@ pub fn asks_for_zero_copy(flags: u64) -> bool {
 }
 
 #[inline(always)]
-fn on_marker(ctx: &RawTracePointContext, task: *mut Task, regs: u64) {
+fn on_marker(ctx: &RawTracePointContext, mut task: Entry<Task>, regs: u64) {
     let open = register!(regs, rsi) == Some(marker::OPEN);
     let fd = register!(regs, rdx).unwrap_or(u64::MAX) as i32;
-    // SAFETY: the map gave the pointer.
-    unsafe {
-        // A window that is open stays so: the marker only adds a socket to it.
-        if !open {
-            (*task).window = window::CLOSED;
-        } else if (*task).window != window::OPEN {
-            (*task).window = window::ARMED;
-        }
-        if open && fd >= 0 && socket::trace(fd as u32, (*task).process).is_none() {
-            count::lost();
-        }
+    // A window that is open stays so: the marker only adds a socket to it.
+    if !open {
+        task.window = window::CLOSED;
+    } else if task.window != window::OPEN {
+        task.window = window::ARMED;
+    }
+    if open && fd >= 0 && socket::trace(fd as u32, task.process).is_none() {
+        counters::lost();
     }
     info!(ctx, "window marker: open {} fd {}", u32::from(open), fd);
 }
@@ -105,14 +105,12 @@ pub fn sys_exit_twin(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn on_exit(ctx: &RawTracePointContext) {
-    let Some(task) = current_task() else { return };
-    // SAFETY: the map gave the pointer.
-    let state = unsafe { &mut (*task).window };
-    if *state == window::ARMED {
-        *state = window::OPEN;
+    let Some(mut task) = current_task() else { return };
+    if task.window == window::ARMED {
+        task.window = window::OPEN;
         return;
     }
-    if *state != window::OPEN {
+    if task.window != window::OPEN {
         return;
     }
     let returned: i64 = ctx.arg(1);
@@ -128,28 +126,28 @@ fn on_exit(ctx: &RawTracePointContext) {
 
 /// A function of its own: programs have little room on the stack.
 #[inline(never)]
-fn on_flow_exit(ctx: &RawTracePointContext, task: *mut Task, returned: i64) {
-    let Some(entry) = flow::under_way() else { return };
-    // SAFETY: the map gave the pointer, and only this thread writes to it.
-    let current = unsafe { &*entry };
+fn on_flow_exit(ctx: &RawTracePointContext, task: Entry<Task>, returned: i64) {
+    let Some(current) = call::under_way() else { return };
     // These return how many messages, and not how many bytes.
     let is_bytes = current.number != SYS_RECVMMSG && current.number != SYS_SENDMMSG;
-    let bytes = if is_bytes { flow::moved(current, returned) } else { 0 };
+    let bytes = if is_bytes { flow::moved(&current, returned) } else { 0 };
     let key = stack::of_call(ctx, call_key(current.number, current.flow, current.kind));
-    count::add_call(key, bytes, current.watch.read());
-    // SAFETY: the map gave the pointer.
-    flow::leave(unsafe { (*task).process }, entry, returned);
+    counters::add_call(key, bytes, current.watch.read());
+    call::end(current);
+    if current.buffer != 0 && returned > 0 {
+        reads::remember(task.process, current.buffer, returned as u64, current.flow.source);
+    }
 }
 
 /// Follows where the process mapped a file: machine code for the names in stacks, and in a window all, to
 /// tell copies out of the page cache from copies out of its own memory.
 #[inline(always)]
-fn on_mapping(ctx: &RawTracePointContext, task: *mut Task, address: i64) {
+fn on_mapping(ctx: &RawTracePointContext, task: Entry<Task>, address: i64) {
     let regs: u64 = ctx.arg(0);
     let (Some(length), Some(protection), Some(flags)) =
         (register!(regs, rsi), register!(regs, rdx), register!(regs, r10))
     else {
-        return count::lost();
+        return counters::lost();
     };
     if failed(address) || flags & MAP_ANONYMOUS != 0 {
         return;
@@ -158,8 +156,7 @@ fn on_mapping(ctx: &RawTracePointContext, task: *mut Task, address: i64) {
         mapping::made(task, address as u64, length);
     }
     if option!(stacks) != NEVER && protection & PROT_EXEC != 0 {
-        // SAFETY: the map gave the pointer.
-        module::mapped(unsafe { (*task).process }, address as u64);
+        module::mapped(task.process, address as u64);
     }
 }
 

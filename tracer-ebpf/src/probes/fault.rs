@@ -3,17 +3,21 @@
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use tracer_common::{Event, Flow};
 
-use crate::count::{self, add, key};
+use crate::state::{
+    call,
+    counters::{add, key},
+    tasks,
+};
 
 #[raw_tracepoint(tracepoint = "page_fault_user")]
 pub fn page_fault_user(_ctx: RawTracePointContext) -> i32 {
     // A program that runs is in no call.
-    count::task_in_window().map_or(0, |task| fault(Event::FaultUser, count::flow_in(task, None)))
+    tasks::task_in_window().map_or(0, |task| fault(Event::FaultUser, call::flow_in(task, None)))
 }
 
 #[raw_tracepoint(tracepoint = "page_fault_kernel")]
 pub fn page_fault_kernel(_ctx: RawTracePointContext) -> i32 {
-    count::current_flow().map_or(0, |flow| fault(Event::FaultKernel, flow))
+    call::current_flow().map_or(0, |flow| fault(Event::FaultKernel, flow))
 }
 
 #[inline(always)]

@@ -2,7 +2,7 @@
 
 use tracer_common::owner;
 
-use crate::kernel::{layout, read};
+use super::{layout, read};
 
 /// Low bit of `page.mapping`: the page is anonymous memory of a program.
 const MAPPING_ANON: u64 = 1;

@@ -1,0 +1,253 @@
+//! What a data call moves, from where to where. Every copy inside of the call belongs to its flow.
+
+use aya_ebpf::bindings::{pt_regs, task_struct};
+use tracer_common::{
+    Flow, Task, call,
+    flow::{ANY, MEMORY},
+};
+
+use super::syscall::{SYS_GETSOCKOPT, SYS_SENDMSG, SYS_SENDTO, SYS_VMSPLICE, asks_for_zero_copy};
+use crate::{
+    kernel::{area, layout, load, packet, read, read_user},
+    state::{
+        call::{Current, begin},
+        clock::StopWatch,
+        entry::Entry,
+        mapping, object, process, reads, socket,
+    },
+};
+
+/// How a call's memory is described.
+#[derive(Clone, Copy)]
+enum Memory {
+    /// By an address and a length.
+    Buffer,
+    /// By an array of `struct iovec`.
+    Vector,
+    /// By a `struct msghdr`.
+    Message,
+}
+
+/// What a call moves.
+enum Call {
+    /// From the file descriptor in the first argument to memory.
+    Reads(Memory),
+    /// From memory to the file descriptor in the first argument.
+    Writes(Memory),
+    /// Between the file descriptors in these arguments.
+    Passes(usize, usize),
+    /// Pages that the socket in the first argument received.
+    Maps,
+    /// From memory to memory of another process.
+    Between,
+}
+
+#[inline(always)]
+fn data_call(number: u32) -> Option<Call> {
+    Some(match number {
+        // read, pread64, recvfrom
+        0 | 17 | 45 => Call::Reads(Memory::Buffer),
+        // readv, preadv, preadv2
+        19 | 295 | 327 => Call::Reads(Memory::Vector),
+        // recvmsg, recvmmsg, whose first message stands for all
+        47 | 299 => Call::Reads(Memory::Message),
+        // write, pwrite64, sendto
+        1 | 18 | 44 => Call::Writes(Memory::Buffer),
+        // writev, pwritev, pwritev2
+        20 | 296 | 328 | SYS_VMSPLICE => Call::Writes(Memory::Vector),
+        // sendmsg, sendmmsg
+        46 | 307 => Call::Writes(Memory::Message),
+        // sendfile
+        40 => Call::Passes(1, 0),
+        // splice, copy_file_range
+        275 | 326 => Call::Passes(0, 2),
+        // tee
+        276 => Call::Passes(0, 1),
+        SYS_GETSOCKOPT => Call::Maps,
+        // process_vm_readv, process_vm_writev
+        310 | 311 => Call::Between,
+        _ => return None,
+    })
+}
+
+/// The first four arguments of a system call. They lie close together: one read is cheaper than
+/// four.
+#[inline(always)]
+fn arguments(regs: u64) -> Option<[u64; 4]> {
+    let [r10, _r9, _r8, _rax, _rcx, rdx, rsi, rdi] =
+        read(regs, core::mem::offset_of!(pt_regs, r10) as u32)?;
+    Some([rdi, rsi, rdx, r10])
+}
+
+/// Notes what the call that the current thread enters will move, if it is known.
+#[inline(always)]
+pub fn enter(task: Entry<Task>, regs: u64, number: u32) -> Option<()> {
+    let process = task.process;
+    let call = data_call(number)?;
+    let arguments = arguments(regs)?;
+    let call = match number {
+        // The end of the pipe tells which way.
+        SYS_VMSPLICE if !object::is_writable(object::file_of(arguments[0] as u32)?) => {
+            Call::Reads(Memory::Vector)
+        }
+        _ => call,
+    };
+    let caller = process::of_call(process);
+    let mut flow = Flow { process: caller, ..Flow::NONE };
+    let zero_copy = match number {
+        SYS_SENDTO => asks_for_zero_copy(arguments[3]),
+        SYS_SENDMSG => asks_for_zero_copy(arguments[2]),
+        _ => false,
+    };
+    let mut kind = if zero_copy { call::ZERO_COPY } else { 0 };
+    let mut buffer = 0;
+    match call {
+        Call::Reads(memory) => {
+            flow.source = source(arguments[0])?;
+            (buffer, _) = largest(memory, arguments);
+        }
+        Call::Writes(memory) => {
+            let (address, length) = largest(memory, arguments);
+            let file = object::file_of(arguments[0] as u32)?;
+            let (id, besides) = destination(file, arguments[0], caller)?;
+            flow.destination = id;
+            let origin = origin(task, address, length)?;
+            flow.source = origin.0;
+            kind |= besides | origin.1;
+            if origin.1 == call::PLAIN && is_tls_record(address) {
+                kind |= call::TLS;
+            }
+        }
+        Call::Passes(from, to) => {
+            flow.source = source(arguments[from & 3])?;
+            let fd = arguments[to & 3];
+            let (id, besides) = destination(object::file_of(fd as u32)?, fd, caller)?;
+            flow.destination = id;
+            kind |= besides & call::UPPER;
+        }
+        Call::Maps if maps_received(arguments) => {
+            flow.source = source(arguments[0])?;
+            buffer = arguments[3];
+        }
+        Call::Maps => return None,
+        Call::Between => {}
+    }
+    let watch = StopWatch::start();
+    begin(Current { under_way: 1, flow, number, kind: u32::from(kind), buffer, watch })
+}
+
+#[inline(always)]
+fn source(fd: u64) -> Option<u32> {
+    object::of_file(object::file_of(fd as u32)?, fd as u32)
+}
+
+/// What is written to, and those of [`call::BESIDES`] that come of it.
+#[inline(always)]
+fn destination(file: u64, fd: u64, process: u32) -> Option<(u32, u8)> {
+    let id = object::of_file(file, fd as u32)?;
+    let upper = socket::send_to(file, Flow { process, source: ANY, destination: id });
+    let upper = if upper { call::UPPER } else { 0 };
+    let direct = if object::is_direct(file) { call::DIRECT } else { 0 };
+    Some((id, upper | direct))
+}
+
+/// Whether a `getsockopt` asks for received pages, and not for an option.
+#[inline(always)]
+fn maps_received([_, level, option, _]: [u64; 4]) -> bool {
+    const TCP_ZEROCOPY_RECEIVE: u64 = 35;
+    level == u64::from(packet::TCP) && option == TCP_ZEROCOPY_RECEIVE
+}
+
+/// How much a call that returned `returned` moved, in bytes; of one that maps pages its argument says it.
+#[inline(always)]
+pub fn moved(call: &Current, returned: i64) -> u64 {
+    /// `tcp_zerocopy_receive.length`, the third field.
+    const LENGTH: u32 = 8;
+    if call.number == SYS_GETSOCKOPT && returned == 0 {
+        return read_user::<u32>(call.buffer, LENGTH).unwrap_or(0).into();
+    }
+    returned.max(0) as u64
+}
+
+/// The largest of a call's first pieces of memory: (address, length).
+#[inline(always)]
+fn largest(memory: Memory, arguments: [u64; 4]) -> (u64, u64) {
+    let [_, second, third, _] = arguments;
+    match memory {
+        Memory::Buffer => (second, third),
+        Memory::Vector => largest_of(second, third),
+        Memory::Message => {
+            // `msg_iov` and `msg_iovlen`
+            let vector = read_user(second, 16).unwrap_or(0);
+            largest_of(vector, read_user(second, 24).unwrap_or(0))
+        }
+    }
+}
+
+/// As many pieces as a header and a body with what goes around them have.
+const PIECES: u32 = 6;
+
+#[inline(always)]
+fn largest_of(vector: u64, count: u64) -> (u64, u64) {
+    let mut largest = (0, 0);
+    for index in 0..PIECES {
+        if u64::from(index) >= count {
+            break;
+        }
+        let [address, length] = read_user(vector, index * 16).unwrap_or([0; 2]);
+        if length > largest.1 {
+            largest = (address, length);
+        }
+    }
+    largest
+}
+
+/// Whether application data of TLS begins at this address of the process: content type 23, and
+/// a version 3.x.
+#[inline(always)]
+fn is_tls_record(address: u64) -> bool {
+    matches!(read_user::<[u8; 3]>(address, 0), Some([23, 3, 1..=4]))
+}
+
+/// Where the bytes in a process's memory come from: an object, and a [`call`].
+#[inline(always)]
+fn origin(task: Entry<Task>, address: u64, length: u64) -> Option<(u32, u8)> {
+    if let Some(file) = mapped_file(address) {
+        return Some((object::of_mapping(file)?, call::FROM_MAPPING));
+    }
+    if mapping::holds(task, address) {
+        return Some((MEMORY, call::FROM_MAPPING));
+    }
+    Some(match reads::source_of(task.process, address, length) {
+        MEMORY => (MEMORY, call::PLAIN),
+        source => (source, call::LINKED),
+    })
+}
+
+/// The file that is mapped at an address of the current process.
+#[inline(always)]
+fn mapped_file(address: u64) -> Option<u64> {
+    let mut file = 0u64;
+    // Where it is not called the memory passes for the program's own.
+    // SAFETY: `on_area` writes to `file` alone.
+    unsafe { area::at(address, on_area as *mut core::ffi::c_void, &mut file) };
+    (file != 0).then_some(file)
+}
+
+unsafe extern "C" fn on_area(_: *mut task_struct, area: *const u8, file: *mut u64) -> i64 {
+    // What a program wrote to in a private mapping is its own memory.
+    // SAFETY: the verifier knows the area's type.
+    let flags: u64 = unsafe { load(area, layout!(area_flags)) };
+    if flags & VM_SHARED != 0 || flags & VM_WRITE == 0 {
+        // SAFETY: as above.
+        let found: u64 = unsafe { load(area, layout!(area_file)) };
+        if !object::is_hidden(found) {
+            // SAFETY: `mapped_file` passed it.
+            unsafe { *file = found };
+        }
+    }
+    0
+}
+
+const VM_WRITE: u64 = 2;
+const VM_SHARED: u64 = 8;
