@@ -38,13 +38,18 @@ macro_rules! register {
 
 #[raw_tracepoint(tracepoint = "sys_enter")]
 pub fn sys_enter(ctx: RawTracePointContext) -> i32 {
-    preemption::first(At::Enter, || on_enter(&ctx));
+    preemption::begin();
+    on_enter(&ctx);
+    preemption::end(At::Enter);
     0
 }
 
 #[raw_tracepoint(tracepoint = "sys_enter")]
 pub fn sys_enter_twin(ctx: RawTracePointContext) -> i32 {
-    preemption::twin(At::Enter, || on_enter(&ctx));
+    if preemption::take_over(At::Enter) {
+        on_enter(&ctx);
+        preemption::end_in_twin();
+    }
     0
 }
 
@@ -93,13 +98,18 @@ fn on_marker(ctx: &RawTracePointContext, mut task: Entry<Task>, regs: u64) {
 
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
-    preemption::first(At::Exit, || on_exit(&ctx));
+    preemption::begin();
+    on_exit(&ctx);
+    preemption::end(At::Exit);
     0
 }
 
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub fn sys_exit_twin(ctx: RawTracePointContext) -> i32 {
-    preemption::twin(At::Exit, || on_exit(&ctx));
+    if preemption::take_over(At::Exit) {
+        on_exit(&ctx);
+        preemption::end_in_twin();
+    }
     0
 }
 

@@ -24,32 +24,42 @@ static LEAVING: PerCpuArray<u64> = PerCpuArray::with_max_entries(2, 0);
 #[map]
 static TAKEN_OVER: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
-/// Runs the work of a program. It is put off its CPU at its end, if at all: the kernel looks for others that
+/// Begins the work of a program. It is put off its CPU at its end, if at all: the kernel looks for others that
 /// want to run when that is allowed again.
 #[inline(always)]
-pub fn first(at: At, work: impl FnOnce()) {
-    if option!(twins) == 0 {
-        return work();
+pub fn begin() {
+    if option!(twins) != 0 {
+        call::<DISABLE>();
     }
-    call::<DISABLE>();
-    work();
-    leaving(at, 1);
-    call::<ENABLE>();
-    leaving(at, 0);
 }
 
-/// Runs it in the twin, if the program has not run for this task: another one is at its end.
+/// Ends it.
 #[inline(always)]
-pub fn twin(at: At, work: impl FnOnce()) {
+pub fn end(at: At) {
+    if option!(twins) != 0 {
+        leaving(at, 1);
+        call::<ENABLE>();
+        leaving(at, 0);
+    }
+}
+
+/// Begins it in the twin, if the program has not run for this task: another one is at its end.
+#[inline(always)]
+pub fn take_over(at: At) -> bool {
     let was_skipped = LEAVING.entry(&(at as u32)).is_some_and(|leaving| *leaving != 0);
     if was_skipped {
         call::<DISABLE>();
         if let Some(mut times) = TAKEN_OVER.entry(&0) {
             *times += 1;
         }
-        work();
-        call::<ENABLE>();
     }
+    was_skipped
+}
+
+/// Ends it in the twin.
+#[inline(always)]
+pub fn end_in_twin() {
+    call::<ENABLE>();
 }
 
 #[inline(always)]
