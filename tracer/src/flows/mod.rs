@@ -13,6 +13,7 @@ mod endpoint;
 pub mod group;
 pub mod link;
 pub mod medium;
+pub mod note;
 #[cfg(test)]
 mod properties;
 pub mod spread;

@@ -13,6 +13,7 @@ use crate::{
         balance::{At, Unseen},
         derive::{Witnesses, derive},
         group::{self, Per, Row},
+        note::{Note, notes},
         stacks::{Copies, Frame, Stacks},
         verdict::{Verdict, leaves_open, switches_a_mib, verdict, words_of_uncounted},
     },
@@ -136,8 +137,10 @@ pub struct FlowRow {
     pub connections: u64,
     /// `derived` if one of the movements was not seen by a witness.
     pub provenance: Provenance,
-    /// What the numbers say.
+    /// What the numbers say of copies.
     pub verdict: Verdict,
+    /// What they say besides.
+    pub notes: Vec<Note>,
     /// The way of the bytes.
     pub movements: Vec<MovementRow>,
 }
@@ -540,6 +543,7 @@ impl FlowRow {
             connections: row.connections,
             provenance: provenance(traffic),
             verdict: verdict(row),
+            notes: notes(row),
             movements: traffic
                 .movements
                 .iter()

@@ -185,6 +185,9 @@ fn verdicts(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Resu
         let lead = Lead { painted: style.bold(&number), plain: &number };
         paragraph(out, style, lead, &row.verdict.text, str::to_owned)?;
         paragraph(out, style, Lead::plain("     "), &row.verdict.evidence, |text| style.dim(text))?;
+        for note in &row.notes {
+            paragraph(out, style, Lead::plain("     "), &note.text, str::to_owned)?;
+        }
     }
     if !rest.is_empty() {
         let text = format!("{}; --format csv or json shows each", summary(rest));
