@@ -9,6 +9,7 @@
 mod apportion;
 pub mod balance;
 pub mod derive;
+pub mod digest;
 mod endpoint;
 pub mod group;
 pub mod link;
