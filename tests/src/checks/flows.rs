@@ -1,6 +1,7 @@
 //! Programs of others, traced as a whole: what they do is known, so the report must say it.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Result, ensure};
 
@@ -8,10 +9,11 @@ use crate::check::{Check, Context};
 use crate::support::report::Document;
 use crate::support::sink::Sink;
 use crate::support::traced::{FILE_BYTES, folder_with_file, signal};
-use xtask::command;
+use xtask::{command, setup::foreign};
 
 /// Any program, in every tier.
-pub const CHECKS: [Check; 3] = [
+pub const CHECKS: [Check; 4] = [
+    Check { name: "1500 small files by sendfile: the first row", run: small_files },
     Check { name: "attached in the middle", run: attached },
     Check { name: "a pipeline: children are traced", run: pipeline },
     Check { name: "dd: two copies a byte", run: copy_with_dd },
@@ -37,6 +39,59 @@ fn copy_with_dd(context: &Context) -> Result<()> {
     let document = Document::read(&report)?;
     let flow = document.flow(("file", "payload"), ("file", "copy"))?;
     flow.check(context, FILE_BYTES, 2.0, "copied-through-memory")
+}
+
+/// Sends files of a folder `w` to itself, each with a head of 200 bytes, on one connection.
+const SENDS_FILES: &str = "
+import os, socket, threading
+listener = socket.create_server(('127.0.0.1', 0))
+def drain():
+    with socket.create_connection(listener.getsockname()) as receiver:
+        while receiver.recv(1 << 16): pass
+thread = threading.Thread(target=drain); thread.start(); sender, _ = listener.accept()
+for name in os.listdir('w'):
+    file = os.open('w/' + name, os.O_RDONLY)
+    sender.sendall(b'h' * 200)
+    if os.sendfile(sender.fileno(), file, 0, 8192) != 8192: raise SystemExit('sent a part')
+    os.close(file)
+sender.close(); thread.join()
+";
+
+/// None of them is much of the whole: they are the first row together, and not left out.
+fn small_files(context: &Context) -> Result<()> {
+    const FILES: u64 = 1500;
+    const BYTES: u64 = 8192;
+    let python = context.foreign(&foreign::PYTHON)?;
+    let folder = tempfile::tempdir_in("/var/tmp")?;
+    let served = folder.path().join("w");
+    std::fs::create_dir(&served)?;
+    for number in 0..FILES {
+        std::fs::write(served.join(number.to_string()), [7; BYTES as usize])?;
+    }
+    let (report, recording) = (folder.path().join("report"), folder.path().join("recording"));
+    let flags = ["--record", &recording.display().to_string()];
+    let mut traced = context.trace_with(&flags, &report, &python.program);
+    python.tell(&mut traced);
+    command::run(traced.args(["-ISc", SENDS_FILES]).current_dir(folder.path()))?;
+
+    let document = Document::read(&report)?;
+    let is_file = |name: &str| Path::new(name).parent() == Some(&served);
+    let files = document
+        .flows
+        .iter()
+        .filter(|flow| is_file(&flow.source.name) && flow.destination.kind == "tcp");
+    let files: Vec<_> = files.collect();
+    ensure!(files.len() as u64 == FILES, "{} files in the document", files.len());
+    files.iter().try_for_each(|flow| flow.check(context, BYTES, 0.0, "zero-copy"))?;
+    let heads = document.flow(("memory", ""), ("tcp", ""))?;
+    heads.check(context, FILES * 200, 1.0, "copied-from-memory")?;
+
+    let table = command::stdout(Command::new(&context.copytrace).arg("report").arg(&recording))?;
+    let row = |start: &str| table.lines().find(|line| line.trim_start().starts_with(start));
+    let first = row("1 python").or_else(|| row("1  python"));
+    let is_first = first.is_some_and(|row| row.contains("1 500 files") && row.contains("11.7 MiB"));
+    ensure!(is_first && row("1  zero-copy").is_some(), "the files are not the first row:\n{table}");
+    Ok(())
 }
 
 /// Many processes that live for a moment: every byte of every one is counted, for the right file.

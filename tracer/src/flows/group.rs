@@ -97,7 +97,7 @@ pub(super) fn coarse(flow: &Flow, per: Per) -> Flow {
 }
 
 /// What is nothing else has nothing in common but what it is on.
-fn other(end: &Endpoint, coarse: Endpoint) -> Endpoint {
+pub(super) fn other(end: &Endpoint, coarse: Endpoint) -> Endpoint {
     let medium = if end.kind == Kind::Other { end.medium } else { coarse.medium };
     Endpoint { medium, ..coarse }
 }

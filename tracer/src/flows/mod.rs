@@ -9,10 +9,12 @@
 mod apportion;
 pub mod balance;
 pub mod derive;
+pub mod digest;
 mod endpoint;
 pub mod group;
 pub mod link;
 pub mod medium;
+pub mod note;
 #[cfg(test)]
 mod properties;
 pub mod spread;

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::{
     Calls, Endpoint, Flow, Kind, Ledger, Process, Traffic, add,
     derive::{Witnesses, derive},
+    digest::digest,
     group::{self, Per},
     link, settle, spread, total,
 };
@@ -185,6 +186,26 @@ proptest! {
         prop_assert_eq!(all, total(&settled));
         let flows: u64 = rows.iter().map(|row| row.flows).sum();
         prop_assert!(flows <= settled.len() as u64);
+    }
+
+    #[test]
+    fn rows_in_short_are_all_rows_and_nearly_all_bytes_are_shown(
+        events in prop::collection::vec((flow(), traffic()), 0..60),
+        per in per(),
+        witnesses in witnesses(),
+    ) {
+        let rows = group::group(&settle(recorded(&events), witnesses), per);
+        let digest = digest(&rows, per);
+        let shown = sum(digest.shown.iter().map(|entry| &entry.row.traffic));
+        let left_out = sum(digest.left_out.iter().map(|entry| &entry.row.traffic));
+        let all = sum(rows.iter().map(|row| &row.traffic));
+        prop_assert!(shown.payload_bytes as f64 >= 0.95 * all.payload_bytes as f64);
+        prop_assert_eq!(sum([&shown, &left_out]), all);
+        let entries = digest.shown.iter().chain(&digest.left_out);
+        let counts = entries.clone().map(|entry| entry.rows).sum::<u64>();
+        prop_assert_eq!(counts, rows.len() as u64);
+        let flows = |rows: &mut dyn Iterator<Item = &group::Row>| rows.map(|row| row.flows).sum::<u64>();
+        prop_assert_eq!(flows(&mut entries.map(|entry| &entry.row)), flows(&mut rows.iter()));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What a row's numbers say, in one line, and what would change it. Advice is given only where the
-//! numbers prove it.
+//! What a row's numbers say of copies, in one line, and what would change it. Advice is given only
+//! where the numbers prove it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,8 +29,6 @@ pub enum Code {
     FellBackNoScatterGather,
     /// The program encrypts by itself.
     FellBackTls,
-    /// Much switching for few bytes.
-    ManySmallCalls,
     /// Read into a buffer, and written out of it.
     CopiedThroughMemory,
     /// Written out of a mapping of the file.
@@ -58,11 +56,6 @@ pub struct Verdict {
 const NEARLY_NONE: f64 = 0.02;
 /// The part of the bytes from which on something is said of all of them.
 const MOST: f64 = 0.5;
-/// Below this many bytes a call, the switch into the kernel and back costs more than the copy.
-const SMALL: f64 = 4096.0;
-/// With fewer calls than this, nothing is said about their size.
-const MANY: u64 = 100;
-
 /// The row's verdict: the first finding that holds.
 pub fn verdict(row: &Row) -> Verdict {
     let found = FINDINGS.iter().find_map(|finding| finding(row));
@@ -72,7 +65,7 @@ pub fn verdict(row: &Row) -> Verdict {
 type Finding = fn(&Row) -> Option<Verdict>;
 
 /// The most telling first.
-const FINDINGS: [Finding; 14] = [
+const FINDINGS: [Finding; 13] = [
     uncounted,
     nothing,
     unseen,
@@ -81,7 +74,6 @@ const FINDINGS: [Finding; 14] = [
     zero_copy_on_loopback,
     no_scatter_gather,
     tls,
-    small_calls,
     zero_copy,
     direct,
     through_memory,
@@ -231,27 +223,6 @@ fn tls(row: &Row) -> Option<Verdict> {
             "{} of {} bytes were written as TLS records",
             traffic.tls_bytes, traffic.payload_bytes
         ),
-    })
-}
-
-fn small_calls(row: &Row) -> Option<Verdict> {
-    let traffic = &row.traffic;
-    let mean = ratio(traffic.payload_bytes, traffic.syscalls());
-    (traffic.syscalls() >= MANY && mean < SMALL).then(|| {
-        let what = if is_into_memory(row) { "reads" } else { "writes" };
-        Verdict {
-            code: Code::ManySmallCalls,
-            text: format!(
-                "many small {what}: {:.0} mode switches a MiB, batch them ({})",
-                switches_a_mib(traffic),
-                copies(row)
-            ),
-            evidence: format!(
-                "{} system calls moved {} bytes, {mean:.0} each",
-                traffic.syscalls(),
-                traffic.payload_bytes
-            ),
-        }
     })
 }
 
@@ -500,17 +471,14 @@ mod tests {
     }
 
     #[test]
-    fn small_writes_are_counted_in_switches() {
-        let calls = [("write".to_owned(), Calls { count: 1024, bytes: 1 << 20 })].into();
-        let traffic = Traffic {
-            payload_bytes: 1 << 20,
-            calls,
-            movements: vec![cpu_copy(Place::User, Place::Socket, 1 << 20)],
-            ..Traffic::default()
+    fn copies_are_the_same_whatever_the_size_of_the_calls() {
+        let by = |count| {
+            let copies = vec![cpu_copy(Place::User, Place::Socket, BYTES)];
+            let calls = [("write".to_owned(), Calls { count, bytes: BYTES })].into();
+            of(Endpoint::memory(), tcp(1), Traffic { calls, ..sent(copies) })
         };
-        let verdict = of(Endpoint::memory(), tcp(1), traffic);
-        assert_eq!(verdict.code, Code::ManySmallCalls);
-        assert!(verdict.text.contains("2048 mode switches a MiB, batch them"), "{}", verdict.text);
+        assert_eq!(by(BYTES / 2048).code, Code::CopiedFromMemory);
+        assert_eq!(by(BYTES / 2048), by(BYTES / 8192));
     }
 
     #[test]

@@ -34,6 +34,7 @@ const COLUMNS: &[Column] = &[
     ("destination_fd", |row| json!(row.destination.descriptor)),
     ("unseen_source_bytes", |row| json!(unseen(row, At::Source))),
     ("unseen_destination_bytes", |row| json!(unseen(row, At::Destination))),
+    ("notes", |row| json!(notes(row))),
 ];
 
 /// Writes the header, and a line for each flow if there are some.
@@ -49,6 +50,13 @@ pub(super) fn write_lines(report: &Report, out: &mut dyn io::Write) -> io::Resul
     let values = |row| COLUMNS.iter().map(|(_, value)| value(row)).collect::<Vec<_>>();
     report.flows.iter().try_for_each(|row| lines.serialize(values(row)))?;
     lines.flush()
+}
+
+/// Their codes; more than one are separated by spaces.
+fn notes(row: &FlowRow) -> String {
+    let codes = row.notes.iter().map(|note| json!(note.code));
+    let codes: Vec<_> = codes.filter_map(|code| code.as_str().map(str::to_owned)).collect();
+    codes.join(" ")
 }
 
 fn unseen(row: &FlowRow, at: At) -> u64 {

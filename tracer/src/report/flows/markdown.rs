@@ -45,8 +45,15 @@ fn cells(row: &FlowRow) -> [String; 10] {
         marked(row.by_reference_per_byte),
         words::grouped(row.mode_switches_per_mib.round() as u64),
         words::time(row.cpu_time_a_mib()),
-        row.verdict.text.clone(),
+        said(row),
     ]
+}
+
+/// The verdict, and what is to know besides.
+fn said(row: &FlowRow) -> String {
+    let notes = row.notes.iter().map(|note| &note.text);
+    let texts: Vec<_> = [&row.verdict.text].into_iter().chain(notes).map(String::as_str).collect();
+    texts.join("; ")
 }
 
 fn end(end: &End) -> String {

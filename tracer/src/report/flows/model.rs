@@ -12,7 +12,9 @@ use crate::{
         self, Detail, Flow, Kind, Ledger, Traffic,
         balance::{At, Unseen},
         derive::{Witnesses, derive},
+        digest::{Digest, Entry, digest},
         group::{self, Per, Row},
+        note::{Note, notes},
         stacks::{Copies, Frame, Stacks},
         verdict::{Verdict, leaves_open, switches_a_mib, verdict, words_of_uncounted},
     },
@@ -49,6 +51,12 @@ pub struct Report {
     pub unattributed: Unattributed,
     /// The flows, the busiest first.
     pub flows: Vec<FlowRow>,
+    /// The flows in short, for a screen; the document has each.
+    #[serde(skip)]
+    pub shown: Vec<FlowRow>,
+    /// What is too little to be shown.
+    #[serde(skip)]
+    pub left_out: Vec<FlowRow>,
     /// Where the CPU copies were made, the most bytes first; absent if no stacks were taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stacks: Option<Vec<StackRow>>,
@@ -136,10 +144,15 @@ pub struct FlowRow {
     pub connections: u64,
     /// `derived` if one of the movements was not seen by a witness.
     pub provenance: Provenance,
-    /// What the numbers say.
+    /// What the numbers say of copies.
     pub verdict: Verdict,
+    /// What they say besides.
+    pub notes: Vec<Note>,
     /// The way of the bytes.
     pub movements: Vec<MovementRow>,
+    /// How many flows of the document it is.
+    #[serde(skip)]
+    pub flows: u64,
 }
 
 /// Copies by the CPU that were made at one place.
@@ -175,6 +188,10 @@ pub struct End {
     /// The file descriptor it was used under, with `--per fd`; absent for a mapping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub descriptor: Option<u32>,
+    /// How many files they are, if more than one: `name` is their folder then, if they have one in
+    /// common.
+    #[serde(skip)]
+    pub files: Option<u64>,
 }
 
 /// The process of a flow.
@@ -424,6 +441,11 @@ impl Report {
         let ledger = flows::settle(recording.ledger.clone(), recording.witnesses);
         let rest = group::unattributed(&ledger);
         let rows = group::group(&ledger, per);
+        let lost = recording.lost_events;
+        let Digest { shown, left_out } = digest(&rows, per);
+        let in_short = |entries: Vec<Entry>| {
+            entries.iter().map(|entry| FlowRow::of_digest(entry, lost)).collect()
+        };
         let warnings = recording.warnings.iter().cloned().chain(uncounted(&ledger)).collect();
         Self {
             schema: SCHEMA.to_owned(),
@@ -438,7 +460,9 @@ impl Report {
                 bytes: rest.movements.iter().map(|movement| movement.bytes).sum(),
                 events: rest.movements.iter().map(|movement| movement.calls).sum(),
             },
-            flows: rows.iter().map(|row| FlowRow::new(row, recording.lost_events)).collect(),
+            flows: rows.iter().map(|row| FlowRow::new(row, lost)).collect(),
+            shown: in_short(shown),
+            left_out: in_short(left_out),
             stacks: recording.copies_at_stacks(),
             expectations: Vec::new(),
         }
@@ -515,6 +539,7 @@ impl FlowRow {
             kind: end.kind,
             name: end.name.clone(),
             descriptor: end.descriptor,
+            files: None,
         };
         Self {
             source: end(&flow.source.clone().unwrap_or_else(flows::Endpoint::memory)),
@@ -540,12 +565,26 @@ impl FlowRow {
             connections: row.connections,
             provenance: provenance(traffic),
             verdict: verdict(row),
+            notes: notes(row),
             movements: traffic
                 .movements
                 .iter()
                 .map(|movement| MovementRow::of(movement.clone(), payload))
                 .collect(),
+            flows: 1,
         }
+    }
+
+    /// What may be several rows in one.
+    fn of_digest(entry: &Entry, lost: u64) -> Self {
+        let mut row = Self::new(&entry.row, lost);
+        row.flows = entry.rows;
+        for (end, count) in
+            [(&mut row.source, entry.sources), (&mut row.destination, entry.destinations)]
+        {
+            end.files = (end.kind == Kind::File && count > 1).then_some(count);
+        }
+        row
     }
 }
 

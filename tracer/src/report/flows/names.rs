@@ -25,8 +25,8 @@ fn in_line(name: &str, width: usize) -> String {
     if columns(name) <= width {
         return name.to_owned();
     }
-    // The other end of a connection is known by its place.
-    let name = name.strip_prefix("→ ").unwrap_or(name);
+    // The other end of a connection, and the folder of files, are known by their place.
+    let name = ["→ ", "below "].iter().find_map(|lead| name.strip_prefix(lead)).unwrap_or(name);
     if columns(name) <= width {
         return name.to_owned();
     }
@@ -54,6 +54,7 @@ mod tests {
             fitted("tcp\n10.0.0.1:80\n→ 10.0.0.2:40000", 14),
             "tcp\n10.0.0.1:80\n10.0.0.2:40000"
         );
+        assert_eq!(fitted("9 files\nbelow /srv/www", 11), "9 files\n/srv/www");
         assert_eq!(fitted("tcp\n[2001:db8::1]:65535", 18), "tcp\n…001:db8::1]:65535");
     }
 

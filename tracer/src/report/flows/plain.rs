@@ -12,7 +12,8 @@ impl Report {
         clean(&mut report.target);
         clean(&mut report.environment.kernel);
         report.warnings.iter_mut().for_each(clean);
-        for flow in &mut report.flows {
+        let in_short = report.shown.iter_mut().chain(&mut report.left_out);
+        for flow in report.flows.iter_mut().chain(in_short) {
             clean(&mut flow.process.comm);
             for End { name, .. } in [&mut flow.source, &mut flow.destination] {
                 clean(name);

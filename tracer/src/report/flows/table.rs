@@ -34,13 +34,6 @@ const HEADINGS: [&str; 10] = [
 /// A column that is there only if cycles are counted.
 const CYCLES: &str = "cycles\na byte";
 
-/// Rows of the table at most; JSON and CSV have them all.
-const MOST_ROWS: usize = 20;
-
-/// The part of the payload from which on a flow has a row: a program's own libraries, and what it
-/// looks up when it starts, are flows, too.
-const WORTH_A_ROW: f64 = 0.01;
-
 /// Where the two columns of names begin, counted from 0, and where they end.
 const NAMES: std::ops::Range<usize> = 2..4;
 
@@ -66,18 +59,10 @@ fn units(report: &Report) -> String {
     if derived { format!("{UNITS}; ~ derived, not measured") } else { UNITS.to_owned() }
 }
 
-/// The busiest flows, and the others.
-fn shown(report: &Report) -> (&[FlowRow], &[FlowRow]) {
-    let least = report.total.payload_bytes as f64 * WORTH_A_ROW;
-    let worth = report.flows.iter().take_while(|row| row.payload_bytes as f64 >= least);
-    report.flows.split_at(worth.count().min(MOST_ROWS))
-}
-
 fn rows(report: &Report, style: &Style) -> Table {
-    let (shown, _) = shown(report);
     let cycles = report.environment.cycles;
     let headings: Vec<&str> = HEADINGS.into_iter().chain(cycles.then_some(CYCLES)).collect();
-    let rows = shown.iter().enumerate().map(|(index, row)| texts(index, row, cycles));
+    let rows = report.shown.iter().enumerate().map(|(index, row)| texts(index, row, cycles));
     let rows: Vec<_> = rows.collect();
     let room = room_for_names(&headings, &rows, style);
     let mut table = empty(style);
@@ -163,14 +148,25 @@ pub(super) fn owner(row: &FlowRow) -> String {
     }
 }
 
+/// `1 500 files` above `below /srv/www`
+fn files(count: u64, folder: &str) -> String {
+    let count = words::grouped(count);
+    if folder.is_empty() {
+        format!("{count} files")
+    } else {
+        format!("{count} files\nbelow {folder}")
+    }
+}
+
 /// An end in a column: its kind above its name.
 fn end(end: &End) -> String {
-    let what = match (end.kind, end.name.as_str()) {
-        (kind, "") => kind.to_string(),
-        (Kind::File | Kind::Other, name) => name.to_owned(),
+    let what = match (end.kind, end.name.as_str(), end.files) {
+        (_, folder, Some(count)) => files(count, folder),
+        (kind, "", _) => kind.to_string(),
+        (Kind::File | Kind::Other, name, _) => name.to_owned(),
         // `pipe:[4711]`
-        (kind, name) if name.starts_with(&kind.to_string()) => name.to_owned(),
-        (kind, name) => format!("{kind}\n{}", name.replacen(" → ", "\n→ ", 1)),
+        (kind, name, _) if name.starts_with(&kind.to_string()) => name.to_owned(),
+        (kind, name, _) => format!("{kind}\n{}", name.replacen(" → ", "\n→ ", 1)),
     };
     match end.descriptor {
         Some(descriptor) => format!("fd {descriptor}\n{what}"),
@@ -179,36 +175,47 @@ fn end(end: &End) -> String {
 }
 
 fn verdicts(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
-    let (shown, rest) = shown(report);
-    for (index, row) in shown.iter().enumerate() {
+    let below = || Lead::plain("     ");
+    for (index, row) in report.shown.iter().enumerate() {
         let number = format!(" {:>2}  ", index + 1);
         let lead = Lead { painted: style.bold(&number), plain: &number };
         paragraph(out, style, lead, &row.verdict.text, str::to_owned)?;
-        paragraph(out, style, Lead::plain("     "), &row.verdict.evidence, |text| style.dim(text))?;
+        paragraph(out, style, below(), &row.verdict.evidence, |text| style.dim(text))?;
+        for note in &row.notes {
+            paragraph(out, style, below(), &note.text, str::to_owned)?;
+        }
+        if row.flows > 1 {
+            let text = format!("{} flows in one row; {EACH}", words::grouped(row.flows));
+            paragraph(out, style, below(), &text, |text| style.dim(text))?;
+        }
     }
-    if !rest.is_empty() {
-        let text = format!("{}; --format csv or json shows each", summary(rest));
-        paragraph(out, style, Lead::plain("     "), &text, str::to_owned)?;
+    if !report.left_out.is_empty() {
+        let text = format!("{}; {EACH}", summary(&report.left_out));
+        paragraph(out, style, below(), &text, str::to_owned)?;
     }
     writeln!(out)
 }
 
+/// Where all flows are.
+const EACH: &str = "--format csv or json shows each";
+
 /// `and 8 smaller flows: 7 file → memory (5 KiB), 1 memory → file (90 B)`
-fn summary(flows: &[FlowRow]) -> String {
+fn summary(rows: &[FlowRow]) -> String {
     let mut kinds = BTreeMap::<(Kind, Kind), (u64, u64)>::new();
-    for flow in flows {
-        let (count, bytes) = kinds.entry((flow.source.kind, flow.destination.kind)).or_default();
-        *count += 1;
-        *bytes += flow.payload_bytes;
+    for row in rows {
+        let (count, bytes) = kinds.entry((row.source.kind, row.destination.kind)).or_default();
+        *count += row.flows;
+        *bytes += row.payload_bytes;
     }
     let mut kinds: Vec<_> = kinds.into_iter().collect();
     kinds.sort_by_key(|(_, (_, bytes))| std::cmp::Reverse(*bytes));
     let kinds = kinds.into_iter().map(|((from, to), (count, bytes))| {
         format!("{count} {from} → {to} ({})", words::size(bytes))
     });
-    let noun = if flows.len() == 1 { "flow" } else { "flows" };
     let kinds = kinds.collect::<Vec<_>>().join(", ");
-    format!("and {} smaller {noun}: {kinds}", flows.len())
+    let flows: u64 = rows.iter().map(|row| row.flows).sum();
+    let noun = if flows == 1 { "flow" } else { "flows" };
+    format!("and {flows} smaller {noun}: {kinds}")
 }
 
 fn setting(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {

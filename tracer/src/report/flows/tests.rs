@@ -232,6 +232,40 @@ fn names_are_cut_to_the_width_of_the_terminal() {
     insta::assert_snapshot!(at(80));
 }
 
+/// A server that sends a head and a file 1500 times.
+fn many_files() -> Recording {
+    let one = |number: u16| {
+        let passed =
+            Movement { by: Mover::Reference, ..cpu_copy(Place::PageCache, Place::Socket, 8192) };
+        let sent = Traffic { movements: vec![passed], ..calls("sendfile", 1, 8192) };
+        (flow(file(&format!("/srv/www/{number}")), tcp(number)), sent)
+    };
+    let mut ledger: Ledger = (0..1500).map(one).collect();
+    let copies = vec![cpu_copy(Place::User, Place::Socket, 300_000)];
+    let heads = Traffic { movements: copies, ..calls("sendto", 1500, 300_000) };
+    ledger.insert(flow(Endpoint::memory(), tcp(0)), heads);
+    recording(ledger)
+}
+
+#[test]
+fn many_files_in_a_table() {
+    let table = written_at(80, &many_files(), Format::Table);
+    insta::assert_snapshot!(table.split_once("Traced").unwrap().0);
+}
+
+#[test]
+fn documents_have_each_of_many_files() {
+    let document: serde_json::Value =
+        serde_json::from_slice(&bytes(&many_files(), Format::Json)).unwrap();
+    is_as_its_schema_says(&document);
+    assert_eq!(document["flows"].as_array().unwrap().len(), 1501);
+    assert!(document.get("shown").is_none(), "a view is no part of the document");
+    let heads = &document["flows"][0];
+    assert_eq!(heads["verdict"]["code"], "copied-from-memory");
+    assert_eq!(heads["notes"][0]["code"], "many-small-calls");
+    assert_eq!(written_at(80, &many_files(), Format::Csv).lines().count(), 1502);
+}
+
 #[test]
 fn the_table() {
     insta::assert_snapshot!(written(Format::Table));
