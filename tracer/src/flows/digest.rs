@@ -142,7 +142,22 @@ fn folded(rows: &[Row], per: Per, fold: &Fold, whole: u64) -> Vec<Entry> {
         groups.entry(fold.alike.common(&row.flow, per)).or_default().push(row);
     }
     let large = large.into_iter().cloned().map(Entry::alone);
-    large.chain(groups.into_iter().map(|(flow, rows)| Entry::of(flow, &rows))).collect()
+    large.chain(groups.into_iter().flat_map(|(flow, rows)| in_group(flow, &rows))).collect()
+}
+
+/// Rows that are alike become one; the busiest keeps its name if it has most of their payload.
+fn in_group(flow: Flow, rows: &[&Row]) -> Vec<Entry> {
+    /// In hundredths.
+    const MOST: u64 = 50;
+    let sum = rows.iter().map(|row| row.traffic.payload_bytes).sum();
+    match rows {
+        [busiest, others @ ..]
+            if !others.is_empty() && !is_below(busiest.traffic.payload_bytes, MOST, sum) =>
+        {
+            vec![Entry::alone((*busiest).clone()), Entry::of(flow, others)]
+        }
+        _ => vec![Entry::of(flow, rows)],
+    }
 }
 
 impl Alike {
@@ -310,6 +325,17 @@ mod tests {
         let shown = of(&ledger).shown;
         assert_eq!(shown.iter().map(|entry| entry.rows).collect::<Vec<_>>(), [1, 100]);
         assert_eq!(ends(&shown[0]).0, "/srv/www/big");
+    }
+
+    #[test]
+    fn a_log_keeps_its_name_beside_a_file_of_a_few_bytes() {
+        let mut ledger: Ledger = files(30, 4096).collect();
+        ledger.insert(flow(Endpoint::memory(), file("/var/log/access")), sent(3000));
+        ledger.insert(flow(Endpoint::memory(), file("/run/pid")), sent(6));
+        let digest = of(&ledger);
+        assert_eq!(digest.shown.iter().map(|entry| entry.rows).collect::<Vec<_>>(), [30, 1]);
+        assert_eq!(ends(&digest.shown[1]).1, "/var/log/access");
+        assert_eq!(digest.left_out.len(), 1);
     }
 
     #[test]
