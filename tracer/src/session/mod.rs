@@ -214,11 +214,14 @@ impl Purpose {
     }
 
     fn options(self, plan: &Plan, cycles: &Counters) -> Result<Options, SessionError> {
-        let namespace = numbers::namespace().map_err(SessionError::Numbers)?.unwrap_or(0);
-        let twins = u32::from(plan.preemption.is_some());
+        let of_any = Options {
+            twins: u32::from(plan.preemption.is_some()),
+            namespace: numbers::namespace().map_err(SessionError::Numbers)?.unwrap_or(0),
+            cpu_bits: id::cpu_bits(cpus()? as u32),
+            ..Options::default()
+        };
         let Self::Flows { detail, stacks, wanted, .. } = self else {
-            let cpu_bits = id::cpu_bits(cpus()? as u32);
-            return Ok(Options { windows: 1, twins, namespace, cpu_bits, ..Options::default() });
+            return Ok(Options { windows: 1, ..of_any });
         };
         let detail = match detail {
             Detail::Process => flow::Detail::PROCESSES,
@@ -239,10 +242,7 @@ impl Purpose {
             comm: wanted.comm.map_or([0; 4], |comm| comm.words()),
             cgroup: wanted.cgroup.map_or([0; 2], |id| [id as u32, (id >> 32) as u32]),
             all: u32::from(wanted.all),
-            windows: 0,
-            twins,
-            namespace,
-            cpu_bits: id::cpu_bits(cpus()? as u32),
+            ..of_any
         })
     }
 }

@@ -13,7 +13,7 @@ use tracer::{
     claims::brokers::Evidence,
     ledger::{Delivery, Round, Setting},
     report::brokers::{self, BrokerEnvironment, BrokerReport},
-    session::{Functions, Purpose, Session, names::Names},
+    session::{Functions, names::Names},
 };
 use workloads::{
     Cache,
@@ -87,13 +87,9 @@ async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerRepor
     }
 
     progress.say("attaching to the kernel");
-    let mut session = Session::start(plan, Purpose::Windows, common.verify)?;
-    session.watch_user_copies(workloads::strategy::USER_COPY)?;
-    if verbose {
-        session.log()?;
-    }
+    let mut session = common.session(plan, verbose)?;
     let mut names = Names::new();
-    let functions = if common.verify { Functions::read() } else { Functions::default() };
+    let functions = Functions::read(common.verify);
     let mut deliveries = Vec::new();
     let mut warnings = Vec::new();
     for (setting, log, rounds) in timed {

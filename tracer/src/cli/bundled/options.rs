@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use tracer::report::Format;
+use tracer::{
+    report::Format,
+    session::{Purpose, Session, SessionError},
+    witness::Plan,
+};
 
 use super::nic::{Guard, Nic};
 use crate::cli::{
@@ -40,6 +44,16 @@ impl Options {
     /// Refuses options without effect.
     pub fn check(&self, verb: &str) {
         usage::check_sites(verb, self.sites, self.tier);
+    }
+
+    /// Attaches to the kernel for windows of bundled workloads. `verbose`: its programs write to the log.
+    pub fn session(&self, plan: Plan, verbose: bool) -> Result<Session, SessionError> {
+        let mut session = Session::start(plan, Purpose::Windows, self.verify)?;
+        session.watch_user_copies(workloads::strategy::USER_COPY)?;
+        if verbose {
+            session.log()?;
+        }
+        Ok(session)
     }
 }
 

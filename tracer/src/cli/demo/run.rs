@@ -9,7 +9,7 @@ use tracer::{
     flows::trial::{Trial, observe},
     ledger::{Observation, Side, ZeroCopy},
     report::{Environment, Outcome, Payload, Report},
-    session::{Functions, Purpose, Session, flows::Start, names::Names},
+    session::{Functions, Session, flows::Start, names::Names},
 };
 use workloads::{
     Cache, DUMMY_DEVICE, Receiver, STRATEGIES, Shape, Strategy,
@@ -56,14 +56,10 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
     };
 
     progress.say("attaching to the kernel");
-    let mut session = Session::start(plan, Purpose::Windows, common.verify)?;
-    session.watch_user_copies(workloads::strategy::USER_COPY)?;
-    if verbose {
-        session.log()?;
-    }
+    let mut session = common.session(plan, verbose)?;
 
     let mut names = Names::new();
-    let functions = if common.verify { Functions::read() } else { Functions::default() };
+    let functions = Functions::read(common.verify);
     let mut outcomes = Vec::new();
     let mut warnings = session.unseen();
     let mut disk = String::new();

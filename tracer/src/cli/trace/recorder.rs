@@ -109,7 +109,7 @@ impl Recorder {
             lost: 0,
             warnings,
             unexplained: Unexplained::default(),
-            functions: if options.verify { Functions::read() } else { Functions::default() },
+            functions: Functions::read(options.verify),
             failed: false,
             tick: options.interval.map_or(TICK, |interval| interval.min(TICK)),
             took: Duration::ZERO,
