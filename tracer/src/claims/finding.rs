@@ -38,6 +38,18 @@ pub(super) fn verdict(findings: &[Finding]) -> Verdict {
     }
 }
 
+/// What moves the number, each cause once, without the arithmetic that follows a colon.
+pub(super) fn causes(findings: &[Finding]) -> Vec<String> {
+    let mut causes: Vec<String> = Vec::new();
+    for finding in findings.iter().filter(|finding| finding.weight > Weight::Remark) {
+        let cause = finding.reason.split_once(": ").map_or(&*finding.reason, |(cause, _)| cause);
+        if !causes.iter().any(|other| other == cause) {
+            causes.push(cause.to_owned());
+        }
+    }
+    causes
+}
+
 /// The reasons, each once, in the order they were found. Without a number there is nothing to
 /// explain but its absence.
 pub(super) fn reasons(mut findings: Vec<Finding>) -> Vec<String> {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use workloads::Route;
 
 use super::documents::Strategy;
-use super::finding::{Finding, reasons, verdict};
+use super::finding::{Finding, causes, reasons, verdict};
 use super::{Condition, Quantity, Verdict, calls, path};
 use crate::ledger::{Mover, Observation, Provenance};
 
@@ -24,6 +24,9 @@ pub struct Judgement {
     pub verdict: Option<Verdict>,
     /// Why the numbers differ, and what else is worth knowing about them.
     pub reasons: Vec<String>,
+    /// Of these reasons what moves the number, for a sentence.
+    #[serde(skip)]
+    pub causes: Vec<String>,
 }
 
 /// Compares one quantity of the observed strategy with the documents' number.
@@ -38,6 +41,7 @@ pub fn judge(quantity: Quantity, observed: &Observation, conditions: &[Condition
             provenance,
             verdict: None,
             reasons: Vec::new(),
+            causes: Vec::new(),
         };
     };
     let findings = compare(documented, quantity, observed, conditions);
@@ -48,6 +52,7 @@ pub fn judge(quantity: Quantity, observed: &Observation, conditions: &[Condition
         measured: number.filter(|_| verdict != Verdict::NotMeasurable),
         provenance,
         verdict: Some(verdict),
+        causes: causes(&findings),
         reasons: reasons(findings),
     }
 }

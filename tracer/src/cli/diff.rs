@@ -4,13 +4,19 @@ use std::{path::PathBuf, process::ExitCode};
 
 use tracer::{
     flows::group::Per,
-    report::flows::{
-        Report,
-        diff::{Diff, write_json, write_table},
+    report::{
+        Format,
+        flows::{
+            Report,
+            diff::{Diff, write},
+        },
     },
 };
 
-use super::{output::Destination, report::load};
+use super::{
+    output::{Destination, Output, Outputs},
+    report::load,
+};
 
 /// Arguments of `copytrace diff`.
 #[derive(Debug, clap::Args)]
@@ -19,26 +25,18 @@ pub struct Options {
     before: PathBuf,
     /// What it wrote then
     after: PathBuf,
-    /// Form of the result
-    #[arg(short, long, value_enum, default_value = "table")]
-    format: Form,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Form {
-    /// A table for the terminal
-    Table,
-    /// One JSON document
-    Json,
+    #[command(flatten)]
+    outputs: Outputs<Format>,
 }
 
 /// Runs the verb.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    options.outputs.check("diff");
+    let outputs = options.outputs.open(Destination::Stdout, None)?;
     let report = |path| load(path).map(|recording| Report::new(&recording, Per::Kind));
     let diff = Diff::new(&report(&options.before)?, &report(&options.after)?);
-    Destination::Stdout.print(|style, out| match options.format {
-        Form::Table => write_table(&diff, style, out),
-        Form::Json => write_json(&diff, out),
-    })?;
+    for Output { mut destination, format } in outputs {
+        destination.print(|style, out| write(format, &diff, style, out))?;
+    }
     Ok(ExitCode::SUCCESS)
 }

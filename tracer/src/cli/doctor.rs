@@ -12,7 +12,7 @@ use tracer::{
     flows::Detail,
     kernel::{Allocation, Record},
     session::{Memory, Purpose, Wanted, memory, memory_of_a_cpu},
-    witness::{Plan, sites::CallSite},
+    witness::{Plan, Tier, sites::CallSite},
 };
 
 use super::{
@@ -54,7 +54,7 @@ pub struct Options {
 
 /// Exit status 0: the kernel takes eBPF programs of this user. With `--function-probes`: function probes,
 /// too.
-pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
+pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     let kernel = Kernel::look(options.breadth.breadth())?;
     if let Some(path) = &options.record {
         record(path)?;
@@ -72,10 +72,15 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
         if options.sites {
             return plan.sites.iter().try_for_each(|site| write_site(out, site));
         }
+        if kernel.trial.tracepoint.is_ok() {
+            write_tier(out, &plan)?;
+            write_missing(out, &plan)?;
+        }
         write_kernel(out, &kernel)?;
         write_memory(out, kernel.facts.allocation())?;
         match kernel.trial.tracepoint {
-            Ok(()) => write_plan(out, &plan),
+            Ok(()) if verbose => write_witnesses(out, &plan),
+            Ok(()) => writeln!(out, "\n{}; --verbose lists them", witnesses(&plan)),
             Err(_) => Ok(()),
         }
     })?;
@@ -198,8 +203,50 @@ fn capabilities() -> String {
     }
 }
 
-fn write_plan(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
-    writeln!(out, "\nTier: {}", plan.tier)?;
+/// The tier, and what can be said with it.
+fn write_tier(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
+    let means = match plan.tier {
+        Tier::Fentry | Tier::Kprobe => "CPU copies are measured where they are made",
+        Tier::Tracepoint => {
+            "switches, faults, disk and network card are measured; CPU copies are derived from return \
+             values, or unseen"
+        }
+    };
+    writeln!(out, "Tier {}: {means}", plan.tier)?;
+    if plan.tier == Tier::Tracepoint {
+        writeln!(
+            out,
+            "To measure CPU copies: a kernel with CONFIG_KPROBES, such as a distribution's; in a guest, \
+             `cargo xtask run --on vm`"
+        )?;
+    }
+    Ok(())
+}
+
+/// What this kernel does not have, and what then is not seen.
+fn write_missing(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
+    let unknown = plan.unknown.iter().map(|unknown| unknown.consequence().to_string());
+    let missing = plan.missing.iter().map(|it| format!("{}: {}", it.witness, it.reason));
+    let lines: Vec<_> = unknown.chain(missing).collect();
+    if !lines.is_empty() {
+        writeln!(out, "Missing")?;
+    }
+    lines.iter().try_for_each(|line| writeln!(out, "  – {line}"))?;
+    writeln!(out)
+}
+
+/// How many there are.
+fn witnesses(plan: &Plan) -> String {
+    format!(
+        "Witnesses: {} tracepoints, {} functions, {} call sites; breakpoints for --verify: {}",
+        plan.tracepoints.len(),
+        plan.probes.len(),
+        plan.sites.len(),
+        plan.leaves.len()
+    )
+}
+
+fn write_witnesses(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     writeln!(out, "\nWitnesses")?;
     for tracepoint in &plan.tracepoints {
         writeln!(out, "  ✔ tracepoint {:24} {}", tracepoint.name, tracepoint.sees)?;
@@ -213,12 +260,6 @@ fn write_plan(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     }
     for leaf in &plan.leaves {
         writeln!(out, "  · breakpoint {:24} under --verify", leaf.symbol)?;
-    }
-    for unknown in &plan.unknown {
-        writeln!(out, "  – {}", unknown.consequence())?;
-    }
-    for missing in &plan.missing {
-        writeln!(out, "  – {}: {}", missing.witness, missing.reason)?;
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ mod programs;
 mod progress;
 mod report;
 mod rights;
+mod rows;
 mod schema;
 mod shell;
 mod trace;
@@ -34,7 +35,7 @@ use tracer::report::escape::plain;
 #[derive(Debug, Parser)]
 #[command(name = "copytrace", version = env!("COPYTRACE_VERSION"), max_term_width = 100)]
 struct Cli {
-    /// Say on stderr what the eBPF programs see and what is attached; twice for more
+    /// Show details in the result, and on stderr what is attached; twice for more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
     /// When to use colour; `auto` heeds NO_COLOR, CLICOLOR_FORCE and TERM
@@ -77,7 +78,7 @@ enum Verb {
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| usage::hinting(error).exit());
-    output::set_color(cli.color);
+    output::set_look(cli.color, cli.verbose > 0);
     limits::raise();
     start_log(cli.verbose);
     let result = match cli.verb {
@@ -89,7 +90,7 @@ pub fn run() -> ExitCode {
         Verb::Diff(options) => diff::run(&options),
         Verb::Completions(options) => shell::completions::<Cli>(&options),
         Verb::Man(options) => shell::man::<Cli>(&options),
-        Verb::Doctor(options) => doctor::run(&options),
+        Verb::Doctor(options) => doctor::run(&options, cli.verbose > 0),
         Verb::Schema(options) => schema::run(&options),
         Verb::Child(child) => return child.run(),
         Verb::Guard(args) => bundled::nic::guard(&args).map(|()| ExitCode::SUCCESS),

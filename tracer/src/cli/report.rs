@@ -10,14 +10,14 @@ use std::{
 use anyhow::{Context, anyhow, bail, ensure};
 use tracer::{
     expect::of_flows,
-    flows::{Detail, group::Per},
+    flows::Detail,
     report::flows::{Format, Recording, Report, write},
 };
 
 use super::{
     expect::{Expect, conclude},
-    output::Destination,
-    usage,
+    output::{Destination, Output, Outputs},
+    rows::Rows,
 };
 
 /// Arguments of `copytrace report`.
@@ -25,41 +25,39 @@ use super::{
 pub struct Options {
     /// What `--record` wrote; `-` is standard input
     file: PathBuf,
-    /// What tells the rows of the report apart [default: path]
-    #[arg(long, value_enum)]
-    per: Option<Per>,
-    /// Form of the result
-    #[arg(short, long, value_enum, default_value = "table")]
-    format: Format,
-    /// Write the result to a file instead of standard output (`-`)
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    rows: Rows,
+    #[command(flatten)]
+    outputs: Outputs<Format>,
     #[command(flatten)]
     expect: Expect,
 }
 
 /// Runs the verb.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    usage::check_rows("report", options.per, options.format);
-    let per = options.per.unwrap_or_default();
-    let mut destination = Destination::of(options.output.as_deref(), Destination::Stdout)?;
-    destination.check(options.format)?;
+    let formats = options.outputs.formats();
+    options.outputs.check("report");
+    options.rows.check("report", &formats);
+    let outputs = options.outputs.open(Destination::Stdout, None)?;
+    outputs.iter().try_for_each(|output| output.destination.check(output.format))?;
     let recording = load(&options.file)?;
-    if options.format.is_of_stacks() && recording.stacks.is_none() {
+    if formats.iter().any(|format| format.is_of_stacks()) && recording.stacks.is_none() {
         bail!(
             "{} has no stacks: it was recorded without --stacks, so record again with it",
             options.file.display()
         );
     }
-    if ![Detail::Process, recording.detail].contains(&per.detail()) {
+    if ![Detail::Process, recording.detail].contains(&options.rows.per().detail()) {
         bail!(
             "{} cannot be shown that fine: record again with the same --per",
             options.file.display()
         );
     }
     let expectations = of_flows(&options.expect.rules(), &recording);
-    let report = Report { expectations, ..Report::new(&recording, per) };
-    destination.print(|style, out| write(options.format, &report, style, out))?;
+    let report = Report { expectations, ..Report::of(&recording, options.rows.view()) };
+    for Output { mut destination, format } in outputs {
+        destination.print(|style, out| write(format, &report, style, out))?;
+    }
     Ok(conclude(&report.expectations, false))
 }
 

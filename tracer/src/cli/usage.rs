@@ -5,7 +5,7 @@ use clap::{
     CommandFactory as _, Error,
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use tracer::{flows::group::Per, kernel::Breadth, report::flows::Format};
+use tracer::kernel::Breadth;
 
 use super::{
     Cli,
@@ -41,15 +41,6 @@ pub fn refuse_useless(verb: &str, is_useless: bool, why: &str) {
     if is_useless {
         refuse(verb, ErrorKind::ArgumentConflict, why);
     }
-}
-
-/// Refuses to say what tells rows apart where none are shown.
-pub fn check_rows(verb: &str, per: Option<Per>, format: Format) {
-    refuse_useless(
-        verb,
-        per.is_some() && format.is_of_stacks(),
-        "--per has no effect on a --format of stacks, which shows no rows",
-    );
 }
 
 /// Refuses to look for calls everywhere and to probe none.

@@ -11,7 +11,10 @@ use crate::{
         verdict::words_of_uncounted,
     },
     ledger::{Mover, Provenance},
-    report::flows::{Recording, names::fitted},
+    report::{
+        flows::Recording,
+        text::{CUT, fitted},
+    },
     session::names::UNKNOWN,
 };
 
@@ -145,7 +148,7 @@ const NAME: usize = 100;
 
 /// `nginx: file /srv/x -> tcp port 8090`
 fn words_of(row: &Row) -> String {
-    let end = |end: &Endpoint| match (end.kind, fitted(&end.name, NAME)) {
+    let end = |end: &Endpoint| match (end.kind, fitted(&end.name, NAME, CUT)) {
         (kind, name) if name.is_empty() => kind.to_string(),
         // `pipe:[4711]`
         (kind, name) if name.starts_with(&kind.to_string()) => name,
@@ -153,7 +156,7 @@ fn words_of(row: &Row) -> String {
     };
     let Flow { process, source, destination } = &row.flow;
     let source = source.as_ref().map_or_else(String::new, end);
-    format!("{}: {source} -> {}", fitted(&process.name, NAME), end(destination))
+    format!("{}: {source} -> {}", fitted(&process.name, NAME, CUT), end(destination))
 }
 
 /// Whether something is what a rule names.

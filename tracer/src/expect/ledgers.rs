@@ -40,6 +40,7 @@ fn recording(flows: impl Into<Ledger>) -> Recording {
         where_: Where::Host,
         tier: Tier::Kprobe,
         cycles: false,
+        emulated: false,
     };
     let witnesses = Witnesses { copies: true, references: true };
     Recording::new(environment, "server".into(), 1, flows.into(), witnesses)

@@ -10,6 +10,7 @@ use super::{
     Endpoint, Flow, Kind, Process,
     group::{Per, Row, coarse, other},
 };
+use crate::ledger::Mover;
 
 /// Rows that are shown at most, unless it takes more to show enough.
 const MOST_ROWS: usize = 20;
@@ -72,8 +73,54 @@ const FOLDS: [Fold; 5] = [
     Fold { below: LITTLE, alike: Alike::Way },
 ];
 
-/// Of the rows of a report: folded no more than it takes to show enough in few rows.
-pub fn digest(rows: &[Row], per: Per) -> Digest {
+/// What rows are sorted by, the most first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Sort {
+    /// Bytes that reached the destination
+    #[default]
+    Payload,
+    /// Bytes that the CPU copied
+    Copied,
+    /// Mode switches
+    Switches,
+    /// Time that the calls took on CPUs
+    Time,
+}
+
+impl Sort {
+    /// Sorts, equal ones in the order that they have.
+    pub fn sort<T>(self, items: &mut [T], row: impl Fn(&T) -> &Row) {
+        items.sort_by_key(|item| {
+            let traffic = &row(item).traffic;
+            Reverse(match self {
+                Self::Payload => (traffic.payload_bytes, traffic.syscalls()),
+                Self::Copied => (traffic.bytes_by(Mover::Cpu), traffic.payload_bytes),
+                Self::Switches => (traffic.mode_switches(), traffic.payload_bytes),
+                Self::Time => (traffic.cpu_time_ns, traffic.payload_bytes),
+            })
+        });
+    }
+}
+
+/// Of the rows of a report, sorted: so many, all of them if that is 0, or, if nobody said, folded no more
+/// than it takes to show enough in few rows.
+pub fn digest(rows: &[Row], per: Per, sort: Sort, top: Option<usize>) -> Digest {
+    if top == Some(0) {
+        let shown = rows.iter().cloned().map(Entry::alone).collect();
+        return Digest { shown, left_out: Vec::new() };
+    }
+    let digest = enough(rows, per);
+    if sort == Sort::Payload && top.is_none() {
+        return digest;
+    }
+    let mut shown = digest.shown;
+    shown.extend(digest.left_out);
+    sort.sort(&mut shown, |entry| &entry.row);
+    let left_out = shown.split_off(top.unwrap_or(MOST_ROWS).min(shown.len()));
+    Digest { shown, left_out }
+}
+
+fn enough(rows: &[Row], per: Per) -> Digest {
     let whole = payload(rows);
     let all = rows.iter().cloned().map(Entry::alone).collect();
     let mut digest = cut(all, whole);
@@ -100,10 +147,7 @@ fn is_below(part: u64, hundredths: u64, whole: u64) -> bool {
 
 /// Shows what is worth it as long as there is room, and in any case enough.
 fn cut(mut entries: Vec<Entry>, whole: u64) -> Digest {
-    // The sort is stable: equally busy ones stay in their order.
-    entries.sort_by_key(|Entry { row, .. }| {
-        Reverse((row.traffic.payload_bytes, row.traffic.syscalls()))
-    });
+    Sort::Payload.sort(&mut entries, |entry| &entry.row);
     let bytes = |entry: &Entry| entry.row.traffic.payload_bytes;
     let worth = entries.iter().take_while(|it| !is_below(bytes(it), WORTH_A_ROW, whole)).count();
     let mut missing = whole;
@@ -271,7 +315,7 @@ mod tests {
     }
 
     fn of(ledger: &Ledger) -> Digest {
-        digest(&group(ledger, Per::Path), Per::Path)
+        digest(&group(ledger, Per::Path), Per::Path, Sort::Payload, None)
     }
 
     /// So many files, each sent on a connection of its own.
@@ -362,13 +406,26 @@ mod tests {
     }
 
     #[test]
+    fn the_user_says_how_many_rows_and_in_which_order() {
+        let mut ledger: Ledger = files(30, 4096).collect();
+        let heads = Traffic { cpu_time_ns: 1, ..sent(300) };
+        ledger.insert(flow(Endpoint::memory(), tcp(1)), heads);
+        let rows = group(&ledger, Per::Path);
+        let shown = |sort, top| digest(&rows, Per::Path, sort, top);
+        assert_eq!(shown(Sort::Payload, Some(0)).shown.len(), 31);
+        let one = shown(Sort::Time, Some(1));
+        assert_eq!((one.shown.len(), one.shown[0].row.traffic.payload_bytes), (1, 300));
+        assert_eq!(one.left_out.iter().map(|entry| entry.rows).sum::<u64>(), 30);
+    }
+
+    #[test]
     fn descriptors_of_a_file_are_one_file() {
         let by = |descriptor| {
             let file = Endpoint { descriptor: Some(descriptor), ..file("/srv/big") };
             (flow(file, tcp(1)), sent(100))
         };
         let rows = group(&(0..200).map(by).collect(), Per::Fd);
-        let shown = digest(&rows, Per::Fd).shown;
+        let shown = digest(&rows, Per::Fd, Sort::Payload, None).shown;
         assert_eq!((shown[0].rows, shown[0].sources, ends(&shown[0]).0), (200, 1, "/srv/big"));
     }
 

@@ -13,6 +13,8 @@ pub enum Per {
     Path,
     /// Program and kinds of source and destination
     Kind,
+    /// Program, and the port of a server: whatever files it sends
+    Listener,
     /// Process, and as for `path`
     Process,
     /// Thread, and as for `path`
@@ -29,7 +31,9 @@ impl Per {
         match self {
             Self::Thread => Detail::Thread,
             Self::Fd => Detail::Descriptor,
-            Self::Path | Self::Kind | Self::Process | Self::Connection => Detail::Process,
+            Self::Path | Self::Kind | Self::Listener | Self::Process | Self::Connection => {
+                Detail::Process
+            }
         }
     }
 }
@@ -85,13 +89,16 @@ pub(super) fn coarse(flow: &Flow, per: Per) -> Flow {
     let process = match per {
         Per::Thread => process.clone(),
         Per::Process | Per::Connection | Per::Fd => Process { thread: None, ..process.clone() },
-        Per::Path | Per::Kind => Process { pid: None, thread: None, ..process.clone() },
+        Per::Path | Per::Kind | Per::Listener => {
+            Process { pid: None, thread: None, ..process.clone() }
+        }
     };
     let end = |end: &Endpoint| match per {
         Per::Fd => end.clone(),
         Per::Connection => Endpoint { descriptor: None, ..end.clone() },
         Per::Path | Per::Process | Per::Thread => other(end, Endpoint::new(end.kind, &end.group)),
-        Per::Kind => other(end, Endpoint::new(end.kind, "")),
+        Per::Listener if end.kind.is_socket() => Endpoint::new(end.kind, &end.group),
+        Per::Kind | Per::Listener => other(end, Endpoint::new(end.kind, "")),
     };
     Flow { process, source: source.as_ref().map(end), destination: end(destination) }
 }

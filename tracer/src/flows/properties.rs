@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::{
     Calls, Endpoint, Flow, Kind, Ledger, Process, Traffic, add,
     derive::{Witnesses, derive},
-    digest::digest,
+    digest::{Sort, digest},
     group::{self, Per},
     link, settle, spread, total,
 };
@@ -195,7 +195,7 @@ proptest! {
         witnesses in witnesses(),
     ) {
         let rows = group::group(&settle(recorded(&events), witnesses), per);
-        let digest = digest(&rows, per);
+        let digest = digest(&rows, per, Sort::Payload, None);
         let shown = sum(digest.shown.iter().map(|entry| &entry.row.traffic));
         let left_out = sum(digest.left_out.iter().map(|entry| &entry.row.traffic));
         let all = sum(rows.iter().map(|row| &row.traffic));
@@ -215,6 +215,7 @@ proptest! {
             where_: Where::Host,
             tier: Tier::Kprobe,
             cycles: false,
+        emulated: false,
         };
         let recording = Recording::new(environment, "any".into(), 1, ledger, witnesses);
         let report = Report::new(&recording, per);

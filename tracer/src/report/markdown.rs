@@ -1,85 +1,101 @@
-//! A table for a document, in GitHub's flavour of Markdown.
+//! A report in a document, in GitHub's flavour of Markdown.
 
 use std::io;
 
-use super::{Report, StrategyRow, notes::notes, story, verification, words};
-use crate::claims::Quantity;
+use super::{
+    document::{Cell, Column, Fact, Form, Note, Row, Section, Table, Text, Tone},
+    escape::markdown as escaped,
+};
 
-pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
-    warnings(report.lost_events, &report.warnings, out)?;
-    table(report, out)?;
-    writeln!(
-        out,
-        "\n{}. Calls, switches and faults are per message, copies per payload byte; page faults \
-         are those in user mode + those in kernel mode.\n",
-        words::LEGEND
-    )?;
-    for note in notes(report) {
-        writeln!(out, "- {} {}", words::mark(note.verdict), note.text())?;
-    }
-    for skipped in report.skipped() {
-        writeln!(out, "- {} was skipped: {}", skipped.name, skipped.skipped)?;
-    }
-    let setting = words::setting(&report.environment, &report.payload);
-    let setting = setting.map(|(name, value)| format!("**{name}** {value}"));
-    writeln!(out, "\n{}", setting.join(" · "))?;
-    for measured in report.measured() {
-        writeln!(out, "\n**{}**: {}", measured.name, story::tell(measured))?;
-    }
-    verified(report, out)
-}
-
-/// What to know before trusting the numbers.
-pub(super) fn warnings(
-    lost_events: u64,
-    warnings: &[String],
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
-    for warning in words::lost(lost_events).iter().chain(warnings) {
-        writeln!(out, "> **Warning:** {warning}\n")?;
+/// Writes a report.
+pub(super) fn write(sections: &[Section], out: &mut dyn io::Write) -> io::Result<()> {
+    let mut is_first = true;
+    for section in sections {
+        let mut text = Vec::new();
+        write_section(section, &mut text)?;
+        if text.is_empty() {
+            continue;
+        }
+        if !std::mem::take(&mut is_first) {
+            writeln!(out)?;
+        }
+        out.write_all(&text)?;
     }
     Ok(())
 }
 
-fn table(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
-    write!(out, "| strategy |")?;
-    for quantity in Quantity::ALL {
-        write!(out, " {quantity} |")?;
-    }
-    writeln!(out, " page faults | context switches |")?;
-    writeln!(out, "|---|{}---:|---:|", "---:|".repeat(Quantity::ALL.len()))?;
-    for row in &report.strategies {
-        writeln!(out, "| {} |", cells(row).join(" | "))?;
-    }
-    Ok(())
-}
-
-fn cells(row: &StrategyRow) -> Vec<String> {
-    match row {
-        StrategyRow::Measured(measured) => {
-            let compared = measured.quantities.iter().map(words::comparison);
-            let mut cells = vec![measured.name.clone()];
-            cells.extend(compared);
-            cells.extend([words::faults(measured), words::switches(measured)]);
-            cells
+fn write_section(section: &Section, out: &mut dyn io::Write) -> io::Result<()> {
+    match section {
+        Section::Warnings(warnings) => {
+            let quoted: Vec<_> =
+                warnings.iter().map(|text| format!("> **Warning:** {}\n", escaped(text))).collect();
+            write!(out, "{}", quoted.join("\n"))
         }
-        StrategyRow::Skipped(skipped) => {
-            let mut cells = vec![skipped.name.clone()];
-            cells.extend(std::iter::repeat_n("–".to_owned(), Quantity::ALL.len() + 2));
-            cells
+        Section::Answer(sentences) => {
+            sentences.iter().try_for_each(|text| writeln!(out, "**{}**", escaped(text)))
         }
+        Section::Table(table) => write_table(table, out),
+        Section::Legend(lines) => {
+            lines.iter().try_for_each(|line| writeln!(out, "{}", escaped(line)))
+        }
+        Section::Notes(notes) => notes
+            .iter()
+            .try_for_each(|Note { mark, text, .. }| writeln!(out, "- {mark} {}", escaped(text))),
+        Section::Facts(facts) => facts.iter().try_for_each(|Fact { name, text }| {
+            writeln!(out, "- **{}** {}", escaped(name), escaped(text))
+        }),
     }
 }
 
-fn verified(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
-    let checks = verification::checks(report);
-    if checks.is_empty() {
+fn write_table(table: &Table, out: &mut dyn io::Write) -> io::Result<()> {
+    if table.rows.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n| {} |", verification::HEADINGS.join(" | "))?;
-    writeln!(out, "|---|---|---:|---:|---:|")?;
-    for check in checks {
-        writeln!(out, "| {} |", check.join(" | "))?;
+    if let Some(title) = table.title {
+        writeln!(out, "**{title}**\n")?;
+    }
+    let used = |(index, column): &(usize, &Column)| {
+        let is_empty = |row: &Row| row.cells[*index].is_blank();
+        column.form != Form::Bar && !table.rows.iter().all(is_empty)
+    };
+    let columns: Vec<(usize, &Column)> = table.columns.iter().enumerate().filter(used).collect();
+    let has_more = table.rows.iter().any(|row| !row.below.is_empty());
+    let headings = columns.iter().map(|(_, column)| heading(column.heading));
+    let headings: Vec<_> = headings.chain(has_more.then(String::new)).collect();
+    let rules = columns.iter().map(|(_, column)| rule(column));
+    let rules: String = rules.chain(has_more.then_some("---|")).collect();
+    writeln!(out, "| {} |\n|{rules}", headings.join(" | "))?;
+    for row in &table.rows {
+        let cells = columns.iter().map(|(index, _)| row.cells[*index].words());
+        let cells: Vec<_> = cells.chain(has_more.then(|| sentences(row))).collect();
+        writeln!(out, "| {} |", cells.join(" | "))?;
     }
     Ok(())
+}
+
+fn heading(text: &str) -> String {
+    text.replace("-\n", "").replace('\n', " ").trim().to_owned()
+}
+
+fn rule(column: &Column) -> &'static str {
+    if column.form == Form::Number { "---:|" } else { "---|" }
+}
+
+/// What is said of a row.
+fn sentences(row: &Row) -> String {
+    let lines = row.below.iter().filter(|line| line.tone != Tone::Dim);
+    lines.map(|line| escaped(&line.text)).collect::<Vec<_>>().join("; ")
+}
+
+impl Cell {
+    fn is_blank(&self) -> bool {
+        matches!(&self.text, Text::Plain(text) if text.is_empty())
+    }
+
+    fn words(&self) -> String {
+        match &self.text {
+            Text::Plain(text) => escaped(text),
+            Text::Way(from, to) => escaped(&format!("{from} → {to}")),
+        }
+    }
 }

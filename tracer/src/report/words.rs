@@ -1,30 +1,16 @@
 //! Numbers and names as the formats for people write them.
 
-use super::{Environment, Measured, MovementRow, Payload};
+use super::strategies::{Measured, MovementRow, Payload};
 use crate::{
     claims::{Judgement, Quantity, Verdict},
-    ledger::{Mover, Provenance},
+    ledger::Provenance,
 };
+
+/// Stands for a number that unseen bytes leave open.
+pub(super) const UNSEEN: &str = "unseen";
 
 /// How many witnesses of one movement are named before the rest is only counted.
 const NAMED_WITNESSES: usize = 2;
-
-/// Columns of a strategy's name before it goes on in another line.
-const NAME_WIDTH: usize = 14;
-
-/// A strategy's name, in lines that end at its hyphens.
-pub(super) fn folded(name: &str) -> String {
-    let mut lines = vec![String::new()];
-    for part in name.split_inclusive('-') {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() || line.len() + part.len() <= NAME_WIDTH => {
-                line.push_str(part);
-            }
-            _ => lines.push(part.to_owned()),
-        }
-    }
-    lines.join("\n")
-}
 
 /// The sign of a verdict.
 pub(super) fn mark(verdict: Verdict) -> char {
@@ -37,25 +23,12 @@ pub(super) fn mark(verdict: Verdict) -> char {
     }
 }
 
-/// What the signs of a table mean.
-pub(super) const LEGEND: &str =
-    "Documents → measured: ✔ confirmed, ≈ refined, ✘ refuted, ? not measurable, ~ derived";
-
-/// The documents' number and the measured one: `2 → 2.00 ✔`.
-pub(super) fn comparison(judgement: &Judgement) -> String {
-    let mut words = Vec::new();
-    if let Some(documented) = judgement.documented {
-        words.push(format!("{documented} →"));
-    }
-    words.extend(judgement.measured.map(|number| measured(judgement, number)));
-    words.extend(judgement.verdict.map(|verdict| mark(verdict).to_string()));
-    words.join(" ")
-}
-
-fn measured(judgement: &Judgement, number: f64) -> String {
+/// The measured number; none where it could not be seen.
+pub(super) fn number(judgement: &Judgement) -> Option<String> {
+    let number = judgement.measured?;
     let derived = if judgement.provenance == Provenance::Derived { "~" } else { "" };
     let number = if judgement.quantity.is_copies() { copies(number) } else { count(number) };
-    format!("{derived}{number}")
+    Some(format!("{derived}{number}"))
 }
 
 /// Copies per payload byte.
@@ -123,27 +96,8 @@ pub(super) fn way(movement: &MovementRow) -> String {
     format!("{} → {}", movement.from, movement.to)
 }
 
-/// Copies per payload byte below this are told by their size: a driver's few header bytes.
-const FEW: f64 = 0.005;
-
-/// `disk → page cache 1.00 by DMA (block_bio_queue)`
-pub(super) fn movement(movement: &MovementRow) -> String {
-    let by = match movement.by {
-        Mover::Dma => "by DMA",
-        Mover::Cpu => "by CPU",
-        Mover::Reference => "by reference",
-        Mover::Cipher => "by cipher",
-    };
-    let derived = if movement.provenance == Provenance::Derived { "derived from " } else { "" };
-    let much = match movement.per_payload_byte {
-        number if number < FEW => size(movement.bytes),
-        number => copies(number),
-    };
-    format!("{} {much} {by} ({derived}{})", way(movement), witnesses(&movement.witness))
-}
-
 /// The functions of a movement's call sites, and the names of other witnesses.
-fn witnesses(witness: &str) -> String {
+pub(super) fn witnesses(witness: &str) -> String {
     let mut names: Vec<&str> = Vec::new();
     for site in witness.split(", ") {
         let name = site.split_once("+0x").map_or(site, |(function, _)| function);
@@ -162,18 +116,6 @@ pub(super) fn payload(payload: &Payload) -> String {
     let Payload { messages, message_bytes } = *payload;
     let noun = if messages == 1 { "message" } else { "messages" };
     format!("{messages} {noun} of {}", size(message_bytes))
-}
-
-/// The environment and the payload, as names and values.
-pub(super) fn setting(environment: &Environment, sent: &Payload) -> [(&'static str, String); 5] {
-    let gather = if environment.scatter_gather { "on" } else { "off" };
-    [
-        ("Kernel", format!("{}, {}", environment.kernel, environment.where_)),
-        ("Tier", environment.tier.to_string()),
-        ("NIC", format!("{}, scatter-gather {gather}", environment.nic)),
-        ("Disk", format!("{}, page cache {}", environment.disk, environment.cache.name())),
-        ("Payload", payload(sent)),
-    ]
 }
 
 /// `system calls`, `CPU copies and all copies`
@@ -196,12 +138,6 @@ pub(super) fn lost(events: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn long_names_end_their_lines_at_hyphens() {
-        let names = ["read-write", "pread-writev", "mmap-populate-write"].map(folded);
-        assert_eq!(names, ["read-write", "pread-writev", "mmap-populate-\nwrite"]);
-    }
 
     #[test]
     fn sizes_are_short() {

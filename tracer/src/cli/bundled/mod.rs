@@ -10,7 +10,7 @@ use std::{io, process::ExitCode};
 use tokio::signal::unix::{SignalKind, signal};
 use tracer::report::{Format, Style};
 
-use super::output::Destination;
+use super::output::{Destination, Output};
 
 pub use options::{Options, ScatterGather};
 
@@ -21,10 +21,10 @@ pub const SELF: &str = "/proc/self/exe";
 pub fn run<R>(
     options: &Options,
     measure: impl Future<Output = anyhow::Result<R>>,
-    write: impl FnOnce(Format, &R, &Style, &mut dyn io::Write) -> io::Result<()>,
+    write: impl Fn(Format, &R, &Style, &mut dyn io::Write) -> io::Result<()>,
     judge: impl FnOnce(&R) -> ExitCode,
 ) -> anyhow::Result<ExitCode> {
-    let mut destination = Destination::of(options.output.as_deref(), Destination::Stdout)?;
+    let outputs = options.outputs.open(Destination::Stdout, None)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(async {
         tokio::select! {
@@ -34,7 +34,9 @@ pub fn run<R>(
     })?;
     match report {
         Ok(report) => {
-            destination.print(|style, out| write(options.format, &report, style, out))?;
+            for Output { mut destination, format } in outputs {
+                destination.print(|style, out| write(format, &report, style, out))?;
+            }
             Ok(judge(&report))
         }
         Err(signal) => {

@@ -11,6 +11,7 @@ use tracer::{
 use super::nic::{Guard, Nic};
 use crate::cli::{
     kernel::{Sites, TierChoice},
+    output::Outputs,
     usage,
 };
 
@@ -32,18 +33,15 @@ pub struct Options {
     /// Directory for the files that are sent, on the disk to measure
     #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
     pub dir: PathBuf,
-    /// Form of the result
-    #[arg(short, long, value_enum, default_value = "table")]
-    pub format: Format,
-    /// Write the result to a file instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub outputs: Outputs<Format>,
 }
 
 impl Options {
     /// Refuses options without effect.
     pub fn check(&self, verb: &str) {
         usage::check_sites(verb, self.sites, self.tier);
+        self.outputs.check(verb);
     }
 
     /// Attaches to the kernel for windows of bundled workloads. `verbose`: its programs write to the log.

@@ -1,6 +1,7 @@
 //! Where a result goes, and how it may look there.
 
 pub mod file;
+mod options;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -14,9 +15,13 @@ use clap::ColorChoice;
 use tracer::report::{Style, flows::Format};
 
 use file::{Readers, ResultFile};
+pub use options::{Output, Outputs};
 
-/// Width of the table where the terminal does not say its own, in columns.
+/// Width where there is no terminal, or it does not say its own, in columns.
 const WIDTH: u16 = 100;
+
+/// Nobody reads wider tables.
+const WIDEST: u16 = 200;
 
 /// Where a result goes.
 pub enum Destination {
@@ -29,13 +34,12 @@ pub enum Destination {
 }
 
 impl Destination {
-    /// What `--output` names, `-` for standard output; `otherwise` if nothing. A file is prepared
-    /// before anything is measured, so that a long run never ends in "permission denied".
-    pub fn of(output: Option<&Path>, otherwise: Self) -> anyhow::Result<Self> {
-        match output {
-            Some(path) if path == "-" => Ok(Self::Stdout),
-            Some(path) => ResultFile::prepare(path, Readers::Usual).map(Self::File),
-            None => Ok(otherwise),
+    /// What `--output` names, `-` for standard output. A file is prepared before anything is
+    /// measured, so that a long run never ends in "permission denied".
+    fn of(path: &Path) -> anyhow::Result<Self> {
+        match path {
+            path if path == "-" => Ok(Self::Stdout),
+            path => ResultFile::prepare(path, Readers::Usual).map(Self::File),
         }
     }
 
@@ -70,9 +74,9 @@ impl Destination {
 
     fn style(&self) -> Style {
         match self {
-            Self::Stdout => Style { color: color(&io::stdout()), width: width(&io::stdout()) },
-            Self::Stderr => Style { color: color(&io::stderr()), width: width(&io::stderr()) },
-            Self::File(_) => Style { color: false, width: WIDTH },
+            Self::Stdout => style(&io::stdout()),
+            Self::Stderr => style(&io::stderr()),
+            Self::File(_) => Style { color: false, width: WIDTH, ascii: false, details: details() },
         }
     }
 
@@ -102,33 +106,69 @@ fn is_device(stream: &impl AsFd) -> bool {
     stat.is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_char_device())
 }
 
-/// What the user said of colour.
-static COLOR: OnceLock<ColorChoice> = OnceLock::new();
+/// What the user said of how results look: of colour, and whether details are shown.
+static LOOK: OnceLock<(ColorChoice, bool)> = OnceLock::new();
 
 /// Takes what the user said, once.
-pub fn set_color(choice: ColorChoice) {
+pub fn set_look(color: ColorChoice, details: bool) {
     // The first word counts; there is no second.
-    let _ = COLOR.set(choice);
+    let _ = LOOK.set((color, details));
+}
+
+fn details() -> bool {
+    LOOK.get().is_some_and(|(_, details)| *details)
+}
+
+fn style(stream: &(impl IsTerminal + AsFd)) -> Style {
+    Style { color: color(stream), width: width(stream), ascii: is_ascii(), details: details() }
+}
+
+/// Whether the locale has no more than ASCII. Where none is set, as in a container, the terminal that one
+/// sits at has more.
+fn is_ascii() -> bool {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
+    locale.is_some_and(|locale| is_ascii_locale(&locale))
+}
+
+fn is_ascii_locale(locale: &str) -> bool {
+    let encoding = locale.to_ascii_lowercase().replace('-', "");
+    !encoding.contains("utf8")
 }
 
 /// As <https://no-color.org> and <https://bixense.com/clicolors> have it.
 fn color(stream: &impl IsTerminal) -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    match COLOR.get() {
-        Some(ColorChoice::Always) => true,
-        Some(ColorChoice::Never) => false,
+    match LOOK.get() {
+        Some((ColorChoice::Always, _)) => true,
+        Some((ColorChoice::Never, _)) => false,
         _ if set("NO_COLOR") => false,
         _ if set("CLICOLOR_FORCE") => true,
         _ => stream.is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
     }
 }
 
-/// Never wider than the table was made for.
+/// Of the terminal, unless `COLUMNS` says another one.
 fn width(stream: &impl AsFd) -> u16 {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let columns = columns.or_else(|| {
         let size = rustix::termios::tcgetwinsize(stream).ok()?;
         (size.ws_col > 0).then_some(size.ws_col)
     });
-    columns.map_or(WIDTH, |columns: u16| columns.min(WIDTH))
+    columns.map_or(WIDTH, |columns: u16| columns.min(WIDEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locale_says_what_can_be_drawn() {
+        for ascii in ["C", "POSIX", "de_DE", "de_DE.ISO-8859-1"] {
+            assert!(is_ascii_locale(ascii), "{ascii}");
+        }
+        for unicode in ["C.UTF-8", "en_US.utf8", "zh_CN.UTF-8"] {
+            assert!(!is_ascii_locale(unicode), "{unicode}");
+        }
+    }
 }

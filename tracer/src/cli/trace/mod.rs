@@ -14,17 +14,16 @@ mod target;
 mod writer;
 
 use std::{
-    ffi::OsStr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use tracer::{
     expect::{Expectation, of_flows},
     flows::group::Per,
     report::flows::{
-        Format, Recording, Report, Total, append,
+        Format, Recording, Report, Total, View, append,
         jsonl::{self, Line},
         write,
     },
@@ -35,9 +34,10 @@ use super::{
     kernel::{Sites, TierChoice},
     origin,
     output::{
-        Destination,
+        Destination, Output, Outputs,
         file::{Readers, ResultFile},
     },
+    rows::Rows,
     usage,
 };
 
@@ -54,9 +54,8 @@ pub use run::run;
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub struct Options {
-    /// What tells the rows of the report apart [default: path]
-    #[arg(long, value_enum)]
-    per: Option<Per>,
+    #[command(flatten)]
+    rows: Rows,
     /// Print a report every so often, such as 10s or 500ms, besides the one at the end
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub interval: Option<Duration>,
@@ -71,13 +70,8 @@ pub struct Options {
     /// How to enter the kernel's functions
     #[arg(long, value_enum, default_value = "auto")]
     pub tier: TierChoice,
-    /// Form of the result
-    #[arg(short, long, value_enum, default_value = "table")]
-    pub format: Format,
-    /// Write the result to a file; `-` is standard output [default: standard output; of `run` standard
-    /// error]
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub outputs: Outputs<Format>,
     /// Keep what was measured in a file that only its owner can read, for `copytrace report` and `copytrace diff`
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
@@ -90,22 +84,24 @@ pub struct Options {
 
 impl Options {
     fn per(&self) -> Per {
-        self.per.unwrap_or_default()
+        self.rows.per()
     }
 
     /// Refuses options without effect.
     fn check(&self, verb: &str) {
+        let formats = self.outputs.formats();
         usage::check_sites(verb, self.sites, self.tier);
-        usage::check_rows(verb, self.per, self.format);
+        self.outputs.check(verb);
+        self.rows.check(verb, &formats);
         usage::refuse_useless(
             verb,
-            self.interval.is_some() && self.format == Format::Pprof,
+            self.interval.is_some() && formats.contains(&Format::Pprof),
             "--interval makes many reports, and --format pprof is one profile a file",
         );
     }
 
     fn takes_stacks(&self) -> bool {
-        self.stacks || self.format.is_of_stacks()
+        self.stacks || self.outputs.formats().iter().any(|format| format.is_of_stacks())
     }
 
     /// What became of the rules, in what was measured until the end.
@@ -116,10 +112,9 @@ impl Options {
 
 /// Where the results go. It is found out before anything is traced whether they can be written.
 struct Results {
-    report: Destination,
+    reports: Vec<Output<Format>>,
     recording: Option<ResultFile>,
-    format: Format,
-    per: Per,
+    view: View,
     /// What was counted when a report was written last.
     reported: Option<Total>,
 }
@@ -127,80 +122,72 @@ struct Results {
 impl Results {
     /// `otherwise`: where the report goes if the user does not say.
     fn prepare(options: &Options, otherwise: Destination) -> anyhow::Result<Self> {
-        if let (Some(report), Some(recording)) = (&options.output, &options.record) {
-            ensure!(
-                place(report) != place(recording),
-                "--output and --record are the same file, {}: give each its own",
-                report.display()
-            );
-        }
-        let report = Destination::of(options.output.as_deref(), otherwise)?;
-        report.check(options.format)?;
         let recording = options.record.as_deref();
+        let reports = options.outputs.open(otherwise, recording)?;
+        reports.iter().try_for_each(|report| report.destination.check(report.format))?;
         let recording = recording.map(|path| ResultFile::prepare(path, Readers::Owner));
-        let (format, per) = (options.format, options.per());
-        Ok(Self { report, recording: recording.transpose()?, format, per, reported: None })
+        let view = options.rows.view();
+        Ok(Self { reports, recording: recording.transpose()?, view, reported: None })
     }
 
     /// Whether one of them is a file.
     fn are_files(&self) -> bool {
-        self.recording.is_some() || matches!(self.report, Destination::File(_))
+        let is_file = |report: &Output<Format>| matches!(report.destination, Destination::File(_));
+        self.recording.is_some() || self.reports.iter().any(is_file)
     }
 
-    /// Writes the recording, and the report to where the user wants it; if that fails, to standard
-    /// error.
+    /// Writes the recording, and the reports to where the user wants them; what cannot be written there,
+    /// to standard error.
     fn write(
         mut self,
         recording: &Recording,
         expectations: Vec<Expectation>,
     ) -> anyhow::Result<()> {
-        let kept = match &mut self.recording {
+        let mut written = match &mut self.recording {
             Some(file) => keep(recording, file),
             None => Ok(()),
         };
-        let report = Report { expectations, ..Report::new(recording, self.per) };
-        let reported = self.report(&report).or_else(|error| {
-            let instead = Destination::Stderr;
-            let is_for_people = instead.check(self.format).is_ok();
-            if is_for_people && matches!(self.report, Destination::File(_)) {
-                Self { report: instead, recording: None, reported: None, ..self }
-                    .report(&report)?;
+        let report = Report { expectations, ..Report::of(recording, self.view) };
+        for output in &mut self.reports {
+            let Err(error) = write_to(output, &report, self.reported) else { continue };
+            let destination = Destination::Stderr;
+            let is_for_people = destination.check(output.format).is_ok();
+            if is_for_people && matches!(output.destination, Destination::File(_)) {
+                write_to(&mut Output { destination, format: output.format }, &report, None)?;
             }
-            Err(error)
-        });
-        kept.and(reported)
-    }
-
-    /// Writes a report of what was measured so far.
-    fn report_until_now(&mut self, recording: &Recording) -> anyhow::Result<()> {
-        self.report(&Report::new(recording, self.per))
-    }
-
-    fn report(&mut self, report: &Report) -> anyhow::Result<()> {
-        let total = report.total;
-        match self.format {
-            Format::Jsonl => {
-                let line = Line {
-                    time: Some(origin::time()),
-                    since_last: self.reported.map_or(total, |before| total.since(&before)),
-                    report: report.clone(),
-                };
-                self.report.print(|_, out| jsonl::write(&line, out))?;
-            }
-            format => {
-                let write = if self.reported.is_some() { append } else { write };
-                self.report.print(|style, out| write(format, report, style, out))?;
-            }
+            written = written.and(Err(error));
         }
-        self.reported = Some(total);
-        Ok(())
+        written
+    }
+
+    /// Writes reports of what was measured so far.
+    fn report_until_now(&mut self, recording: &Recording) -> anyhow::Result<()> {
+        let report = Report::of(recording, self.view);
+        let reported = self.reported.replace(report.total);
+        self.reports.iter_mut().try_for_each(|output| write_to(output, &report, reported))
     }
 }
 
-/// A path by the folder that it is really in.
-fn place(path: &Path) -> (Option<PathBuf>, Option<&OsStr>) {
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    (folder.unwrap_or(Path::new(".")).canonicalize().ok(), path.file_name())
+/// Writes a report. `reported`: what was counted when the one before was written, if there is one.
+fn write_to(
+    output: &mut Output<Format>,
+    report: &Report,
+    reported: Option<Total>,
+) -> anyhow::Result<()> {
+    match output.format {
+        Format::Jsonl => {
+            let line = Line {
+                time: Some(origin::time()),
+                since_last: reported.map_or(report.total, |before| report.total.since(&before)),
+                report: report.clone(),
+            };
+            output.destination.print(|_, out| jsonl::write(&line, out))
+        }
+        format => {
+            let write = if reported.is_some() { append } else { write };
+            output.destination.print(|style, out| write(format, report, style, out))
+        }
+    }
 }
 
 fn keep(recording: &Recording, file: &mut ResultFile) -> anyhow::Result<()> {

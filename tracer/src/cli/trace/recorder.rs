@@ -23,7 +23,7 @@ use super::{
 };
 use crate::cli::{
     kernel::{Kernel, location},
-    memory, say,
+    machine, memory, say,
 };
 
 /// Flows that are kept apart; beyond them connections and processes of one name become one.
@@ -95,6 +95,7 @@ impl Recorder {
             where_: location(),
             tier,
             cycles: session.counts_cycles(),
+            emulated: machine::is_emulated(machine::hypervisor().as_deref()),
         };
         Ok(Self {
             session,

@@ -118,7 +118,9 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
 
 /// Refuses to mix what programs read with what the command writes, and options without effect.
 fn check(options: &Options) {
-    if options.common.format.is_for_programs() && options.common.output.is_none() {
+    let outputs = &options.common.outputs;
+    let is_for_programs = outputs.formats().iter().any(|format| format.is_for_programs());
+    if is_for_programs && !outputs.are_named() {
         let what = "a --format for programs needs --output FILE, or `--output -` for standard output, \
                     which is the command's, too";
         usage::refuse(VERB, ErrorKind::MissingRequiredArgument, what);

@@ -2,8 +2,7 @@
 //! `docs/json.md`.
 
 mod csv;
-mod markdown;
-mod table;
+mod document;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -14,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use workloads::broker::check::{Answer, Survival};
 
-use super::{Format, MovementRow, Origin, PerMessage, Style, Where};
+use super::{Format, MovementRow, Origin, PerMessage, Style, Where, json, markdown, terminal};
 use crate::{
     claims::brokers::{BrokerClaim, Difference, Evidence, differences, judge},
     ledger::{Copies, Delivery, Mover, Observation, Provenance, Spread, merge},
@@ -270,9 +269,9 @@ pub fn write(
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     match format {
-        Format::Table => table::write(report, style, out),
-        Format::Json => super::json::write(report, out),
-        Format::Markdown => markdown::write(report, out),
+        Format::Table => terminal::write(&document::sections(report), style, out),
+        Format::Json => json::write(report, out),
+        Format::Markdown => markdown::write(&document::sections(report), out),
         Format::Csv => csv::write(report, out),
     }
 }

@@ -122,7 +122,7 @@ fn verdict(evidence: &Evidence, id: &str) -> (Verdict, String) {
 
 fn written(format: Format, report: &BrokerReport) -> String {
     let mut out = Vec::new();
-    write(format, report, &Style { color: false, width: 100 }, &mut out).unwrap();
+    write(format, report, &Style::plain(100), &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 

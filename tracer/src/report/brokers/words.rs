@@ -7,34 +7,7 @@ use crate::{
 };
 
 /// How many columns of both tables say which delivery a row is of.
-pub(super) const NAMES: usize = 4;
-
-/// Column headings of the table of speed, in two lines.
-pub(super) const SPEED: [&str; 9] = [
-    "message",
-    "cache",
-    "con-\nsumers",
-    "flavour",
-    "MB/s\nmedian",
-    "\nmin–max",
-    "messages/s\nmedian",
-    "CPU s/GB\nmedian",
-    "\nmin–max",
-];
-
-/// Column headings of the table of counts, in two lines.
-pub(super) const COUNTS: [&str; 10] = [
-    "message",
-    "cache",
-    "con-\nsumers",
-    "flavour",
-    "system\ncalls",
-    "mode\nswitches",
-    "page\nfaults",
-    "context\nswitches",
-    "CPU\ncopies",
-    "DMA\ncopies",
-];
+const NAMES: usize = 4;
 
 /// How the tables are to be read.
 pub(super) const UNITS: &str = "Above without probes, from several rounds; below with probes, from \

@@ -2,18 +2,17 @@
 
 use std::{collections::BTreeMap, io};
 
-use comfy_table::{Cell, CellAlignment};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{FlowRow, Report, names, table};
+use super::{FlowRow, Report};
 use crate::{
     flows::{Kind, verdict::Code},
     report::{
-        Style,
-        escape::plain,
-        table::{bold, empty, trimmed},
-        words,
+        Format, Style,
+        document::{Cell, Column, Fact, Row, Section, Table, Tone},
+        escape::{cell, plain},
+        json, markdown, terminal, words,
     },
 };
 
@@ -112,38 +111,126 @@ impl Pair {
     fn compared(&self, show: impl Fn(Side) -> String) -> String {
         let show = |side: Option<Side>| side.map_or("–".to_owned(), &show);
         let (before, after) = (show(self.before), show(self.after));
-        if before == after { before } else { format!("{before} → {after}") }
+        if before == after { before } else { format!("{after} (was {before})") }
     }
 }
 
-/// Writes one JSON document.
-pub fn write_json(diff: &Diff, out: &mut dyn io::Write) -> io::Result<()> {
-    crate::report::json::write(diff, out)
+/// Writes the comparison. Only the table looks at the style.
+pub fn write(
+    format: Format,
+    diff: &Diff,
+    style: &Style,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    match format {
+        Format::Table => terminal::write(&sections(diff), style, out),
+        Format::Json => json::write(diff, out),
+        Format::Markdown => markdown::write(&sections(diff), out),
+        Format::Csv => write_csv(diff, out),
+    }
 }
 
-/// Writes a table.
-pub fn write_table(diff: &Diff, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
-    let mut table = empty(style);
-    let headings = ["program", "flow", "payload", "CPU\ncopies", "switches\na MiB", "verdict"];
-    table.set_header(headings.map(|heading| bold(Cell::new(heading))));
-    for pair in &diff.flows {
-        table.add_row([
-            bold(Cell::new(names::program(&plain(&pair.comm)))),
-            Cell::new(plain(&format!("{} → {}", pair.source, pair.destination))),
-            Cell::new(pair.compared(|side| words::size(side.payload_bytes))),
-            Cell::new(pair.compared(|side| table::copies(side.cpu_copies_per_byte))),
-            Cell::new(pair.compared(|side| format!("{:.0}", side.mode_switches_per_mib))),
-            Cell::new(pair.compared(|side| code(side.verdict))),
-        ]);
+/// The columns, in the order of [`row`].
+const COLUMNS: [Column; 6] = [
+    Column::name("program", 9),
+    Column::word("flow"),
+    Column::word("payload").leaves(2),
+    Column::word("CPU\ncopies"),
+    Column::word("switches\na MiB").leaves(1),
+    Column::word("verdict").leaves(3),
+];
+
+/// The sections, from top to bottom.
+fn sections(diff: &Diff) -> Vec<Section> {
+    let [before, after] = &diff.targets;
+    let rows = diff.flows.iter().map(row).collect();
+    vec![
+        Section::Answer(vec![answer(diff)]),
+        Section::Table(Table { columns: COLUMNS.to_vec(), rows, ..Table::default() }),
+        Section::Facts(vec![Fact::new("Before", plain(before)), Fact::new("After", plain(after))]),
+    ]
+}
+
+fn row(pair: &Pair) -> Row {
+    Row::of([
+        Cell::new(plain(&pair.comm)).toned(Tone::Strong),
+        Cell::new(format!("{} → {}", pair.source, pair.destination)),
+        Cell::new(pair.compared(|side| words::size(side.payload_bytes))),
+        Cell::new(pair.compared(|side| copies(side.cpu_copies_per_byte))),
+        Cell::new(pair.compared(|side| format!("{:.0}", side.mode_switches_per_mib))),
+        Cell::new(pair.compared(|side| code(side.verdict))),
+    ])
+}
+
+/// A ratio, or that it was not seen.
+fn copies(ratio: Option<f64>) -> String {
+    ratio.map_or_else(|| words::UNSEEN.to_owned(), words::copies)
+}
+
+/// What changed in the busiest flow that changed.
+fn answer(diff: &Diff) -> String {
+    let changed = diff.flows.iter().find_map(|pair| Some((pair, change(pair)?)));
+    match changed {
+        Some((pair, change)) => {
+            format!("{}, {} → {}: {change}.", plain(&pair.comm), pair.source, pair.destination)
+        }
+        None => "No flow has other copies or mode switches than before.".to_owned(),
     }
-    for column in table.column_iter_mut().skip(2).take(3) {
-        column.set_cell_alignment(CellAlignment::Right);
+}
+
+/// `0.00 CPU copies a byte (before: 2.00), 3 mode switches a MiB (before: 128)`
+fn change(pair: &Pair) -> Option<String> {
+    let (before, after) = match (pair.before, pair.after) {
+        (Some(before), Some(after)) => (before, after),
+        (Some(_), None) => return Some("only before".to_owned()),
+        (None, Some(_)) => return Some("only after".to_owned()),
+        (None, None) => return None,
+    };
+    let number = |show: &dyn Fn(Side) -> String, what: &str| {
+        let (before, after) = (show(before), show(after));
+        (before != after).then(|| format!("{after} {what} (before: {before})"))
+    };
+    let changes = [
+        number(&|side| copies(side.cpu_copies_per_byte), "CPU copies a byte"),
+        number(&|side| format!("{:.0}", side.mode_switches_per_mib), "mode switches a MiB"),
+    ];
+    let changes: Vec<String> = changes.into_iter().flatten().collect();
+    (!changes.is_empty()).then(|| changes.join(", "))
+}
+
+/// One line for each flow.
+fn write_csv(diff: &Diff, out: &mut dyn io::Write) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        comm: &'a str,
+        source: Kind,
+        destination: Kind,
+        payload_bytes_before: Option<u64>,
+        payload_bytes_after: Option<u64>,
+        cpu_copies_per_byte_before: Option<f64>,
+        cpu_copies_per_byte_after: Option<f64>,
+        mode_switches_per_mib_before: Option<f64>,
+        mode_switches_per_mib_after: Option<f64>,
+        verdict_before: Option<Code>,
+        verdict_after: Option<Code>,
     }
-    writeln!(out, "{}\n", trimmed(&table))?;
-    for (name, target) in ["Before", "After"].into_iter().zip(&diff.targets) {
-        writeln!(out, " {}  {}", style.bold(format!("{name:<6}")), plain(target))?;
+    let mut lines = csv::Writer::from_writer(out);
+    for Pair { comm, source, destination, before, after } in &diff.flows {
+        lines.serialize(Line {
+            comm: &cell(comm),
+            source: *source,
+            destination: *destination,
+            payload_bytes_before: before.map(|side| side.payload_bytes),
+            payload_bytes_after: after.map(|side| side.payload_bytes),
+            cpu_copies_per_byte_before: before.and_then(|side| side.cpu_copies_per_byte),
+            cpu_copies_per_byte_after: after.and_then(|side| side.cpu_copies_per_byte),
+            mode_switches_per_mib_before: before.map(|side| side.mode_switches_per_mib),
+            mode_switches_per_mib_after: after.map(|side| side.mode_switches_per_mib),
+            verdict_before: before.map(|side| side.verdict),
+            verdict_after: after.map(|side| side.verdict),
+        })?;
     }
-    Ok(())
+    lines.flush()
 }
 
 fn code(code: Code) -> String {

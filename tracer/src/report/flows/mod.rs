@@ -1,29 +1,27 @@
 //! The report on any program: its flows, one file a format.
 
+mod answer;
 mod csv;
 pub mod diff;
+mod document;
 mod folded;
 #[cfg(test)]
 mod hostile;
 pub mod jsonl;
-mod markdown;
 mod model;
-pub(crate) mod names;
 mod plain;
 mod pprof;
-mod stack_table;
-mod table;
 #[cfg(test)]
 mod tests;
 
 pub use model::{
     Cost, End, Environment, FlowRow, Owner, Ratios, Reason, Recording, Report, Role, SCHEMA,
-    StackRow, Total, Unattributed, UnseenRow,
+    StackRow, Total, Unattributed, UnseenRow, View,
 };
 
 use std::io;
 
-use super::Style;
+use super::{Style, markdown, terminal};
 
 /// The form of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -72,8 +70,15 @@ pub fn write(
             let (since_last, report) = (report.total, report.clone());
             jsonl::write(&jsonl::Line { time: None, since_last, report }, out)
         }
-        Format::Table => table::write(&report.plain(), style, out),
-        Format::Markdown => markdown::write(&report.plain(), out),
+        Format::Table => {
+            let report = report.plain();
+            let sections = document::sections(&report, &report.shown, style.details);
+            terminal::write(&sections, style, out)
+        }
+        Format::Markdown => {
+            let report = report.plain();
+            markdown::write(&document::sections(&report, &report.flows, true), out)
+        }
         Format::Csv => csv::write(&report.plain(), out),
         Format::Folded => folded::write(&report.plain(), out),
         Format::Pprof => pprof::write(&report.plain(), out),

@@ -5,26 +5,39 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::names;
 use crate::{
     expect::Expectation,
     flows::{
         self, Detail, Flow, Kind, Ledger, Traffic,
         balance::{At, Unseen},
         derive::{Witnesses, derive},
-        digest::{Digest, Entry, digest},
+        digest::{Digest, Entry, Sort, digest},
         group::{self, Per, Row},
         note::{Note, notes},
         stacks::{Copies, Frame, Stacks},
         verdict::{Verdict, leaves_open, switches_a_mib, verdict, words_of_uncounted},
     },
     ledger::{Mover, Place, Provenance, ratio},
-    report::{MovementRow, Origin, Where, escape},
+    report::{
+        MovementRow, Origin, Where, escape,
+        text::{CUT, fitted},
+    },
     witness::Tier,
 };
 
 /// The name of the JSON document's schema.
 pub const SCHEMA: &str = "copytrace/flows/2";
+
+/// Which rows a report has, and in which order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// What tells rows apart.
+    pub per: Per,
+    /// What they are sorted by.
+    pub sort: Sort,
+    /// How many a table shows, 0 for all; as many as it takes if none.
+    pub top: Option<usize>,
+}
 
 /// What a program did with its data, by flows.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -79,6 +92,9 @@ pub struct Environment {
     /// Whether the processor's cycles were counted.
     #[serde(default)]
     pub cycles: bool,
+    /// Whether every instruction was emulated: then times mean nothing, and counts are exact.
+    #[serde(default)]
+    pub emulated: bool,
 }
 
 /// Sums over all flows, and over what belongs to none.
@@ -432,17 +448,26 @@ impl Recording {
 /// end, where it is said which line and column they are of.
 fn quoted(text: &impl ToString) -> String {
     const MOST: usize = 200;
-    names::fitted(&escape::plain(&text.to_string()), MOST)
+    fitted(&escape::plain(&text.to_string()), MOST, CUT)
 }
 
 impl Report {
     /// The rows of a recording, as fine as `per` has it.
     pub fn new(recording: &Recording, per: Per) -> Self {
+        Self::of(recording, View { per, ..View::default() })
+    }
+
+    /// What is to be shown of a recording.
+    pub fn of(recording: &Recording, view: View) -> Self {
+        let View { per, sort, top } = view;
         let ledger = flows::settle(recording.ledger.clone(), recording.witnesses);
         let rest = group::unattributed(&ledger);
-        let rows = group::group(&ledger, per);
+        let mut rows = group::group(&ledger, per);
+        if sort != Sort::Payload {
+            sort.sort(&mut rows, |row| row);
+        }
         let lost = recording.lost_events;
-        let Digest { shown, left_out } = digest(&rows, per);
+        let Digest { shown, left_out } = digest(&rows, per, sort, top);
         let in_short = |entries: Vec<Entry>| {
             entries.iter().map(|entry| FlowRow::of_digest(entry, lost)).collect()
         };

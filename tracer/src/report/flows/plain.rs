@@ -1,7 +1,7 @@
 //! A report for formats that cannot hold every name as it is.
 
 use super::{End, Report};
-use crate::{flows::stacks::Frame, report::escape};
+use crate::{flows::stacks::Frame, report::escape::plain};
 
 impl Report {
     /// The same, every name in one line, and without what controls a terminal.
@@ -18,6 +18,8 @@ impl Report {
             for End { name, .. } in [&mut flow.source, &mut flow.destination] {
                 clean(name);
             }
+            let calls = std::mem::take(&mut flow.syscalls).into_iter();
+            flow.syscalls = calls.map(|(name, made)| (plain(&name).into_owned(), made)).collect();
             // It names witnesses.
             clean(&mut flow.verdict.evidence);
         }
@@ -34,7 +36,7 @@ impl Report {
 }
 
 fn clean(text: &mut String) {
-    if let std::borrow::Cow::Owned(plain) = escape::plain(text) {
+    if let std::borrow::Cow::Owned(plain) = plain(text) {
         *text = plain;
     }
 }

@@ -1,11 +1,11 @@
 //! What hardware breakpoints saw beside what the probes saw, under `--verify`.
 
-use super::{MovementRow, Report, words};
-use crate::ledger::Side;
+use super::{MovementRow, Report};
+use crate::{ledger::Side, report::words};
 
 /// The headings of [`checks`].
 pub(super) const HEADINGS: [&str; 5] =
-    ["strategy", "copy by the CPU", "probes, bytes", "breakpoints, bytes", "difference"];
+    ["strategy", "copy by the CPU", "bytes by\nprobes", "bytes by\nbreakpoints", "difference"];
 
 /// One row for each verified movement.
 pub(super) fn checks(report: &Report) -> Vec<[String; HEADINGS.len()]> {

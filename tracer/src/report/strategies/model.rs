@@ -6,14 +6,17 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use workloads::{CheckedBy, Route};
 
-use super::{Environment, Origin};
+use super::Environment;
 use crate::{
-    claims::{ClaimVerdict, Condition, Judgement, Quantity, TOLERANCE, judge, judge_claims},
+    claims::{
+        ClaimVerdict, Condition, Judgement, Quantity, TOLERANCE, Verdict, judge, judge_claims,
+    },
     expect::Expectation,
     ledger::{
         Copies, Movement, Mover, Observation, Place, Provenance, Side, ZeroCopy, delivery, merge,
         ratio,
     },
+    report::Origin,
 };
 
 /// The name of the JSON document's schema.
@@ -256,6 +259,22 @@ impl Measured {
         }
     }
 
+    /// Whether a textbook speaks of the strategy.
+    pub(super) fn is_documented(&self) -> bool {
+        self.quantities.iter().any(|judged| judged.documented.is_some())
+    }
+
+    /// What is said against the textbook's numbers of such quantities, at worst.
+    pub(super) fn worst(&self, of: impl Fn(&Judgement) -> bool) -> Option<Verdict> {
+        let such = self.quantities.iter().filter(|judged| of(judged));
+        such.filter_map(|judged| judged.verdict).max()
+    }
+
+    /// What is said of one of the numbers.
+    pub(super) fn judged(&self, quantity: Quantity) -> Option<&Judgement> {
+        self.quantities.iter().find(|judged| judged.quantity == quantity)
+    }
+
     /// The movements of one side.
     pub fn movements_of(&self, side: Side) -> impl Iterator<Item = &MovementRow> {
         self.movements.iter().filter(move |movement| movement.side == side)
@@ -263,7 +282,7 @@ impl Measured {
 }
 
 impl PerMessage {
-    pub(super) fn new(observed: &Observation) -> Self {
+    pub(in crate::report) fn new(observed: &Observation) -> Self {
         Self {
             syscalls: observed.per_message(observed.syscalls_total()),
             mode_switches: observed.per_message(observed.mode_switches()),
@@ -282,12 +301,12 @@ impl PerMessage {
 }
 
 impl MovementRow {
-    pub(super) fn new(movement: Movement, observed: &Observation) -> Self {
+    pub(in crate::report) fn new(movement: Movement, observed: &Observation) -> Self {
         Self::of(movement, observed.payload_bytes)
     }
 
     /// A movement, beside so many bytes of payload.
-    pub(super) fn of(movement: Movement, payload_bytes: u64) -> Self {
+    pub(in crate::report) fn of(movement: Movement, payload_bytes: u64) -> Self {
         Self {
             from: movement.from,
             to: movement.to,

@@ -1,7 +1,10 @@
 //! The lines below a table: why numbers differ, and for which strategies.
 
-use super::{Measured, Report, words};
-use crate::claims::{Judgement, Quantity, Verdict};
+use super::{Measured, Report};
+use crate::{
+    claims::{Judgement, Quantity, Verdict},
+    report::words,
+};
 
 /// One reason, and every number it is about.
 #[derive(Debug, PartialEq, Eq)]

@@ -6,10 +6,11 @@ use super::*;
 use crate::{
     claims::samples,
     ledger::{Observation, ZeroCopy},
+    report::{text::columns, write_schema},
     witness::Tier,
 };
 
-const AT_100: Style = Style { color: false, width: 100 };
+const AT_100: Style = Style::plain(100);
 
 fn environment() -> Environment {
     Environment {
@@ -98,14 +99,9 @@ fn written(format: Format, report: &Report, style: &Style) -> String {
 fn table_at_100(report: &Report) -> String {
     let table = written(Format::Table, report, &AT_100);
     for line in table.lines() {
-        assert!(wrap::columns(line) <= 100, "{} columns: {line}", wrap::columns(line));
+        assert!(columns(line) <= 100, "{} columns: {line}", columns(line));
     }
     table
-}
-
-#[test]
-fn table() {
-    insta::assert_snapshot!(table_at_100(&as_documented()));
 }
 
 #[test]
@@ -122,6 +118,36 @@ fn table_without_scatter_gather() {
 #[test]
 fn table_of_verified_copies() {
     insta::assert_snapshot!(table_at_100(&verified()));
+}
+
+#[test]
+fn a_table_fits_the_terminal() {
+    for width in [60, 80, 100, 140, 200] {
+        for report in [as_documented(), as_bad_as_it_gets(), verified(), zero_copy(7)] {
+            for details in [false, true] {
+                let style = Style { details, ..Style::plain(width) };
+                let table = written(Format::Table, &report, &style);
+                let longest = table.lines().map(columns).max().unwrap();
+                assert!(longest <= usize::from(width), "{longest} columns of {width}:\n{table}");
+            }
+        }
+        let table = written(Format::Table, &as_documented(), &Style::plain(width));
+        insta::assert_snapshot!(format!("table_at_{width}"), table);
+    }
+}
+
+#[test]
+fn details_are_shown_when_asked_for() {
+    let style = Style { details: true, ..Style::plain(80) };
+    insta::assert_snapshot!(written(Format::Table, &as_documented(), &style));
+}
+
+#[test]
+fn a_terminal_may_have_ascii_alone() {
+    let style = Style { ascii: true, ..Style::plain(80) };
+    let table = written(Format::Table, &as_documented(), &style);
+    assert!(table.is_ascii(), "{table}");
+    insta::assert_snapshot!(table);
 }
 
 #[test]

@@ -1,0 +1,50 @@
+//! Which rows a report of flows has, and in which order.
+
+use tracer::{
+    flows::{digest::Sort, group::Per},
+    report::flows::{Format, View},
+};
+
+use super::usage;
+
+/// What `run`, `attach` and `report` take.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[group(skip)]
+pub struct Rows {
+    /// Group rows by [default: path]
+    #[arg(long, value_enum)]
+    per: Option<Per>,
+    /// Sort rows by, the most first [default: payload]
+    #[arg(long, value_enum)]
+    sort: Option<Sort>,
+    /// Show so many rows of the table, 0 for all [default: enough for 95 % of the payload]
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+}
+
+impl Rows {
+    /// What tells rows apart.
+    pub fn per(self) -> Per {
+        self.per.unwrap_or_default()
+    }
+
+    /// What a report is to show.
+    pub fn view(self) -> View {
+        View { per: self.per(), sort: self.sort.unwrap_or_default(), top: self.top }
+    }
+
+    /// Refuses what has no effect.
+    pub fn check(self, verb: &str, formats: &[Format]) {
+        let has_rows = self.per.is_some() || self.sort.is_some();
+        usage::refuse_useless(
+            verb,
+            has_rows && formats.iter().all(|format| format.is_of_stacks()),
+            "--per and --sort have no effect on a --format of stacks, which shows no rows",
+        );
+        usage::refuse_useless(
+            verb,
+            self.top.is_some() && !formats.contains(&Format::Table),
+            "--top is for a table: every other form has each row",
+        );
+    }
+}

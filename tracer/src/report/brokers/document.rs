@@ -1,0 +1,73 @@
+//! What people read of the brokers: speed, counts, what was tried, and what follows for the claims.
+
+use super::{BrokerReport, words};
+use crate::report::{
+    document::{Cell, Column, Fact, Note, Row, Section, Table},
+    words as all,
+};
+
+/// The columns of the table of speed, in the order of [`words::speed`].
+const SPEED: [Column; 9] = [
+    Column::word("message"),
+    Column::word("cache"),
+    Column::word("con-\nsumers"),
+    Column::word("flavour"),
+    Column::number("MB/s\nmedian"),
+    Column::number("\nmin–max").leaves(2),
+    Column::number("messages/s\nmedian"),
+    Column::number("CPU s/GB\nmedian"),
+    Column::number("\nmin–max").leaves(1),
+];
+
+/// The columns of the table of counts, in the order of [`words::counts`].
+const COUNTS: [Column; 10] = [
+    Column::word("message"),
+    Column::word("cache"),
+    Column::word("con-\nsumers"),
+    Column::word("flavour"),
+    Column::number("system\ncalls"),
+    Column::number("mode\nswitches"),
+    Column::number("page\nfaults").leaves(2),
+    Column::number("context\nswitches").leaves(3),
+    Column::number("CPU\ncopies"),
+    Column::number("DMA\ncopies").leaves(1),
+];
+
+/// The sections, from top to bottom.
+pub(super) fn sections(report: &BrokerReport) -> Vec<Section> {
+    let warnings = all::lost(report.lost_events).into_iter().chain(report.warnings.clone());
+    vec![
+        Section::Warnings(warnings.collect()),
+        Section::Table(table(&SPEED, report.delivered.iter().map(words::speed))),
+        Section::Legend(vec![words::UNITS.to_owned()]),
+        Section::Table(table(&COUNTS, report.delivered.iter().map(words::counts))),
+        list("Since when", words::differences(report)),
+        list("To disk", report.produced.iter().map(words::produced).collect()),
+        list("Features", words::features(report)),
+        list("Crashes", vec![words::survival(report)]),
+        Section::Notes(claims(report)),
+        Section::Facts(
+            words::setting(report).into_iter().map(|(name, text)| Fact::new(name, text)).collect(),
+        ),
+    ]
+}
+
+fn table(columns: &[Column], rows: impl Iterator<Item = Vec<String>>) -> Table {
+    let row = |cells: Vec<String>| Row::of(cells.into_iter().map(Cell::new));
+    Table { columns: columns.to_vec(), rows: rows.map(row).collect(), ..Table::default() }
+}
+
+/// The name stands before the first line only.
+fn list(name: &str, lines: Vec<String>) -> Section {
+    let names = std::iter::once(name).chain(std::iter::repeat(""));
+    Section::Facts(names.zip(lines).map(|(name, line)| Fact::new(name, line)).collect())
+}
+
+fn claims(report: &BrokerReport) -> Vec<Note> {
+    let claims = report.claims.iter().map(|claim| Note {
+        mark: all::mark(claim.verdict),
+        tone: claim.verdict.into(),
+        text: format!("{} {}: {}: {}", claim.id, claim.verdict, claim.text, claim.note),
+    });
+    claims.collect()
+}

@@ -1,0 +1,114 @@
+//! The answer for the whole program, in a sentence: is it zero-copy?
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{FlowRow, Report, document::end_name};
+use crate::{
+    flows::{
+        Kind,
+        verdict::{Code, is_much},
+    },
+    ledger::{Provenance, ratio},
+    report::words,
+};
+
+/// The sentence.
+pub(super) fn answer(report: &Report) -> String {
+    let total = &report.total;
+    let who = programs(&report.flows);
+    let time = words::time(report.duration_ns as f64);
+    if report.flows.is_empty() {
+        return format!("No data call was made in {time}: nothing to show.");
+    }
+    if total.payload_bytes == 0 {
+        return format!("{who} delivered no payload in {time}.");
+    }
+    let size = words::size(total.payload_bytes);
+    let to = destination(report);
+    format!("{who} delivered {size}{to} in {time}: {}.", copies(report))
+}
+
+/// `nginx`, `nginx and 2 other programs`
+fn programs(flows: &[FlowRow]) -> String {
+    let names: BTreeSet<&str> = flows.iter().map(|row| row.process.comm.as_str()).collect();
+    let first = flows.first().map_or("", |row| row.process.comm.as_str());
+    match names.len() {
+        0 | 1 => first.to_owned(),
+        2 => format!("{first} and another program"),
+        more => format!("{first} and {} other programs", more - 1),
+    }
+}
+
+/// Where nearly everything went, if that is one place.
+fn destination(report: &Report) -> String {
+    /// The part of the payload that is nearly everything.
+    const NEARLY: f64 = 0.9;
+    let mut ends = BTreeMap::<(Kind, &str), u64>::new();
+    for row in report.shown.iter().filter(|row| row.destination.files.is_none()) {
+        let end = (row.destination.kind, row.destination.name.as_str());
+        *ends.entry(end).or_default() += row.payload_bytes;
+    }
+    let most = ends.into_iter().max_by_key(|(_, bytes)| *bytes);
+    let most = most.filter(|(_, bytes)| ratio(*bytes, report.total.payload_bytes) >= NEARLY);
+    match most {
+        None | Some(((_, ""), _)) => String::new(),
+        Some(((kind, name), _)) => format!(" to {}", end_name(kind, name)),
+    }
+}
+
+fn copies(report: &Report) -> String {
+    let (total, payload) = (&report.total, report.total.payload_bytes);
+    let zero_copy = payload_of(&report.flows, |row| row.verdict.code == Code::ZeroCopy);
+    let derived = report.flows.iter().any(|row| row.provenance == Provenance::Derived);
+    let mark = if derived { "~" } else { "" };
+    let is_open = is_much(total.unseen_bytes, payload);
+    let mut parts = Vec::new();
+    if zero_copy > 0 {
+        parts.push(format!("{} zero-copy", percent(zero_copy, payload)));
+    }
+    match total.cpu_copied_bytes {
+        0 if zero_copy > 0 || is_open => {}
+        copied if zero_copy > 0 || is_open => {
+            parts.push(format!(
+                "{mark}{} copied by the CPU{}",
+                words::size(copied),
+                by_call(report)
+            ));
+        }
+        copied => {
+            parts.push(format!("{mark}{} CPU copies a byte", words::copies(ratio(copied, payload))))
+        }
+    }
+    if is_open {
+        parts.push(format!("{} not seen to move", words::size(total.unseen_bytes)));
+    }
+    parts.join(", ")
+}
+
+/// The calls of the flow in which the CPU copied most, if that is most of all.
+fn by_call(report: &Report) -> String {
+    let copied = |row: &FlowRow| {
+        row.copies_per_byte.cpu.map_or(0.0, |copies| copies * row.payload_bytes as f64)
+    };
+    let most = report.flows.iter().max_by(|one, other| copied(one).total_cmp(&copied(other)));
+    let Some(most) = most.filter(|row| copied(row) * 2.0 > report.total.cpu_copied_bytes as f64)
+    else {
+        return String::new();
+    };
+    let call = most.syscalls.iter().max_by_key(|(_, made)| **made);
+    call.map_or_else(String::new, |(name, _)| format!(", most by {name}()"))
+}
+
+fn payload_of(flows: &[FlowRow], is: impl Fn(&FlowRow) -> bool) -> u64 {
+    flows.iter().filter(|row| is(row)).map(|row| row.payload_bytes).sum()
+}
+
+/// A part in hundredths, which are all of them only where it is the whole.
+pub(super) fn percent(part: u64, whole: u64) -> String {
+    let tenths = u128::from(part) * 1000 / u128::from(whole.max(1));
+    match tenths {
+        0 if part > 0 => "<0.1 %".to_owned(),
+        1000 => "100 %".to_owned(),
+        tenths => format!("{}.{} %", tenths / 10, tenths % 10),
+    }
+}

@@ -1,0 +1,37 @@
+//! The report on strategies, which `demo` makes: its model, and what people read of it.
+
+mod answer;
+mod csv;
+mod document;
+mod drawing;
+mod environment;
+mod model;
+mod notes;
+mod verification;
+
+pub use environment::{Environment, Where};
+pub use model::{
+    Measured, MovementRow, Outcome, Payload, PerMessage, Report, SCHEMA, Skipped, StrategyRow,
+};
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+
+use super::{Format, Style, json, markdown, terminal};
+
+/// Writes a report. Only the table looks at the style.
+pub fn write(
+    format: Format,
+    report: &Report,
+    style: &Style,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    match format {
+        Format::Table => terminal::write(&document::sections(report, style.details), style, out),
+        Format::Json => json::write(report, out),
+        Format::Markdown => markdown::write(&document::sections(report, true), out),
+        Format::Csv => csv::write(report, out),
+    }
+}
