@@ -5,7 +5,7 @@ use xtask::KernelVersion;
 use crate::check::{Check, Tier};
 use crate::checks::{
     bad_use, brokers, detail, documents, expect, flows, further, made_code, manners, nginx,
-    postgres, programs, python, redis, soak, together, unseen,
+    postgres, programs, python, redis, screen, soak, together, unseen,
 };
 
 /// The kernel of guests on which everything is tried.
@@ -21,6 +21,7 @@ pub const WHOLE_WITH_ALL: KernelVersion = KernelVersion::Series(6, 1);
 const NOWHERE: &[Tier] = &[];
 const TRACEPOINT: &[Tier] = &[Tier::Tracepoint];
 const KPROBE: &[Tier] = &[Tier::Kprobe];
+const FENTRY: &[Tier] = &[Tier::Fentry];
 const FUNCTIONS: &[Tier] = &[Tier::Kprobe, Tier::Fentry];
 const EVERY: &[Tier] = &[Tier::Kprobe, Tier::Fentry, Tier::Tracepoint];
 
@@ -48,13 +49,15 @@ const fn row(
 /// All checks. Those that take longest come first: then all cores have something to do to the end.
 /// What programs of others and more than one copytrace show of a kernel does not depend on how its
 /// functions are entered.
-pub const ROWS: [Row; 29] = [
+pub const ROWS: [Row; 31] = [
     row(&soak::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
     row(&further::CHECKS, NOWHERE, FUNCTIONS, NOWHERE),
     row(&further::DERIVED, NOWHERE, TRACEPOINT, NOWHERE),
     row(&further::TO_DUMMY, NOWHERE, EVERY, NOWHERE),
     row(&documents::EVERYWHERE, NOWHERE, FUNCTIONS, FUNCTIONS),
     row(&documents::EXACT, TRACEPOINT, FUNCTIONS, FUNCTIONS),
+    row(&screen::TEXTBOOK_CHECKS, NOWHERE, FENTRY, NOWHERE),
+    row(&screen::LESSON_CHECKS, TRACEPOINT, NOWHERE, NOWHERE),
     row(&documents::CONDITIONS, NOWHERE, FUNCTIONS, NOWHERE),
     row(&documents::WITHOUT_FUNCTIONS, TRACEPOINT, NOWHERE, NOWHERE),
     row(&brokers::CHECKS, TRACEPOINT, FUNCTIONS, NOWHERE),

@@ -87,10 +87,10 @@ fn small_files(context: &Context) -> Result<()> {
     heads.check(context, FILES * 200, 1.0, "copied-from-memory")?;
 
     let table = command::stdout(Command::new(&context.copytrace).arg("report").arg(&recording))?;
-    let row = |start: &str| table.lines().find(|line| line.trim_start().starts_with(start));
-    let first = row("1 python").or_else(|| row("1  python"));
-    let is_first = first.is_some_and(|row| row.contains("1 500 files") && row.contains("11.7 MiB"));
-    ensure!(is_first && row("1  zero-copy").is_some(), "the files are not the first row:\n{table}");
+    let mut rows = table.lines().skip_while(|line| !line.trim_start().starts_with('─')).skip(1);
+    let is_first = |row: &str| row.contains("1 500 files") && row.contains("11.7 MiB");
+    let (first, below) = (rows.next().is_some_and(is_first), rows.next().map(str::trim));
+    ensure!(first && below == Some("zero-copy"), "the files are not the first row:\n{table}");
     Ok(())
 }
 

@@ -14,6 +14,7 @@ pub mod postgres;
 pub mod programs;
 pub mod python;
 pub mod redis;
+pub mod screen;
 pub mod soak;
 pub mod together;
 pub mod unseen;

@@ -189,7 +189,9 @@ fn print_in(
     let copytrace = shared.context.copytrace.clone().into_os_string();
     let in_tier = ["--tier", tier.name()];
     let arguments = page.arguments.iter().chain(&in_tier).map(OsString::from);
-    let command: Vec<_> = std::iter::once(copytrace).chain(arguments).collect();
+    // What a page shows of a terminal has the least columns that one has.
+    let command = ["env".into(), "COLUMNS=80".into(), copytrace].into_iter().chain(arguments);
+    let command: Vec<_> = command.collect();
     let (printed, guest) = guests::print(kernel, turn.guest.take(), &planned.name, &command)?;
     turn.guest = guest;
     Ok(printed.and_then(|stdout| shared.pages.add(page, tier, stdout)).into())

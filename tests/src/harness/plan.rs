@@ -6,7 +6,7 @@ use xtask::test::Selection;
 
 use super::schedule::Place;
 use crate::check::{Check, Tier};
-use crate::pages::{self, PAGES, Page};
+use crate::pages::{PAGES, Page};
 use crate::table::{MAIN_KERNEL, OTHER_KERNELS, ROWS, Row, WHOLE_WITH_ALL};
 
 /// What a trial does.
@@ -108,12 +108,8 @@ fn checks(all: bool) -> impl Iterator<Item = Planned> {
 
 /// What the pages have of each tier on each kernel.
 fn pages() -> impl Iterator<Item = Planned> {
-    pages::kernels().flat_map(|kernel| {
-        PAGES.iter().flat_map(move |page| {
-            let place = Place::Guest(kernel);
-            pages::TIERS.into_iter().map(move |tier| Planned::page(place, page, tier))
-        })
-    })
+    let places = PAGES.iter().flat_map(|page| page.places().map(move |place| (page, place)));
+    places.map(|(page, (kernel, tier))| Planned::page(Place::Guest(kernel), page, tier))
 }
 
 fn in_place(
@@ -168,7 +164,7 @@ mod tests {
         let filters = vec!["matrix".to_owned()];
         let selection = Selection { write_docs: true, filters, ..Selection::default() };
         let wanted = Plan::new(&selection).wanted;
-        assert_eq!(wanted.len(), PAGES.len() * pages::kernels().count() * pages::TIERS.len());
+        assert_eq!(wanted.len(), PAGES.iter().map(|page| page.places().count()).sum::<usize>());
         assert!(wanted.iter().any(|it| it.name.starts_with("newest tracepoint: matrix")));
         assert!(Plan::new(&Selection { write_docs: false, ..selection }).wanted.is_empty());
     }

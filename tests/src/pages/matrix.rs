@@ -16,6 +16,7 @@ pub const PAGE: Page = Page {
     name: "matrix: every strategy’s copies",
     file: "docs/kernels.md",
     arguments: &["demo", "--strategy", "all", "--to", "nic", "--cache", "cold", "--format", "json"],
+    tier: None,
     check,
     write,
 };

@@ -2,6 +2,7 @@
 //! `cargo xtask test --write-docs`. What is printed is checked, too, and on the page either way.
 
 mod matrix;
+pub mod screen;
 mod series;
 mod verifier;
 
@@ -23,6 +24,8 @@ pub struct Page {
     file: &'static str,
     /// What copytrace is asked. A tier follows.
     pub arguments: &'static [&'static str],
+    /// The tier, on the usual kernel, that it is printed in; every one on every kernel if none.
+    tier: Option<Tier>,
     /// What is wrong with what it printed, if something is.
     check: fn(&Printed) -> Result<()>,
     /// The page, of all that was printed.
@@ -30,15 +33,10 @@ pub struct Page {
 }
 
 /// All pages.
-pub static PAGES: [Page; 2] = [matrix::PAGE, verifier::PAGE];
+pub static PAGES: [Page; 5] =
+    [matrix::PAGE, verifier::PAGE, screen::DEMO, screen::CLASS, screen::PICTURE];
 
-/// In which tiers.
-pub const TIERS: [Tier; 3] = [Tier::Fentry, Tier::Kprobe, Tier::Tracepoint];
-
-/// On which kernels.
-pub fn kernels() -> impl Iterator<Item = KernelVersion> {
-    std::iter::once(MAIN_KERNEL).chain(OTHER_KERNELS)
-}
+const TIERS: [Tier; 3] = [Tier::Fentry, Tier::Kprobe, Tier::Tracepoint];
 
 /// What was printed in one tier on one kernel.
 pub struct Printed {
@@ -56,7 +54,7 @@ impl Pages {
         let text = String::from_utf8(stdout).context("it did not print text")?;
         let printed = Printed { tier, text };
         let checked = (page.check)(&printed);
-        self.lock().push((page.file, printed));
+        self.lock().push((page.name, printed));
         checked
     }
 
@@ -69,7 +67,7 @@ impl Pages {
     pub fn write(&self) -> Result<()> {
         let mut all = self.lock();
         for page in &PAGES {
-            let of_page: Vec<_> = all.extract_if(.., |(file, _)| *file == page.file).collect();
+            let of_page: Vec<_> = all.extract_if(.., |(name, _)| *name == page.name).collect();
             let printed: Vec<_> = of_page.into_iter().map(|(_, printed)| printed).collect();
             if !printed.is_empty() {
                 page.keep(&printed)?;
@@ -80,10 +78,18 @@ impl Pages {
 }
 
 impl Page {
+    /// Where it is printed.
+    pub fn places(&self) -> impl Iterator<Item = (KernelVersion, Tier)> + use<> {
+        let tier = self.tier;
+        let kernels = std::iter::once(MAIN_KERNEL).chain(OTHER_KERNELS);
+        let all = kernels.flat_map(|kernel| TIERS.into_iter().map(move |tier| (kernel, tier)));
+        all.filter(move |place| tier.is_none_or(|tier| *place == (MAIN_KERNEL, tier)))
+    }
+
     fn keep(&self, printed: &[Printed]) -> Result<()> {
         let text =
             (self.write)(printed).with_context(|| format!("{} cannot be made", self.file))?;
-        let (there, wanted) = (printed.len(), kernels().count() * TIERS.len());
+        let (there, wanted) = (printed.len(), self.places().count());
         if there < wanted {
             note(&format!("{} stays as it is, for this is {there} of {wanted}:", self.file));
             eprintln!("{text}");

@@ -12,6 +12,7 @@ pub const PAGE: Page = Page {
     name: "matrix: every program’s cost to the verifier",
     file: "docs/verifier.md",
     arguments: &["doctor", "--programs", "--format", "json"],
+    tier: None,
     check,
     write,
 };
