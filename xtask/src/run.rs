@@ -58,7 +58,7 @@ impl Arguments {
 /// A verb of copytrace that a kernel matters to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Scenario {
-    /// The documents' strategies
+    /// The textbook's strategies
     Demo,
     /// Models of Kafka and RocketMQ
     Brokers,

@@ -16,7 +16,7 @@ pub(super) fn compare_switches(documented: &Strategy, observed: &Observation) ->
     let mut findings = differences(documented, Quantity::ModeSwitches, observed);
     if observed.page_faults_user > 0 {
         let reason = format!(
-            "{}, in user mode: each is two more mode switches that the documents leave out",
+            "{}, in user mode: each is two more mode switches that the textbook leaves out",
             page_faults(observed.page_faults_user, observed.messages)
         );
         findings.push(Finding::new(Weight::Explained, reason));

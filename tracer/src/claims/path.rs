@@ -83,7 +83,7 @@ fn undocumented_movement(
         return Some(Finding::new(Weight::Explained, effect.reason));
     }
     let name = words(movement.from, movement.to, movement.by);
-    Some(Finding::new(Weight::Unexplained, format!("{name} {seen:.2} is not in the documents")))
+    Some(Finding::new(Weight::Unexplained, format!("{name} {seen:.2} is not in the textbook")))
 }
 
 /// The payload arrived: if no witness saw it get there, a copy may be missing.

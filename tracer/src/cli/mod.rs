@@ -47,19 +47,19 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Run the documents' strategies and measure what one message costs
+    /// Run the textbook's strategies and measure what one message costs
     Demo(Box<demo::Options>),
     /// Run models of Kafka and RocketMQ, and measure how fast they deliver and what they copy
     Brokers(Box<brokers::Options>),
     /// Run a command, and say which way its data takes and how often it is copied
     Run(Box<trace::RunOptions>),
-    /// The same for processes that run already
+    /// Trace processes that run already, and say the same of them
     Attach(Box<trace::AttachOptions>),
     /// Render what `--record` kept
     Report(report::Options),
     /// Compare two recordings
     Diff(diff::Options),
-    /// Say what this kernel offers, which tier follows, and which witnesses were found
+    /// Say what can be measured on this kernel, and what is missing
     Doctor(doctor::Options),
     /// Print the JSON Schema of the documents that `--format json` prints
     Schema(schema::Options),

@@ -24,7 +24,7 @@ pub struct Options {
     pub nic_sg: ScatterGather,
     #[command(flatten)]
     pub sites: Sites,
-    /// How to enter the kernel's functions
+    /// Probe type to use
     #[arg(long, value_enum, default_value = "auto")]
     pub tier: TierChoice,
     /// Check every CPU copy against hardware breakpoints on the copy routines

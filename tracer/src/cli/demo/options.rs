@@ -17,13 +17,13 @@ const VERB: &str = "demo";
 /// Arguments of `copytrace demo`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Which strategy to run, or `all`; may be repeated [default: the documents' three]
+    /// Strategy to run, or `all`; may be repeated [default: the textbook's three]
     #[arg(short, long = "strategy", value_name = "NAME", value_parser = names())]
     pub strategies: Vec<String>,
     /// Print the strategies, each with a line of explanation, and exit
     #[arg(long, exclusive = true)]
     pub list: bool,
-    /// How many messages to send
+    /// Number of messages to send
     #[arg(
         short = 'n', long, default_value = "256", value_parser = clap::value_parser!(u64).range(1..)
     )]
@@ -31,7 +31,7 @@ pub struct Options {
     /// Payload size of one message, such as 4096, 64KiB or 1MiB
     #[arg(short = 'z', long, default_value = "64KiB", value_parser = workloads::size::parse)]
     pub message_size: u64,
-    /// Whether the payload is in the page cache before the transfer
+    /// Drop the file from the page cache first, or read it in
     #[arg(long, value_enum, default_value = "cold")]
     pub cache: Cache,
     /// Where the consumer is: `nic` (in the network namespace `copytrace`, reached through a

@@ -67,7 +67,7 @@ pub struct Options {
     pub verify: bool,
     #[command(flatten)]
     pub sites: Sites,
-    /// How to enter the kernel's functions
+    /// Probe type to use
     #[arg(long, value_enum, default_value = "auto")]
     pub tier: TierChoice,
     #[command(flatten)]
