@@ -122,7 +122,7 @@ fn faults_in_user_mode_refine_the_mode_switches() {
     assert_eq!(
         claim.note,
         "16 page faults a message, in user mode: each is two more mode switches that the \
-         documents leave out"
+         textbook leaves out"
     );
     expect(&touched, NO_CONDITION, &[("T1", Verdict::Confirmed, "")]);
 }
@@ -192,7 +192,7 @@ fn conditions_that_cancel_out_are_still_named() {
 
 #[test]
 fn the_same_copy_without_its_condition_refutes() {
-    let reason = "socket buffer → kernel buffer (CPU) 1.00 is not in the documents";
+    let reason = "socket buffer → kernel buffer (CPU) 1.00 is not in the textbook";
     expect(
         &without_scatter_gather(sendfile()),
         NO_CONDITION,
@@ -219,7 +219,7 @@ fn half_an_arrow_refutes() {
 fn another_way_with_as_many_copies_refines() {
     let mut observed = mmap_write();
     observed.movements[1].from = Place::User;
-    let reason = "user buffer → socket buffer (CPU) 1.00 is not in the documents";
+    let reason = "user buffer → socket buffer (CPU) 1.00 is not in the textbook";
     expect(&observed, NO_CONDITION, &[("M3", Verdict::Refined, reason)]);
 }
 

@@ -148,7 +148,12 @@ const NAME: usize = 100;
 
 /// `nginx: file /srv/x -> tcp port 8090`
 fn words_of(row: &Row) -> String {
-    let end = |end: &Endpoint| match (end.kind, fitted(&end.name, NAME, CUT)) {
+    // A connection by the server's port, as in the table.
+    let name = |end: &Endpoint| match end.kind.is_socket() && !end.group.is_empty() {
+        true => fitted(&end.group, NAME, CUT),
+        false => fitted(&end.name, NAME, CUT),
+    };
+    let end = |end: &Endpoint| match (end.kind, name(end)) {
         (kind, name) if name.is_empty() => kind.to_string(),
         // `pipe:[4711]`
         (kind, name) if name.starts_with(&kind.to_string()) => name,

@@ -77,7 +77,11 @@ fn mixed() -> Recording {
 fn a_rule_is_judged_on_the_sum_of_what_it_matches() {
     let all = holds("server: * -> tcp: cpu <= 0.25", &mixed());
     assert_eq!((all.measured, all.bytes, all.unseen_bytes), (Some(0.25), 4 * BYTES, 0));
-    breaks("* -> tcp: cpu < 0.25", &mixed(), "measured 0.25 over 4 MiB: server: memory -> tcp 127");
+    breaks(
+        "* -> tcp: cpu < 0.25",
+        &mixed(),
+        "measured 0.25 over 4 MiB: server: memory -> tcp port 80",
+    );
     breaks("cpu == 0", &mixed(), ", and 1 other flow");
     holds("file -> tcp: cpu == 0", &mixed());
     holds("file -> tcp: by_reference == 1", &mixed());

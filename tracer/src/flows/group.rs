@@ -26,6 +26,11 @@ pub enum Per {
 }
 
 impl Per {
+    /// Whether connections to the same port are one.
+    pub fn is_of_ports(self) -> bool {
+        matches!(self, Self::Path | Self::Listener | Self::Process | Self::Thread)
+    }
+
     /// What must be told apart when it is measured.
     pub fn detail(self) -> Detail {
         match self {

@@ -11,7 +11,7 @@ use comfy_table::{
 use super::{
     Style,
     document::{Cell, Column, Fact, Form, Line, Note, Row, Section, Table, Text, Tone},
-    text::{columns, fitted, way, wrap},
+    text::{LEAST, columns, fitted, way, wrap},
 };
 
 /// A rule under the headings, and no other line.
@@ -123,13 +123,14 @@ impl Layout {
             table.columns.iter().copied().enumerate().filter(|(index, _)| used(index)).collect();
         loop {
             let widths = widths(&columns, table, style);
-            let least = columns.iter().zip(&widths).map(|((_, column), width)| match column.form {
-                Form::Name { least } => (*width).min(least),
-                _ => *width,
-            });
-            let least: usize = least.collect::<Vec<_>>().iter().map(|width| width + GAP).sum();
+            let needed =
+                columns.iter().zip(&widths).map(|((_, column), width)| match column.form {
+                    Form::Name { least } => GAP + (*width).min(least),
+                    _ => GAP + width,
+                });
+            let needed = needed.sum::<usize>().saturating_sub(GAP);
             let last = columns.iter().map(|(_, column)| column.leaves).max().unwrap_or_default();
-            if MARGIN.len() + least.saturating_sub(GAP) <= width || last == 0 {
+            if MARGIN.len() + needed <= width || last == 0 {
                 let widths = shared(&columns, widths, width.saturating_sub(MARGIN.len()));
                 let below = below(&widths, width);
                 return Self { columns, widths, below };
@@ -215,6 +216,14 @@ fn widths(of: &[(usize, Column)], table: &Table, style: &Style) -> Vec<usize> {
     of.iter().map(width).collect()
 }
 
+/// Columns that a name is cut to before other columns leave.
+fn least(column: Column) -> usize {
+    match column.form {
+        Form::Name { least } => least,
+        _ => LEAST,
+    }
+}
+
 /// Names share what the other columns leave.
 fn shared(columns: &[(usize, Column)], mut widths: Vec<usize>, room: usize) -> Vec<usize> {
     let is_name = |index: usize| matches!(columns[index].1.form, Form::Name { .. });
@@ -225,9 +234,10 @@ fn shared(columns: &[(usize, Column)], mut widths: Vec<usize>, room: usize) -> V
     // The shorter ones first: what they do not need is for the longer ones.
     names.sort_by_key(|index| widths[*index]);
     for (index, name) in names.iter().enumerate() {
-        let Form::Name { least } = columns[*name].1.form else { continue };
-        let share = room / (names.len() - index);
-        widths[*name] = widths[*name].min(share.max(least));
+        let later: usize =
+            names[index + 1..].iter().map(|it| widths[*it].min(least(columns[*it].1))).sum();
+        let share = (room / (names.len() - index)).max(least(columns[*name].1));
+        widths[*name] = widths[*name].min(share.min(room.saturating_sub(later)).max(LEAST));
         room = room.saturating_sub(widths[*name]);
     }
     widths

@@ -5,7 +5,7 @@ use textwrap::{Options, WordSplitter};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// A name is never cut to fewer columns: below that a line is rather too long.
-const LEAST: usize = 9;
+pub(super) const LEAST: usize = 9;
 
 /// Columns that the text takes.
 pub(super) fn columns(text: &str) -> usize {
@@ -45,7 +45,10 @@ pub(crate) fn fitted(name: &str, width: usize, mark: &str) -> String {
     let room = width.saturating_sub(columns(before) + columns(mark));
     match last_components(path, room) {
         Some(end) => format!("{before}{mark}{end}"),
-        None => cut(name.rsplit_once('/').map_or(name, |(_, last)| last), width, mark),
+        None if before.is_empty() => {
+            cut(path.rsplit_once('/').map_or(path, |(_, last)| last), width, mark)
+        }
+        None => cut(name, width, mark),
     }
 }
 
@@ -99,6 +102,7 @@ mod tests {
         assert_eq!(fitted(path, 40, CUT), "…/__pycache__/enum.cpython-311.pyc");
         assert_eq!(fitted(path, 24, CUT), "…/enum.cpython-311.pyc");
         assert_eq!(fitted("9 files below /srv/www/static", 25, CUT), "9 files below …/static");
+        assert_eq!(fitted("1 500 files below /srv/www", 16, CUT), "1 500 fi…srv/www");
     }
 
     #[test]

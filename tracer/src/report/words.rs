@@ -65,7 +65,8 @@ pub(crate) fn size(bytes: u64) -> String {
     }
     let power = (bytes.ilog2() / 10).min(UNITS.len() as u32);
     let (unit, number) = (UNITS[power as usize - 1], bytes as f64 / 1024_f64.powi(power as i32));
-    if number.fract() == 0.0 { format!("{number} {unit}") } else { format!("{number:.1} {unit}") }
+    let number = format!("{number:.1}");
+    format!("{} {unit}", number.strip_suffix(".0").unwrap_or(&number))
 }
 
 /// A time of so many ns, to three digits.

@@ -140,13 +140,25 @@ const COLUMNS: [Column; 6] = [
     Column::word("verdict").leaves(3),
 ];
 
+/// A flow is shown if it is more than one part in so many of all.
+const PARTS: u128 = 100;
+
 /// The sections, from top to bottom.
 fn sections(diff: &Diff) -> Vec<Section> {
     let [before, after] = &diff.targets;
-    let rows = diff.flows.iter().map(row).collect();
+    let all: u128 = diff.flows.iter().map(|pair| u128::from(pair.most())).sum();
+    let (shown, rest): (Vec<_>, Vec<_>) =
+        diff.flows.iter().partition(|pair| u128::from(pair.most()) * PARTS >= all);
+    let rows = shown.into_iter().map(row).collect();
+    let rest = match rest.len() {
+        0 => Vec::new(),
+        1 => vec!["1 smaller flow is not shown; --format csv has each".to_owned()],
+        more => vec![format!("{more} smaller flows are not shown; --format csv has each")],
+    };
     vec![
         Section::Answer(vec![answer(diff)]),
         Section::Table(Table { columns: COLUMNS.to_vec(), rows, ..Table::default() }),
+        Section::Legend(rest),
         Section::Facts(vec![Fact::new("Before", plain(before)), Fact::new("After", plain(after))]),
     ]
 }

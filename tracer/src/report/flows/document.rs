@@ -1,6 +1,6 @@
 //! What people read of a program: the answer, a row a flow with its verdict below it, and who copies.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{
     End, FlowRow, Report, StackRow,
@@ -26,7 +26,7 @@ const COLUMNS: [Column; 10] = [
     Column::number("time\na MiB").leaves(3),
     Column::number("cycles\na byte").leaves(5),
     Column::name("program", 9),
-    Column::name("flow", 30),
+    Column::name("flow", 36),
 ];
 
 /// What is counted for a MiB of payload is not told of flows with less than this, in bytes: it would be
@@ -153,30 +153,24 @@ fn legend(report: &Report, flows: &[FlowRow]) -> Vec<String> {
     if flows.iter().any(|row| row.provenance == Provenance::Derived) {
         units.push_str("; ~ derived from return values");
     }
-    let is_short = flows.len() != report.flows.len();
-    let rest = (is_short && !report.left_out.is_empty()).then(|| summary(&report.left_out));
-    let each = (is_short)
-        .then(|| format!("--top 0 shows all {} flows", words::grouped(report.flows.len() as u64)));
-    [Some(units), rest, each].into_iter().flatten().collect()
+    let rest = (flows.len() != report.flows.len()).then(|| rest(report));
+    std::iter::once(units).chain(rest).collect()
 }
 
-/// `Not shown: 8 smaller flows: 7 file → memory (5 KiB), 1 memory → file (90 B)`
-fn summary(rows: &[FlowRow]) -> String {
-    let mut kinds = BTreeMap::<(Kind, Kind), (u64, u64)>::new();
-    for row in rows {
-        let (count, bytes) = kinds.entry((row.source.kind, row.destination.kind)).or_default();
-        *count += row.flows;
-        *bytes += row.payload_bytes;
+/// `8 smaller flows (25 KiB) are not shown; --top 0 shows all 24`
+fn rest(report: &Report) -> String {
+    let all = format!("--top 0 shows all {}", words::grouped(report.flows.len() as u64));
+    let (mut flows, mut bytes) = (0, 0);
+    for row in &report.left_out {
+        flows += row.flows;
+        bytes += row.payload_bytes;
     }
-    let mut kinds: Vec<_> = kinds.into_iter().collect();
-    kinds.sort_by_key(|(_, (_, bytes))| std::cmp::Reverse(*bytes));
-    let kinds = kinds.into_iter().map(|((from, to), (count, bytes))| {
-        format!("{count} {from} → {to} ({})", words::size(bytes))
-    });
-    let kinds = kinds.collect::<Vec<_>>().join(", ");
-    let flows: u64 = rows.iter().map(|row| row.flows).sum();
-    let noun = if flows == 1 { "flow" } else { "flows" };
-    format!("Not shown: {flows} smaller {noun}: {kinds}")
+    let (count, size) = (words::grouped(flows), words::size(bytes));
+    match flows {
+        0 => format!("{all} flows"),
+        1 => format!("1 smaller flow ({size}) is not shown; {all}"),
+        _ => format!("{count} smaller flows ({size}) are not shown; {all}"),
+    }
 }
 
 /// Stacks that are shown.

@@ -469,7 +469,7 @@ impl Report {
         let lost = recording.lost_events;
         let Digest { shown, left_out } = digest(&rows, per, sort, top);
         let in_short = |entries: Vec<Entry>| {
-            entries.iter().map(|entry| FlowRow::of_digest(entry, lost)).collect()
+            entries.iter().map(|entry| FlowRow::of_digest(entry, per, lost)).collect()
         };
         let warnings = recording.warnings.iter().cloned().chain(uncounted(&ledger)).collect();
         Self {
@@ -600,10 +600,20 @@ impl FlowRow {
         }
     }
 
-    /// What may be several rows in one.
-    fn of_digest(entry: &Entry, lost: u64) -> Self {
+    /// What may be several rows in one. A connection is named by the server's port, unless `per` tells
+    /// connections apart.
+    fn of_digest(entry: &Entry, per: Per, lost: u64) -> Self {
         let mut row = Self::new(&entry.row, lost);
         row.flows = entry.rows;
+        let Flow { source, destination, .. } = &entry.row.flow;
+        for (end, of) in
+            [(&mut row.source, source.as_ref()), (&mut row.destination, Some(destination))]
+        {
+            let group = of.filter(|of| of.kind.is_socket() && per.is_of_ports());
+            if let Some(of) = group.filter(|of| !of.group.is_empty()) {
+                end.name.clone_from(&of.group);
+            }
+        }
         for (end, count) in
             [(&mut row.source, entry.sources), (&mut row.destination, entry.destinations)]
         {
