@@ -10,6 +10,7 @@ mod inherited;
 mod kernel;
 mod limits;
 mod machine;
+mod manual;
 mod memory;
 mod origin;
 mod output;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context;
 use clap::CommandFactory;
 
-use super::output::Destination;
+use super::{manual, output::Destination};
 
 /// Arguments of `copytrace completions`.
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub fn completions<C: CommandFactory>(options: &CompletionOptions) -> anyhow::Re
 /// Writes the manual pages.
 pub fn man<C: CommandFactory>(options: &ManOptions) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&options.folder)
-        .and_then(|()| clap_mangen::generate_to(C::command(), &options.folder))
+        .and_then(|()| manual::write(C::command(), &options.folder))
         .with_context(|| format!("cannot write manual pages to {}", options.folder.display()))?;
     Ok(ExitCode::SUCCESS)
 }
