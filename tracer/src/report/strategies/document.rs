@@ -39,7 +39,7 @@ pub(super) fn sections(report: &Report, details: bool) -> Vec<Section> {
         Section::Answer(answer(report)),
         Section::Table(strategies(report)),
         Section::Legend(vec![legend(report)]),
-        Section::Notes(all_notes(report)),
+        Section::Notes(all_notes(report, details)),
         Section::Facts(drawings(report)),
         Section::Legend(drawings_legend(report)),
         Section::Table(verified(report)),
@@ -184,8 +184,8 @@ fn legend(report: &Report) -> String {
     parts.join("; ")
 }
 
-fn all_notes(report: &Report) -> Vec<Note> {
-    let notes = notes(report).into_iter().map(|note| Note {
+fn all_notes(report: &Report, details: bool) -> Vec<Note> {
+    let notes = notes(report, details).into_iter().map(|note| Note {
         mark: words::mark(note.verdict),
         tone: note.verdict.into(),
         text: note.text(),

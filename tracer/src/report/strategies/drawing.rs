@@ -28,6 +28,9 @@ pub(super) fn legend<'a>(movements: impl Iterator<Item = &'a MovementRow>) -> Op
 /// The ways of these movements. What does not fit into the way before begins one of its own.
 pub(super) fn drawing<'a>(movements: impl Iterator<Item = &'a MovementRow>) -> String {
     let mut rest: Vec<&MovementRow> = movements.filter(|it| it.per_payload_byte >= FEW).collect();
+    let inside: Vec<bool> = rest.iter().map(|movement| is_inside(movement, &rest)).collect();
+    let mut inside = inside.into_iter();
+    rest.retain(|_| inside.next() != Some(true));
     let mut ways = Vec::new();
     while let Some(first) = beginning(&rest) {
         let mut movement = rest.remove(first);
@@ -42,6 +45,18 @@ pub(super) fn drawing<'a>(movements: impl Iterator<Item = &'a MovementRow>) -> S
         ways.push(way);
     }
     ways.join(", ")
+}
+
+/// Whether it is the way through a pipe of pages that are passed on from where they were: `sendfile` has
+/// one inside.
+fn is_inside(movement: &MovementRow, all: &[&MovementRow]) -> bool {
+    let is_passed_on = |other: &&MovementRow| {
+        other.by == Mover::Reference && other.from == movement.from && other.to != Place::Pipe
+    };
+    movement.by == Mover::Reference
+        && movement.to == Place::Pipe
+        && !all.iter().any(|other| other.from == Place::Pipe)
+        && all.iter().any(is_passed_on)
 }
 
 /// The movement to begin with: out of a place that no other one leads to.
@@ -63,5 +78,51 @@ fn arrow(movement: &MovementRow) -> String {
         format!("{begin}{line}▶")
     } else {
         format!("{begin}{line}{:.2}{line}▶", movement.per_payload_byte)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Side;
+
+    fn moved(from: Place, to: Place, by: Mover, per_payload_byte: f64) -> MovementRow {
+        MovementRow {
+            from,
+            to,
+            by,
+            side: Side::Sender,
+            bytes: (per_payload_byte * 1e6) as u64,
+            calls: 1,
+            per_payload_byte,
+            provenance: Provenance::Measured,
+            witness: String::new(),
+            verified_bytes: None,
+            disagreement: None,
+        }
+    }
+
+    #[test]
+    fn a_way_is_drawn_in_the_order_of_the_bytes() {
+        use Place::{Disk, Kernel, Nic, PageCache, Pipe, Socket, User};
+        let late = [
+            moved(Kernel, Nic, Mover::Dma, 1.0),
+            moved(PageCache, User, Mover::Cpu, 1.0),
+            moved(Disk, PageCache, Mover::Dma, 1.5),
+            moved(User, Socket, Mover::Reference, 1.0),
+            moved(Socket, Kernel, Mover::Cpu, 1.0),
+            moved(User, Pipe, Mover::Cpu, 0.001),
+        ];
+        assert_eq!(
+            drawing(late.iter()),
+            "disk ══1.50═▶ page cache ──▶ user buffer ┄┄▶ socket buffer ──▶ kernel buffer ══▶ NIC"
+        );
+        let spliced = [
+            moved(PageCache, Pipe, Mover::Reference, 1.0),
+            moved(PageCache, Socket, Mover::Reference, 1.0),
+        ];
+        assert_eq!(drawing(spliced.iter()), "page cache ┄┄▶ socket buffer");
+        let piped = [moved(User, Pipe, Mover::Cpu, 1.0), moved(Pipe, User, Mover::Cpu, 1.0)];
+        assert!(drawing(piped.iter()).contains("pipe ──▶ user buffer"));
     }
 }

@@ -25,9 +25,10 @@ impl Note {
 }
 
 /// The reasons in a report, each once: what several numbers or strategies share is said together.
-pub(super) fn notes(report: &Report) -> Vec<Note> {
+/// `details`: also what moves no number.
+pub(super) fn notes(report: &Report, details: bool) -> Vec<Note> {
     let mut notes: Vec<Note> = Vec::new();
-    for note in report.measured().flat_map(of_strategy) {
+    for note in report.measured().flat_map(|measured| of_strategy(measured, details)) {
         let same = notes.iter_mut().find(|other| {
             (other.verdict, &other.quantities, &other.reason)
                 == (note.verdict, &note.quantities, &note.reason)
@@ -40,9 +41,12 @@ pub(super) fn notes(report: &Report) -> Vec<Note> {
     notes
 }
 
-fn of_strategy(measured: &Measured) -> Vec<Note> {
+fn of_strategy(measured: &Measured, details: bool) -> Vec<Note> {
     let mut notes: Vec<Note> = Vec::new();
     for (judgement, verdict, reason) in measured.quantities.iter().flat_map(reasons) {
+        if !details && !is_cause(judgement, reason) {
+            continue;
+        }
         match notes.iter_mut().find(|note| (note.verdict, &note.reason) == (verdict, reason)) {
             Some(note) => note.quantities.push(judgement.quantity),
             None => notes.push(Note {
@@ -54,6 +58,11 @@ fn of_strategy(measured: &Measured) -> Vec<Note> {
         }
     }
     notes
+}
+
+/// Whether it moves the number, or hides it.
+fn is_cause(judgement: &Judgement, reason: &str) -> bool {
+    judgement.causes.iter().any(|cause| reason.starts_with(cause.as_str()))
 }
 
 fn reasons(judgement: &Judgement) -> impl Iterator<Item = (&Judgement, Verdict, &String)> {
