@@ -3,8 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, group::Row, verdict::switches_a_mib};
-use crate::ledger::ratio;
+use super::{Kind, Traffic, group::Row, verdict::switches_a_mib};
+use crate::{
+    ledger::{Place, ratio},
+    report::words::size,
+};
 
 /// What a note is about, for programs to tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -12,6 +15,8 @@ use crate::ledger::ratio;
 pub enum NoteCode {
     /// Much switching for few bytes.
     ManySmallCalls,
+    /// The disk gave more than was delivered: it gives whole pages, and the kernel reads ahead.
+    ReadAhead,
 }
 
 /// Something to know besides the verdict.
@@ -32,7 +37,28 @@ const MANY: u64 = 100;
 
 /// The row's notes.
 pub fn notes(row: &Row) -> Vec<Note> {
-    small_calls(row).into_iter().collect()
+    [small_calls(row), read_ahead(row)].into_iter().flatten().collect()
+}
+
+/// What the disk gave and the flow did not deliver, in bytes.
+pub fn read_ahead_bytes(traffic: &Traffic) -> u64 {
+    let from_disk = traffic
+        .movements
+        .iter()
+        .filter(|movement| (movement.from, movement.to) == (Place::Disk, Place::PageCache));
+    let given: u64 = from_disk.map(|movement| movement.bytes).sum();
+    given.saturating_sub(traffic.payload_bytes)
+}
+
+/// Less is the rest of a page.
+const MUCH: u64 = 1 << 16;
+
+fn read_ahead(row: &Row) -> Option<Note> {
+    let ahead = read_ahead_bytes(&row.traffic);
+    (ahead >= MUCH && row.traffic.payload_bytes > 0).then(|| Note {
+        code: NoteCode::ReadAhead,
+        text: format!("{} more were read from disk, ahead of what was asked for", size(ahead)),
+    })
 }
 
 fn small_calls(row: &Row) -> Option<Note> {
@@ -66,7 +92,7 @@ mod tests {
     use crate::flows::{
         Calls, Endpoint, Ledger, Traffic,
         group::{Per, group},
-        tests::{file, flow, tcp},
+        tests::{cpu_copy, file, flow, tcp},
     };
 
     fn of(source: Endpoint, destination: Endpoint, count: u64, size: u64) -> Vec<Note> {
@@ -90,6 +116,19 @@ mod tests {
         assert_eq!(of(Endpoint::memory(), tcp(1), 99, 1), []);
         assert_eq!(of(file("a"), tcp(1), 1024, 4096), []);
         assert_eq!(of(Endpoint::memory(), tcp(1), 1024, 0), []);
+    }
+
+    #[test]
+    fn what_was_read_ahead_is_told_apart() {
+        let read = |given| {
+            let movements = vec![cpu_copy(Place::Disk, Place::PageCache, given)];
+            let traffic = Traffic { payload_bytes: 4096, movements, ..Traffic::default() };
+            notes(&group(&Ledger::from([(flow(file("a"), tcp(1)), traffic)]), Per::Path)[0])
+        };
+        assert_eq!(read(8192), []);
+        let note = &read(4096 + (1 << 20))[0];
+        assert_eq!(note.code, NoteCode::ReadAhead);
+        assert!(note.text.starts_with("1 MiB more were read from disk"), "{}", note.text);
     }
 
     #[test]

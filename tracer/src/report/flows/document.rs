@@ -73,7 +73,9 @@ fn cells(report: &Report, row: &FlowRow, program: String) -> Vec<Cell> {
         Cell::new(percent(row.payload_bytes, report.total.payload_bytes)),
         Cell::new(words::size(row.payload_bytes)),
         marked(row.copies_per_byte.cpu),
-        row.copies_per_byte.dma.map_or_else(unseen, |copies| Cell::new(words::copies(copies))),
+        row.copies_per_byte.dma.map_or_else(unseen, |copies| {
+            Cell::new(words::copies((copies - row.read_ahead_per_byte).max(0.0)))
+        }),
         marked(row.by_reference_per_byte),
         a_mib(words::grouped(row.mode_switches_per_mib.round() as u64)),
         a_mib(time),

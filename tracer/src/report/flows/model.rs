@@ -13,7 +13,7 @@ use crate::{
         derive::{Witnesses, derive},
         digest::{Digest, Entry, Sort, digest},
         group::{self, Per, Row},
-        note::{Note, notes},
+        note::{Note, notes, read_ahead_bytes},
         stacks::{Copies, Frame, Stacks},
         verdict::{Verdict, leaves_open, switches_a_mib, verdict, words_of_uncounted},
     },
@@ -166,6 +166,9 @@ pub struct FlowRow {
     pub notes: Vec<Note>,
     /// The way of the bytes.
     pub movements: Vec<MovementRow>,
+    /// Of the copies by devices those of what the disk gave and the flow did not deliver.
+    #[serde(skip)]
+    pub read_ahead_per_byte: f64,
     /// How many flows of the document it is.
     #[serde(skip)]
     pub flows: u64,
@@ -591,6 +594,7 @@ impl FlowRow {
             provenance: provenance(traffic),
             verdict: verdict(row),
             notes: notes(row),
+            read_ahead_per_byte: ratio(read_ahead_bytes(traffic), payload),
             movements: traffic
                 .movements
                 .iter()
