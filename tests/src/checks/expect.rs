@@ -42,7 +42,7 @@ fn nginx(context: &Context) -> Result<()> {
 }
 
 impl Expectation {
-    /// So many copies a byte.
+    /// So many copies per byte.
     fn check(&self, copies: f64) -> Result<()> {
         let measured = self.measured.with_context(|| format!("it is open: {self:?}"))?;
         ensure!((measured - copies).abs() < 0.01, "{measured}, not {copies}");

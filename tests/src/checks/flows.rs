@@ -16,7 +16,7 @@ pub const CHECKS: [Check; 4] = [
     Check { name: "1500 small files by sendfile: the first row", run: small_files },
     Check { name: "attached in the middle", run: attached },
     Check { name: "a pipeline: children are traced", run: pipeline },
-    Check { name: "dd: two copies a byte", run: copy_with_dd },
+    Check { name: "dd: two copies per byte", run: copy_with_dd },
 ];
 
 /// Many of them.
@@ -139,7 +139,7 @@ fn unknown_way(context: &Context) -> Result<()> {
     };
     let (known, all) = (copies(&[])?, copies(&["--all-copy-sites"])?);
     let is_right = known.is_none() && all == Some(1.0);
-    ensure!(is_right, "{known:?} copies a byte, and {all:?} with all copy sites");
+    ensure!(is_right, "{known:?} copies per byte, and {all:?} with all copy sites");
     Ok(())
 }
 

@@ -44,7 +44,7 @@ fn check_sink(document: &Document, pid: u32, bytes: usize) -> Result<()> {
     let flow = flow.with_context(|| format!("no flow of process {pid}"))?;
     ensure!(flow.payload_bytes == bytes as u64, "{} of {bytes} bytes", flow.payload_bytes);
     let copies = flow.copies_per_byte.cpu;
-    ensure!(copies == Some(1.0), "{copies:?} copies a byte");
+    ensure!(copies == Some(1.0), "{copies:?} copies per byte");
     Ok(())
 }
 

@@ -136,7 +136,7 @@ mod tests {
     fn any_of_several_filters_may_match() {
         let all = plan(true, false, &[]);
         let some = plan(true, false, &["nginx", "6.1 kprobe: dd"]);
-        assert!(some.wanted.iter().any(|it| it.name == "6.1 kprobe: dd: two copies a byte"));
+        assert!(some.wanted.iter().any(|it| it.name == "6.1 kprobe: dd: two copies per byte"));
         assert!(some.wanted.iter().any(|it| it.name.starts_with("host tracepoint: nginx, TLS")));
         let checks = all.wanted.iter().filter(|it| matches!(it.work, Work::Check(..)));
         assert_eq!(some.wanted.len() + some.others.len(), checks.count());

@@ -199,7 +199,7 @@ impl Flow {
     pub fn check_payload(&self, payload: u64, cpu: f64) -> Result<()> {
         agrees("payload", self.payload_bytes, payload)?;
         let copies = self.copies_per_byte.cpu.context("not all was seen to move")?;
-        ensure!((copies - cpu).abs() < COPY_TOLERANCE, "{copies} CPU copies a byte, not {cpu}");
+        ensure!((copies - cpu).abs() < COPY_TOLERANCE, "{copies} CPU copies per byte, not {cpu}");
         Ok(())
     }
 }

@@ -71,7 +71,7 @@ fn documented_call(
     })
 }
 
-/// The sum when every other call is made once a message, such as `: 1 + 1/256 a message`.
+/// The sum when every other call is made once a message, such as `: 1 + 1/256 per message`.
 fn once_for_all(documented: &Strategy, quantity: Quantity, observed: &Observation) -> String {
     let messages = observed.messages;
     let others = documented.calls.len() as u64 - 1;
@@ -79,7 +79,7 @@ fn once_for_all(documented: &Strategy, quantity: Quantity, observed: &Observatio
         return String::new();
     }
     let each = if quantity == Quantity::ModeSwitches { 2 } else { 1 };
-    format!(": {} + {each}/{messages} a message", each * others)
+    format!(": {} + {each}/{messages} per message", each * others)
 }
 
 fn undocumented_calls<'a>(
@@ -97,8 +97,8 @@ fn undocumented_calls<'a>(
 
 fn page_faults(faults: u64, messages: u64) -> String {
     match (faults / messages.max(1), faults % messages.max(1)) {
-        (1, 0) => "one page fault a message".into(),
-        (each, 0) => format!("{each} page faults a message"),
+        (1, 0) => "one page fault per message".into(),
+        (each, 0) => format!("{each} page faults per message"),
         _ => format!("{} in {}", many(faults, "page fault"), many(messages, "message")),
     }
 }

@@ -35,7 +35,7 @@ pub const TOLERANCE: f64 = 0.02;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Quantity {
-    /// System calls a message.
+    /// System calls per message.
     SystemCalls,
     /// Switches between user and kernel mode a message, each way counted.
     ModeSwitches,

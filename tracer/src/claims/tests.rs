@@ -70,13 +70,13 @@ fn mmap_is_called_once_for_all_messages() {
             (
                 "M1",
                 Verdict::Refined,
-                "mmap() is called once for all 256 messages: 1 + 1/256 a message",
+                "mmap() is called once for all 256 messages: 1 + 1/256 per message",
             ),
             (
                 "M2",
                 Verdict::Refined,
-                "mmap() is called once for all 256 messages: 2 + 2/256 a message; \
-             one page fault a message, in kernel mode: no mode switch",
+                "mmap() is called once for all 256 messages: 2 + 2/256 per message; \
+             one page fault per message, in kernel mode: no mode switch",
             ),
             ("M3", Verdict::Confirmed, "page cache → socket buffer (CPU) 1.00"),
             ("M4", Verdict::Confirmed, "1.00 CPU copies fewer than read-write (2.00)"),
@@ -96,7 +96,7 @@ fn one_message_is_exactly_as_documented() {
             expect(&observed, NO_CONDITION, &[(id, Verdict::Confirmed, "")]);
         }
     }
-    let faults = "one page fault a message, in kernel mode: no mode switch";
+    let faults = "one page fault per message, in kernel mode: no mode switch";
     expect(&one_message(mmap_write()), NO_CONDITION, &[("M2", Verdict::Confirmed, faults)]);
 }
 
@@ -121,7 +121,7 @@ fn faults_in_user_mode_refine_the_mode_switches() {
     assert_eq!((claim.verdict, claim.measured), (Verdict::Refined, Some(36.0)));
     assert_eq!(
         claim.note,
-        "16 page faults a message, in user mode: each is two more mode switches that the \
+        "16 page faults per message, in user mode: each is two more mode switches that the \
          textbook leaves out"
     );
     expect(&touched, NO_CONDITION, &[("T1", Verdict::Confirmed, "")]);

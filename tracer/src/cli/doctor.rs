@@ -160,7 +160,7 @@ fn write_memory(out: &mut dyn Write, allocation: Allocation) -> io::Result<()> {
         let Memory { at_rest, at_most } = memory(purpose, allocation).map_err(io::Error::other)?;
         writeln!(
             out,
-            "  {verbs:20} {} at once, {} if they fill up; a CPU more: {}",
+            "  {verbs:20} {} at once, {} if they fill up; each further CPU: {}",
             HumanBytes(at_rest),
             HumanBytes(at_most),
             HumanBytes(memory_of_a_cpu(purpose, allocation).map_err(io::Error::other)?)
@@ -208,16 +208,16 @@ fn write_tier(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     let means = match plan.tier {
         Tier::Fentry | Tier::Kprobe => "CPU copies are measured where they are made",
         Tier::Tracepoint => {
-            "switches, faults, disk and network card are measured; CPU copies are derived from return \
-             values, or unseen"
+            "CPU copies are derived from return values, or unseen; switches,\n\
+             faults, disk and network card are measured"
         }
     };
     writeln!(out, "Tier {}: {means}", plan.tier)?;
     if plan.tier == Tier::Tracepoint {
         writeln!(
             out,
-            "To measure CPU copies: a kernel with CONFIG_KPROBES, such as a distribution's; in a guest, \
-             `cargo xtask run --on vm`"
+            "To measure CPU copies: a kernel with CONFIG_KPROBES, such as a distribution's, or\n\
+             `cargo xtask run --on vm` in copytrace's sources"
         )?;
     }
     Ok(())
@@ -238,11 +238,10 @@ fn write_missing(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
 /// How many there are.
 fn witnesses(plan: &Plan) -> String {
     format!(
-        "Witnesses: {} tracepoints, {} functions, {} call sites; breakpoints for --verify: {}",
+        "Witnesses: {} tracepoints, {} functions, {} call sites",
         plan.tracepoints.len(),
         plan.probes.len(),
         plan.sites.len(),
-        plan.leaves.len()
     )
 }
 

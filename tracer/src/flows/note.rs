@@ -67,7 +67,7 @@ fn small_calls(row: &Row) -> Option<Note> {
     (traffic.payload_bytes > 0 && calls >= MANY && mean < SMALL).then(|| Note {
         code: NoteCode::ManySmallCalls,
         text: format!(
-            "many small calls: {calls} of {mean:.0} bytes on average, {:.0} mode switches a MiB{}",
+            "many small calls: {calls} of {mean:.0} bytes on average, {:.0} mode switches per MiB{}",
             switches_a_mib(traffic),
             advice(row)
         ),
@@ -107,7 +107,7 @@ mod tests {
         let note = &of(Endpoint::memory(), tcp(1), 1024, 1024)[0];
         assert_eq!(note.code, NoteCode::ManySmallCalls);
         let text = "many small calls: 1024 of 1024 bytes on average, 2048 mode \
-                    switches a MiB; batch what can wait";
+                    switches per MiB; batch what can wait";
         assert_eq!(note.text, text);
     }
 
@@ -134,6 +134,6 @@ mod tests {
     #[test]
     fn a_log_is_not_to_be_batched() {
         let note = &of(Endpoint::memory(), file("/var/log/access.log"), 1024, 128)[0];
-        assert!(note.text.ends_with("mode switches a MiB"), "{}", note.text);
+        assert!(note.text.ends_with("mode switches per MiB"), "{}", note.text);
     }
 }

@@ -321,15 +321,15 @@ fn cpu_copies(row: &Row) -> f64 {
     ratio(row.traffic.bytes_by(Mover::Cpu), row.traffic.payload_bytes)
 }
 
-/// `1 CPU copy a byte`
+/// `1 CPU copy per byte`
 fn copies(row: &Row) -> String {
     let copies = cpu_copies(row);
     let nearest = copies.round();
     if (copies - nearest).abs() < NEARLY_NONE {
         let noun = if nearest == 1.0 { "copy" } else { "copies" };
-        format!("{nearest:.0} CPU {noun} a byte")
+        format!("{nearest:.0} CPU {noun} per byte")
     } else {
-        format!("{copies:.2} CPU copies a byte")
+        format!("{copies:.2} CPU copies per byte")
     }
 }
 
@@ -450,7 +450,7 @@ mod tests {
         let traffic = Traffic { linked_bytes: BYTES, ..sent(copies) };
         let verdict = of(file("a"), tcp(1), traffic.clone());
         assert_eq!(verdict.code, Code::CopiedThroughMemory);
-        assert!(verdict.text.starts_with("2 CPU copies a byte: read into"), "{}", verdict.text);
+        assert!(verdict.text.starts_with("2 CPU copies per byte: read into"), "{}", verdict.text);
         assert!(verdict.text.ends_with("sendfile() would pass the pages on"), "{}", verdict.text);
         let verdict = of(Endpoint::new(Kind::Other, "/dev/zero"), tcp(1), traffic);
         assert!(verdict.text.ends_with("written out of it"), "no advice: {}", verdict.text);
@@ -485,6 +485,6 @@ mod tests {
     fn what_is_received_is_copied_once() {
         let copy = cpu_copy(Place::Socket, Place::User, BYTES);
         let verdict = of(tcp(1), Endpoint::memory(), sent(vec![copy]));
-        assert_eq!(verdict.text, "1 CPU copy a byte: read into the program's memory");
+        assert_eq!(verdict.text, "1 CPU copy per byte: read into the program's memory");
     }
 }

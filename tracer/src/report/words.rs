@@ -46,13 +46,13 @@ pub(super) fn rough(number: f64) -> String {
     if number.fract() == 0.0 { format!("{number}") } else { format!("{number:.2}") }
 }
 
-/// Page faults a message, in user mode and in kernel mode.
+/// Page faults per message, in user mode and in kernel mode.
 pub(super) fn faults(measured: &Measured) -> String {
     let faults = &measured.per_message;
     format!("{} + {}", rough(faults.page_faults_user), rough(faults.page_faults_kernel))
 }
 
-/// Context switches a message.
+/// Context switches per message.
 pub(super) fn switches(measured: &Measured) -> String {
     rough(measured.per_message.context_switches())
 }

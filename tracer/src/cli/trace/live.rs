@@ -43,7 +43,7 @@ impl Live {
         let (payload, calls) = (total.payload_bytes, total.syscalls);
         let copies = tracer::ledger::ratio(total.cpu_copied_bytes, payload);
         self.line.get_or_insert_with(Progress::start).say(format!(
-            "{:.1} MB/s, {copies:.2} CPU copies a byte so far, {:.0} system calls/s",
+            "{:.1} MB/s, {copies:.2} CPU copies per byte so far, {:.0} system calls/s",
             rate(payload, self.payload) / 1e6,
             rate(calls, self.calls)
         ));

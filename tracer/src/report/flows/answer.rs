@@ -14,24 +14,33 @@ use crate::{
 
 /// The sentence.
 pub(super) fn answer(report: &Report) -> String {
-    let total = &report.total;
-    let who = programs(&report.flows);
+    let who = programs(report);
     let time = words::time(report.duration_ns as f64);
     if report.flows.is_empty() {
         return format!("No data call was made in {time}: nothing to show.");
     }
-    if total.payload_bytes == 0 {
-        return format!("{who} delivered no payload in {time}.");
+    let delivered = payload_of(&report.flows, |row| row.destination.kind != Kind::Memory);
+    let read = payload_of(&report.flows, |row| row.destination.kind == Kind::Memory);
+    match (delivered, read) {
+        (0, 0) => format!("{who} delivered no payload in {time}."),
+        (0, read) => {
+            format!("{who} read {} in {time}: {}.", words::size(read), copies(report, read))
+        }
+        // What was read on the way there is part of it.
+        (delivered, _) => format!(
+            "{who} delivered {}{} in {time}: {}.",
+            words::size(delivered),
+            destination(report, delivered),
+            copies(report, delivered)
+        ),
     }
-    let size = words::size(total.payload_bytes);
-    let to = destination(report);
-    format!("{who} delivered {size}{to} in {time}: {}.", copies(report))
 }
 
 /// `nginx`, `nginx and 2 other programs`
-fn programs(flows: &[FlowRow]) -> String {
-    let names: BTreeSet<&str> = flows.iter().map(|row| row.process.comm.as_str()).collect();
-    let first = flows.first().map_or("", |row| row.process.comm.as_str());
+fn programs(report: &Report) -> String {
+    let names: BTreeSet<&str> = report.flows.iter().map(|row| row.process.comm.as_str()).collect();
+    let first =
+        report.shown.first().or(report.flows.first()).map_or("", |row| row.process.comm.as_str());
     match names.len() {
         0 | 1 => first.to_owned(),
         2 => format!("{first} and another program"),
@@ -40,24 +49,27 @@ fn programs(flows: &[FlowRow]) -> String {
 }
 
 /// Where nearly everything went, if that is one place.
-fn destination(report: &Report) -> String {
+fn destination(report: &Report, delivered: u64) -> String {
     /// The part of the payload that is nearly everything.
     const NEARLY: f64 = 0.9;
     let mut ends = BTreeMap::<(Kind, &str), u64>::new();
-    for row in report.shown.iter().filter(|row| row.destination.files.is_none()) {
+    let one_place =
+        |row: &&FlowRow| row.destination.files.is_none() && row.destination.kind != Kind::Memory;
+    for row in report.shown.iter().filter(one_place) {
         let end = (row.destination.kind, row.destination.name.as_str());
         *ends.entry(end).or_default() += row.payload_bytes;
     }
     let most = ends.into_iter().max_by_key(|(_, bytes)| *bytes);
-    let most = most.filter(|(_, bytes)| ratio(*bytes, report.total.payload_bytes) >= NEARLY);
+    let most = most.filter(|(_, bytes)| ratio(*bytes, delivered) >= NEARLY);
     match most {
         None | Some(((_, ""), _)) => String::new(),
         Some(((kind, name), _)) => format!(" to {}", end_name(kind, name)),
     }
 }
 
-fn copies(report: &Report) -> String {
-    let (total, payload) = (&report.total, report.total.payload_bytes);
+/// How they were copied, of so many bytes of payload.
+fn copies(report: &Report, payload: u64) -> String {
+    let total = &report.total;
     let zero_copy = payload_of(&report.flows, |row| row.verdict.code == Code::ZeroCopy);
     let derived = report.flows.iter().any(|row| row.provenance == Provenance::Derived);
     let mark = if derived { "~" } else { "" };
@@ -75,9 +87,8 @@ fn copies(report: &Report) -> String {
                 by_call(report)
             ));
         }
-        copied => {
-            parts.push(format!("{mark}{} CPU copies a byte", words::copies(ratio(copied, payload))))
-        }
+        copied => parts
+            .push(format!("{mark}{} CPU copies per byte", words::copies(ratio(copied, payload)))),
     }
     if is_open {
         parts.push(format!("{} not seen to move", words::size(total.unseen_bytes)));

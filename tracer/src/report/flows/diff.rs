@@ -136,7 +136,7 @@ const COLUMNS: [Column; 6] = [
     Column::word("flow"),
     Column::word("payload").leaves(2),
     Column::word("CPU\ncopies"),
-    Column::word("switches\na MiB").leaves(1),
+    Column::word("switches\nper MiB").leaves(1),
     Column::word("verdict").leaves(3),
 ];
 
@@ -190,7 +190,7 @@ fn answer(diff: &Diff) -> String {
     }
 }
 
-/// `0.00 CPU copies a byte (before: 2.00), 3 mode switches a MiB (before: 128)`
+/// `0.00 CPU copies per byte (before: 2.00), 3 mode switches per MiB (before: 128)`
 fn change(pair: &Pair) -> Option<String> {
     let (before, after) = match (pair.before, pair.after) {
         (Some(before), Some(after)) => (before, after),
@@ -203,8 +203,8 @@ fn change(pair: &Pair) -> Option<String> {
         (before != after).then(|| format!("{after} {what} (before: {before})"))
     };
     let changes = [
-        number(&|side| copies(side.cpu_copies_per_byte), "CPU copies a byte"),
-        number(&|side| format!("{:.0}", side.mode_switches_per_mib), "mode switches a MiB"),
+        number(&|side| copies(side.cpu_copies_per_byte), "CPU copies per byte"),
+        number(&|side| format!("{:.0}", side.mode_switches_per_mib), "mode switches per MiB"),
     ];
     let changes: Vec<String> = changes.into_iter().flatten().collect();
     (!changes.is_empty()).then(|| changes.join(", "))

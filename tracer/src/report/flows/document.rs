@@ -22,9 +22,9 @@ const COLUMNS: [Column; 10] = [
     Column::number("CPU\ncopies"),
     Column::number("DMA\ncopies").leaves(2),
     Column::number("by\nref.").leaves(1),
-    Column::number("switches\na MiB").leaves(4),
-    Column::number("time\na MiB").leaves(3),
-    Column::number("cycles\na byte").leaves(5),
+    Column::number("switches\nper MiB").leaves(4),
+    Column::number("time\nper MiB").leaves(3),
+    Column::number("cycles\nper byte").leaves(5),
     Column::name("program", 9),
     Column::name("flow", 36),
 ];
@@ -150,10 +150,9 @@ fn legend(report: &Report, flows: &[FlowRow]) -> Vec<String> {
     if flows.is_empty() {
         return Vec::new();
     }
-    let mut units =
-        "Copies, and references (ref.: a page changes hands): per payload byte".to_owned();
+    let mut units = "Copies per payload byte; ref.: passed by reference, not copied".to_owned();
     if flows.iter().any(|row| row.provenance == Provenance::Derived) {
-        units.push_str("; ~ derived from return values");
+        units.push_str("; ~ derived, not measured");
     }
     let rest = (flows.len() != report.flows.len()).then(|| rest(report));
     std::iter::once(units).chain(rest).collect()

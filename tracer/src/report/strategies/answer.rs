@@ -3,6 +3,7 @@
 use super::{Measured, Report};
 use crate::{
     claims::{Judgement, Quantity, TOLERANCE, Verdict},
+    ledger::Provenance,
     report::words::{self, joined},
 };
 
@@ -14,6 +15,13 @@ pub(super) fn answer(report: &Report) -> Vec<String> {
     }
     let mut sentences = vec![about_copies(report, &documented)];
     sentences.extend(documented.iter().filter_map(|measured| about_calls(measured)));
+    let is_derived = |measured: &&Measured| {
+        let copies = measured.judged(Quantity::CpuCopies);
+        copies.is_some_and(|judged| judged.provenance == Provenance::Derived)
+    };
+    if documented.iter().any(is_derived) {
+        sentences.push("CPU copies are derived from return values here, not measured.".to_owned());
+    }
     sentences
 }
 
@@ -55,8 +63,8 @@ fn about_copies(report: &Report, documented: &[&Measured]) -> String {
             format!("The textbook is right about the copies on this kernel ({kernel}).")
         }
         Verdict::Refined => format!(
-            "The textbook is right about the copies on this kernel ({kernel}), but for the \
-             conditions of this run: {}.",
+            "The textbook is right about the copies on this kernel ({kernel}), except \
+             for the conditions of this run: {}.",
             conditions(documented)
         ),
         Verdict::Refuted => format!(

@@ -48,7 +48,7 @@ pub(super) fn sections(report: &Report, details: bool) -> Vec<Section> {
         sections.push(Section::Table(movements(report)));
         sections.push(Section::Facts(report.measured().map(counts).collect()));
     }
-    sections.push(Section::Legend(setting(&report.environment, &report.payload, details)));
+    sections.push(Section::Facts(setting(&report.environment, &report.payload, details)));
     sections
 }
 
@@ -126,21 +126,30 @@ fn beside_textbook(measured: &Measured) -> Cell {
     Cell::new(format!("{} {word}", words::mark(worst))).toned(worst.into())
 }
 
-/// `fewer calls`, `more copies`: of what differs, what the textbook names first.
+/// `fewer calls`, `more copies`, `fewer calls, copies`
 fn difference(measured: &Measured) -> String {
-    let differs = measured.quantities.iter().find(|it| it.verdict > Some(Verdict::Confirmed));
-    let Some(judged) = differs else { return String::new() };
-    let what = match judged.quantity {
-        Quantity::SystemCalls => "calls",
-        Quantity::ModeSwitches => "switches",
-        Quantity::CpuCopies | Quantity::DmaCopies | Quantity::AllCopies => "copies",
+    let how = |quantity| {
+        let judged = measured.judged(quantity)?;
+        let differs = judged.verdict > Some(Verdict::Confirmed);
+        Some(match judged.measured.partial_cmp(&judged.documented) {
+            _ if !differs => return None,
+            Some(std::cmp::Ordering::Less) => "fewer",
+            Some(std::cmp::Ordering::Greater) => "more",
+            _ => "other",
+        })
     };
-    let how = match judged.measured.partial_cmp(&judged.documented) {
-        Some(std::cmp::Ordering::Less) => "fewer",
-        Some(std::cmp::Ordering::Greater) => "more",
-        _ => "other",
-    };
-    format!("{how} {what}")
+    let calls = how(Quantity::SystemCalls).map(|how| (how, "calls"));
+    let calls = calls.or(how(Quantity::ModeSwitches).map(|how| (how, "switches")));
+    let copies = [Quantity::AllCopies, Quantity::CpuCopies, Quantity::DmaCopies];
+    let copies = copies.into_iter().find_map(how).map(|how| (how, "copies"));
+    match (calls, copies) {
+        (Some((how, what)), Some((same, copies))) if how == same => {
+            format!("{how} {what}, {copies}")
+        }
+        (Some((how, what)), Some((other, copies))) => format!("{how} {what}, {other} {copies}"),
+        (Some((how, what)), None) | (None, Some((how, what))) => format!("{how} {what}"),
+        (None, None) => String::new(),
+    }
 }
 
 fn skipped_row(skipped: &Skipped) -> Row {
@@ -302,21 +311,20 @@ fn counts(measured: &Measured) -> Fact {
     Fact::new(&measured.name, parts.join("; "))
 }
 
-/// What was measured, where and how.
-fn setting(environment: &Environment, sent: &Payload, details: bool) -> Vec<String> {
+/// What was sent, and where and how it was measured.
+fn setting(environment: &Environment, sent: &Payload, details: bool) -> Vec<Fact> {
     let gather = if environment.scatter_gather { "on" } else { "off" };
     let more = if details { "" } else { "; --verbose shows each movement" };
+    let sent = format!(
+        "{}, {} page cache: {} → {}, scatter-gather {gather}",
+        words::payload(sent),
+        environment.cache.name(),
+        environment.disk,
+        environment.nic,
+    );
+    let Environment { kernel, where_, tier, .. } = environment;
     vec![
-        format!(
-            "{}, {} page cache: {} → {}, scatter-gather {gather}",
-            words::payload(sent),
-            environment.cache.name(),
-            environment.disk,
-            environment.nic,
-        ),
-        format!(
-            "Linux {} {}, by {}{more}",
-            environment.kernel, environment.where_, environment.tier
-        ),
+        Fact::new("Sent", sent),
+        Fact::new("Measured", format!("Linux {kernel} {where_}, by {tier}{more}")),
     ]
 }

@@ -331,7 +331,7 @@ fn contradiction(observed: &Observation) -> Option<String> {
     (all_seen && (part - seen).abs() > TOLERANCE).then(|| {
         format!(
             "{}: the kernel told the program that it copied {} of {} zero-copy sends, but at the \
-             socket {seen:.2} copies a byte by the CPU were seen: trust what was seen",
+             socket {seen:.2} copies per byte by the CPU were seen: trust what was seen",
             observed.strategy,
             said.copied.unwrap_or_default(),
             said.notifications,
