@@ -31,8 +31,8 @@ pub struct Options {
 
 /// Runs the verb.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    options.outputs.check("diff");
-    let outputs = options.outputs.open(Destination::Stdout, None)?;
+    options.outputs.check("diff", [options.before.as_path(), &options.after]);
+    let outputs = options.outputs.open(Destination::Stdout)?;
     let report = |path| load(path).map(|recording| Report::new(&recording, Per::Kind));
     let diff = Diff::new(&report(&options.before)?, &report(&options.after)?);
     for Output { mut destination, format } in outputs {

@@ -1,6 +1,10 @@
 //! `--expect`: rules that are judged when the result is there, and an exit status for a build to fail by.
 
-use std::{fs, process::ExitCode};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use tracer::{
     expect::{Expectation, Rule},
@@ -25,19 +29,27 @@ pub struct Expect {
 
 /// The rules of a file.
 #[derive(Clone, Debug)]
-struct RuleFile(Vec<Rule>);
+struct RuleFile {
+    path: PathBuf,
+    rules: Vec<Rule>,
+}
 
 impl Expect {
+    /// The files that rules are in.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| file.path.as_path())
+    }
+
     /// All rules.
     pub fn rules(&self) -> Vec<Rule> {
-        let of_files = self.files.iter().flat_map(|file| &file.0);
+        let of_files = self.files.iter().flat_map(|file| &file.rules);
         self.rules.iter().chain(of_files).cloned().collect()
     }
 }
 
 fn read(path: &str) -> Result<RuleFile, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("cannot read it: {error}"))?;
-    parse(&text).map(RuleFile)
+    Ok(RuleFile { path: path.into(), rules: parse(&text)? })
 }
 
 fn parse(text: &str) -> Result<Vec<Rule>, String> {

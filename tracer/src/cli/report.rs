@@ -36,9 +36,10 @@ pub struct Options {
 /// Runs the verb.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let formats = options.outputs.formats();
-    options.outputs.check("report");
+    let read = options.expect.files().chain(std::iter::once(options.file.as_path()));
+    options.outputs.check("report", read.filter(|path| *path != "-"));
     options.rows.check("report", &formats);
-    let outputs = options.outputs.open(Destination::Stdout, None)?;
+    let outputs = options.outputs.open(Destination::Stdout)?;
     outputs.iter().try_for_each(|output| output.destination.check(output.format))?;
     let recording = load(&options.file)?;
     if formats.iter().any(|format| format.is_of_stacks()) && recording.stacks.is_none() {

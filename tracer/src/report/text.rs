@@ -26,6 +26,7 @@ pub(crate) const CUT: &str = "…";
 pub(super) fn way(from: &str, to: &str, arrow: &str, width: usize, mark: &str) -> String {
     let room = width.saturating_sub(columns(arrow));
     let left = room.saturating_sub(columns(to)).max(room - room / 2);
+    let left = left.min(room.saturating_sub(LEAST));
     let from = fitted(from, left, mark);
     let to = fitted(to, room.saturating_sub(columns(&from)), mark);
     format!("{from}{arrow}{to}")

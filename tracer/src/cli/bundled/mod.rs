@@ -24,7 +24,7 @@ pub fn run<R>(
     write: impl Fn(Format, &R, &Style, &mut dyn io::Write) -> io::Result<()>,
     judge: impl FnOnce(&R) -> ExitCode,
 ) -> anyhow::Result<ExitCode> {
-    let outputs = options.outputs.open(Destination::Stdout, None)?;
+    let outputs = options.outputs.open(Destination::Stdout)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(async {
         tokio::select! {

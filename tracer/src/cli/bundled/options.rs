@@ -41,7 +41,7 @@ impl Options {
     /// Refuses options without effect.
     pub fn check(&self, verb: &str) {
         usage::check_sites(verb, self.sites, self.tier);
-        self.outputs.check(verb);
+        self.outputs.check(verb, None);
     }
 
     /// Attaches to the kernel for windows of bundled workloads. `verbose`: its programs write to the log.

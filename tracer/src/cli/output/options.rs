@@ -5,7 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::ensure;
 use clap::{ValueEnum, error::ErrorKind};
 use tracer::report::{Format, flows};
 
@@ -71,8 +70,25 @@ pub struct Output<F> {
 }
 
 impl<F: Form> Outputs<F> {
-    /// Refuses one form for several files.
-    pub fn check(&self, verb: &str) {
+    /// Refuses one form for several files, a form that the verb does not have, and to write a file twice or
+    /// one of those that are read or written `besides`.
+    pub fn check<'a>(&'a self, verb: &str, besides: impl IntoIterator<Item = &'a Path>) {
+        let known = |path: &&PathBuf| {
+            let name = name(path);
+            flows::Format::of(name).is_some() && F::of(name).is_none()
+        };
+        if let Some(path) = self.outputs.iter().filter(|_| self.format.is_none()).find(known) {
+            let what = format!(
+                "{verb} has no form that is named as {} is; --format says which it has",
+                path.display()
+            );
+            usage::refuse(verb, ErrorKind::InvalidValue, &what);
+        }
+        if let Some(twice) = self.twice(besides) {
+            let what =
+                format!("{} is to be used twice: give each result its own file", twice.display());
+            usage::refuse(verb, ErrorKind::ArgumentConflict, &what);
+        }
         if self.outputs.len() > 1 && self.format.is_some() {
             let what = "with several --output the names say the forms, such as `--output report.md --output \
                         data.json`: leave --format out";
@@ -89,8 +105,17 @@ impl<F: Form> Outputs<F> {
     }
 
     fn format_of(&self, path: &Path) -> F {
-        let named = || F::of(path.file_name().and_then(OsStr::to_str).unwrap_or_default());
-        self.format.or_else(named).unwrap_or_default()
+        self.format.or_else(|| F::of(name(path))).unwrap_or_default()
+    }
+
+    /// A file that is named twice, or among `besides`.
+    fn twice<'a>(&'a self, besides: impl IntoIterator<Item = &'a Path>) -> Option<&'a Path> {
+        let files = self.outputs.iter().map(PathBuf::as_path).chain(besides);
+        let files: Vec<&Path> = files.collect();
+        let is_again = |(index, file): &(usize, &&Path)| {
+            files[..*index].iter().any(|other| place(other) == place(file))
+        };
+        files.iter().enumerate().find(is_again).map(|(_, file)| *file)
     }
 
     /// Whether the user named a place.
@@ -99,21 +124,8 @@ impl<F: Form> Outputs<F> {
     }
 
     /// Prepares each, before anything is measured. `otherwise`: where the result goes if the user does not
-    /// say. `besides`: another file that is written.
-    pub fn open(
-        &self,
-        otherwise: Destination,
-        besides: Option<&Path>,
-    ) -> anyhow::Result<Vec<Output<F>>> {
-        let files = self.outputs.iter().map(PathBuf::as_path).chain(besides);
-        let files: Vec<&Path> = files.filter(|path| *path != "-").collect();
-        for (index, file) in files.iter().enumerate() {
-            ensure!(
-                files[..index].iter().all(|other| place(other) != place(file)),
-                "{} is to be written twice: give each result its own file",
-                file.display()
-            );
-        }
+    /// say.
+    pub fn open(&self, otherwise: Destination) -> anyhow::Result<Vec<Output<F>>> {
         if self.outputs.is_empty() {
             let destination = otherwise;
             return Ok(vec![Output { destination, format: self.format.unwrap_or_default() }]);
@@ -124,6 +136,10 @@ impl<F: Form> Outputs<F> {
         };
         self.outputs.iter().map(open).collect()
     }
+}
+
+fn name(path: &Path) -> &str {
+    path.file_name().and_then(OsStr::to_str).unwrap_or_default()
 }
 
 /// A path by the folder that it is really in.
@@ -150,11 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_written_once() {
-        let twice = outputs(None, &["/tmp/a.json", "/tmp/../tmp/a.json"]);
-        let error = twice.open(Destination::Stdout, None).err().unwrap().to_string();
-        assert!(error.contains("written twice"), "{error}");
+    fn a_file_is_used_once() {
+        let none = std::iter::empty;
+        assert!(outputs(None, &["/tmp/a.json", "/tmp/../tmp/a.json"]).twice(none()).is_some());
+        assert!(outputs(None, &["-", "-"]).twice(none()).is_some());
         let one = outputs(None, &["/tmp/a"]);
-        assert!(one.open(Destination::Stdout, Some(Path::new("/tmp/a"))).is_err());
+        assert!(one.twice([Path::new("/tmp/b")]).is_none());
+        assert_eq!(one.twice([Path::new("/tmp/./a")]), Some(Path::new("/tmp/./a")));
     }
 }

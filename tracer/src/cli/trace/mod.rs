@@ -91,7 +91,7 @@ impl Options {
     fn check(&self, verb: &str) {
         let formats = self.outputs.formats();
         usage::check_sites(verb, self.sites, self.tier);
-        self.outputs.check(verb);
+        self.outputs.check(verb, self.expect.files().chain(self.record.as_deref()));
         self.rows.check(verb, &formats);
         usage::refuse_useless(
             verb,
@@ -123,7 +123,7 @@ impl Results {
     /// `otherwise`: where the report goes if the user does not say.
     fn prepare(options: &Options, otherwise: Destination) -> anyhow::Result<Self> {
         let recording = options.record.as_deref();
-        let reports = options.outputs.open(otherwise, recording)?;
+        let reports = options.outputs.open(otherwise)?;
         reports.iter().try_for_each(|report| report.destination.check(report.format))?;
         let recording = recording.map(|path| ResultFile::prepare(path, Readers::Owner));
         let view = options.rows.view();

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{FlowRow, Report};
 use crate::{
     flows::{Kind, verdict::Code},
+    ledger::Provenance,
     report::{
         Format, Style,
         document::{Cell, Column, Fact, Row, Section, Table, Tone},
@@ -58,6 +59,8 @@ pub struct Side {
     pub mode_switches_per_mib: f64,
     /// What the numbers say.
     pub verdict: Code,
+    /// `derived` if one of its movements was not seen by a witness.
+    pub provenance: Provenance,
 }
 
 impl From<&FlowRow> for Side {
@@ -67,6 +70,7 @@ impl From<&FlowRow> for Side {
             cpu_copies_per_byte: row.copies_per_byte.cpu,
             mode_switches_per_mib: row.mode_switches_per_mib,
             verdict: row.verdict.code,
+            provenance: row.provenance,
         }
     }
 }
@@ -168,15 +172,17 @@ fn row(pair: &Pair) -> Row {
         Cell::new(plain(&pair.comm)).toned(Tone::Strong),
         Cell::new(format!("{} → {}", pair.source, pair.destination)),
         Cell::new(pair.compared(|side| words::size(side.payload_bytes))),
-        Cell::new(pair.compared(|side| copies(side.cpu_copies_per_byte))),
+        Cell::new(pair.compared(copies)),
         Cell::new(pair.compared(|side| format!("{:.0}", side.mode_switches_per_mib))),
         Cell::new(pair.compared(|side| code(side.verdict))),
     ])
 }
 
-/// A ratio, or that it was not seen.
-fn copies(ratio: Option<f64>) -> String {
-    ratio.map_or_else(|| words::UNSEEN.to_owned(), words::copies)
+/// Copies by the CPU, or that they were not seen.
+fn copies(side: Side) -> String {
+    let mark = if side.provenance == Provenance::Derived { "~" } else { "" };
+    let number = |copies| format!("{mark}{}", words::copies(copies));
+    side.cpu_copies_per_byte.map_or_else(|| words::UNSEEN.to_owned(), number)
 }
 
 /// What changed in the busiest flow that changed.
@@ -203,7 +209,7 @@ fn change(pair: &Pair) -> Option<String> {
         (before != after).then(|| format!("{after} {what} (before: {before})"))
     };
     let changes = [
-        number(&|side| copies(side.cpu_copies_per_byte), "CPU copies per byte"),
+        number(&copies, "CPU copies per byte"),
         number(&|side| format!("{:.0}", side.mode_switches_per_mib), "mode switches per MiB"),
     ];
     let changes: Vec<String> = changes.into_iter().flatten().collect();

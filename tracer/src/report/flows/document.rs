@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The columns, in the order of [`cells`].
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 11] = [
     Column::number("share"),
     Column::number("payload"),
     Column::number("CPU\ncopies"),
@@ -26,6 +26,7 @@ const COLUMNS: [Column; 10] = [
     Column::number("time\nper MiB").leaves(3),
     Column::number("cycles\nper byte").leaves(5),
     Column::name("program", 9),
+    Column::word("pid"),
     Column::name("flow", 36),
 ];
 
@@ -50,14 +51,17 @@ pub(super) fn sections(report: &Report, flows: &[FlowRow], details: bool) -> Vec
 }
 
 fn rows(report: &Report, flows: &[FlowRow], details: bool) -> Table {
-    let owners: BTreeSet<String> = flows.iter().map(owner).collect();
-    let program = if owners.len() > 1 { owner } else { |_: &FlowRow| String::new() };
+    let owners: BTreeSet<_> = flows.iter().map(owner).collect();
+    let owner = |row: &FlowRow| match owners.len() {
+        0 | 1 => Default::default(),
+        _ => owner(row),
+    };
     let row =
-        |row: &FlowRow| Row { cells: cells(report, row, program(row)), below: below(row, details) };
+        |row: &FlowRow| Row { cells: cells(report, row, owner(row)), below: below(row, details) };
     Table { columns: COLUMNS.to_vec(), rows: flows.iter().map(row).collect(), ..Table::default() }
 }
 
-fn cells(report: &Report, row: &FlowRow, program: String) -> Vec<Cell> {
+fn cells(report: &Report, row: &FlowRow, (program, pid): (String, String)) -> Vec<Cell> {
     let derived = if row.provenance == Provenance::Derived { "~" } else { "" };
     let marked = |ratio: Option<f64>| match ratio {
         Some(copies) => Cell::new(format!("{derived}{}", words::copies(copies))),
@@ -81,6 +85,7 @@ fn cells(report: &Report, row: &FlowRow, program: String) -> Vec<Cell> {
         a_mib(time),
         Cell::new(row.cost.cycles_per_copied_byte.map_or_else(String::new, words::rough)),
         Cell::new(program),
+        Cell::new(pid),
         Cell::way(end(&row.source), end(&row.destination)),
     ]
 }
@@ -90,13 +95,13 @@ fn unseen() -> Cell {
 }
 
 /// The program, and which of its processes and threads if the report tells them apart.
-fn owner(row: &FlowRow) -> String {
-    let name = &row.process.comm;
-    match (row.process.pid, row.process.thread) {
-        (Some(pid), Some(thread)) => format!("{name} {pid}/{thread}"),
-        (Some(pid), None) => format!("{name} {pid}"),
-        (None, _) => name.clone(),
-    }
+fn owner(row: &FlowRow) -> (String, String) {
+    let pid = match (row.process.pid, row.process.thread) {
+        (Some(pid), Some(thread)) => format!("{pid}/{thread}"),
+        (Some(pid), None) => pid.to_string(),
+        (None, _) => String::new(),
+    };
+    (row.process.comm.clone(), pid)
 }
 
 /// An end of a flow: `/srv/www/big`, `1 500 files below /srv/www`, `tcp port 80`.
@@ -158,7 +163,7 @@ fn legend(report: &Report, flows: &[FlowRow]) -> Vec<String> {
     std::iter::once(units).chain(rest).collect()
 }
 
-/// `8 smaller flows (25 KiB) are not shown; --top 0 shows all 24`
+/// `8 other flows (25 KiB) are not shown; --top 0 shows all 24`
 fn rest(report: &Report) -> String {
     let all = format!("--top 0 shows all {}", words::grouped(report.flows.len() as u64));
     let (mut flows, mut bytes) = (0, 0);
@@ -169,8 +174,8 @@ fn rest(report: &Report) -> String {
     let (count, size) = (words::grouped(flows), words::size(bytes));
     match flows {
         0 => format!("{all} flows"),
-        1 => format!("1 smaller flow ({size}) is not shown; {all}"),
-        _ => format!("{count} smaller flows ({size}) are not shown; {all}"),
+        1 => format!("1 other flow ({size}) is not shown; {all}"),
+        _ => format!("{count} other flows ({size}) are not shown; {all}"),
     }
 }
 
