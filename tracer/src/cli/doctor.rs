@@ -68,22 +68,10 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         Destination::Stdout.print(|_, out| programs.write(options.format, out))?;
         return Ok(ExitCode::SUCCESS);
     }
-    Destination::Stdout.print(|_, out| {
-        if options.sites {
-            return plan.sites.iter().try_for_each(|site| write_site(out, site));
-        }
-        if kernel.trial.tracepoint.is_ok() {
-            write_tier(out, &plan)?;
-            write_missing(out, &plan)?;
-        }
-        write_kernel(out, &kernel)?;
-        write_memory(out, kernel.facts.allocation())?;
-        match kernel.trial.tracepoint {
-            Ok(()) if verbose => write_witnesses(out, &plan),
-            Ok(()) => writeln!(out, "\n{}; --verbose lists them", witnesses(&plan)),
-            Err(_) => Ok(()),
-        }
-    })?;
+    let mut text = Vec::new();
+    describe(&mut text, options, &kernel, &plan, verbose)?;
+    let text = String::from_utf8_lossy(&text);
+    Destination::Stdout.print(|style, out| out.write_all(style.drawn(&text).as_bytes()))?;
     Ok(match &kernel.trial.tracepoint {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
@@ -92,6 +80,31 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
             ExitCode::FAILURE
         }
     })
+}
+
+/// Writes what the user asked for.
+fn describe(
+    out: &mut dyn Write,
+    options: &Options,
+    kernel: &Kernel,
+    plan: &Plan,
+    verbose: bool,
+) -> io::Result<()> {
+    if options.sites {
+        return plan.sites.iter().try_for_each(|site| write_site(out, site));
+    }
+    let can_measure = kernel.trial.tracepoint.is_ok();
+    if can_measure {
+        write_tier(out, plan)?;
+        write_missing(out, plan)?;
+    }
+    write_kernel(out, kernel)?;
+    write_memory(out, kernel.facts.allocation())?;
+    match can_measure {
+        true if verbose => write_witnesses(out, plan),
+        true => writeln!(out, "\n{}; --verbose lists them", witnesses(plan)),
+        false => Ok(()),
+    }
 }
 
 fn function_probes(kernel: &Kernel) -> ExitCode {

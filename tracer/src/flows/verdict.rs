@@ -85,7 +85,10 @@ fn nothing(row: &Row) -> Option<Verdict> {
     (row.traffic.payload_bytes == 0).then(|| Verdict {
         code: Code::NoPayload,
         text: "no payload arrived".into(),
-        evidence: format!("{} system calls returned no bytes", row.traffic.syscalls()),
+        evidence: match row.traffic.syscalls() {
+            1 => "1 system call returned no bytes".to_owned(),
+            calls => format!("{calls} system calls returned no bytes"),
+        },
     })
 }
 

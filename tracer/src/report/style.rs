@@ -38,6 +38,8 @@ const ASCII: &[(char, &str)] = &[
     ('–', "-"),
     ('…', "..."),
     ('×', "x"),
+    ('·', "-"),
+    ('’', "'"),
     ('µ', "u"),
     ('⁹', "^9"),
 ];
@@ -49,7 +51,7 @@ impl Style {
     }
 
     /// The text as this terminal can draw it. Names that others chose stay as they are.
-    pub(super) fn drawn<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    pub fn drawn<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if !self.ascii || text.is_ascii() {
             return Cow::Borrowed(text);
         }

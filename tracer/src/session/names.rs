@@ -184,8 +184,20 @@ impl Names {
             (false, None) => PathBuf::new(),
             (true, _) => PathBuf::from("…"),
         };
-        path.extend(names.map(|name| text(name).into_owned()));
+        path.extend(names.map(component));
         path
+    }
+}
+
+/// A name as the kernel's programs saw it, marked where there was no room for all of it.
+fn component(name: &[u8; COMPONENT]) -> String {
+    let whole = text(name);
+    let is_cut = !name[..COMPONENT - 1].contains(&0);
+    if is_cut {
+        // What is cut in the middle of a character has no last one.
+        format!("{}…", whole.trim_end_matches(char::REPLACEMENT_CHARACTER))
+    } else {
+        whole.into_owned()
     }
 }
 
@@ -323,6 +335,17 @@ mod tests {
             local_ports: port_range("32768\t60999\n"),
             ..Names::default()
         }
+    }
+
+    #[test]
+    fn a_name_that_is_cut_is_marked() {
+        let mut name = [0; COMPONENT];
+        name[..3].copy_from_slice(b"abc");
+        assert_eq!(component(&name), "abc");
+        assert_eq!(component(&[b'a'; COMPONENT]), format!("{}…", "a".repeat(COMPONENT)));
+        let mut wide = [b'a'; COMPONENT];
+        wide[COMPONENT - 2..].copy_from_slice(&"漢".as_bytes()[..2]);
+        assert_eq!(component(&wide), format!("{}…", "a".repeat(COMPONENT - 2)));
     }
 
     #[test]
