@@ -14,7 +14,7 @@ use tracer::{
 };
 
 use super::{
-    output::{Destination, Output, Outputs},
+    output::{Destination, Outputs, print_to_all},
     report::load,
 };
 
@@ -35,8 +35,6 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let outputs = options.outputs.open(Destination::Stdout)?;
     let report = |path| load(path).map(|recording| Report::new(&recording, Per::Kind));
     let diff = Diff::new(&report(&options.before)?, &report(&options.after)?);
-    for Output { mut destination, format } in outputs {
-        destination.print(|style, out| write(format, &diff, style, out))?;
-    }
+    print_to_all(outputs, |format, style, out| write(format, &diff, style, out))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -16,7 +16,7 @@ use tracer::{
 
 use super::{
     expect::{Expect, conclude},
-    output::{Destination, Output, Outputs},
+    output::{Destination, Outputs, print_to_all},
     rows::Rows,
 };
 
@@ -56,9 +56,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     }
     let expectations = of_flows(&options.expect.rules(), &recording);
     let report = Report { expectations, ..Report::of(&recording, options.rows.view()) };
-    for Output { mut destination, format } in outputs {
-        destination.print(|style, out| write(format, &report, style, out))?;
-    }
+    print_to_all(outputs, |format, style, out| write(format, &report, style, out))?;
     Ok(conclude(&report.expectations, false))
 }
 

@@ -165,6 +165,10 @@ impl Cell {
         Self { text: Text::Way(from, to), tone: Tone::Plain }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(&self.text, Text::Plain(text) if text.is_empty())
+    }
+
     pub(super) fn toned(self, tone: Tone) -> Self {
         Self { tone, ..self }
     }

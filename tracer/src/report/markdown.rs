@@ -55,7 +55,7 @@ fn write_table(table: &Table, out: &mut dyn io::Write) -> io::Result<()> {
         writeln!(out, "**{title}**\n")?;
     }
     let used = |(index, column): &(usize, &Column)| {
-        let is_empty = |row: &Row| row.cells[*index].is_blank();
+        let is_empty = |row: &Row| row.cells[*index].is_empty();
         column.form != Form::Bar && !table.rows.iter().all(is_empty)
     };
     let columns: Vec<(usize, &Column)> = table.columns.iter().enumerate().filter(used).collect();
@@ -88,10 +88,6 @@ fn sentences(row: &Row) -> String {
 }
 
 impl Cell {
-    fn is_blank(&self) -> bool {
-        matches!(&self.text, Text::Plain(text) if text.is_empty())
-    }
-
     fn words(&self) -> String {
         match &self.text {
             Text::Plain(text) => escaped(text),

@@ -25,6 +25,12 @@ pub use strategies::{
 };
 pub use style::Style;
 
+use std::io;
+
+use serde::Serialize;
+
+use document::Section;
+
 /// The form of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -37,4 +43,21 @@ pub enum Format {
     Markdown,
     /// Comma-separated values, for a spreadsheet
     Csv,
+}
+
+/// Writes a report in a form: what people read of it with or without details, the model, or its lines.
+fn write_in<R: Serialize>(
+    format: Format,
+    report: &R,
+    sections: impl FnOnce(&R, bool) -> Vec<Section>,
+    csv: impl FnOnce(&R, &mut dyn io::Write) -> io::Result<()>,
+    style: &Style,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    match format {
+        Format::Table => terminal::write(&sections(report, style.details), style, out),
+        Format::Json => json::write(report, out),
+        Format::Markdown => markdown::write(&sections(report, true), out),
+        Format::Csv => csv(report, out),
+    }
 }

@@ -123,11 +123,8 @@ impl Layout {
             table.columns.iter().copied().enumerate().filter(|(index, _)| used(index)).collect();
         loop {
             let widths = widths(&columns, table, style);
-            let needed =
-                columns.iter().zip(&widths).map(|((_, column), width)| match column.form {
-                    Form::Name { least } => GAP + (*width).min(least),
-                    _ => GAP + width,
-                });
+            let needed = columns.iter().zip(&widths);
+            let needed = needed.map(|((_, column), width)| GAP + least(*column, *width));
             let needed = needed.sum::<usize>().saturating_sub(GAP);
             let last = columns.iter().map(|(_, column)| column.leaves).max().unwrap_or_default();
             if MARGIN.len() + needed <= width || last == 0 {
@@ -216,11 +213,11 @@ fn widths(of: &[(usize, Column)], table: &Table, style: &Style) -> Vec<usize> {
     of.iter().map(width).collect()
 }
 
-/// Columns that a name is cut to before other columns leave.
-fn least(column: Column) -> usize {
+/// What a column that would take `width` is cut to before other columns leave.
+fn least(column: Column, width: usize) -> usize {
     match column.form {
-        Form::Name { least } => least,
-        _ => LEAST,
+        Form::Name { least } => width.min(least),
+        _ => width,
     }
 }
 
@@ -234,9 +231,9 @@ fn shared(columns: &[(usize, Column)], mut widths: Vec<usize>, room: usize) -> V
     // The shorter ones first: what they do not need is for the longer ones.
     names.sort_by_key(|index| widths[*index]);
     for (index, name) in names.iter().enumerate() {
-        let later: usize =
-            names[index + 1..].iter().map(|it| widths[*it].min(least(columns[*it].1))).sum();
-        let share = (room / (names.len() - index)).max(least(columns[*name].1));
+        let least = |name: usize| least(columns[name].1, widths[name]);
+        let later: usize = names[index + 1..].iter().map(|it| least(*it)).sum();
+        let share = (room / (names.len() - index)).max(least(*name));
         widths[*name] = widths[*name].min(share.min(room.saturating_sub(later)).max(LEAST));
         room = room.saturating_sub(widths[*name]);
     }
@@ -285,11 +282,5 @@ impl Section {
             Self::Notes(notes) => notes.is_empty(),
             Self::Facts(facts) => facts.is_empty(),
         }
-    }
-}
-
-impl Cell {
-    fn is_empty(&self) -> bool {
-        matches!(&self.text, Text::Plain(text) if text.is_empty())
     }
 }

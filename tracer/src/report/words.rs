@@ -1,6 +1,6 @@
 //! Numbers and names as the formats for people write them.
 
-use super::strategies::{Measured, MovementRow, Payload};
+use super::strategies::{Measured, MovementRow, Payload, PerMessage};
 use crate::{
     claims::{Judgement, Quantity, Verdict},
     ledger::Provenance,
@@ -47,8 +47,7 @@ pub(super) fn rough(number: f64) -> String {
 }
 
 /// Page faults per message, in user mode and in kernel mode.
-pub(super) fn faults(measured: &Measured) -> String {
-    let faults = &measured.per_message;
+pub(super) fn faults(faults: &PerMessage) -> String {
     format!("{} + {}", rough(faults.page_faults_user), rough(faults.page_faults_kernel))
 }
 

@@ -10,7 +10,7 @@ use std::{io, process::ExitCode};
 use tokio::signal::unix::{SignalKind, signal};
 use tracer::report::{Format, Style};
 
-use super::output::{Destination, Output};
+use super::output::{Destination, print_to_all};
 
 pub use options::{Options, ScatterGather};
 
@@ -34,9 +34,7 @@ pub fn run<R>(
     })?;
     match report {
         Ok(report) => {
-            for Output { mut destination, format } in outputs {
-                destination.print(|style, out| write(format, &report, style, out))?;
-            }
+            print_to_all(outputs, |format, style, out| write(format, &report, style, out))?;
             Ok(judge(&report))
         }
         Err(signal) => {

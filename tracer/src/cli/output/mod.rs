@@ -15,7 +15,7 @@ use clap::ColorChoice;
 use tracer::report::{Style, flows::Format};
 
 use file::{Readers, ResultFile};
-pub use options::{Output, Outputs};
+pub use options::{Output, Outputs, print_to_all};
 
 /// Width where there is no terminal, or it does not say its own, in columns.
 const WIDTH: u16 = 100;

@@ -2,11 +2,12 @@
 
 use std::{
     ffi::OsStr,
+    io,
     path::{Path, PathBuf},
 };
 
 use clap::{ValueEnum, error::ErrorKind};
-use tracer::report::{Format, flows};
+use tracer::report::{Format, Style, flows};
 
 use super::Destination;
 use crate::cli::usage;
@@ -136,6 +137,16 @@ impl<F: Form> Outputs<F> {
         };
         self.outputs.iter().map(open).collect()
     }
+}
+
+/// Writes a result to each place in its form.
+pub fn print_to_all<F: Copy>(
+    outputs: Vec<Output<F>>,
+    write: impl Fn(F, &Style, &mut dyn io::Write) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    outputs.into_iter().try_for_each(|Output { mut destination, format }| {
+        destination.print(|style, out| write(format, style, out))
+    })
 }
 
 fn name(path: &Path) -> &str {

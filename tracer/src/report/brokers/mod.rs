@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use workloads::broker::check::{Answer, Survival};
 
-use super::{Format, MovementRow, Origin, PerMessage, Style, Where, json, markdown, terminal};
+use super::{Format, MovementRow, Origin, PerMessage, Style, Where, write_in};
 use crate::{
     claims::brokers::{BrokerClaim, Difference, Evidence, differences, judge},
     ledger::{Copies, Delivery, Mover, Observation, Provenance, Spread, merge},
@@ -268,10 +268,6 @@ pub fn write(
     style: &Style,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    match format {
-        Format::Table => terminal::write(&document::sections(report), style, out),
-        Format::Json => json::write(report, out),
-        Format::Markdown => markdown::write(&document::sections(report), out),
-        Format::Csv => csv::write(report, out),
-    }
+    let sections = |report: &_, _| document::sections(report);
+    write_in(format, report, sections, csv::write, style, out)
 }

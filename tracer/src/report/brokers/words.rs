@@ -37,11 +37,7 @@ pub(super) fn counts(row: &Delivered) -> Vec<String> {
     cells.extend([
         words::rough(counts.syscalls),
         words::rough(counts.mode_switches),
-        format!(
-            "{} + {}",
-            words::rough(counts.page_faults_user),
-            words::rough(counts.page_faults_kernel)
-        ),
+        words::faults(counts),
         words::rough(counts.context_switches()),
         format!("{derived}{}", words::copies(row.copies.cpu)),
         words::copies(row.copies.dma),

@@ -13,7 +13,7 @@ use crate::{
         Format, Style,
         document::{Cell, Column, Fact, Row, Section, Table, Tone},
         escape::{cell, plain},
-        json, markdown, terminal, words,
+        words, write_in,
     },
 };
 
@@ -126,12 +126,7 @@ pub fn write(
     style: &Style,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    match format {
-        Format::Table => terminal::write(&sections(diff), style, out),
-        Format::Json => json::write(diff, out),
-        Format::Markdown => markdown::write(&sections(diff), out),
-        Format::Csv => write_csv(diff, out),
-    }
+    write_in(format, diff, |diff, _| sections(diff), write_csv, style, out)
 }
 
 /// The columns, in the order of [`row`].

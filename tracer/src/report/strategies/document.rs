@@ -79,7 +79,7 @@ fn cells(measured: &Measured, longest: f64) -> Vec<Cell> {
         ),
         number(Quantity::DmaCopies),
         number(Quantity::AllCopies),
-        Cell::new(words::faults(measured)),
+        Cell::new(words::faults(&measured.per_message)),
         Cell::new(words::switches(measured)),
         beside_textbook(measured),
     ]

@@ -27,10 +27,9 @@ pub(super) fn legend<'a>(movements: impl Iterator<Item = &'a MovementRow>) -> Op
 
 /// The ways of these movements. What does not fit into the way before begins one of its own.
 pub(super) fn drawing<'a>(movements: impl Iterator<Item = &'a MovementRow>) -> String {
-    let mut rest: Vec<&MovementRow> = movements.filter(|it| it.per_payload_byte >= FEW).collect();
-    let inside: Vec<bool> = rest.iter().map(|movement| is_inside(movement, &rest)).collect();
-    let mut inside = inside.into_iter();
-    rest.retain(|_| inside.next() != Some(true));
+    let all: Vec<&MovementRow> = movements.filter(|it| it.per_payload_byte >= FEW).collect();
+    let mut rest: Vec<&MovementRow> =
+        all.iter().copied().filter(|movement| !is_inside(movement, &all)).collect();
     let mut ways = Vec::new();
     while let Some(first) = beginning(&rest) {
         let mut movement = rest.remove(first);

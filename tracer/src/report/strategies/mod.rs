@@ -19,7 +19,7 @@ mod tests;
 
 use std::io;
 
-use super::{Format, Style, json, markdown, terminal};
+use super::{Format, Style, write_in};
 
 /// Writes a report. Only the table looks at the style.
 pub fn write(
@@ -28,10 +28,5 @@ pub fn write(
     style: &Style,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    match format {
-        Format::Table => terminal::write(&document::sections(report, style.details), style, out),
-        Format::Json => json::write(report, out),
-        Format::Markdown => markdown::write(&document::sections(report, true), out),
-        Format::Csv => csv::write(report, out),
-    }
+    write_in(format, report, document::sections, csv::write, style, out)
 }
