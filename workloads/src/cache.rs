@@ -11,33 +11,11 @@ use rustix::{
     mm::{MapFlags, ProtFlags},
 };
 
-use crate::{Error, Result, page};
+use crate::{Cache, Error, Result, page};
 
 /// How often dropping the cache is tried: writeback may still hold a page for a moment.
 const ATTEMPTS: u32 = 20;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(10);
-
-/// Whether the payload lies in the page cache when the transfer begins.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Cache {
-    /// None of it does: every byte comes from the disk.
-    Cold,
-    /// All of it does: none comes from the disk.
-    Warm,
-}
-
-impl Cache {
-    /// As on the command line: `cold` or `warm`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Cold => "cold",
-            Self::Warm => "warm",
-        }
-    }
-}
 
 /// Brings the first `bytes` of the file into the state and answers how many are then in the page
 /// cache. A file system without a disk keeps all of them there whatever is asked.

@@ -34,10 +34,10 @@ pub mod tls;
 mod usage;
 mod window;
 
-pub use cache::Cache;
 pub use disk::Disk;
 pub use error::{Error, Result};
 pub use payload::{Payload, Shape};
-pub use protocol::{CheckedBy, Outcome};
+pub use protocol::Outcome;
 pub use receiver::{DUMMY_DEVICE, Receiver};
-pub use strategy::{Route, STRATEGIES, Strategy};
+pub use strategy::{STRATEGIES, Strategy};
+pub use tracer_ledger::workload::{Cache, CheckedBy, Route};

@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use tracer_ledger::{ZeroCopy, workload::CheckedBy};
 
 /// What the driver writes to the sender's standard input to start the transfer.
 pub(crate) const GO: &str = "go";
@@ -108,32 +109,6 @@ pub struct Outcome {
     pub zero_copy: Option<ZeroCopy>,
     /// How it was found out what arrived.
     pub checked_by: CheckedBy,
-}
-
-/// How it was found out what arrived.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CheckedBy {
-    /// Who received it counted and hashed it.
-    #[default]
-    Hash,
-    /// Nobody received it: the device that dropped it counted what it was given.
-    DeviceCounters,
-}
-
-impl CheckedBy {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Hash, Self::DeviceCounters];
-}
-
-/// What the kernel said of the zero-copy sends of a transfer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ZeroCopy {
-    /// Sends of which it said that it is done with their memory.
-    pub notifications: u64,
-    /// Those of them whose bytes it copied after all; none where it does not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub copied: Option<u64>,
 }
 
 /// What a sender asks of a consumer, in the first bytes of a connection. The consumer echoes it

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::protocol::ZeroCopy;
+use tracer_ledger::ZeroCopy;
 
 /// How many different system calls one strategy may make in its window.
 const NAMES: usize = 8;

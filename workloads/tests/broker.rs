@@ -13,8 +13,7 @@ use rand::{Rng, SeedableRng, rngs::SmallRng};
 use workloads::{
     Cache, Result,
     broker::{
-        Fate, Feature, Flavour, Redelivery, TRIES,
-        check::{self, Answer},
+        Answer, Fate, Feature, Flavour, Redelivery, TRIES, check,
         client::Client,
         driver::Broker,
         load::{self, Consumers},

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use tracer::{
+use tracer_ledger::{
     flows::group::Per,
     report::{
         Format,

@@ -9,11 +9,11 @@ use std::{
 
 use indicatif::HumanBytes;
 use tracer::{
-    flows::Detail,
     kernel::{Allocation, Record},
     session::{Memory, Purpose, Wanted, memory, memory_of_a_cpu},
     witness::{Plan, Tier, sites::CallSite},
 };
+use tracer_ledger::flows::Detail;
 
 use super::{
     kernel::{Kernel, Sites, TierChoice},

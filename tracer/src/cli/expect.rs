@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use tracer::{
+use tracer_ledger::{
     expect::{Expectation, Rule},
     report::escape::plain,
 };

@@ -6,10 +6,10 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use tracer::{
     kernel::{Breadth, Facts},
-    report::Where,
     session::trial::{self, Trial, Trying},
     witness::{Plan, Tier},
 };
+use tracer_ledger::report::Where;
 
 use super::rights;
 

@@ -29,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tracer::report::escape::plain;
+use tracer_ledger::report::escape::plain;
 
 /// Shows, measured in the kernel, how often a program's data is really copied on its way from
 /// disk to network, and how often the CPU switches between user and kernel mode for it.

@@ -2,7 +2,7 @@
 
 use std::{env, time::SystemTime};
 
-use tracer::report::Origin;
+use tracer_ledger::report::Origin;
 
 use super::{machine, trace::arguments};
 

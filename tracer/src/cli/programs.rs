@@ -8,10 +8,10 @@ use std::{
 use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 use serde::Serialize;
 use tracer::{
-    flows::Detail,
     session::{Cost, Purpose, Wanted, costs},
     witness::{Plan, Tier},
 };
+use tracer_ledger::flows::Detail;
 
 /// Form of the costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail, ensure};
-use tracer::{
+use tracer_ledger::{
     expect::of_flows,
     flows::Detail,
     report::flows::{Format, Recording, Report, write},

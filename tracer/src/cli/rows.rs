@@ -1,6 +1,6 @@
 //! Which rows a report of flows has, and in which order.
 
-use tracer::{
+use tracer_ledger::{
     flows::{digest::Sort, group::Per},
     report::flows::{Format, View},
 };

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use tracer::report::{
+use tracer_ledger::report::{
     self,
     brokers::{self, BrokerReport},
     flows::{

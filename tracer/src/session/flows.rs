@@ -23,14 +23,15 @@ use super::{
     names::Names,
     stacks::Sample,
 };
-use crate::{
+use crate::witness::Plan;
+use tracer_ledger::{
+    Mover,
     flows::{
         self, Calls, Ledger, Operations, Traffic,
         derive::{BETWEEN, Witnesses},
         stacks::Seen,
     },
-    ledger::{Mover, merge},
-    witness::Plan,
+    merge,
 };
 
 /// Ids of processes that userspace gives out; the kernel's programs give out the others.

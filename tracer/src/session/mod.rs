@@ -52,7 +52,6 @@ pub use unexplained::{Functions, Unexplained};
 pub use verifier::{Cost, costs};
 
 use crate::{
-    flows::Detail,
     kernel::Allocation,
     witness::{
         Plan,
@@ -61,6 +60,7 @@ use crate::{
         sites::CallSite,
     },
 };
+use tracer_ledger::flows::Detail;
 
 /// Why a session could not be started or read.
 #[derive(Debug, thiserror::Error)]

@@ -3,14 +3,12 @@
 use tracer_common::{Event, Function, Key, NO_ITERATOR, Tally, leaf, owner, user_copy};
 
 use super::{Counts, counts::sum};
-use crate::{
-    ledger::{Movement, Mover, Place, Provenance, Side},
-    witness::{
-        Leaf, Plan,
-        catalogue::{CALLERS, FUNCTIONS},
-        sites::CallSite,
-    },
+use crate::witness::{
+    Leaf, Plan,
+    catalogue::{CALLERS, FUNCTIONS},
+    sites::CallSite,
 };
+use tracer_ledger::{Movement, Mover, Place, Provenance, Side};
 
 pub(super) fn syscall_name(number: u32) -> String {
     syscalls::Sysno::new(number as usize)

@@ -10,8 +10,7 @@ use std::{
 };
 
 use tracer_common::flow::{self, COMPONENT, DEPTH, NO_DESCRIPTOR, Object};
-
-use crate::flows::{Endpoint, Flow, Kind, Process, medium::Medium};
+use tracer_ledger::flows::{Endpoint, Flow, Kind, Process, UNKNOWN, medium::Medium};
 
 const S_IFMT: u16 = libc::S_IFMT as u16;
 const S_IFREG: u16 = libc::S_IFREG as u16;
@@ -200,9 +199,6 @@ fn component(name: &[u8; COMPONENT]) -> String {
         whole.into_owned()
     }
 }
-
-/// What is called so had no room where it was described, or was forgotten since.
-pub const UNKNOWN: &str = "(unknown)";
 
 /// Whether a file's path ends with this name, which is cut where it is longer than there is room for.
 /// The kernel says of a path that the file is deleted.

@@ -18,7 +18,7 @@ use blazesym::{
 };
 
 use super::perf_map::PerfMaps;
-use crate::flows::stacks::Frame;
+use tracer_ledger::flows::stacks::Frame;
 
 /// Machine code of a process: from which file, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]

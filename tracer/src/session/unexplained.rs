@@ -7,9 +7,9 @@ use tracer_common::{Event, leaf};
 use super::{Counts, movements::way_of};
 use crate::{
     kernel::symbols::{Symbols, TABLE},
-    ledger::Mover,
     witness::{Plan, catalogue::FUNCTIONS},
 };
+use tracer_ledger::Mover;
 
 /// Length of the instruction that calls a routine.
 const CALL: u64 = 5;

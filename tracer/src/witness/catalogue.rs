@@ -5,7 +5,7 @@ use tracer_common::{Function, NO_ITERATOR};
 
 use super::Plan;
 use super::layout::Subject;
-use crate::ledger::{Mover, Place};
+use tracer_ledger::{Mover, Place};
 
 /// A routine that copies bytes by the CPU. None of them can be probed at its entry on stock
 /// kernels (`lib/` is built without ftrace sites), so they are seen where they are called.

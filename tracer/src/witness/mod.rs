@@ -6,4 +6,5 @@ mod plan;
 pub mod sites;
 
 pub(crate) use plan::site;
-pub use plan::{Leaf, Missing, Plan, PlanError, Probe, Tier};
+pub use plan::{Leaf, Missing, Plan, PlanError, Probe};
+pub use tracer_ledger::Tier;

@@ -1,8 +1,9 @@
 //! The catalogue resolved against one kernel: what a session will attach.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use tracer_common::{ABSENT, Layout, NO_ITERATOR, Site};
+use tracer_ledger::Tier;
 
 use super::{
     catalogue::{
@@ -13,39 +14,6 @@ use super::{
     sites::{self, CallSite},
 };
 use crate::kernel::{Allocation, Facts, ITERATOR_KINDS};
-
-/// How functions of the kernel are entered, best first.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    serde::Serialize,
-    serde::Deserialize,
-    clap::ValueEnum,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Tier {
-    /// By fentry and fexit.
-    Fentry,
-    /// By kprobes and kretprobes.
-    Kprobe,
-    /// Not at all: tracepoints only, and CPU copies derived.
-    Tracepoint,
-}
-
-impl fmt::Display for Tier {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(match self {
-            Self::Fentry => "fentry",
-            Self::Kprobe => "kprobe",
-            Self::Tracepoint => "tracepoint",
-        })
-    }
-}
 
 /// A function to probe, and the programs for it.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use rand::Rng;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
-    Fate, Feature, Flavour, Redelivery, TRIES,
+    Answer, Fate, Feature, Flavour, Redelivery, Survival, TRIES,
     client::Client,
     driver::Broker,
     load::joined,
@@ -16,17 +16,6 @@ use super::{
     wire::{Order, Source},
 };
 use crate::{Error, Result};
-
-/// How a broker answered a feature that was asked of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It did what was asked.
-    Works,
-    /// It did not, and said why.
-    Refused(String),
-    /// It did something else.
-    Fails(String),
-}
 
 /// Asks a new broker for a feature. The group of consumers is made up.
 pub fn feature(broker: SocketAddr, feature: Feature) -> Result<Answer> {
@@ -85,23 +74,6 @@ fn redelivery(client: &mut Client) -> Tried {
     client.failed(3, offset)?;
     came.extend(bodies(client, &Order { source: Source::DeadLetters, ..tagged })?);
     Ok((came, vec!["failed"; usize::from(TRIES) + 1]))
-}
-
-/// What was left of a broker's promises when it was killed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Survival {
-    /// How often it was killed with SIGKILL, producers running.
-    pub kills: u64,
-    /// Messages that had been acknowledged until the last time.
-    pub acknowledged: u64,
-    /// Those of them that no consumer got afterwards.
-    pub lost: u64,
-    /// Transactions that were never committed.
-    pub uncommitted: u64,
-    /// Those of them whose message a consumer got.
-    pub leaked: u64,
-    /// Torn records that were cut off at start-up.
-    pub torn: u64,
 }
 
 /// Offsets that producers were told.

@@ -18,6 +18,6 @@ pub mod store;
 mod transaction;
 pub mod wire;
 
-pub use flavour::{Feature, Flavour};
 pub use redelivery::{Redelivery, TRIES};
+pub use tracer_ledger::broker::{Answer, Feature, Flavour, Survival};
 pub use transaction::Fate;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{
     Feature, Flavour,
+    flavour::require,
     log::{FIRST, Log, Torn},
     mapping::Mapping,
     progress::Progress,
@@ -105,10 +106,10 @@ impl Store {
     /// Refuses an order that this flavour cannot carry out.
     pub fn check(&self, order: &Order<'_>) -> Result<()> {
         if !order.tag.is_empty() {
-            self.flavour.require(Feature::TagFilter)?;
+            require(self.flavour, Feature::TagFilter)?;
         }
         if order.source == Source::DeadLetters {
-            self.flavour.require(Feature::Redelivery)?;
+            require(self.flavour, Feature::Redelivery)?;
         }
         Ok(())
     }
@@ -116,7 +117,7 @@ impl Store {
     /// Puts a producer's message on disk and answers its offset.
     pub fn produce(&self, message: &Record<'_>) -> Result<u64> {
         if message.kind == Kind::Half {
-            self.flavour.require(Feature::Transaction)?;
+            require(self.flavour, Feature::Transaction)?;
         }
         let fields = Record { tries: 0, group: 0, origin: 0, ..*message };
         self.messages.store(&fields)
@@ -124,13 +125,13 @@ impl Store {
 
     /// Ends a transaction and answers the offset of the record that did.
     pub fn end(&self, half: u64, fate: Fate) -> Result<u64> {
-        self.flavour.require(Feature::Transaction)?;
+        require(self.flavour, Feature::Transaction)?;
         self.transactions.end(&self.messages, &self.mapping, half, fate)
     }
 
     /// Notes that a group failed with a message.
     pub fn failed(&self, group: u32, offset: u64) -> Result<Redelivery> {
-        self.flavour.require(Feature::Redelivery)?;
+        require(self.flavour, Feature::Redelivery)?;
         let failed = (group, offset);
         self.redeliveries.failed(&self.messages, &self.mapping, &self.dead_letters, failed)
     }
@@ -149,8 +150,8 @@ impl Store {
 /// A broker that does not look at records must not have any that are for nobody.
 fn admit(flavour: Flavour, record: &Record<'_>) -> Result<()> {
     match record.kind {
-        Kind::Half | Kind::Rollback => flavour.require(Feature::Transaction),
-        Kind::Retry => flavour.require(Feature::Redelivery),
+        Kind::Half | Kind::Rollback => require(flavour, Feature::Transaction),
+        Kind::Retry => require(flavour, Feature::Redelivery),
         _ => Ok(()),
     }
 }

@@ -6,11 +6,7 @@ use super::{
     Request, consumer::Connection, datagrams::Correspondent, dummy::Dummy, file::Destination,
     peer::Peer,
 };
-use crate::{
-    Error, Receiver, Result,
-    protocol::Answer,
-    strategy::{Remote, Route},
-};
+use crate::{Error, Receiver, Result, Route, protocol::Answer, strategy::Remote};
 
 /// What is known to have arrived.
 pub struct Arrived {

@@ -38,7 +38,6 @@ mod receive;
 mod recv;
 mod recv_zerocopy;
 mod ring;
-mod route;
 mod sendfile;
 mod sendfile_file;
 mod sendfile_ktls;
@@ -59,7 +58,7 @@ pub use mmap_heap_write::USER_COPY;
 pub(crate) use mmap_heap_write::copy_once;
 pub(crate) use mmap_heap_write::copytrace_user_copy;
 pub(crate) use pipe::Pipe;
-pub use route::Route;
+use tracer_ledger::workload::Route;
 
 /// Every strategy: those of the documents in their order, then the others by route.
 pub static STRATEGIES: &[&dyn Strategy] = &[

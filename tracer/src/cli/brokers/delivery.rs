@@ -9,10 +9,10 @@ use std::{
 
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
-use tracer::{
+use tracer::session::{Functions, Session, flows::Start, names::Names};
+use tracer_ledger::{
+    Observation, Round, Setting, Side,
     flows::trial::{Trial, observe},
-    ledger::{Observation, Round, Setting, Side},
-    session::{Functions, Session, flows::Start, names::Names},
 };
 use workloads::{
     Disk,

@@ -9,15 +9,15 @@ use std::{path::Path, process::ExitCode};
 
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
-use tracer::{
+use tracer::session::{Functions, names::Names};
+use tracer_ledger::{
+    Delivery, Round, Setting,
     claims::brokers::Evidence,
-    ledger::{Delivery, Round, Setting},
     report::brokers::{self, BrokerEnvironment, BrokerReport},
-    session::{Functions, names::Names},
 };
 use workloads::{
     Cache,
-    broker::{Feature, Flavour, check, driver::Broker},
+    broker::{Answer, Feature, Flavour, check, driver::Broker},
     driver::Consumer,
 };
 
@@ -158,7 +158,7 @@ async fn network(wanted: Option<Link>) -> anyhow::Result<(Network, Nic)> {
 }
 
 /// Asks a new broker of each flavour for each feature.
-async fn features(dir: &Path) -> anyhow::Result<Vec<(Flavour, Feature, check::Answer)>> {
+async fn features(dir: &Path) -> anyhow::Result<Vec<(Flavour, Feature, Answer)>> {
     let mut features = Vec::new();
     for flavour in Flavour::ALL {
         let dir = folder(dir)?;

@@ -1,6 +1,6 @@
 //! Arguments of `copytrace brokers`.
 
-use tracer::ledger::Setting;
+use tracer_ledger::Setting;
 use workloads::{Cache, broker::Flavour};
 
 use crate::cli::bundled::{self, network::Link};

@@ -4,7 +4,7 @@ use std::{fs::File, path::Path};
 
 use anyhow::Context;
 use tokio::task::spawn_blocking;
-use tracer::{ledger::Spread, report::brokers::Produced};
+use tracer_ledger::{Spread, report::brokers::Produced};
 use workloads::{
     Disk,
     broker::{

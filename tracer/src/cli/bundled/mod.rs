@@ -8,7 +8,7 @@ mod options;
 use std::{io, process::ExitCode};
 
 use tokio::signal::unix::{SignalKind, signal};
-use tracer::report::{Format, Style};
+use tracer_ledger::report::{Format, Style};
 
 use super::output::{Destination, print_to_all};
 

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use tracer::{
-    report::Format,
     session::{Purpose, Session, SessionError},
     witness::Plan,
 };
+use tracer_ledger::report::Format;
 
 use super::nic::{Guard, Nic};
 use crate::cli::{

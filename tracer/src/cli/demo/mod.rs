@@ -5,7 +5,7 @@ mod run;
 
 use std::{io, process::ExitCode};
 
-use tracer::report::{self, Report};
+use tracer_ledger::report::{self, Report};
 
 use super::{bundled, expect::conclude};
 

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, str::FromStr};
 
 use clap::{ValueEnum as _, builder::PossibleValuesParser};
-use tracer::expect::Rule;
+use tracer_ledger::expect::Rule;
 use workloads::{Cache, STRATEGIES};
 
 use crate::cli::{

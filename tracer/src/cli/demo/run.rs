@@ -3,13 +3,13 @@
 use std::{collections::BTreeSet, path::Path};
 
 use anyhow::bail;
-use tracer::{
+use tracer::session::{Functions, Session, flows::Start, names::Names};
+use tracer_ledger::{
+    Observation, Side,
     claims::documents,
     expect::of_strategies,
     flows::trial::{Trial, observe},
-    ledger::{Observation, Side, ZeroCopy},
     report::{Environment, Outcome, Payload, Report},
-    session::{Functions, Session, flows::Start, names::Names},
 };
 use workloads::{
     Cache, DUMMY_DEVICE, Receiver, STRATEGIES, Shape, Strategy,
@@ -198,9 +198,7 @@ impl Run<'_> {
             message_bytes: outcome.message_bytes,
             messages: outcome.messages,
             bytes: outcome.bytes,
-            zero_copy: outcome
-                .zero_copy
-                .map(|said| ZeroCopy { notifications: said.notifications, copied: said.copied }),
+            zero_copy: outcome.zero_copy,
             shared_bytes: outcome.shared_bytes,
             checked_by: outcome.checked_by,
         };

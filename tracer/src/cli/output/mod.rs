@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::ColorChoice;
-use tracer::report::{Style, flows::Format};
+use tracer_ledger::report::{Style, flows::Format};
 
 use file::{Readers, ResultFile};
 pub use options::{Output, Outputs, print_to_all};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{ValueEnum, error::ErrorKind};
-use tracer::report::{Format, Style, flows};
+use tracer_ledger::report::{Format, Style, flows};
 
 use super::Destination;
 use crate::cli::usage;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tracer::report::flows::Total;
+use tracer_ledger::report::flows::Total;
 
 use crate::cli::progress::Progress;
 
@@ -41,7 +41,7 @@ impl Live {
         let seconds = self.at.elapsed().as_secs_f64();
         let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
         let (payload, calls) = (total.payload_bytes, total.syscalls);
-        let copies = tracer::ledger::ratio(total.cpu_copied_bytes, payload);
+        let copies = tracer_ledger::ratio(total.cpu_copied_bytes, payload);
         self.line.get_or_insert_with(Progress::start).say(format!(
             "{:.1} MB/s, {copies:.2} CPU copies per byte so far, {:.0} system calls/s",
             rate(payload, self.payload) / 1e6,

@@ -19,7 +19,7 @@ use std::{
 };
 
 use anyhow::Context;
-use tracer::{
+use tracer_ledger::{
     expect::{Expectation, of_flows},
     flows::group::Per,
     report::flows::{

@@ -3,16 +3,14 @@
 use std::time::{Duration, Instant};
 
 use tracer::{
-    flows::{self, Detail, Ledger, derive::Witnesses},
     kernel::Allocation,
+    session::{Functions, Purpose, Session, Unexplained, Wanted, flows::Start, names::Names},
+};
+use tracer_ledger::{
+    flows::{self, Detail, Ledger, UNKNOWN, derive::Witnesses},
     report::{
         Origin,
         flows::{Environment, Recording, Total},
-    },
-    session::{
-        Functions, Purpose, Session, Unexplained, Wanted,
-        flows::Start,
-        names::{Names, UNKNOWN},
     },
 };
 

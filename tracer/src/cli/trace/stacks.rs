@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use tracer::{
-    flows::stacks::{Stack, Stacks, Weight, add, without_programs},
     session::{
         flows::sighting,
         names::Names,
@@ -13,6 +12,7 @@ use tracer::{
     witness::Plan,
 };
 use tracer_common::stack::Module;
+use tracer_ledger::flows::stacks::{Stack, Stacks, Weight, add, without_programs};
 
 /// Stacks that are kept apart; beyond them the programs' functions are given up.
 const MOST: usize = 50_000;

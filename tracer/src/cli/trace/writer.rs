@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use tokio::sync::oneshot;
-use tracer::{expect::Expectation, report::flows::Recording};
+use tracer_ledger::{expect::Expectation, report::flows::Recording};
 
 use super::{Results, signals::Signals};
 use crate::cli::say;

@@ -1,0 +1,99 @@
+//! What the documents say, as data, and how it compares with what was measured.
+//!
+//! [`documents`] holds the claims. [`judge`] compares one quantity of a strategy with them, and
+//! [`judge_claims`] all the claims about a strategy. Both know nothing of where the numbers came
+//! from: they see an [`Observation`](crate::Observation), and the [`Condition`]s it was
+//! made under.
+
+pub mod brokers;
+mod calls;
+mod condition;
+pub mod documents;
+mod finding;
+mod judge;
+mod path;
+mod verdict;
+
+pub use condition::Condition;
+pub use judge::{Judgement, judge};
+pub use verdict::{ClaimVerdict, judge_claims};
+
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// How far two numbers of copies per payload byte may be apart and still be the same.
+pub const TOLERANCE: f64 = 0.02;
+
+/// Something both the documents and the measurement put a number on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quantity {
+    /// System calls per message.
+    SystemCalls,
+    /// Switches between user and kernel mode a message, each way counted.
+    ModeSwitches,
+    /// Copies by the CPU per payload byte.
+    CpuCopies,
+    /// Copies by a device per payload byte.
+    DmaCopies,
+    /// Copies by either per payload byte.
+    AllCopies,
+}
+
+impl Quantity {
+    /// Every quantity, in the order of the table.
+    pub const ALL: [Self; 5] =
+        [Self::SystemCalls, Self::ModeSwitches, Self::CpuCopies, Self::DmaCopies, Self::AllCopies];
+
+    /// Whether the number is one of copies per payload byte; if not, it is a count a message.
+    pub fn is_copies(self) -> bool {
+        !matches!(self, Self::SystemCalls | Self::ModeSwitches)
+    }
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::SystemCalls => "system calls",
+            Self::ModeSwitches => "mode switches",
+            Self::CpuCopies => "CPU copies",
+            Self::DmaCopies => "DMA copies",
+            Self::AllCopies => "all copies",
+        })
+    }
+}
+
+/// What measuring says about a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The number is the documents' number.
+    Confirmed,
+    /// The number differs, for a reason that is known and named.
+    Refined,
+    /// The number differs, and nothing known explains it.
+    Refuted,
+    /// What the claim is about could not be seen.
+    NotMeasurable,
+    /// The measurement cannot test the claim.
+    NotTested,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Confirmed => "confirmed",
+            Self::Refined => "refined",
+            Self::Refuted => "refuted",
+            Self::NotMeasurable => "not measurable",
+            Self::NotTested => "not tested",
+        })
+    }
+}

@@ -1,0 +1,273 @@
+//! The report on brokers: its model, and one file a format. Its JSON is documented in
+//! `docs/json.md`.
+
+mod csv;
+mod document;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::{collections::BTreeMap, io};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Format, MovementRow, Origin, PerMessage, Style, Where, write_in};
+use crate::{
+    Copies, Delivery, Mover, Observation, Provenance, Spread, Tier,
+    broker::{Answer, Survival},
+    claims::brokers::{BrokerClaim, Difference, Evidence, differences, judge},
+    merge,
+};
+
+/// The name of the JSON document's schema.
+pub const SCHEMA: &str = "copytrace/brokers/1";
+
+/// What was measured of the brokers, beside what the documents claim of them.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct BrokerReport {
+    /// Name and version of this document's schema.
+    #[schemars(extend("const" = SCHEMA))]
+    pub schema: String,
+    /// What made this document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// Where and how it was measured.
+    pub environment: BrokerEnvironment,
+    /// How often each delivery was repeated for its speed.
+    pub rounds: u64,
+    /// Events lost over all deliveries. Other than 0, every count is a lower bound.
+    pub lost_events: u64,
+    /// What to know before trusting the numbers.
+    pub warnings: Vec<String>,
+    /// How fast messages got to disk: the same code in every flavour.
+    pub produced: Vec<Produced>,
+    /// How messages got to consumers.
+    pub delivered: Vec<Delivered>,
+    /// Since which message size a difference in copies is one in cost; nothing where times mean
+    /// nothing.
+    pub differences: Vec<Difference>,
+    /// What each flavour did when it was asked for something that needs the content.
+    pub features: Vec<FeatureRow>,
+    /// What was left when a broker was killed.
+    pub survival: SurvivalRow,
+    /// The documents' claims.
+    pub claims: Vec<BrokerClaim>,
+}
+
+/// The machine, as far as it matters for the speed of brokers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct BrokerEnvironment {
+    /// The kernel's release.
+    pub kernel: String,
+    /// Which machine's kernel that is.
+    #[serde(rename = "where")]
+    pub where_: Where,
+    /// How functions of the kernel were entered.
+    #[schemars(with = "String", extend("enum" = ["fentry", "kprobe", "tracepoint"]))]
+    pub tier: Tier,
+    /// The network device towards the consumers.
+    pub nic: String,
+    /// File system and block device of the log.
+    pub disk: String,
+    /// The processor's name.
+    pub processor: String,
+    /// How many CPUs run.
+    pub cpus: u64,
+    /// What the machine is a virtual one of, as the processor says; `null` for a real one.
+    pub hypervisor: Option<String>,
+    /// Whether every instruction is emulated: then times mean nothing, and counts are exact.
+    pub emulated: bool,
+}
+
+/// Messages on their way to disk.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Produced {
+    /// Payload size of one message, in bytes.
+    pub message_bytes: u64,
+    /// How many messages in a round.
+    pub messages: u64,
+    /// How many producers, each with one message at a time.
+    pub producers: u64,
+    /// Messages acknowledged a second.
+    pub messages_per_second: Spread,
+    /// Bytes of them a second.
+    pub bytes_per_second: Spread,
+    /// Calls of `fdatasync` a message: less than 1 where messages share one.
+    pub flushes_per_message: Spread,
+}
+
+/// One kind of delivery.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Delivered {
+    /// How the broker handed messages out: `kafka`, `rocketmq` or `rocketmq-heap`.
+    pub flavour: String,
+    /// Payload size of one message, in bytes.
+    pub message_bytes: u64,
+    /// How many consumers got every message at the same time.
+    pub consumers: u64,
+    /// Whether the log was in the page cache before: `cold` or `warm`.
+    pub cache: String,
+    /// Messages delivered in a round, to all consumers together.
+    pub messages: u64,
+    /// Bytes of them, with the headers they have in the log.
+    pub bytes: u64,
+    /// Messages a second, without probes.
+    pub messages_per_second: Spread,
+    /// Bytes a second, without probes.
+    pub bytes_per_second: Spread,
+    /// CPU seconds of the broker for 10⁹ bytes delivered, without probes.
+    pub cpu_seconds_per_gb: Spread,
+    /// Counts a delivered message.
+    pub per_message: PerMessage,
+    /// System calls in the window, by name.
+    pub syscalls: BTreeMap<String, u64>,
+    /// Copies per delivered byte, at the broker.
+    pub copies: Copies,
+    /// How the number of CPU copies was come by.
+    pub copies_provenance: Provenance,
+    /// The way of the bytes.
+    pub movements: Vec<MovementRow>,
+    /// Bytes that were not seen entering a socket; negative when more was seen than arrived.
+    pub unaccounted_bytes: i64,
+}
+
+/// A feature that was asked of a broker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FeatureRow {
+    /// The broker's flavour.
+    pub flavour: String,
+    /// What it was to do.
+    pub feature: String,
+    /// `works`, `refused` or `fails`.
+    pub answer: String,
+    /// What it said.
+    pub note: String,
+}
+
+/// What was left when a broker was killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SurvivalRow {
+    /// How often it was killed with SIGKILL, producers running.
+    pub kills: u64,
+    /// Messages that had been acknowledged.
+    pub acknowledged: u64,
+    /// Those of them that no consumer got afterwards.
+    pub lost: u64,
+    /// Messages of transactions that were not committed.
+    pub uncommitted: u64,
+    /// Those of them that a consumer got.
+    pub leaked: u64,
+    /// Torn records that were cut off.
+    pub torn: u64,
+}
+
+impl BrokerReport {
+    /// Judges the evidence.
+    pub fn new(
+        environment: BrokerEnvironment,
+        produced: Vec<Produced>,
+        evidence: &Evidence,
+    ) -> Self {
+        let deliveries = &evidence.deliveries;
+        let lost = deliveries.iter().map(|delivery| delivery.observed.lost_events);
+        let rounds = deliveries.iter().map(|delivery| delivery.rounds.len() as u64).max();
+        Self {
+            schema: SCHEMA.into(),
+            origin: None,
+            environment,
+            rounds: rounds.unwrap_or(0),
+            lost_events: lost.sum(),
+            warnings: deliveries.iter().filter_map(warning).collect(),
+            produced,
+            delivered: deliveries.iter().map(Delivered::new).collect(),
+            differences: match evidence.times_count {
+                true => differences(deliveries),
+                false => Vec::new(),
+            },
+            features: evidence.features.iter().map(feature).collect(),
+            survival: survival(evidence.survival),
+            claims: judge(evidence),
+        }
+    }
+}
+
+impl Delivered {
+    fn new(delivery: &Delivery) -> Self {
+        let (setting, observed) = (&delivery.setting, &delivery.observed);
+        Self {
+            flavour: setting.flavour.name().into(),
+            message_bytes: setting.message_bytes,
+            consumers: setting.consumers,
+            cache: setting.cache.name().into(),
+            messages: delivery.messages,
+            bytes: delivery.bytes,
+            messages_per_second: delivery.messages_per_second(),
+            bytes_per_second: delivery.bytes_per_second(),
+            cpu_seconds_per_gb: delivery.cpu_seconds_per_gb(),
+            per_message: PerMessage::new(observed),
+            syscalls: observed.syscalls.clone(),
+            copies: observed.copies(),
+            copies_provenance: provenance(observed),
+            movements: merge(&observed.movements)
+                .into_iter()
+                .map(|movement| MovementRow::new(movement, observed))
+                .collect(),
+            unaccounted_bytes: observed.unaccounted(),
+        }
+    }
+}
+
+/// That a byte was not copied by the CPU is known from its having gone by reference.
+fn provenance(observed: &Observation) -> Provenance {
+    let rests_on = observed.sent().filter(|movement| movement.by != Mover::Dma);
+    rests_on.map(|movement| movement.provenance).max().unwrap_or(Provenance::Measured)
+}
+
+/// Bytes that nobody saw. Of those of requests and answers there are a few more than of messages.
+fn warning(delivery: &Delivery) -> Option<String> {
+    let unseen = delivery.observed.unaccounted();
+    let setting = &delivery.setting;
+    (unseen > 0).then(|| {
+        format!(
+            "{}, {} bytes, {} consumers, {}: {unseen} of {} bytes were not seen entering a socket",
+            setting.flavour.name(),
+            setting.message_bytes,
+            setting.consumers,
+            setting.cache.name(),
+            delivery.bytes
+        )
+    })
+}
+
+fn feature(
+    (flavour, feature, answer): &(crate::broker::Flavour, crate::broker::Feature, Answer),
+) -> FeatureRow {
+    let (answer, note) = match answer {
+        Answer::Works => ("works", ""),
+        Answer::Refused(why) => ("refused", why.as_str()),
+        Answer::Fails(what) => ("fails", what.as_str()),
+    };
+    FeatureRow {
+        flavour: flavour.name().into(),
+        feature: feature.what().into(),
+        answer: answer.into(),
+        note: note.into(),
+    }
+}
+
+fn survival(survival: Survival) -> SurvivalRow {
+    let Survival { kills, acknowledged, lost, uncommitted, leaked, torn } = survival;
+    SurvivalRow { kills, acknowledged, lost, uncommitted, leaked, torn }
+}
+
+/// Writes a report. Only the table looks at the style.
+pub fn write(
+    format: Format,
+    report: &BrokerReport,
+    style: &Style,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let sections = |report: &_, _| document::sections(report);
+    write_in(format, report, sections, csv::write, style, out)
+}

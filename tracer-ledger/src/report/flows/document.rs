@@ -1,0 +1,316 @@
+//! What people read of a program: the answer, a row a flow with its verdict below it, and who copies.
+
+use std::collections::BTreeSet;
+
+use super::{
+    End, FlowRow, Report, StackRow,
+    answer::{answer, percent},
+};
+use crate::{
+    Provenance,
+    flows::{Kind, stacks::Frame},
+    report::{
+        document::{Cell, Column, Fact, Line, Row, Section, Table, Tone},
+        words,
+    },
+};
+
+/// The columns, in the order of [`cells`].
+const COLUMNS: [Column; 11] = [
+    Column::number("share"),
+    Column::number("payload"),
+    Column::number("CPU\ncopies"),
+    Column::number("DMA\ncopies").leaves(2),
+    Column::number("by\nref.").leaves(1),
+    Column::number("switches\nper MiB").leaves(4),
+    Column::number("time\nper MiB").leaves(3),
+    Column::number("cycles\nper byte").leaves(5),
+    Column::name("program", 9),
+    Column::word("pid"),
+    Column::name("flow", 36),
+];
+
+/// What is counted for a MiB of payload is not told of flows with less than this, in bytes: it would be
+/// blown up.
+const TINY: u64 = 1 << 16;
+
+/// The sections, from top to bottom, with these flows. `details`: also the numbers that a verdict stands
+/// on, and the sums.
+pub(super) fn sections(report: &Report, flows: &[FlowRow], details: bool) -> Vec<Section> {
+    let warnings = words::lost(report.lost_events).into_iter().chain(report.warnings.clone());
+    let mut sections = vec![
+        Section::Warnings(warnings.collect()),
+        Section::Answer(vec![answer(report)]),
+        Section::Table(rows(report, flows, details)),
+        Section::Legend(legend(report, flows)),
+        Section::Table(stacks(report)),
+        Section::Legend(more_stacks(report)),
+    ];
+    sections.push(Section::Facts(facts(report, details)));
+    sections
+}
+
+fn rows(report: &Report, flows: &[FlowRow], details: bool) -> Table {
+    let owners: BTreeSet<_> = flows.iter().map(owner).collect();
+    let owner = |row: &FlowRow| match owners.len() {
+        0 | 1 => Default::default(),
+        _ => owner(row),
+    };
+    let row =
+        |row: &FlowRow| Row { cells: cells(report, row, owner(row)), below: below(row, details) };
+    Table { columns: COLUMNS.to_vec(), rows: flows.iter().map(row).collect(), ..Table::default() }
+}
+
+fn cells(report: &Report, row: &FlowRow, (program, pid): (String, String)) -> Vec<Cell> {
+    let derived = if row.provenance == Provenance::Derived { "~" } else { "" };
+    let marked = |ratio: Option<f64>| match ratio {
+        Some(copies) => Cell::new(format!("{derived}{}", words::copies(copies))),
+        None => unseen(),
+    };
+    let a_mib =
+        |text: String| Cell::new(if row.payload_bytes < TINY { String::new() } else { text });
+    let time = match report.environment.emulated {
+        true => String::new(),
+        false => words::time(row.cpu_time_a_mib()),
+    };
+    vec![
+        Cell::new(percent(row.payload_bytes, report.total.payload_bytes)),
+        Cell::new(words::size(row.payload_bytes)),
+        marked(row.copies_per_byte.cpu),
+        row.copies_per_byte.dma.map_or_else(unseen, |copies| {
+            Cell::new(words::copies((copies - row.read_ahead_per_byte).max(0.0)))
+        }),
+        marked(row.by_reference_per_byte),
+        a_mib(words::grouped(row.mode_switches_per_mib.round() as u64)),
+        a_mib(time),
+        Cell::new(row.cost.cycles_per_copied_byte.map_or_else(String::new, words::rough)),
+        Cell::new(program),
+        Cell::new(pid),
+        Cell::way(end(&row.source), end(&row.destination)),
+    ]
+}
+
+fn unseen() -> Cell {
+    Cell::new(words::UNSEEN).toned(Tone::Open)
+}
+
+/// The program, and which of its processes and threads if the report tells them apart.
+fn owner(row: &FlowRow) -> (String, String) {
+    let pid = match (row.process.pid, row.process.thread) {
+        (Some(pid), Some(thread)) => format!("{pid}/{thread}"),
+        (Some(pid), None) => pid.to_string(),
+        (None, _) => String::new(),
+    };
+    (row.process.comm.clone(), pid)
+}
+
+/// An end of a flow: `/srv/www/big`, `1 500 files below /srv/www`, `tcp port 80`.
+fn end(end: &End) -> String {
+    let what = match end.files {
+        Some(count) => files(count, &end.name),
+        None => end_name(end.kind, &end.name),
+    };
+    match end.descriptor {
+        Some(descriptor) => format!("fd {descriptor} {what}"),
+        None => what,
+    }
+}
+
+fn files(count: u64, folder: &str) -> String {
+    let count = words::grouped(count);
+    if folder.is_empty() {
+        format!("{count} files")
+    } else {
+        format!("{count} files below {folder}")
+    }
+}
+
+/// What it is, and its name.
+pub(super) fn end_name(kind: Kind, name: &str) -> String {
+    match (kind, name) {
+        (kind, "") => kind.to_string(),
+        (Kind::File | Kind::Other, name) => name.to_owned(),
+        // `pipe:[4711]`
+        (kind, name) if name.starts_with(&kind.to_string()) => name.to_owned(),
+        // Of a connection the two ends.
+        (kind, name) => format!("{kind} {}", name.replacen(" → ", " ⇄ ", 1)),
+    }
+}
+
+/// What is said of a flow.
+fn below(row: &FlowRow, details: bool) -> Vec<Line> {
+    let mut lines = vec![Line::new(&row.verdict.text, Tone::Plain)];
+    if details {
+        lines.push(Line::new(&row.verdict.evidence, Tone::Dim));
+    }
+    lines.extend(row.notes.iter().map(|note| Line::new(&note.text, Tone::Plain)));
+    if row.flows > 1 {
+        let text = format!("{} flows in one row", words::grouped(row.flows));
+        lines.push(Line::new(text, Tone::Dim));
+    }
+    lines
+}
+
+fn legend(report: &Report, flows: &[FlowRow]) -> Vec<String> {
+    if flows.is_empty() {
+        return Vec::new();
+    }
+    let mut units = "Copies per payload byte; ref.: passed by reference, not copied".to_owned();
+    if flows.iter().any(|row| row.provenance == Provenance::Derived) {
+        units.push_str("; ~ derived, not measured");
+    }
+    let rest = (flows.len() != report.flows.len()).then(|| rest(report));
+    std::iter::once(units).chain(rest).collect()
+}
+
+/// `8 other flows (25 KiB) are not shown; --top 0 shows all 24`
+fn rest(report: &Report) -> String {
+    let all = format!("--top 0 shows all {}", words::grouped(report.flows.len() as u64));
+    let (mut flows, mut bytes) = (0, 0);
+    for row in &report.left_out {
+        flows += row.flows;
+        bytes += row.payload_bytes;
+    }
+    let (count, size) = (words::grouped(flows), words::size(bytes));
+    match flows {
+        0 => format!("{all} flows"),
+        1 => format!("1 other flow ({size}) is not shown; {all}"),
+        _ => format!("{count} other flows ({size}) are not shown; {all}"),
+    }
+}
+
+/// Stacks that are shown.
+const MOST: usize = 5;
+/// Functions of the kernel that are shown of each.
+const KERNEL_FRAMES: usize = 7;
+/// Functions of the program.
+const USER_FRAMES: usize = 4;
+
+/// The stacks with the most bytes.
+fn stacks(report: &Report) -> Table {
+    let stacks = report.stacks.as_deref().unwrap_or_default();
+    let all: u64 = stacks.iter().map(|row| row.bytes).sum();
+    let row = |row: &StackRow| Row {
+        cells: vec![
+            Cell::new(percent(row.bytes, all)).toned(Tone::Strong),
+            Cell::new(headline(row)),
+        ],
+        below: vec![Line::new(path(row), Tone::Dim)],
+    };
+    let shown = stacks.iter().filter(|row| row.bytes > 0).take(MOST);
+    Table {
+        title: Some("Who copies"),
+        columns: vec![Column::number("share"), Column::name("copy", 30)],
+        rows: shown.map(row).collect(),
+    }
+}
+
+fn more_stacks(report: &Report) -> Vec<String> {
+    let more = report.stacks.as_ref().map_or(0, Vec::len).saturating_sub(MOST);
+    let text = format!("and {more} more stacks, which --format folded, pprof or json shows");
+    if more > 0 { vec![text] } else { Vec::new() }
+}
+
+fn headline(row: &StackRow) -> String {
+    let mark = if row.provenance == Provenance::Derived { "~" } else { "" };
+    let by = match row.routine.as_str() {
+        "" => String::new(),
+        routine => format!(" by {routine}"),
+    };
+    let (size, from, to) = (words::size(row.bytes), row.from, row.to);
+    format!("{mark}{size}, {from} → {to}{by}, {}", row.process.comm)
+}
+
+/// From the innermost function outwards.
+fn path(row: &StackRow) -> String {
+    if row.kernel.is_empty() && row.user.is_empty() {
+        return "no stack was seen".to_owned();
+    }
+    let kernel = row.kernel.iter().take_while(|frame| !is_entry(frame)).take(KERNEL_FRAMES);
+    let user = row.user.iter().take(USER_FRAMES);
+    let names: Vec<&str> = kernel.chain(user).map(|frame| frame.function.as_str()).collect();
+    names.join(" ← ")
+}
+
+/// The way of every system call into the kernel.
+fn is_entry(frame: &Frame) -> bool {
+    ["x64_sys_call", "do_syscall_64", "entry_SYSCALL_64"]
+        .iter()
+        .any(|name| frame.function.starts_with(name))
+}
+
+/// Characters of a command before its end is left out.
+const TARGET: usize = 120;
+
+fn in_one_line(target: &str) -> String {
+    let line = target.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(TARGET) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+/// What the table does not show, as names and values.
+fn facts(report: &Report, details: bool) -> Vec<Fact> {
+    let environment = &report.environment;
+    let where_ =
+        format!("Linux {} {}, by {}", environment.kernel, environment.where_, environment.tier);
+    let mut facts =
+        vec![Fact::new("Traced", in_one_line(&report.target)), Fact::new("Measured", where_)];
+    if report.unattributed.bytes > 0 {
+        let text = format!(
+            "{} were moved outside of any data call, such as by a page fault on a mapped file, and \
+             are in no flow",
+            words::size(report.unattributed.bytes)
+        );
+        facts.push(Fact::new("Besides", text));
+    }
+    facts.extend(verified(report).map(|text| Fact::new("Verified", text)));
+    if details {
+        facts.push(Fact::new("Total", total(report)));
+        if !environment.cycles {
+            facts.push(Fact::new("Cycles", "not counted: this machine shows no counter of them"));
+        }
+    }
+    facts
+}
+
+fn total(report: &Report) -> String {
+    let total = &report.total;
+    let unseen = match total.unseen_bytes {
+        0 => String::new(),
+        bytes => format!(", {} of it not seen to move", words::size(bytes)),
+    };
+    format!(
+        "{} delivered{unseen}; {} copied by the CPU, {} by devices, {} passed by reference; {} system \
+         calls, {} mode switches, {} of CPU time in data calls",
+        words::size(total.payload_bytes),
+        words::size(total.cpu_copied_bytes),
+        words::size(total.dma_bytes),
+        words::size(total.by_reference_bytes),
+        words::grouped(total.syscalls),
+        words::grouped(total.mode_switches),
+        words::time(total.cpu_time_ns as f64)
+    )
+}
+
+/// What hardware breakpoints saw of the copies, if they were asked.
+fn verified(report: &Report) -> Option<String> {
+    let movements = report.flows.iter().flat_map(|flow| &flow.movements);
+    let pairs = movements.filter_map(|movement| Some((movement.bytes, movement.verified_bytes?)));
+    let (seen, verified) = pairs.reduce(|sum, pair| (sum.0 + pair.0, sum.1 + pair.1))?;
+    Some(if seen == verified {
+        format!(
+            "{} of copies were seen by hardware breakpoints, too, to the byte",
+            words::size(seen)
+        )
+    } else {
+        let (verified_size, seen_size) = (words::size(verified), words::size(seen));
+        let saw =
+            format!("hardware breakpoints saw {verified_size} of copies, call sites {seen_size}");
+        match verified {
+            0 => saw,
+            _ => format!("{saw}: {:+.3} %", (seen as f64 / verified as f64 - 1.0) * 100.0),
+        }
+    })
+}

@@ -1,0 +1,97 @@
+//! One line for each number of each strategy: first those the documents have a number for, then
+//! the rest. Movements are in the JSON document only.
+
+use std::io;
+
+use serde::Serialize;
+
+use super::{Measured, PerMessage, Report, Skipped, StrategyRow};
+use crate::{
+    Provenance,
+    claims::{Judgement, Quantity, Verdict},
+};
+
+/// A count that the documents have no number for.
+type Count = (&'static str, fn(&PerMessage) -> f64);
+
+const OTHER_COUNTS: [Count; 4] = [
+    ("context-switches-voluntary", |counts| counts.context_switches_voluntary),
+    ("context-switches-involuntary", |counts| counts.context_switches_involuntary),
+    ("page-faults-user", |counts| counts.page_faults_user),
+    ("page-faults-kernel", |counts| counts.page_faults_kernel),
+];
+
+/// What a quantity is called: one of the claims', one of the other counts, or none.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Name {
+    Claimed(Quantity),
+    Other(&'static str),
+    Skipped,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    strategy: &'a str,
+    quantity: Name,
+    per: &'static str,
+    documented: Option<f64>,
+    measured: Option<f64>,
+    provenance: Option<Provenance>,
+    verdict: Option<Verdict>,
+    note: String,
+}
+
+pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut lines = csv::Writer::from_writer(out);
+    for row in &report.strategies {
+        match row {
+            StrategyRow::Measured(measured) => {
+                let claimed = measured.quantities.iter().map(|judged| claimed(measured, judged));
+                let others = OTHER_COUNTS.iter().map(|count| other(measured, count));
+                claimed.chain(others).try_for_each(|line| lines.serialize(line))?;
+            }
+            StrategyRow::Skipped(strategy) => lines.serialize(skipped(strategy))?,
+        }
+    }
+    lines.flush()
+}
+
+fn claimed<'a>(measured: &'a Measured, judged: &Judgement) -> Line<'a> {
+    Line {
+        strategy: &measured.name,
+        quantity: Name::Claimed(judged.quantity),
+        per: if judged.quantity.is_copies() { "payload-byte" } else { "message" },
+        documented: judged.documented,
+        measured: judged.measured,
+        provenance: Some(judged.provenance),
+        verdict: judged.verdict,
+        note: judged.reasons.join("; "),
+    }
+}
+
+fn other<'a>(measured: &'a Measured, &(name, count): &Count) -> Line<'a> {
+    Line {
+        strategy: &measured.name,
+        quantity: Name::Other(name),
+        per: "message",
+        documented: None,
+        measured: Some(count(&measured.per_message)),
+        provenance: Some(Provenance::Measured),
+        verdict: None,
+        note: String::new(),
+    }
+}
+
+fn skipped(strategy: &Skipped) -> Line<'_> {
+    Line {
+        strategy: &strategy.name,
+        quantity: Name::Skipped,
+        per: "",
+        documented: None,
+        measured: None,
+        provenance: None,
+        verdict: None,
+        note: format!("skipped: {}", strategy.skipped),
+    }
+}

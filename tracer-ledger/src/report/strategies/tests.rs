@@ -1,0 +1,251 @@
+//! Every format of the reports a real kernel gives.
+
+use super::*;
+use crate::{
+    Observation, Tier, ZeroCopy,
+    claims::samples,
+    report::{text::columns, write_schema},
+    workload::{Cache, CheckedBy},
+};
+
+const AT_100: Style = Style::plain(100);
+
+fn environment() -> Environment {
+    Environment {
+        kernel: "6.12.41+deb13-amd64".into(),
+        where_: Where::Vm,
+        tier: Tier::Fentry,
+        nic: "eth0 (e1000e)".into(),
+        scatter_gather: true,
+        cache: Cache::Cold,
+        disk: "ext4 on vda".into(),
+    }
+}
+
+const PAYLOAD: Payload =
+    Payload { message_bytes: samples::MESSAGE_BYTES, messages: samples::MESSAGES };
+
+fn strategies() -> [Observation; 3] {
+    [samples::read_write(), samples::mmap_write(), samples::sendfile()]
+}
+
+fn report(environment: Environment, change: fn(Observation) -> Observation) -> Report {
+    let outcomes: Vec<_> = strategies().map(|observed| change(observed).into()).into();
+    Report::new(environment, PAYLOAD, &outcomes)
+}
+
+fn as_documented() -> Report {
+    report(environment(), |observed| observed)
+}
+
+/// A loopback, a warm cache, no function probes, lost events, and a strategy that did not run.
+fn as_bad_as_it_gets() -> Report {
+    let environment = Environment {
+        kernel: "6.1.0".into(),
+        where_: Where::Host,
+        tier: Tier::Tracepoint,
+        nic: "lo".into(),
+        scatter_gather: false,
+        cache: Cache::Warm,
+        ..environment()
+    };
+    let [read_write, mut mmap_write, mut sendfile] = strategies()
+        .map(|observed| samples::derived(samples::to_loopback(samples::warm(observed))));
+    mmap_write.lost_events = 12;
+    mmap_write.page_faults_user = 16 * samples::MESSAGES;
+    sendfile.movements.clear();
+    sendfile.nic_retransmitted_bytes = 4380;
+    let outcomes = [
+        read_write.into(),
+        mmap_write.into(),
+        sendfile.into(),
+        Outcome::skipped("splice", "the consumer closed the connection after 3 messages"),
+    ];
+    Report::new(environment, PAYLOAD, &outcomes)
+}
+
+fn verified() -> Report {
+    report(environment(), |mut observed| {
+        for movement in &mut observed.movements {
+            if movement.by == crate::Mover::Cpu {
+                movement.verified_bytes = Some(movement.bytes);
+            }
+        }
+        if let Some(last) = observed.movements.last_mut() {
+            last.verified_bytes = Some(last.bytes + 8192);
+        }
+        observed
+    })
+}
+
+/// A zero-copy send to this machine, of which the kernel says that it copied `copied` messages.
+fn zero_copy(copied: u64) -> Report {
+    let mut observed = samples::to_loopback(samples::read_write());
+    observed.strategy = "msg-zerocopy".into();
+    observed.zero_copy = Some(ZeroCopy { notifications: samples::MESSAGES, copied: Some(copied) });
+    let environment = Environment { nic: "lo".into(), ..environment() };
+    Report::new(environment, PAYLOAD, &[observed.into()])
+}
+
+fn written(format: Format, report: &Report, style: &Style) -> String {
+    let mut out = Vec::new();
+    write(format, report, style, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[track_caller]
+fn table_at_100(report: &Report) -> String {
+    let table = written(Format::Table, report, &AT_100);
+    for line in table.lines() {
+        assert!(columns(line) <= 100, "{} columns: {line}", columns(line));
+    }
+    table
+}
+
+#[test]
+fn table_under_bad_conditions() {
+    insta::assert_snapshot!(table_at_100(&as_bad_as_it_gets()));
+}
+
+#[test]
+fn table_without_scatter_gather() {
+    let environment = Environment { scatter_gather: false, ..environment() };
+    insta::assert_snapshot!(table_at_100(&report(environment, samples::without_scatter_gather)));
+}
+
+#[test]
+fn table_of_verified_copies() {
+    insta::assert_snapshot!(table_at_100(&verified()));
+}
+
+#[test]
+fn a_table_fits_the_terminal() {
+    for width in [60, 80, 100, 140, 200] {
+        for report in [as_documented(), as_bad_as_it_gets(), verified(), zero_copy(7)] {
+            for details in [false, true] {
+                let style = Style { details, ..Style::plain(width) };
+                let table = written(Format::Table, &report, &style);
+                let longest = table.lines().map(columns).max().unwrap();
+                assert!(longest <= usize::from(width), "{longest} columns of {width}:\n{table}");
+            }
+        }
+        let table = written(Format::Table, &as_documented(), &Style::plain(width));
+        insta::assert_snapshot!(format!("table_at_{width}"), table);
+    }
+}
+
+#[test]
+fn details_are_shown_when_asked_for() {
+    let style = Style { details: true, ..Style::plain(80) };
+    insta::assert_snapshot!(written(Format::Table, &as_documented(), &style));
+}
+
+#[test]
+fn a_terminal_may_have_ascii_alone() {
+    let style = Style { ascii: true, ..Style::plain(80) };
+    let table = written(Format::Table, &as_documented(), &style);
+    assert!(table.is_ascii(), "{table}");
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn table_in_colour_says_the_same() {
+    let plain = written(Format::Table, &as_bad_as_it_gets(), &AT_100);
+    let style = Style { color: true, ..AT_100 };
+    let coloured = written(Format::Table, &as_bad_as_it_gets(), &style);
+    assert!(coloured.contains("\u{1b}[") && !plain.contains('\u{1b}'));
+    assert_eq!(without_colour(&coloured), plain);
+}
+
+fn without_colour(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let first = parts.next().unwrap().to_owned();
+    let text = parts.fold(first, |text, part| text + part.split_once('m').unwrap().1);
+    text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+#[test]
+fn markdown() {
+    insta::assert_snapshot!(written(Format::Markdown, &verified(), &AT_100));
+}
+
+#[test]
+fn csv() {
+    insta::assert_snapshot!(written(Format::Csv, &as_bad_as_it_gets(), &AT_100));
+}
+
+#[test]
+fn json() {
+    insta::assert_snapshot!(written(Format::Json, &as_documented(), &AT_100));
+}
+
+#[test]
+fn json_is_what_the_schema_says() {
+    let mut schema = Vec::new();
+    write_schema::<Report>(SCHEMA, &mut schema).unwrap();
+    let schema = serde_json::from_slice(&schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for report in [as_documented(), as_bad_as_it_gets(), verified(), zero_copy(7)] {
+        let document = written(Format::Json, &report, &AT_100);
+        let document = serde_json::from_str(&document).unwrap();
+        let errors: Vec<_> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+    }
+    for tier in [Tier::Fentry, Tier::Kprobe, Tier::Tracepoint] {
+        let report = report(Environment { tier, ..environment() }, |observed| observed);
+        assert!(validator.is_valid(&serde_json::to_value(report).unwrap()), "{tier}");
+    }
+    let mut other = serde_json::to_value(as_documented()).unwrap();
+    other["schema"] = "copytrace/strategies/0".into();
+    assert!(!validator.is_valid(&other));
+}
+
+#[test]
+fn json_has_the_promised_numbers() {
+    let document = serde_json::to_value(as_documented()).unwrap();
+    let numbers = |strategy: usize| {
+        let copies = &document["strategies"][strategy]["copies"];
+        ["cpu", "dma", "total"].map(|kind| copies[kind].as_f64().unwrap())
+    };
+    assert_eq!(numbers(0), [2.0, 2.0, 4.0]);
+    assert_eq!(numbers(1), [1.0, 2.0, 3.0]);
+    assert_eq!(numbers(2), [0.0, 2.0, 2.0]);
+    assert_eq!(document["strategies"][1]["per_message"]["syscalls"], 1.0 + 1.0 / 256.0);
+    assert_eq!(document["environment"]["where"], "vm");
+}
+
+#[test]
+fn what_the_kernel_says_of_zero_copy_sends_is_passed_on() {
+    let document = serde_json::to_value(zero_copy(samples::MESSAGES)).unwrap();
+    let said = serde_json::json!({ "notifications": 256, "copied": 256 });
+    assert_eq!(document["strategies"][0]["zero_copy"], said);
+    insta::assert_snapshot!(table_at_100(&zero_copy(7)));
+}
+
+#[test]
+fn a_kernel_that_says_otherwise_than_the_witnesses_is_a_warning() {
+    assert_eq!(zero_copy(samples::MESSAGES).warnings, [""; 0]);
+    let warnings = zero_copy(0).warnings;
+    assert!(warnings[0].contains("copied 0 of 256 zero-copy sends"), "{warnings:?}");
+}
+
+#[test]
+fn what_nobody_hashed_is_a_warning() {
+    let mut observed = samples::read_write();
+    observed.checked_by = CheckedBy::DeviceCounters;
+    let report = Report::new(environment(), PAYLOAD, &[observed.into()]);
+    assert_eq!(report.warnings.len(), 1, "{:#?}", report.warnings);
+    assert!(report.warnings[0].contains("the device counted 16777216 payload bytes"));
+    assert!(report.warnings[0].ends_with("not checked by hash"));
+    let document = serde_json::to_value(report).unwrap();
+    assert_eq!(document["strategies"][0]["checked_by"], "device-counters");
+}
+
+#[test]
+fn what_does_not_balance_is_a_warning() {
+    let mut observed = samples::read_write();
+    observed.payload_bytes += 100;
+    let report = Report::new(environment(), PAYLOAD, &[observed.into()]);
+    assert_eq!(report.warnings.len(), 2, "{:#?}", report.warnings);
+    assert!(report.warnings[0].contains("100 of 16777316 payload bytes were not seen"));
+}

@@ -1,0 +1,110 @@
+//! How a report may look: the caller knows the terminal, the report does not.
+
+use std::{borrow::Cow, fmt::Display};
+
+use anstyle::{AnsiColor, Effects, Style as Ansi};
+
+use super::{document::Tone, text::CUT};
+
+/// How a report may look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Whether to use colour.
+    pub color: bool,
+    /// Columns of the terminal.
+    pub width: u16,
+    /// Whether to draw with ASCII characters alone.
+    pub ascii: bool,
+    /// Whether to show what most readers pass over: each movement, and what a verdict stands on.
+    pub details: bool,
+}
+
+/// What a terminal without Unicode shows instead of the characters that reports are drawn with.
+const ASCII: &[(char, &str)] = &[
+    ('→', "->"),
+    ('←', "<-"),
+    ('⇄', "<->"),
+    ('▶', ">"),
+    ('═', "="),
+    ('─', "-"),
+    ('┄', "."),
+    ('≋', "~"),
+    ('█', "#"),
+    ('▌', "#"),
+    ('┃', "|"),
+    ('✔', "+"),
+    ('≈', "="),
+    ('✘', "x"),
+    ('–', "-"),
+    ('…', "..."),
+    ('×', "x"),
+    ('·', "-"),
+    ('’', "'"),
+    ('µ', "u"),
+    ('⁹', "^9"),
+];
+
+impl Style {
+    /// So many columns, without colour and details.
+    pub const fn plain(width: u16) -> Self {
+        Self { color: false, width, ascii: false, details: false }
+    }
+
+    /// The text as this terminal can draw it. Names that others chose stay as they are.
+    pub fn drawn<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if !self.ascii || text.is_ascii() {
+            return Cow::Borrowed(text);
+        }
+        let mut drawn = String::with_capacity(text.len());
+        for character in text.chars() {
+            match ASCII.iter().find(|(of, _)| *of == character) {
+                Some((_, instead)) => drawn.push_str(instead),
+                None => drawn.push(character),
+            }
+        }
+        Cow::Owned(drawn)
+    }
+
+    /// Stands for what is cut out of a name.
+    pub(super) fn cut(&self) -> &'static str {
+        if self.ascii { ".." } else { CUT }
+    }
+
+    /// The text in the colour of a tone.
+    pub(super) fn toned(&self, tone: Tone, text: impl Display) -> String {
+        match tone {
+            Tone::Plain => text.to_string(),
+            Tone::Strong => self.paint(Ansi::new().effects(Effects::BOLD), text),
+            Tone::Dim => self.paint(Ansi::new().effects(Effects::DIMMED), text),
+            Tone::Good => self.paint(AnsiColor::Green.on_default(), text),
+            Tone::Fair => self.paint(AnsiColor::Yellow.on_default(), text),
+            Tone::Bad => self.paint(AnsiColor::Red.on_default(), text),
+            Tone::Open => self.paint(AnsiColor::Magenta.on_default(), text),
+        }
+    }
+
+    /// The text as something not to be missed.
+    pub(super) fn alarm(&self, text: impl Display) -> String {
+        self.paint(AnsiColor::Red.on_default().effects(Effects::BOLD), text)
+    }
+
+    fn paint(&self, ansi: Ansi, text: impl Display) -> String {
+        if self.color { format!("{ansi}{text}{ansi:#}") } else { text.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_unicode_nothing_else_is_drawn() {
+        let style = Style { ascii: true, ..Style::plain(80) };
+        assert_eq!(style.drawn("disk ══▶ page cache ┄┄▶ NIC"), "disk ==> page cache ..> NIC");
+        assert_eq!(style.drawn("2.00 ██▌┃ 12 µs"), "2.00 ###| 12 us");
+        assert_eq!(style.drawn("漢字"), "漢字");
+        assert!(ASCII.iter().all(|(_, instead)| instead.is_ascii()));
+        let unicode = Style { ascii: false, ..style };
+        assert_eq!(unicode.drawn("→"), "→");
+    }
+}
