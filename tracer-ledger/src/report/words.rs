@@ -1,6 +1,5 @@
 //! Numbers and names as the formats for people write them.
 
-use super::strategies::{Measured, MovementRow, Payload, PerMessage};
 use crate::{
     Provenance,
     claims::{Judgement, Quantity, Verdict},
@@ -46,16 +45,6 @@ pub(super) fn rough(number: f64) -> String {
     if number.fract() == 0.0 { format!("{number}") } else { format!("{number:.2}") }
 }
 
-/// Page faults per message, in user mode and in kernel mode.
-pub(super) fn faults(faults: &PerMessage) -> String {
-    format!("{} + {}", rough(faults.page_faults_user), rough(faults.page_faults_kernel))
-}
-
-/// Context switches per message.
-pub(super) fn switches(measured: &Measured) -> String {
-    rough(measured.per_message.context_switches())
-}
-
 /// A size, in the largest unit that leaves a short number.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
@@ -91,11 +80,6 @@ pub(super) fn grouped(number: u64) -> String {
     grouped
 }
 
-/// `disk → page cache`
-pub(super) fn way(movement: &MovementRow) -> String {
-    format!("{} → {}", movement.from, movement.to)
-}
-
 /// The functions of a movement's call sites, and the names of other witnesses.
 pub(super) fn witnesses(witness: &str) -> String {
     let mut names: Vec<&str> = Vec::new();
@@ -109,13 +93,6 @@ pub(super) fn witnesses(witness: &str) -> String {
     names.truncate(NAMED_WITNESSES);
     let named = names.join(", ");
     if more == 0 { named } else { format!("{named} and {more} more") }
-}
-
-/// `256 messages of 64 KiB`
-pub(super) fn payload(payload: &Payload) -> String {
-    let Payload { messages, message_bytes } = *payload;
-    let noun = if messages == 1 { "message" } else { "messages" };
-    format!("{messages} {noun} of {}", size(message_bytes))
 }
 
 /// `system calls`, `CPU copies and all copies`

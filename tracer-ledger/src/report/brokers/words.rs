@@ -34,7 +34,7 @@ pub(super) fn counts(row: &Delivered) -> Vec<String> {
     cells.extend([
         words::rough(counts.syscalls),
         words::rough(counts.mode_switches),
-        words::faults(counts),
+        counts.faults(),
         words::rough(counts.context_switches()),
         format!("{derived}{}", words::copies(row.copies.cpu)),
         words::copies(row.copies.dma),

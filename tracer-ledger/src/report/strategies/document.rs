@@ -79,8 +79,8 @@ fn cells(measured: &Measured, longest: f64) -> Vec<Cell> {
         ),
         number(Quantity::DmaCopies),
         number(Quantity::AllCopies),
-        Cell::new(words::faults(&measured.per_message)),
-        Cell::new(words::switches(measured)),
+        Cell::new(measured.per_message.faults()),
+        Cell::new(measured.switches()),
         beside_textbook(measured),
     ]
 }
@@ -317,7 +317,7 @@ fn setting(environment: &Environment, sent: &Payload, details: bool) -> Vec<Fact
     let more = if details { "" } else { "; --verbose shows each movement" };
     let sent = format!(
         "{}, {} page cache: {} → {}, scatter-gather {gather}",
-        words::payload(sent),
+        sent,
         environment.cache.name(),
         environment.disk,
         environment.nic,

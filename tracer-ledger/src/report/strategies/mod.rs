@@ -8,6 +8,7 @@ mod environment;
 mod model;
 mod notes;
 mod verification;
+mod words;
 
 pub use environment::{Environment, Where};
 pub use model::{

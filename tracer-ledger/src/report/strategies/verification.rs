@@ -30,8 +30,8 @@ fn check(strategy: &str, movement: &MovementRow) -> Option<[String; HEADINGS.len
 
 fn way(movement: &MovementRow) -> String {
     match movement.side {
-        Side::Sender => words::way(movement),
-        Side::Receiver => format!("{} (receiver)", words::way(movement)),
+        Side::Sender => movement.way(),
+        Side::Receiver => format!("{} (receiver)", movement.way()),
     }
 }
 
