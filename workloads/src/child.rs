@@ -1,6 +1,7 @@
 //! The hidden verbs by which a program runs itself again as sender, consumer or broker.
 //!
-//! A command flattens [`Child`] into its verbs, and the [`crate::driver`] finds them there.
+//! A command flattens [`Child`] into its verbs, and the [`crate::driver`] finds them there. A role is a
+//! verb, its arguments, and what it does.
 
 use std::{
     io::{self, Write},
@@ -14,14 +15,10 @@ use crate::{
     broker::server::{self, BrokerArgs, BrokerEvent},
     consumer::{self, ConsumerArgs},
     peer::{self, PeerArgs},
+    process,
     protocol::{ConsumerEvent, SenderEvent},
     sender::{self, SenderArgs},
 };
-
-pub(crate) const SENDER_VERB: &str = "run-sender";
-pub(crate) const CONSUMER_VERB: &str = "run-consumer";
-pub(crate) const BROKER_VERB: &str = "run-broker";
-pub(crate) const PEER_VERB: &str = "run-peer";
 
 /// What a child does.
 ///
@@ -30,16 +27,16 @@ pub(crate) const PEER_VERB: &str = "run-peer";
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Child {
     /// Send a payload, for the demo
-    #[command(name = SENDER_VERB, hide = true)]
+    #[command(name = sender::VERB, hide = true)]
     Sender(SenderArgs),
     /// Receive, for the demo
-    #[command(name = CONSUMER_VERB, hide = true)]
+    #[command(name = consumer::VERB, hide = true)]
     Consumer(ConsumerArgs),
     /// Serve producers and consumers, for the demo
-    #[command(name = BROKER_VERB, hide = true)]
+    #[command(name = server::VERB, hide = true)]
     Broker(BrokerArgs),
     /// Be the other process of a transfer between two, for the demo
-    #[command(name = PEER_VERB, hide = true)]
+    #[command(name = peer::VERB, hide = true)]
     Peer(PeerArgs),
 }
 
@@ -72,13 +69,6 @@ impl Child {
 fn finish<E: Serialize>(result: Result<()>, event: impl FnOnce(Error) -> E) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
     // There is nobody else to tell if that fails too.
-    let _ = say(&event(error));
+    let _ = process::say(&event(error));
     ExitCode::FAILURE
-}
-
-/// Says an event on standard output, in one line.
-pub(crate) fn say(event: &impl Serialize) -> Result<()> {
-    let mut line = serde_json::to_vec(event).map_err(Error::os("write an event as JSON"))?;
-    line.push(b'\n');
-    io::stdout().write_all(&line).map_err(Error::os("tell the driver"))
 }

@@ -21,9 +21,9 @@ use tokio::{
 };
 
 use crate::{
-    Cache, Error, Outcome, Payload, Receiver, Result,
-    child::{CONSUMER_VERB, SENDER_VERB},
+    Cache, Error, Outcome, Payload, Receiver, Result, consumer,
     protocol::{ConsumerEvent, GO, Ready, SenderEvent},
+    sender,
 };
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -50,7 +50,7 @@ impl Consumer {
     /// Starts one. `exe` is a program that has [`crate::child::Child`] among its verbs, as a rule
     /// the running one.
     pub async fn start(exe: &Path, network: &Network) -> Result<Self> {
-        let mut arguments: Vec<OsString> = vec![CONSUMER_VERB.into(), "--listen".into()];
+        let mut arguments: Vec<OsString> = vec![consumer::VERB.into(), "--listen".into()];
         match network {
             Network::Loopback => arguments.push("127.0.0.1:0".into()),
             Network::Namespace(path) => {
@@ -165,7 +165,7 @@ fn sender_arguments(spec: &SenderSpec<'_>) -> Vec<OsString> {
     ];
     let options = options.into_iter().flat_map(|(name, value)| [name.into(), value.into()]);
     let dir = ["--dir".into(), spec.payload.dir().into()];
-    [SENDER_VERB.into()].into_iter().chain(options).chain(dir).collect()
+    [sender::VERB.into()].into_iter().chain(options).chain(dir).collect()
 }
 
 /// A child that speaks JSON lines. It is killed when this is dropped.

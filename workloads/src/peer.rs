@@ -23,6 +23,9 @@ const BUFFER: usize = 256 << 10;
 /// How long it waits before it looks at shared memory again.
 const BETWEEN_LOOKS: Duration = Duration::from_micros(50);
 
+/// The verb of the other process.
+pub(crate) const VERB: &str = "run-peer";
+
 /// Arguments of the other process.
 #[derive(Clone, Debug, clap::Args)]
 pub struct PeerArgs {

@@ -5,7 +5,7 @@ use std::{fs, hint::black_box, time::Instant};
 
 use rustix::mm::{Advice, MlockAllFlags};
 
-use crate::{Error, Result, strategy};
+use crate::{Error, Result, user_copy};
 
 /// More stack than a transfer uses.
 const STACK: usize = 256 << 10;
@@ -17,7 +17,7 @@ pub fn pin() -> Result<()> {
     grow_stack();
     // The kernel maps the clock's page when it is first read, and no lock or advice takes it.
     black_box(Instant::now());
-    strategy::copy_once();
+    user_copy::copy_once();
     match rustix::mm::mlockall(MlockAllFlags::CURRENT) {
         Ok(()) => Ok(()),
         // Refused beyond RLIMIT_MEMLOCK: present for now will do.

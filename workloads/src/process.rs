@@ -1,8 +1,12 @@
 //! How a child behaves towards its parent and the terminal.
 
-use std::process::exit;
+use std::{
+    io::{self, Write},
+    process::exit,
+};
 
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use serde::Serialize;
 
 use crate::{Error, Result};
 
@@ -25,4 +29,11 @@ pub fn ignore_signals() {
         // SAFETY: ignoring a signal installs no handler.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
+}
+
+/// Says an event on standard output, in one line.
+pub fn say(event: &impl Serialize) -> Result<()> {
+    let mut line = serde_json::to_vec(event).map_err(Error::os("write an event as JSON"))?;
+    line.push(b'\n');
+    io::stdout().write_all(&line).map_err(Error::os("tell the driver"))
 }

@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_uprobe_finds_the_copy_in_user_space() {
-        let function = workloads::strategy::USER_COPY as *const u8;
+        let function = workloads::USER_COPY as *const u8;
         let place = place_of(function as u64).unwrap();
         assert_eq!(place.file, std::env::current_exe().unwrap());
         let mut in_file = [0; 8];

@@ -9,9 +9,9 @@ use std::{
 
 use super::{
     Flavour,
-    server::{BrokerEvent, STATE, Spent},
+    server::{self, BrokerEvent, STATE, Spent},
 };
-use crate::{Error, Result, child::BROKER_VERB, driver::Process};
+use crate::{Error, Result, driver::Process};
 
 /// The logs are read and checked at start-up.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
@@ -35,7 +35,7 @@ impl Broker {
         measure: Option<usize>,
     ) -> Result<Self> {
         let mut arguments: Vec<OsString> =
-            vec![BROKER_VERB.into(), "--flavour".into(), flavour.name().into()];
+            vec![server::VERB.into(), "--flavour".into(), flavour.name().into()];
         arguments.extend(["--dir".into(), dir.into()]);
         if let Some(consumers) = measure {
             arguments.extend(["--measure".into(), consumers.to_string().into()]);

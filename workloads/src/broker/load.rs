@@ -11,7 +11,7 @@ use std::{
 use rand::{RngCore, SeedableRng, rngs::SmallRng};
 
 use super::{client::Client, wire::Order};
-use crate::{Error, Result, consumer};
+use crate::{Error, Result, namespace};
 
 /// What one kind of client did together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Consumers {
             let namespace = namespace.map(Path::to_owned);
             // The namespace is a thread's own.
             let connecting = thread::spawn(move || {
-                namespace.as_deref().map_or(Ok(()), consumer::enter_namespace)?;
+                namespace.as_deref().map_or(Ok(()), namespace::enter)?;
                 Client::connect(broker)
             });
             let client = joined(connecting)?;

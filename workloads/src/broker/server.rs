@@ -20,7 +20,7 @@ use super::{
     transaction::Fate,
     wire::{self, Order},
 };
-use crate::{Error, Result, child, pinned, process};
+use crate::{Error, Result, pinned, process};
 
 pub use super::span::Spent;
 
@@ -33,6 +33,9 @@ const STACK: usize = 256 << 10;
 
 /// What the driver asks on standard input.
 pub(crate) const STATE: &str = "state";
+
+/// The verb of the broker.
+pub(crate) const VERB: &str = "run-broker";
 
 /// Arguments of the broker as a child of [`super::driver::Broker`].
 #[derive(Clone, Debug, clap::Args)]
@@ -94,7 +97,7 @@ pub fn run(args: &BrokerArgs) -> Result<()> {
     let listener = listener.map_err(Error::os("listen on a free port"))?;
     let port = listener.local_addr().map_err(Error::os("ask for the broker's port"))?.port();
     let span = args.measure.map(|consumers| Arc::new(Span::new(consumers)));
-    child::say(&BrokerEvent::Listening { port, pid: std::process::id(), torn })?;
+    process::say(&BrokerEvent::Listening { port, pid: std::process::id(), torn })?;
     let served = Arc::clone(&store);
     thread::spawn(move || accept(&listener, &served, span.as_ref()));
     answer_driver(&store)
@@ -104,7 +107,7 @@ fn answer_driver(store: &Store) -> Result<()> {
     for line in io::stdin().lock().lines() {
         let line = line.map_err(Error::os("hear the driver"))?;
         if line == STATE {
-            child::say(&BrokerEvent::State { syncs: store.syncs() })?;
+            process::say(&BrokerEvent::State { syncs: store.syncs() })?;
         }
     }
     Ok(())
@@ -130,7 +133,7 @@ fn accept(listener: &TcpListener, store: &Arc<Store>, span: Option<&Arc<Span>>) 
         }
         connected += 1;
         if span.is_some_and(|span| span.consumers() == connected) {
-            let told = pinned::pin().and_then(|()| child::say(&BrokerEvent::Connected));
+            let told = pinned::pin().and_then(|()| process::say(&BrokerEvent::Connected));
             if let Err(error) = told {
                 note(&error.to_string());
             }
@@ -205,7 +208,7 @@ impl Connection {
                 }
             };
             if let Some(spent) = spent {
-                child::say(&BrokerEvent::Delivered(spent)).map_err(End::Child)?;
+                process::say(&BrokerEvent::Delivered(spent)).map_err(End::Child)?;
             }
         }
     }

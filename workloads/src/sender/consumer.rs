@@ -10,18 +10,16 @@ use std::{
 use socket2::{Domain, Socket, Type};
 
 use super::{
-    Request,
     far_end::{Arrived, FarEnd},
+    request::Request,
 };
 use crate::{
     Error, Receiver, Result, Shape, page,
     protocol::{Answer, Order, Service},
+    strategy::calls::STALL_TIMEOUT,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long one call may wait for the consumer. A stalled transfer can take a few of them to notice,
-/// as long as each still got some bytes into a buffer.
-pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Pages of a segment, where whole pages are to come: as many as TCP_MAXSEG allows.
 const SEGMENT_OF_PAGES: u32 = 7;

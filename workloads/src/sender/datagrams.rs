@@ -7,11 +7,13 @@ use std::{
 };
 
 use super::{
-    Request,
-    consumer::{Connection, STALL_TIMEOUT, broken},
+    consumer::{Connection, broken},
     far_end::{Arrived, FarEnd},
+    request::Request,
 };
-use crate::{Error, Result, Shape, datagram, protocol::Mailbox, size};
+use crate::{
+    Error, Result, Shape, datagram, protocol::Mailbox, size, strategy::calls::STALL_TIMEOUT,
+};
 
 /// What the kernel accounts for a received datagram besides its bytes, at most: its description, and
 /// what it does not fill of a page.

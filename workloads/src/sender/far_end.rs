@@ -2,11 +2,7 @@
 
 use std::{io, net::SocketAddr, os::fd::BorrowedFd};
 
-use super::{
-    Request, consumer::Connection, datagrams::Correspondent, dummy::Dummy, file::Destination,
-    peer::Peer,
-};
-use crate::{Error, Receiver, Result, Route, protocol::Answer, strategy::Remote};
+use crate::{Error, Result, protocol::Answer, strategy::Remote};
 
 /// What is known to have arrived.
 pub struct Arrived {
@@ -64,17 +60,4 @@ pub trait FarEnd {
     fn broken(&self, call: &str, cause: io::Error, sent: u64, total: u64) -> Error {
         Error::os(format!("{call} after {sent} of {total} bytes"))(cause)
     }
-}
-
-/// Sets up the far end that a strategy needs.
-pub fn open(request: &Request) -> Result<Box<dyn FarEnd>> {
-    Ok(match request.strategy.route() {
-        Route::FileToSocket | Route::MemoryToSocket | Route::Receive => {
-            Box::new(Connection::open(request)?)
-        }
-        Route::FileToFile => Box::new(Destination::create(request)?),
-        Route::ProcessToProcess => Box::new(Peer::start(request)?),
-        Route::Datagrams if request.to == Some(Receiver::Dummy) => Box::new(Dummy::make()?),
-        Route::Datagrams => Box::new(Correspondent::open(request)?),
-    })
 }

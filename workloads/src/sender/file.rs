@@ -6,8 +6,9 @@ use std::{
 };
 
 use super::{
-    Request, extents,
+    extents,
     far_end::{Arrived, FarEnd},
+    request::Request,
 };
 use crate::{Error, Result, Shape, payload, protocol::Answer};
 

@@ -7,73 +7,32 @@ mod extents;
 mod far_end;
 mod file;
 mod peer;
+mod request;
 
 use std::{
-    fs::File,
     io::{self, BufRead},
     os::fd::AsFd,
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
 use crate::{
-    Cache, CheckedBy, Error, Outcome, Receiver, Result, Shape, cache, child, pinned, process,
+    CheckedBy, Error, Outcome, Receiver, Result, Route, Shape, cache, pinned, process,
     protocol::{GO, Ready, SenderEvent},
-    strategy::{self, Failure, Job, Strategy, Transfer},
+    strategy::{Failure, Job, Transfer},
     tally::Tally,
     usage::Usage,
     window,
 };
-pub(crate) use consumer::STALL_TIMEOUT;
+use consumer::Connection;
+use datagrams::Correspondent;
+use dummy::Dummy;
 use far_end::{Arrived, FarEnd};
+use file::Destination;
+use peer::Peer;
+pub(crate) use request::{Request, SenderArgs};
 
-/// Arguments of the sender as a child of [`crate::driver::Sender`].
-#[derive(Clone, Debug, clap::Args)]
-pub struct SenderArgs {
-    #[arg(long)]
-    pub(crate) strategy: String,
-    #[arg(long)]
-    pub(crate) messages: u64,
-    /// Bytes
-    #[arg(long)]
-    pub(crate) message_size: u64,
-    /// The payload
-    #[arg(long)]
-    pub(crate) file: PathBuf,
-    /// blake3 of the payload
-    #[arg(long)]
-    pub(crate) hash: blake3::Hash,
-    /// What the payload was made from
-    #[arg(long)]
-    pub(crate) seed: u64,
-    /// Directory of the payload
-    #[arg(long)]
-    pub(crate) dir: PathBuf,
-    /// Address of the consumer, or `dummy`
-    #[arg(long)]
-    pub(crate) to: Option<Receiver>,
-    #[arg(long)]
-    pub(crate) cache: Cache,
-    /// Process id of the driver
-    #[arg(long)]
-    pub(crate) parent: u32,
-}
-
-/// One transfer to make.
-pub(crate) struct Request {
-    pub strategy: &'static dyn Strategy,
-    pub shape: Shape,
-    /// Opened for this transfer alone: its position is at the beginning.
-    pub file: File,
-    pub hash: blake3::Hash,
-    /// What the payload was made from.
-    pub seed: u64,
-    /// Where other files of the transfer are made.
-    pub dir: PathBuf,
-    /// Whom to send to, for the routes to a socket.
-    pub to: Option<Receiver>,
-    pub cache: Cache,
-}
+/// The verb of the sender.
+pub(crate) const VERB: &str = "run-sender";
 
 /// Runs as a child: sets everything up, says `ready`, waits for `go`, sends, and says `done`.
 pub fn run(args: &SenderArgs) -> Result<()> {
@@ -81,26 +40,10 @@ pub fn run(args: &SenderArgs) -> Result<()> {
     process::die_with_parent(args.parent)?;
     let request = Request::from_args(args)?;
     let outcome = send(&request, |ready| {
-        child::say(&SenderEvent::Ready(ready))?;
+        process::say(&SenderEvent::Ready(ready))?;
         told_to_go()
     })?;
-    outcome.map_or(Ok(()), |outcome| child::say(&SenderEvent::Done(outcome)))
-}
-
-impl Request {
-    fn from_args(args: &SenderArgs) -> Result<Self> {
-        let tried = format!("open the payload {}", args.file.display());
-        Ok(Self {
-            strategy: strategy::find(&args.strategy)?,
-            shape: Shape::new(args.messages, args.message_size)?,
-            file: File::open(&args.file).map_err(Error::os_advice(tried, "mount /proc"))?,
-            hash: args.hash,
-            seed: args.seed,
-            dir: args.dir.clone(),
-            to: args.to,
-            cache: args.cache,
-        })
-    }
+    outcome.map_or(Ok(()), |outcome| process::say(&SenderEvent::Done(outcome)))
 }
 
 /// Whether the driver said `go`, and did not close its end.
@@ -118,7 +61,7 @@ pub(crate) fn send(
 ) -> Result<Option<Outcome>> {
     let Request { strategy, shape, .. } = request;
     check_length(request)?;
-    let far_end = far_end::open(request)?;
+    let far_end = open(request)?;
     let (file, remote) = (request.file.as_fd(), far_end.remote());
     let job = Job { file, socket: far_end.fd(), remote, dir: &request.dir, shape: *shape };
     let mut transfer = strategy.prepare(&job)?;
@@ -138,6 +81,19 @@ pub(crate) fn send(
     let checked_by = confirm(&arrived, request, far_end.as_ref())?;
     let shared_bytes = far_end.shared_bytes();
     Ok(Some(Outcome { cached_bytes, shared_bytes, checked_by, ..measured.outcome(request) }))
+}
+
+/// Sets up the far end that a strategy needs.
+fn open(request: &Request) -> Result<Box<dyn FarEnd>> {
+    Ok(match request.strategy.route() {
+        Route::FileToSocket | Route::MemoryToSocket | Route::Receive => {
+            Box::new(Connection::open(request)?)
+        }
+        Route::FileToFile => Box::new(Destination::create(request)?),
+        Route::ProcessToProcess => Box::new(Peer::start(request)?),
+        Route::Datagrams if request.to == Some(Receiver::Dummy) => Box::new(Dummy::make()?),
+        Route::Datagrams => Box::new(Correspondent::open(request)?),
+    })
 }
 
 fn check_length(request: &Request) -> Result<()> {

@@ -10,15 +10,14 @@ use std::{
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use super::{
-    Request,
     far_end::{Arrived, FarEnd},
+    request::Request,
 };
 use crate::{
-    Error, Result,
-    child::PEER_VERB,
+    Error, Result, peer,
     protocol::Answer,
     shared,
-    strategy::{Channel, Pipe, Remote},
+    strategy::{Channel, Remote, pipe::Pipe},
 };
 
 /// The running program, which has the peer among its verbs.
@@ -43,7 +42,7 @@ impl Peer {
             ("--parent", std::process::id().to_string()),
         ];
         let mut child = Command::new(SELF)
-            .arg(PEER_VERB)
+            .arg(peer::VERB)
             .args(arguments.into_iter().flat_map(|(name, value)| [name.to_owned(), value]))
             .stdin(theirs)
             .stdout(Stdio::piped())

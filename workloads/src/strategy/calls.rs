@@ -1,11 +1,15 @@
 //! The system calls of the strategies: made directly, finished when partial, and counted.
 
-use std::{io::IoSlice, os::fd::BorrowedFd};
+use std::{io::IoSlice, os::fd::BorrowedFd, time::Duration};
 
 use rustix::io::{self, Errno};
 
 use super::Failure;
 use crate::tally::Tally;
+
+/// How long one call may wait for the consumer. A stalled transfer can take a few of them to notice,
+/// as long as each still got some bytes into a buffer.
+pub const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Fills the buffer from the file.
 pub fn read_full(

@@ -1,12 +1,12 @@
 //! `mmap` the file once, copy each message to the heap, `write` it from there: what RocketMQ does by
 //! default (`transferMsgByHeap`).
 
-use std::{hint::black_box, os::fd::BorrowedFd, ptr};
+use std::os::fd::BorrowedFd;
 
 use rustix::mm::MapFlags;
 
-use super::{Job, Strategy, Transfer, calls, mapped::Mapped, touched_buffer};
-use crate::{Result, tally::Tally};
+use super::{Job, Strategy, Transfer, calls, mapped::Mapped};
+use crate::{Result, page::touched_buffer, tally::Tally, user_copy::copytrace_user_copy};
 
 pub struct MmapHeapWrite;
 
@@ -32,31 +32,4 @@ impl Strategy for MmapHeapWrite {
         };
         Ok(Box::new(Mapped::new(job, MapFlags::SHARED, send)))
     }
-}
-
-/// A function whose third argument is a count of bytes, as `memcpy` has it.
-pub type Copy = unsafe extern "C" fn(*mut u8, *const u8, usize);
-
-/// The function that copies in user space, for a uprobe.
-pub const USER_COPY: Copy = copytrace_user_copy;
-
-/// Copies a byte: a uprobe's first hit takes a page fault, for the page the kernel steps it in.
-pub fn copy_once() {
-    let (mut to, from) = (0, 1);
-    // SAFETY: both are one byte long.
-    unsafe { copytrace_user_copy(&raw mut to, &raw const from, 1) };
-    // Looked at, so that the compiler does not leave the call out.
-    black_box(to);
-}
-
-/// Copies in user space. Never inlined, so that a uprobe sees it.
-///
-/// # Safety
-///
-/// As for [`ptr::copy_nonoverlapping`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub unsafe extern "C" fn copytrace_user_copy(to: *mut u8, from: *const u8, bytes: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { ptr::copy_nonoverlapping(from, to, bytes) };
 }

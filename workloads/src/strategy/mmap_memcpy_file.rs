@@ -5,9 +5,8 @@ use rustix::mm::MapFlags;
 use super::{
     Failure, Job, Route, Strategy, Transfer, calls,
     memory::{Mapping, WritableMapping},
-    mmap_heap_write::copytrace_user_copy,
 };
-use crate::{Error, Result, tally::Tally};
+use crate::{Error, Result, tally::Tally, user_copy::copytrace_user_copy};
 
 pub struct MmapMemcpyFile;
 

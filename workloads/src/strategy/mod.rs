@@ -10,7 +10,7 @@ use crate::{
 };
 
 mod buffers;
-mod calls;
+pub(crate) mod calls;
 mod channel;
 mod copy_file_range;
 mod datagrams;
@@ -28,7 +28,7 @@ mod mmap_write;
 mod msg_zerocopy;
 mod notifications;
 mod odirect_write;
-mod pipe;
+pub(crate) mod pipe;
 mod pipe_vmsplice;
 mod pread_writev;
 mod process_vm_readv;
@@ -54,10 +54,6 @@ mod write;
 mod write_ktls;
 
 pub(crate) use channel::{Channel, Remote};
-pub use mmap_heap_write::USER_COPY;
-pub(crate) use mmap_heap_write::copy_once;
-pub(crate) use mmap_heap_write::copytrace_user_copy;
-pub(crate) use pipe::Pipe;
 use tracer_ledger::workload::Route;
 
 /// Every strategy: those of the documents in their order, then the others by route.
@@ -204,10 +200,4 @@ impl Failure {
             Self::Call { errno, .. } => Error::os(tried)(errno),
         }
     }
-}
-
-/// Memory for one message that is already there: writing to it takes no page fault.
-pub(crate) fn touched_buffer(bytes: usize) -> Vec<u8> {
-    // Not zeros: the allocator would take those from the kernel without touching them.
-    vec![1; bytes]
 }

@@ -9,8 +9,12 @@ use nix::{
 };
 use rustix::{io::Errno, net::SendFlags};
 
-use super::{Failure, calls, socket_option};
-use crate::{Error, Result, sender::STALL_TIMEOUT, tally::Tally};
+use super::{
+    Failure,
+    calls::{self, STALL_TIMEOUT},
+    socket_option,
+};
+use crate::{Error, Result, tally::Tally};
 
 /// `linux/socket.h`
 const MSG_ZEROCOPY: SendFlags = SendFlags::from_bits_retain(0x400_0000);

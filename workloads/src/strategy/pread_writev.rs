@@ -1,8 +1,8 @@
 //! `pread` the body of a message, `writev` it after a header from memory, as a broker that keeps an
 //! index of its messages does.
 
-use super::{Failure, Job, Strategy, Transfer, calls, memory::Memory, touched_buffer};
-use crate::{Result, tally::Tally};
+use super::{Failure, Job, Strategy, Transfer, calls, memory::Memory};
+use crate::{Result, page::touched_buffer, tally::Tally};
 
 /// Bytes of a header: the first of each message, so that the payload is sent as it is.
 const HEADER: usize = 64;

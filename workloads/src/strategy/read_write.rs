@@ -1,7 +1,7 @@
 //! `read` into a buffer, `write` out of it.
 
-use super::{Failure, Job, Strategy, Transfer, calls, touched_buffer};
-use crate::{Result, tally::Tally};
+use super::{Failure, Job, Strategy, Transfer, calls};
+use crate::{Result, page::touched_buffer, tally::Tally};
 
 pub struct ReadWrite;
 

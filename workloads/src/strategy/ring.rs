@@ -8,8 +8,11 @@ use io_uring::{
 };
 use rustix::io::Errno;
 
-use super::{Failure, calls};
-use crate::{Error, Result, Shape, sender::STALL_TIMEOUT, tally::Tally};
+use super::{
+    Failure,
+    calls::{self, STALL_TIMEOUT},
+};
+use crate::{Error, Result, Shape, tally::Tally};
 
 /// More than the operations of a message. There is room for twice as many completions: they, and a
 /// notification for each buffer.

@@ -1,10 +1,7 @@
 //! Copy each message into memory that another process has too, and looks at where it is.
 
-use super::{
-    Channel, Failure, Job, Route, Strategy, Transfer, calls, memory::Memory,
-    mmap_heap_write::copytrace_user_copy,
-};
-use crate::{Result, shared::Shared, tally::Tally};
+use super::{Channel, Failure, Job, Route, Strategy, Transfer, calls, memory::Memory};
+use crate::{Result, shared::Shared, tally::Tally, user_copy::copytrace_user_copy};
 
 pub struct SharedMemory;
 

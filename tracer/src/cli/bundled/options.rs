@@ -47,7 +47,7 @@ impl Options {
     /// Attaches to the kernel for windows of bundled workloads. `verbose`: its programs write to the log.
     pub fn session(&self, plan: Plan, verbose: bool) -> Result<Session, SessionError> {
         let mut session = Session::start(plan, Purpose::Windows, self.verify)?;
-        session.watch_user_copies(workloads::strategy::USER_COPY)?;
+        session.watch_user_copies(workloads::USER_COPY)?;
         if verbose {
             session.log()?;
         }

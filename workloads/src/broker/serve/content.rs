@@ -1,14 +1,14 @@
 //! Looking at messages in the mapped log, to choose those that an order asks for.
 
-use super::{
-    super::{
+use super::deliver::Stopped;
+use crate::{
+    Error,
+    broker::{
         record::{HEADER, Header},
         store::Store,
         wire::Order,
     },
-    Stopped,
 };
-use crate::Error;
 
 /// Shows each chosen message to `send`, with its header, and answers the offset to go on from.
 pub fn each(

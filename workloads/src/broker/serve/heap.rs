@@ -3,10 +3,14 @@
 
 use std::net::TcpStream;
 
-use super::{Deliver, Stopped, content, send};
+use super::{
+    content,
+    deliver::{Deliver, Stopped, send},
+};
 use crate::{
     broker::{store::Store, wire::Order},
-    strategy::{copytrace_user_copy, touched_buffer},
+    page::touched_buffer,
+    user_copy::copytrace_user_copy,
 };
 
 pub struct Heap(Vec<u8>);

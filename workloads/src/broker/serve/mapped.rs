@@ -2,7 +2,10 @@
 
 use std::net::TcpStream;
 
-use super::{Deliver, Stopped, content, send};
+use super::{
+    content,
+    deliver::{Deliver, Stopped, send},
+};
 use crate::broker::{store::Store, wire::Order};
 
 pub struct Mapped;

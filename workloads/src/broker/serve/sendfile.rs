@@ -5,7 +5,7 @@ use std::{fs::File, io, net::TcpStream};
 
 use rustix::io::Errno;
 
-use super::{Deliver, Stopped};
+use super::deliver::{Deliver, Stopped};
 use crate::broker::{store::Store, wire::Order};
 
 /// How many messages are looked up at once.

@@ -14,7 +14,7 @@ use rustix::{
 use crate::{
     Error, Shape, payload,
     protocol::{Answer, Order, Service},
-    strategy::Pipe,
+    strategy::pipe::Pipe,
 };
 
 /// Sends what the receiver orders, once it is told to.

@@ -1,22 +1,21 @@
 //! The consumer: does what a sender asks of it in the first bytes of a connection, which is to receive
 //! until the sender shuts its side, and to answer with count and hash.
 
+mod mailbox;
+mod supply;
+
 use std::{
-    fs::File,
     io::{self, Read, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    os::fd::AsFd,
-    path::{Path, PathBuf},
-    ptr, thread,
+    path::PathBuf,
+    thread,
     time::Duration,
 };
 
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-
 use crate::{
-    Error, Result, mailbox, process,
+    Error, Result, namespace, process,
     protocol::{Answer, ConsumerEvent, Service},
-    supply, tls,
+    tls,
 };
 
 /// Bytes read at a time.
@@ -33,6 +32,9 @@ pub struct ListenArgs {
     pub netns: Option<PathBuf>,
 }
 
+/// The verb of the consumer.
+pub(crate) const VERB: &str = "run-consumer";
+
 /// Arguments of the consumer as a child of [`crate::driver::Consumer`].
 #[derive(Clone, Debug, clap::Args)]
 pub struct ConsumerArgs {
@@ -48,7 +50,7 @@ pub fn run(args: &ConsumerArgs) -> Result<()> {
     process::ignore_signals();
     process::die_with_parent(args.parent)?;
     let (listener, addr) = listen(&args.listen)?;
-    crate::child::say(&ConsumerEvent::Listening { addr, pid: std::process::id() })?;
+    process::say(&ConsumerEvent::Listening { addr, pid: std::process::id() })?;
     serve(&listener, |_, received| {
         // The sender knows of a broken connection too, and it is the one to say so; of what went wrong
         // here, such as in the making of a key, it knows the end of the connection only.
@@ -73,7 +75,7 @@ pub fn consume(args: &ListenArgs) -> Result<()> {
 /// Answers the listener and the address to reach it by.
 fn listen(args: &ListenArgs) -> Result<(TcpListener, SocketAddr)> {
     if let Some(path) = &args.netns {
-        enter_namespace(path)?;
+        namespace::enter(path)?;
     }
     let listener = TcpListener::bind(args.listen).map_err(Error::os_advice(
         format!("listen on {}", args.listen),
@@ -81,55 +83,9 @@ fn listen(args: &ListenArgs) -> Result<(TcpListener, SocketAddr)> {
     ))?;
     let mut addr = listener.local_addr().map_err(Error::os("ask for the listener's address"))?;
     if args.netns.is_some() && addr.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
-        addr.set_ip(outside_address()?.ok_or(Error::NoAddress)?.into());
+        addr.set_ip(namespace::outside_address()?.ok_or(Error::NoAddress)?.into());
     }
     Ok((listener, addr))
-}
-
-/// Brings the calling thread into a network namespace.
-pub(crate) fn enter_namespace(path: &Path) -> Result<()> {
-    let file = File::open(path).map_err(|cause| match cause.kind() {
-        io::ErrorKind::NotFound => {
-            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-            Error::NoNamespace { path: path.to_owned(), name: name.into_owned() }
-        }
-        _ => Error::os(format!("open {}", path.display()))(cause),
-    })?;
-    move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).map_err(
-        Error::os_advice(
-            format!("enter the network namespace {}", path.display()),
-            "run it as root, and give --netns a network namespace",
-        ),
-    )
-}
-
-/// The first IPv4 address of this network namespace that is not loopback.
-fn outside_address() -> Result<Option<Ipv4Addr>> {
-    let mut list = ptr::null_mut();
-    // SAFETY: on success `list` is a linked list that `freeifaddrs` ends, and it is not used
-    // after; an address of family `AF_INET` is a `sockaddr_in`.
-    unsafe {
-        if libc::getifaddrs(&mut list) != 0 {
-            let cause = io::Error::last_os_error();
-            return Err(Error::os("list the network addresses")(cause));
-        }
-        let mut found = None;
-        let mut entry = list;
-        while let (Some(interface), None) = (entry.as_ref(), found) {
-            found = interface
-                .ifa_addr
-                .as_ref()
-                .filter(|addr| i32::from(addr.sa_family) == libc::AF_INET)
-                .map(|addr| {
-                    let addr = ptr::from_ref(addr).cast::<libc::sockaddr_in>().read_unaligned();
-                    Ipv4Addr::from(u32::from_be(addr.sin_addr.s_addr))
-                })
-                .filter(|addr| !addr.is_loopback());
-            entry = interface.ifa_next;
-        }
-        libc::freeifaddrs(list);
-        Ok(found)
-    }
 }
 
 /// Serves each connection in a thread of its own, for ever.
@@ -244,11 +200,5 @@ mod tests {
         TcpStream::connect(addr).unwrap().write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
         let error = consumer.join().unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
-    }
-
-    #[test]
-    fn a_missing_namespace_says_how_to_make_one() {
-        let error = enter_namespace(Path::new("/run/netns/nowhere")).unwrap_err().to_string();
-        assert!(error.contains("ip netns add nowhere"), "{error}");
     }
 }

@@ -1,0 +1,73 @@
+//! What a sender is asked for.
+
+use std::{fs::File, path::PathBuf};
+
+use crate::{
+    Cache, Error, Receiver, Result, Shape,
+    strategy::{self, Strategy},
+};
+
+/// Arguments of the sender as a child of [`crate::driver::Sender`].
+#[derive(Clone, Debug, clap::Args)]
+pub struct SenderArgs {
+    #[arg(long)]
+    pub(crate) strategy: String,
+    #[arg(long)]
+    pub(crate) messages: u64,
+    /// Bytes
+    #[arg(long)]
+    pub(crate) message_size: u64,
+    /// The payload
+    #[arg(long)]
+    pub(crate) file: PathBuf,
+    /// blake3 of the payload
+    #[arg(long)]
+    pub(crate) hash: blake3::Hash,
+    /// What the payload was made from
+    #[arg(long)]
+    pub(crate) seed: u64,
+    /// Directory of the payload
+    #[arg(long)]
+    pub(crate) dir: PathBuf,
+    /// Address of the consumer, or `dummy`
+    #[arg(long)]
+    pub(crate) to: Option<Receiver>,
+    #[arg(long)]
+    pub(crate) cache: Cache,
+    /// Process id of the driver
+    #[arg(long)]
+    pub(crate) parent: u32,
+}
+
+/// One transfer to make.
+pub(crate) struct Request {
+    pub strategy: &'static dyn Strategy,
+    pub shape: Shape,
+    /// Opened for this transfer alone: its position is at the beginning.
+    pub file: File,
+    pub hash: blake3::Hash,
+    /// What the payload was made from.
+    pub seed: u64,
+    /// Where other files of the transfer are made.
+    pub dir: PathBuf,
+    /// Whom to send to, for the routes to a socket.
+    pub to: Option<Receiver>,
+    pub cache: Cache,
+}
+
+impl Request {
+    /// Looks the strategy up, and opens the payload.
+    pub fn from_args(args: &SenderArgs) -> Result<Self> {
+        let tried = format!("open the payload {}", args.file.display());
+        Ok(Self {
+            strategy: strategy::find(&args.strategy)?,
+            shape: Shape::new(args.messages, args.message_size)?,
+            file: File::open(&args.file).map_err(Error::os_advice(tried, "mount /proc"))?,
+            hash: args.hash,
+            seed: args.seed,
+            dir: args.dir.clone(),
+            to: args.to,
+            cache: args.cache,
+        })
+    }
+}
