@@ -5,6 +5,7 @@ pub mod iterator;
 pub mod number;
 pub mod packet;
 pub mod page;
+pub mod syscall;
 
 use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_user};
 use tracer_common::{ABSENT, Layout, Options, stack};

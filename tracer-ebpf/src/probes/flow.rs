@@ -6,9 +6,8 @@ use tracer_common::{
     flow::{ANY, MEMORY},
 };
 
-use super::syscall::{SYS_GETSOCKOPT, SYS_SENDMSG, SYS_SENDTO, SYS_VMSPLICE, asks_for_zero_copy};
 use crate::{
-    kernel::{area, layout, load, packet, read, read_user},
+    kernel::{area, layout, load, packet, read, read_user, syscall},
     state::{
         call::{Current, begin},
         clock::StopWatch,
@@ -45,27 +44,20 @@ enum Call {
 #[inline(always)]
 fn data_call(number: u32) -> Option<Call> {
     Some(match number {
-        // read, pread64, recvfrom
-        0 | 17 | 45 => Call::Reads(Memory::Buffer),
-        // readv, preadv, preadv2
-        19 | 295 | 327 => Call::Reads(Memory::Vector),
-        // recvmsg, recvmmsg, whose first message stands for all
-        47 | 299 => Call::Reads(Memory::Message),
-        // write, pwrite64, sendto
-        1 | 18 | 44 => Call::Writes(Memory::Buffer),
-        // writev, pwritev, pwritev2
-        20 | 296 | 328 | SYS_VMSPLICE => Call::Writes(Memory::Vector),
-        // sendmsg, sendmmsg
-        46 | 307 => Call::Writes(Memory::Message),
-        // sendfile
-        40 => Call::Passes(1, 0),
-        // splice, copy_file_range
-        275 | 326 => Call::Passes(0, 2),
-        // tee
-        276 => Call::Passes(0, 1),
-        SYS_GETSOCKOPT => Call::Maps,
-        // process_vm_readv, process_vm_writev
-        310 | 311 => Call::Between,
+        syscall::READ | syscall::PREAD64 | syscall::RECVFROM => Call::Reads(Memory::Buffer),
+        syscall::READV | syscall::PREADV | syscall::PREADV2 => Call::Reads(Memory::Vector),
+        // The first message of `recvmmsg` and `sendmmsg` stands for all.
+        syscall::RECVMSG | syscall::RECVMMSG => Call::Reads(Memory::Message),
+        syscall::WRITE | syscall::PWRITE64 | syscall::SENDTO => Call::Writes(Memory::Buffer),
+        syscall::WRITEV | syscall::PWRITEV | syscall::PWRITEV2 | syscall::VMSPLICE => {
+            Call::Writes(Memory::Vector)
+        }
+        syscall::SENDMSG | syscall::SENDMMSG => Call::Writes(Memory::Message),
+        syscall::SENDFILE => Call::Passes(1, 0),
+        syscall::SPLICE | syscall::COPY_FILE_RANGE => Call::Passes(0, 2),
+        syscall::TEE => Call::Passes(0, 1),
+        syscall::GETSOCKOPT => Call::Maps,
+        syscall::PROCESS_VM_READV | syscall::PROCESS_VM_WRITEV => Call::Between,
         _ => return None,
     })
 }
@@ -87,18 +79,14 @@ pub fn enter(task: Entry<Task>, regs: u64, number: u32) -> Option<()> {
     let arguments = arguments(regs)?;
     let call = match number {
         // The end of the pipe tells which way.
-        SYS_VMSPLICE if !object::is_writable(object::file_of(arguments[0] as u32)?) => {
+        syscall::VMSPLICE if !object::is_writable(object::file_of(arguments[0] as u32)?) => {
             Call::Reads(Memory::Vector)
         }
         _ => call,
     };
     let caller = process::of_call(process);
     let mut flow = Flow { process: caller, ..Flow::NONE };
-    let zero_copy = match number {
-        SYS_SENDTO => asks_for_zero_copy(arguments[3]),
-        SYS_SENDMSG => asks_for_zero_copy(arguments[2]),
-        _ => false,
-    };
+    let zero_copy = asks_for_zero_copy(number, arguments);
     let mut kind = if zero_copy { call::ZERO_COPY } else { 0 };
     let mut buffer = 0;
     match call {
@@ -151,6 +139,18 @@ fn destination(file: u64, fd: u64, process: u32) -> Option<(u32, u8)> {
     Some((id, upper | direct))
 }
 
+/// Whether a call asks that its memory be sent by reference.
+#[inline(always)]
+fn asks_for_zero_copy(number: u32, [_, _, third, fourth]: [u64; 4]) -> bool {
+    const MSG_ZEROCOPY: u64 = 0x400_0000;
+    let flags = match number {
+        syscall::SENDTO => fourth,
+        syscall::SENDMSG => third,
+        _ => 0,
+    };
+    flags & MSG_ZEROCOPY != 0
+}
+
 /// Whether a `getsockopt` asks for received pages, and not for an option.
 #[inline(always)]
 fn maps_received([_, level, option, _]: [u64; 4]) -> bool {
@@ -163,7 +163,7 @@ fn maps_received([_, level, option, _]: [u64; 4]) -> bool {
 pub fn moved(call: &Current, returned: i64) -> u64 {
     /// `tcp_zerocopy_receive.length`, the third field.
     const LENGTH: u32 = 8;
-    if call.number == SYS_GETSOCKOPT && returned == 0 {
+    if call.number == syscall::GETSOCKOPT && returned == 0 {
         return read_user::<u32>(call.buffer, LENGTH).unwrap_or(0).into();
     }
     returned.max(0) as u64

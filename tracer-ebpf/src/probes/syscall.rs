@@ -6,7 +6,7 @@ use tracer_common::{Event, Flow, Key, Task, marker, stack::NEVER, window};
 
 use super::flow;
 use crate::{
-    kernel::{option, read},
+    kernel::{option, read, syscall},
     state::{
         call, counters,
         entry::Entry,
@@ -17,15 +17,6 @@ use crate::{
     },
 };
 
-const SYS_MMAP: u32 = 9;
-pub const SYS_SENDTO: u32 = 44;
-pub const SYS_SENDMSG: u32 = 46;
-pub const SYS_GETSOCKOPT: u32 = 55;
-const SYS_PRCTL: u32 = 157;
-pub const SYS_VMSPLICE: u32 = 278;
-const SYS_RECVMMSG: u32 = 299;
-const SYS_SENDMMSG: u32 = 307;
-const MSG_ZEROCOPY: u64 = 0x400_0000;
 const MAP_ANONYMOUS: u64 = 0x20;
 const PROT_EXEC: u64 = 4;
 
@@ -58,7 +49,7 @@ fn on_enter(ctx: &RawTracePointContext) {
     let Some(task) = current_task() else { return };
     let regs: u64 = ctx.arg(0);
     let number = ctx.arg::<u64>(1) as u32;
-    if number == SYS_PRCTL && register!(regs, rdi) == Some(u64::from(marker::OPTION)) {
+    if number == syscall::PRCTL && register!(regs, rdi) == Some(u64::from(marker::OPTION)) {
         return on_marker(ctx, task, regs);
     }
     let process = task.process;
@@ -72,12 +63,6 @@ fn on_enter(ctx: &RawTracePointContext) {
 #[inline(always)]
 fn call_key(number: u32, flow: Flow, kind: u32) -> Key {
     Key { kind: kind as u8, detail: number, ..counters::key(Event::Syscall, flow) }
-}
-
-/// Whether the flags of a sending call ask that its memory be sent by reference.
-#[inline(always)]
-pub fn asks_for_zero_copy(flags: u64) -> bool {
-    flags & MSG_ZEROCOPY != 0
 }
 
 #[inline(always)]
@@ -127,7 +112,7 @@ fn on_exit(ctx: &RawTracePointContext) {
     // Who takes no stacks and opens no windows need not know.
     if option!(stacks) != NEVER || option!(windows) != 0 {
         let regs: u64 = ctx.arg(0);
-        if register!(regs, orig_rax) == Some(u64::from(SYS_MMAP)) {
+        if register!(regs, orig_rax) == Some(u64::from(syscall::MMAP)) {
             return on_mapping(ctx, task, returned);
         }
     }
@@ -139,7 +124,7 @@ fn on_exit(ctx: &RawTracePointContext) {
 fn on_flow_exit(ctx: &RawTracePointContext, task: Entry<Task>, returned: i64) {
     let Some(current) = call::under_way() else { return };
     // These return how many messages, and not how many bytes.
-    let is_bytes = current.number != SYS_RECVMMSG && current.number != SYS_SENDMMSG;
+    let is_bytes = !matches!(current.number, syscall::RECVMMSG | syscall::SENDMMSG);
     let bytes = if is_bytes { flow::moved(&current, returned) } else { 0 };
     let key = stack::of_call(ctx, call_key(current.number, current.flow, current.kind));
     counters::add_call(key, bytes, current.watch.read());
