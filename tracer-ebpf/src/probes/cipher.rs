@@ -1,11 +1,8 @@
 //! Encryption: a pass of the CPU over the bytes, which is no copy.
 
-use aya_ebpf::{
-    macros::{fentry, kprobe},
-    programs::{FEntryContext, ProbeContext},
-};
 use tracer_common::{Event, Flow, Function, Key};
 
+use super::function::{AtEntry as _, probes};
 use crate::{
     kernel::{layout, page, read},
     state::{call, counters},
@@ -19,25 +16,15 @@ const INTERNAL: u32 = 0x2000;
 const CHAIN: u64 = 1;
 const FLAGS: u64 = 3;
 
-/// `crypto_aead_encrypt(request)`
-#[kprobe]
-pub fn kprobe_encrypt(ctx: ProbeContext) -> u32 {
-    encrypted(ctx.arg(0).unwrap_or(0))
-}
-
-#[fentry]
-pub fn fentry_encrypt(ctx: FEntryContext) -> u32 {
-    encrypted(ctx.arg(0))
-}
-
-#[inline(always)]
-fn encrypted(request: u64) -> u32 {
-    if let Some(flow) = call::current_flow()
-        && on_request(request, flow).is_none()
-    {
-        counters::lost();
+probes! {
+    /// `crypto_aead_encrypt(request)`
+    entry kprobe_encrypt, fentry_encrypt(ctx) {
+        if let Some(flow) = call::current_flow()
+            && on_request(ctx.argument(0), flow).is_none()
+        {
+            counters::lost();
+        }
     }
-    0
 }
 
 #[inline(always)]

@@ -1,10 +1,11 @@
-//! The programs: one file a kernel subsystem.
+//! The programs: one file a kernel subsystem. `function` and `flow` have what several of them share.
 
 mod block;
 mod cipher;
 mod copy;
 mod fault;
 mod flow;
+mod function;
 mod io_uring;
 mod netdev;
 mod numbers;

@@ -4,17 +4,14 @@
 use core::hint::black_box;
 
 use aya_ebpf::{
-    EbpfContext as _,
     helpers::bpf_get_current_pid_tgid,
-    macros::{fentry, fexit, kprobe, kretprobe, map, raw_tracepoint},
+    macros::{map, raw_tracepoint},
     maps::LruHashMap,
-    programs::{
-        FEntryContext, FExitContext, ProbeContext, RawTracePointContext, RetProbeContext,
-        tracing::StackIdContext,
-    },
+    programs::{RawTracePointContext, tracing::StackIdContext},
 };
-use tracer_common::{ABSENT, Event, Function, Key, Socket, owner};
+use tracer_common::{Event, Function, Key, Socket, owner};
 
+use super::function::{AtEntry, AtExit as _, probes};
 use crate::{
     kernel::{
         iterator, layout,
@@ -51,15 +48,11 @@ fn set_state(ctx: &RawTracePointContext) -> i32 {
     0
 }
 
-/// A function that copies `length` bytes of `skb` inside the kernel, from `offset` on.
+/// A function of (skb, offset, to, length) that copies bytes of a packet inside the kernel.
 #[inline(always)]
-fn packet_copied(
-    ctx: &impl StackIdContext,
-    skb: u64,
-    offset: u32,
-    length: i32,
-    function: Function,
-) -> u32 {
+fn packet_copied(ctx: &impl AtEntry, function: Function) {
+    let (skb, offset, length): (u64, u32, i32) =
+        (ctx.argument(0), ctx.argument(1), ctx.argument(3));
     if let Some(socket) = socket::of_packet(skb) {
         let key = Key {
             kind: u8::from(sequence::sent_before(skb, offset, socket)),
@@ -68,19 +61,17 @@ fn packet_copied(
         };
         counters::add(stack::of_packet_copy(ctx, key), length.max(0) as u64);
     }
-    0
 }
 
 /// Remembers whose memory a page is that the current thread is about to pass on.
 #[inline(always)]
-fn pass_on(page: Option<u64>) -> u32 {
+fn pass_on(page: Option<u64>) {
     if tasks::task_in_window().is_some() {
         let owner = page.map_or(owner::PAGE_CACHE, page::owner);
         if PASSING_ON.insert(bpf_get_current_pid_tgid(), owner, 0).is_err() {
             counters::lost();
         }
     }
-    0
 }
 
 /// The page that an iterator over pages points to.
@@ -91,14 +82,13 @@ fn page_of_iterator(iterator: u64) -> Option<u64> {
 
 /// A function that passed on `returned` bytes by reference in the current process's context.
 #[inline(always)]
-fn referenced(returned: i32, function: Function, kind: u8) -> u32 {
+fn referenced(returned: i32, function: Function, kind: u8) {
     if let Some(flow) = call::current_flow()
         && returned > 0
     {
         let key = Key { kind, detail: function as u32, ..counters::key(Event::Reference, flow) };
         counters::add(key, returned as u64);
     }
-    0
 }
 
 /// What `pass_on` remembered.
@@ -108,43 +98,8 @@ fn passed_on() -> u8 {
     unsafe { PASSING_ON.get(bpf_get_current_pid_tgid()) }.copied().unwrap_or(0)
 }
 
-/// `skb_copy_bits(skb, offset, to, len)`
-#[kprobe]
-pub fn kprobe_copy_bits(ctx: ProbeContext) -> u32 {
-    let [skb, offset] = [0, 1].map(|index| ctx.arg(index).unwrap_or(0u64));
-    packet_copied(&ctx, skb, offset as u32, ctx.arg(3).unwrap_or(0), Function::CopyBits)
-}
-
-#[fentry]
-pub fn fentry_copy_bits(ctx: FEntryContext) -> u32 {
-    packet_copied(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(3), Function::CopyBits)
-}
-
-/// `skb_copy_and_csum_bits(skb, offset, to, len)`
-#[kprobe]
-pub fn kprobe_copy_and_checksum_bits(ctx: ProbeContext) -> u32 {
-    let [skb, offset] = [0, 1].map(|index| ctx.arg(index).unwrap_or(0u64));
-    packet_copied(&ctx, skb, offset as u32, ctx.arg(3).unwrap_or(0), Function::CopyAndChecksumBits)
-}
-
-#[fentry]
-pub fn fentry_copy_and_checksum_bits(ctx: FEntryContext) -> u32 {
-    packet_copied(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(3), Function::CopyAndChecksumBits)
-}
-
-/// `skb_copy_ubufs(skb, gfp)`: all that the packet has in pages.
-#[kprobe]
-pub fn kprobe_copy_user_fragments(ctx: ProbeContext) -> u32 {
-    fragments_copied(&ctx, ctx.arg(0).unwrap_or(0))
-}
-
-#[fentry]
-pub fn fentry_copy_user_fragments(ctx: FEntryContext) -> u32 {
-    fragments_copied(&ctx, ctx.arg(0))
-}
-
 #[inline(always)]
-fn fragments_copied(ctx: &impl StackIdContext, skb: u64) -> u32 {
+fn fragments_copied(ctx: &impl StackIdContext, skb: u64) {
     let own = read(skb, layout!(skb_sk)).filter(|sock| *sock != 0);
     let looped = own.is_none();
     if let Some(sock) = own.or_else(|| socket::of_looped_packet(skb))
@@ -153,7 +108,6 @@ fn fragments_copied(ctx: &impl StackIdContext, skb: u64) -> u32 {
     {
         counters::lost();
     }
-    0
 }
 
 #[inline(always)]
@@ -182,112 +136,64 @@ fn on_fragments(
     Some(())
 }
 
-/// `skb_splice_from_iter(skb, iter, maxsize, gfp)`
-#[kprobe]
-pub fn kprobe_pass_on_iterator(ctx: ProbeContext) -> u32 {
-    pass_on(page_of_iterator(ctx.arg(1).unwrap_or(0)))
-}
-
-#[fentry]
-pub fn fentry_pass_on_iterator(ctx: FEntryContext) -> u32 {
-    pass_on(page_of_iterator(ctx.arg(1)))
-}
-
-/// `do_tcp_sendpages(sk, page, offset, size, flags)`
-#[kprobe]
-pub fn kprobe_pass_on_page(ctx: ProbeContext) -> u32 {
-    pass_on(ctx.arg(1))
-}
-
-#[fentry]
-pub fn fentry_pass_on_page(ctx: FEntryContext) -> u32 {
-    // As a number: with what the verifier knows for a pointer there is no calculating.
-    pass_on(read(ctx.as_ptr() as u64, size_of::<u64>() as u32))
-}
-
-/// What the function returned that has ended.
-#[inline(always)]
-fn returned(ctx: &FExitContext) -> i32 {
-    /// All functions that are looked at have so many where the helper is missing; what they return comes
-    /// after them.
-    const ARGUMENTS: usize = 5;
-    if layout!(helper_get_func_ret) == ABSENT {
-        return ctx.arg(ARGUMENTS);
+probes! {
+    /// `skb_copy_bits(skb, offset, to, len)`
+    entry kprobe_copy_bits, fentry_copy_bits(ctx) {
+        packet_copied(&ctx, Function::CopyBits);
     }
-    ctx.ret().unwrap_or(0)
-}
 
-/// Both return the bytes whose pages the socket took.
-#[kretprobe]
-pub fn kprobe_splice_to_socket(ctx: RetProbeContext) -> u32 {
-    referenced(ctx.ret(), Function::SpliceToSocket, passed_on())
-}
-
-#[fexit]
-pub fn fentry_splice_to_socket(ctx: FExitContext) -> u32 {
-    referenced(returned(&ctx), Function::SpliceToSocket, passed_on())
-}
-
-/// `skb_zerocopy_iter_stream` returns the bytes whose pages the socket took.
-#[kretprobe]
-pub fn kprobe_zero_copy(ctx: RetProbeContext) -> u32 {
-    referenced(ctx.ret(), Function::ZeroCopy, 0)
-}
-
-#[fexit]
-pub fn fentry_zero_copy(ctx: FExitContext) -> u32 {
-    referenced(returned(&ctx), Function::ZeroCopy, 0)
-}
-
-/// `filemap_splice_read` returns the bytes whose pages the pipe took.
-#[kretprobe]
-pub fn kprobe_splice_from_file(ctx: RetProbeContext) -> u32 {
-    referenced(ctx.ret(), Function::SpliceFromFile, 0)
-}
-
-#[fexit]
-pub fn fentry_splice_from_file(ctx: FExitContext) -> u32 {
-    referenced(returned(&ctx), Function::SpliceFromFile, 0)
-}
-
-/// `tcp_splice_read` returns the bytes whose pages the pipe took.
-#[kretprobe]
-pub fn kprobe_splice_from_socket(ctx: RetProbeContext) -> u32 {
-    referenced(ctx.ret(), Function::SpliceFromSocket, 0)
-}
-
-#[fexit]
-pub fn fentry_splice_from_socket(ctx: FExitContext) -> u32 {
-    referenced(returned(&ctx), Function::SpliceFromSocket, 0)
-}
-
-/// `__zerocopy_sg_from_iter([msg, ]sk, skb, from, length)`: bytes whose pages a datagram takes. TCP comes
-/// here too, and is seen on its way.
-#[inline(always)]
-fn zero_copy_datagram(sock: u64, length: u64) -> u32 {
-    match read::<u16>(sock, layout!(sock_protocol)) {
-        Some(packet::UDP) => referenced(length as i32, Function::ZeroCopyDatagram, 0),
-        _ => 0,
+    /// `skb_copy_and_csum_bits(skb, offset, to, len)`
+    entry kprobe_copy_and_checksum_bits, fentry_copy_and_checksum_bits(ctx) {
+        packet_copied(&ctx, Function::CopyAndChecksumBits);
     }
-}
 
-#[kprobe]
-pub fn kprobe_zero_copy_datagram(ctx: ProbeContext) -> u32 {
-    let argument = |index: usize| ctx.arg(index).unwrap_or(0);
-    match layout!(datagram_socket_argument) {
-        0 => zero_copy_datagram(argument(0), argument(3)),
-        _ => zero_copy_datagram(argument(1), argument(4)),
+    /// `skb_copy_ubufs(skb, gfp)`: all that the packet has in pages.
+    entry kprobe_copy_user_fragments, fentry_copy_user_fragments(ctx) {
+        fragments_copied(&ctx, ctx.argument(0));
     }
-}
 
-#[fentry]
-pub fn fentry_zero_copy_datagram(ctx: FEntryContext) -> u32 {
-    // Older verifiers refuse one load of either, which the compiler would make of the two.
-    let (sock, length) = match layout!(datagram_socket_argument) {
-        0 => (black_box(ctx.arg(0)), black_box(ctx.arg(3))),
-        _ => (ctx.arg(1), ctx.arg(4)),
-    };
-    zero_copy_datagram(sock, length)
+    /// `skb_splice_from_iter(skb, iter, maxsize, gfp)`
+    entry kprobe_pass_on_iterator, fentry_pass_on_iterator(ctx) {
+        pass_on(page_of_iterator(ctx.argument(1)));
+    }
+
+    /// `do_tcp_sendpages(sk, page, offset, size, flags)`
+    entry kprobe_pass_on_page, fentry_pass_on_page(ctx) {
+        pass_on(ctx.address(1));
+    }
+
+    /// Both return the bytes whose pages the socket took.
+    exit kprobe_splice_to_socket, fentry_splice_to_socket(ctx) {
+        referenced(ctx.returned(), Function::SpliceToSocket, passed_on());
+    }
+
+    /// `skb_zerocopy_iter_stream` returns the bytes whose pages the socket took.
+    exit kprobe_zero_copy, fentry_zero_copy(ctx) {
+        referenced(ctx.returned(), Function::ZeroCopy, 0);
+    }
+
+    /// `filemap_splice_read` returns the bytes whose pages the pipe took.
+    exit kprobe_splice_from_file, fentry_splice_from_file(ctx) {
+        referenced(ctx.returned(), Function::SpliceFromFile, 0);
+    }
+
+    /// `tcp_splice_read` returns the bytes whose pages the pipe took.
+    exit kprobe_splice_from_socket, fentry_splice_from_socket(ctx) {
+        referenced(ctx.returned(), Function::SpliceFromSocket, 0);
+    }
+
+    /// `__zerocopy_sg_from_iter([msg, ]sk, skb, from, length)`: bytes whose pages a datagram takes. TCP comes
+    /// here too, and is seen on its way.
+    entry kprobe_zero_copy_datagram, fentry_zero_copy_datagram(ctx) {
+        // Older verifiers refuse one load of either, which the compiler would make of the two.
+        let (sock, length) = match layout!(datagram_socket_argument) {
+            0 => (black_box(ctx.argument(0)), black_box(ctx.argument(3))),
+            _ => (ctx.argument(1), ctx.argument(4)),
+        };
+        if read::<u16>(sock, layout!(sock_protocol)) == Some(packet::UDP) {
+            referenced(length, Function::ZeroCopyDatagram, 0);
+        }
+    }
 }
 
 /// `skb_copy_datagram_iovec(skb, len)`: what a receiver copies out, where no call site is seen.
