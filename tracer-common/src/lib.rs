@@ -520,8 +520,6 @@ pub struct Layout {
     pub signal_live: u32,
     /// Index of the socket among the arguments of `__zerocopy_sg_from_iter`
     pub datagram_socket_argument: u32,
-    /// And of the length
-    pub datagram_length_argument: u32,
     /// The helper `bpf_get_func_ret`
     pub helper_get_func_ret: u32,
     /// The helper `bpf_find_vma`
@@ -698,7 +696,6 @@ impl Layout {
         task_signal: ABSENT,
         signal_live: ABSENT,
         datagram_socket_argument: ABSENT,
-        datagram_length_argument: ABSENT,
         helper_get_func_ret: ABSENT,
         helper_find_vma: ABSENT,
         helper_task_pt_regs: ABSENT,

@@ -36,7 +36,7 @@ pub struct Facts {
     pub functions: BTreeMap<String, u32>,
     /// Number of arguments by raw tracepoint.
     pub tracepoints: BTreeMap<String, u32>,
-    /// Indices of parameters by function and name, such as `__zerocopy_sg_from_iter(length)`.
+    /// Indices of parameters by function and name, such as `__zerocopy_sg_from_iter(sk)`.
     pub parameters: BTreeMap<String, u32>,
     /// Addresses of copy routines and probed functions; empty if they are hidden.
     pub symbols: BTreeMap<String, u64>,

@@ -212,15 +212,10 @@ pub const CHAPTERS: &[Chapter] = &[
     Chapter {
         subject: Subject::Datagrams,
         without: "datagrams that go by reference are not seen",
-        // One parameter came before these with 6.0, another one after them with 6.16.
-        rows: &[
-            row(Question::Parameter("__zerocopy_sg_from_iter", "sk"), |l| {
-                &mut l.datagram_socket_argument
-            }),
-            row(Question::Parameter("__zerocopy_sg_from_iter", "length"), |l| {
-                &mut l.datagram_length_argument
-            }),
-        ],
+        // One parameter came before it with 6.0. The length is always the third one after it.
+        rows: &[row(Question::Parameter("__zerocopy_sg_from_iter", "sk"), |l| {
+            &mut l.datagram_socket_argument
+        })],
     },
     Chapter {
         subject: Subject::Returns,
