@@ -11,6 +11,7 @@ use crate::{
     state::{
         call::{Current, begin},
         clock::StopWatch,
+        counters,
         entry::Entry,
         mapping, object, process, reads, socket,
     },
@@ -164,7 +165,11 @@ pub fn moved(call: &Current, returned: i64) -> u64 {
     /// `tcp_zerocopy_receive.length`, the third field.
     const LENGTH: u32 = 8;
     if call.number == syscall::GETSOCKOPT && returned == 0 {
-        return read_user::<u32>(call.buffer, LENGTH).unwrap_or(0).into();
+        let Some(length) = read_user::<u32>(call.buffer, LENGTH) else {
+            counters::lost();
+            return 0;
+        };
+        return length.into();
     }
     returned.max(0) as u64
 }
