@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use tracer::{
-    kernel::{Breadth, Facts},
+    kernel::Facts,
     session::trial::{self, Trial, Trying},
-    witness::{Plan, Tier},
+    witness::{Breadth, Plan, Tier},
 };
 use tracer_ledger::report::Where;
 

@@ -5,7 +5,7 @@ use clap::{
     CommandFactory as _, Error,
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use tracer::kernel::Breadth;
+use tracer::witness::Breadth;
 
 use super::{
     Cli,

@@ -1,21 +1,15 @@
-//! What this kernel is: its types, its symbols, its text.
+//! What a kernel is: its types, its symbols, its text, and what is known of it.
 
 pub mod btf;
-mod cache;
 mod facts;
+mod function_text;
 mod record;
 pub mod scan;
 pub mod symbols;
 pub mod text;
 mod wanted;
 
-pub use facts::{Allocation, Breadth, Facts, FactsError, ITERATOR_KINDS};
+pub use facts::{ALLOCATOR, Allocation, Facts, FactsError};
+pub use function_text::FunctionText;
 pub use record::Record;
-
-/// What a kernel says that was recorded for the tests.
-#[cfg(test)]
-pub(crate) fn recorded(kernel: &str) -> Facts {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernels");
-    let file = std::fs::File::open(folder.join(format!("{kernel}.tar.gz"))).unwrap();
-    Record::read(file).unwrap().facts().unwrap()
-}
+pub use wanted::Wanted;

@@ -3,18 +3,12 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     io::{self, Read, Write},
 };
 
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 
-use super::{
-    btf,
-    facts::{Facts, FactsError},
-    symbols,
-};
-use crate::witness::sites::FunctionText;
+use super::function_text::FunctionText;
 
 /// Names of the file's parts, which is a `tar` archive.
 const RELEASE: &str = "release";
@@ -39,24 +33,6 @@ pub struct Record {
 }
 
 impl Record {
-    /// Of the running kernel. Where it hides its symbols or its text, they are not in it.
-    pub fn take() -> Result<Self, FactsError> {
-        let symbols = fs::read_to_string(symbols::TABLE).unwrap_or_default();
-        let functions = symbols.lines().filter(|line| is_function(line));
-        let functions = functions.flat_map(|line| [line, "\n"]).collect();
-        Ok(Self {
-            release: rustix::system::uname().release().to_string_lossy().into_owned(),
-            types: fs::read(btf::VMLINUX).map_err(FactsError::NoBtf)?,
-            symbols: functions,
-            texts: Facts::texts_everywhere(symbols).unwrap_or_default(),
-        })
-    }
-
-    /// What the catalogue makes of it.
-    pub fn facts(&self) -> Result<Facts, FactsError> {
-        Facts::of_record(self)
-    }
-
     /// Writes it, compressed.
     pub fn write(&self, out: impl Write) -> io::Result<()> {
         let mut archive = tar::Builder::new(GzEncoder::new(out, Compression::best()));
@@ -101,12 +77,6 @@ impl Record {
     }
 }
 
-/// Whether a line is of a function of the kernel itself.
-fn is_function(line: &str) -> bool {
-    let kind = line.split(' ').nth(1).unwrap_or_default();
-    matches!(kind, "t" | "T" | "w" | "W") && !line.ends_with(']')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,12 +99,5 @@ mod tests {
         record.write(&mut written).unwrap();
         assert_eq!(Record::read(&*written).unwrap(), record);
         assert!(Record::read(&written[..40]).is_err() && Record::read(&b"{}"[..]).is_err());
-    }
-
-    #[test]
-    fn functions_are_told_from_data_and_modules() {
-        assert!(is_function("ffffffff81000000 T filemap_read"));
-        assert!(!is_function("ffffffff82000000 D init_task"));
-        assert!(!is_function("ffffffffc0000000 t tls_push_record\t[tls]"));
     }
 }

@@ -231,7 +231,7 @@ mod tests {
     const BYTES: u64 = 1 << 20;
 
     fn plan(kernel: &str, tier: Tier) -> Plan {
-        Plan::resolve(&crate::kernel::recorded(kernel), tier).unwrap()
+        Plan::resolve(&crate::witness::recorded(kernel), tier).unwrap()
     }
 
     fn kind(plan: &Plan, name: &str) -> u8 {

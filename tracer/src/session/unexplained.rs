@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn what_no_call_site_explains_is_told_with_its_caller() {
-        let plan = Plan::resolve(&crate::kernel::recorded("debian-6.12"), Tier::Kprobe).unwrap();
+        let plan = Plan::resolve(&crate::witness::recorded("debian-6.12"), Tier::Kprobe).unwrap();
         let leaf = plan.leaves.iter().find(|leaf| leaf.symbol == "_copy_from_iter").unwrap();
         let site = plan.sites.iter().find(|site| site.caller == "tcp_sendmsg_locked").unwrap();
         let (ubuf, _) = plan.iterator_kinds.iter().find(|(_, it)| **it == "ITER_UBUF").unwrap();

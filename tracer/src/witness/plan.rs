@@ -11,9 +11,10 @@ use super::{
         Routine, SITES_NEED, TASK_ITERATOR, TRACEPOINTS, TracepointWitness,
     },
     layout::{self, Subject, Unknown},
+    questions::ITERATOR_KINDS,
     sites::{self, CallSite},
 };
-use crate::kernel::{Allocation, Facts, ITERATOR_KINDS};
+use crate::kernel::{Allocation, Facts};
 
 /// A function to probe, and the programs for it.
 #[derive(Clone, Debug)]

@@ -5,21 +5,7 @@ use std::collections::BTreeMap;
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, OpKind};
 
 use super::catalogue::{CALLERS, ROUTINES, Routine};
-use crate::kernel::Facts;
-
-/// A function's machine code as read from a kernel.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct FunctionText {
-    /// The caller's name in the catalogue.
-    pub caller: String,
-    /// The symbol it was read from, such as `foo.isra.0`.
-    pub symbol: String,
-    /// Address of the first byte.
-    pub address: u64,
-    /// The code.
-    #[serde(with = "hex")]
-    pub code: Vec<u8>,
-}
+use crate::kernel::{Facts, FunctionText};
 
 /// A `call`, or a `jmp` at the function's end, to a copy routine.
 #[derive(Clone, Debug)]
@@ -105,25 +91,6 @@ fn uncover_probed_calls(code: &mut [u8], address: u64, routines: &BTreeMap<u64, 
         if routines.contains_key(&next.wrapping_add_signed(i64::from(displacement))) {
             code[at] = CALL;
         }
-    }
-}
-
-/// Machine code as text, for recorded kernels.
-mod hex {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        serializer.serialize_str(&text)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        (0..text.len())
-            .step_by(2)
-            .map(|at| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
-            .collect::<Option<_>>()
-            .ok_or_else(|| Error::custom("not hexadecimal"))
     }
 }
 

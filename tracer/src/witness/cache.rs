@@ -14,8 +14,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{facts::Facts, symbols, text::KernelText};
-use crate::witness::sites::{self, FunctionText};
+use super::sites;
+use crate::kernel::{Facts, FunctionText, symbols, text::KernelText};
 
 /// Only root can write here, or it is ignored.
 const FOLDER: &str = "/var/cache/copytrace";
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_has_no_addresses_and_is_found_again() {
-        let facts = crate::kernel::recorded("debian-6.12");
+        let facts = crate::witness::recorded("debian-6.12");
         let start = facts.symbols.values().min().copied().unwrap();
         let kept = kept(&facts, start, Version::new(7));
         assert!(kept.calls.len() > 20 && kept.facts.symbols.values().all(|at| *at < 1 << 32));
