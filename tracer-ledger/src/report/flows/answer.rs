@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{FlowRow, Report, document::end_name};
+use super::{
+    FlowRow, Report,
+    words::{end_name, percent},
+};
 use crate::{
     Provenance,
     flows::{
@@ -113,17 +116,4 @@ fn by_call(report: &Report) -> String {
 
 fn payload_of(flows: &[FlowRow], is: impl Fn(&FlowRow) -> bool) -> u64 {
     flows.iter().filter(|row| is(row)).map(|row| row.payload_bytes).sum()
-}
-
-/// A part in hundredths, which are all of them only where it is the whole.
-pub(super) fn percent(part: u64, whole: u64) -> String {
-    let whole = u128::from(whole.max(1));
-    let tenths = (u128::from(part) * 1000 + whole / 2) / whole;
-    // What is not all of it is not shown as such.
-    let most = if u128::from(part) < whole { 999 } else { 1000 };
-    match tenths.min(most) {
-        0 if part > 0 => "<0.1 %".to_owned(),
-        1000 => "100 %".to_owned(),
-        tenths => format!("{}.{} %", tenths / 10, tenths % 10),
-    }
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use super::{
     End, FlowRow, Report, StackRow,
-    answer::{answer, percent},
+    answer::answer,
+    words::{end_name, percent},
 };
 use crate::{
     Provenance,
-    flows::{Kind, stacks::Frame},
+    flows::stacks::Frame,
     report::{
         document::{Cell, Column, Fact, Line, Row, Section, Table, Tone},
         words,
@@ -122,18 +123,6 @@ fn files(count: u64, folder: &str) -> String {
         format!("{count} files")
     } else {
         format!("{count} files below {folder}")
-    }
-}
-
-/// What it is, and its name.
-pub(super) fn end_name(kind: Kind, name: &str) -> String {
-    match (kind, name) {
-        (kind, "") => kind.to_string(),
-        (Kind::File | Kind::Other, name) => name.to_owned(),
-        // `pipe:[4711]`
-        (kind, name) if name.starts_with(&kind.to_string()) => name.to_owned(),
-        // Of a connection the two ends.
-        (kind, name) => format!("{kind} {}", name.replacen(" → ", " ⇄ ", 1)),
     }
 }
 

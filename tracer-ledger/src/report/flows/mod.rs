@@ -13,6 +13,7 @@ mod plain;
 mod pprof;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use model::{
     Cost, End, Environment, FlowRow, Owner, Ratios, Reason, Recording, Report, Role, SCHEMA,
