@@ -8,8 +8,9 @@ use anyhow::{Context as _, Result};
 
 use xtask::cache::Cache;
 use xtask::command;
+use xtask::consent::Consent;
 use xtask::say::note;
-use xtask::setup::{self, Consent};
+use xtask::setup;
 
 /// A program and the package it is in.
 #[derive(Clone, Copy)]

@@ -6,8 +6,10 @@ use std::sync::LazyLock;
 use anyhow::{Context as _, Result, bail};
 use libtest_mimic::{Completion, Failed, Trial};
 
-use crate::build_step::{Environment, plain_cargo, workspace};
-use crate::setup::{Consent, toolchain};
+use crate::build_step::Environment;
+use crate::cargo::{self, workspace};
+use crate::consent::Consent;
+use crate::setup::toolchain;
 use crate::{command, ebpf};
 
 /// Tells `tracer/build.rs` to build no eBPF programs, where there is no toolchain for them: nothing here
@@ -126,7 +128,7 @@ fn cargo(arguments: &[&str]) -> Command {
     match &*ENVIRONMENT {
         Some(environment) => environment.cargo(arguments),
         None => {
-            let mut cargo = plain_cargo();
+            let mut cargo = cargo::plain();
             cargo.args(arguments).env(WITHOUT_PROGRAMS.0, WITHOUT_PROGRAMS.1);
             cargo
         }

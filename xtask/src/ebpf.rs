@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::build_step::{stream, target_folder, workspace};
 use crate::cache::Cache;
+use crate::cargo::{stream, target_folder, workspace};
+use crate::consent::Consent;
 use crate::say::Step;
 use crate::setup::toolchain::Toolchain;
-use crate::setup::{Consent, linker, toolchain};
+use crate::setup::{linker, toolchain};
 
 /// Names the object, to this tool and to `tracer/build.rs`.
 pub const VARIABLE: &str = "COPYTRACE_EBPF_OBJECT";

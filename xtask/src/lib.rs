@@ -3,8 +3,10 @@
 pub mod accelerator;
 pub mod build_step;
 pub mod cache;
+pub mod cargo;
 pub mod check;
 pub mod command;
+pub mod consent;
 pub mod cpio;
 pub mod ebpf;
 pub mod guest;

@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::cache::{Cache, publish};
 use crate::command;
+use crate::consent::Consent;
 use crate::say::{Step, note};
-use crate::setup::Consent;
 
 /// Kernels are replaced often: with older lists, the newest may be gone.
 const FRESH: Duration = Duration::from_secs(2 * 24 * 3600);

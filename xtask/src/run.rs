@@ -11,11 +11,11 @@ use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
 
 use crate::build_step::{self, Profile};
+use crate::consent::Consent;
 use crate::guest::client::{Input, Output};
 use crate::packages::as_root;
 use crate::result_file::ResultFile;
 use crate::say::note;
-use crate::setup::Consent;
 use crate::vm::{Hardware, Job, Nic, Prepared};
 use crate::{KernelVersion, terminal, vm};
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::build_step::{self, Environment, Profile};
-use crate::setup::Consent;
+use crate::consent::Consent;
 
 /// `cargo xtask test`
 #[derive(clap::Args)]

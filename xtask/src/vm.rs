@@ -11,12 +11,13 @@ use clap::ValueEnum;
 
 use crate::build_step::{self, Profile};
 use crate::cache::Cache;
+use crate::consent::Consent;
 use crate::guest::client::{Input, Output, Session};
 use crate::guest::protocol::{Request, Size};
 use crate::modules::Modules;
 use crate::qemu::{Machine, Running};
 use crate::say::note;
-use crate::setup::{self, Consent};
+use crate::setup;
 use crate::{KernelVersion, accelerator, initramfs, signals, terminal};
 
 /// `cargo xtask vm`

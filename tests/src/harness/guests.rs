@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Error, Result, anyhow};
 use xtask::KernelVersion;
+use xtask::consent::Consent;
 use xtask::guest::death::Death;
 use xtask::guest::protocol::Request;
 use xtask::guest::serving::{Finished, Guest, Lost};
 use xtask::say::note;
-use xtask::setup::Consent;
 use xtask::vm::{self, Hardware, Nic, Prepared};
 
 use super::place::{command, outcome, with_output};

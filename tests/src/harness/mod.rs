@@ -19,9 +19,10 @@ use libtest_mimic::{Completion, Failed, Trial};
 use xtask::build_step::programs;
 use xtask::cache::Cache;
 use xtask::check::Done;
+use xtask::consent::Consent;
 use xtask::guest::serving::Guest;
 use xtask::say::note;
-use xtask::setup::{self, Consent};
+use xtask::setup;
 use xtask::test::Selection;
 
 use crate::check::{Check, Context, Outcome, Tier};

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
 use xtask::KernelVersion;
-use xtask::build_step::workspace;
+use xtask::cargo::workspace;
 use xtask::say::note;
 
 use crate::check::Tier;

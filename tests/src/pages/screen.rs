@@ -89,7 +89,7 @@ impl Screen {
     }
 
     fn insert(&self, all: &[Printed]) -> Result<String> {
-        let path = xtask::build_step::workspace().join("README.md");
+        let path = xtask::cargo::workspace().join("README.md");
         let readme = std::fs::read_to_string(path)?;
         let (before, _, after) = self.find(&readme)?;
         Ok(format!("{before}{}{after}", self.cut(&only(all)?.text)))

@@ -5,9 +5,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::Consent;
 use crate::cache::Cache;
 use crate::command;
+use crate::consent::Consent;
 use crate::packages::Apt;
 use crate::say::Step;
 

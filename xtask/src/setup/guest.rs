@@ -5,9 +5,10 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Consent, foreign};
+use super::foreign;
 use crate::KernelVersion;
 use crate::cache::{Cache, publish};
+use crate::consent::Consent;
 use crate::packages::{Apt, RELEASES, ensure_program, newest};
 use crate::qemu::Qemu;
 use crate::say::{Step, note};

@@ -5,10 +5,10 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::Consent;
 use super::toolchain::Toolchain;
 use crate::cache::Cache;
 use crate::command;
+use crate::consent::Consent;
 use crate::packages::Apt;
 use crate::say::Step;
 

@@ -5,41 +5,16 @@ pub mod guest;
 pub mod linker;
 pub mod toolchain;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::KernelVersion;
 use crate::cache::Cache;
+use crate::consent::Consent;
 use crate::say::note;
 
 /// `cargo xtask setup`
 #[derive(clap::Args)]
 pub struct Arguments {}
-
-/// Whether what is missing may be installed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Consent {
-    /// Install it.
-    Given,
-    /// `--no-setup`: say what to do instead.
-    Withheld,
-}
-
-impl Consent {
-    /// From the flag `--no-setup`.
-    pub fn unless(no_setup: bool) -> Self {
-        if no_setup { Self::Withheld } else { Self::Given }
-    }
-
-    /// Fails if installing is forbidden.
-    pub fn ask(self, what: &str) -> Result<()> {
-        if self == Self::Withheld {
-            bail!(
-                "{what} is missing, and --no-setup forbids installing it: run `cargo xtask setup`"
-            );
-        }
-        Ok(())
-    }
-}
 
 /// Sets up everything.
 pub fn main(_: &Arguments) -> Result<()> {

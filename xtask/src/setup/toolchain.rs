@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::Consent;
 use crate::command;
+use crate::consent::Consent;
 use crate::packages::Apt;
 use crate::say::{Step, note};
 
