@@ -2,5 +2,6 @@
 //! how often the CPU switches between user and kernel mode for it, measured in the kernel.
 
 pub mod kernel;
+pub mod naming;
 pub mod session;
 pub mod witness;

@@ -3,7 +3,12 @@
 use aya_log::EbpfLogger;
 use tokio::io::unix::AsyncFd;
 
-use super::{Refusal, SessionError, map_error, misses, object::Object};
+use super::{
+    error::{SessionError, map_error},
+    misses,
+    object::Object,
+    refusal::Refusal,
+};
 
 /// The map that records pass through, which every program that logs has.
 const RECORDS: &str = "AYA_LOGS";

@@ -16,14 +16,14 @@ use tracer_common::{
 };
 
 use super::{
-    Counts, Session, SessionError, Unexplained,
-    counts::{sum, total},
-    map_error,
+    Session,
+    counts::{Counts, sum, total},
+    error::{SessionError, map_error},
     movements::{copy_of, on_bus, seen, syscall_name},
-    names::Names,
     stacks::Sample,
+    unexplained::Unexplained,
 };
-use crate::witness::Plan;
+use crate::{naming::Names, witness::Plan};
 use tracer_ledger::{
     Mover,
     flows::{

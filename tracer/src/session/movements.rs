@@ -2,7 +2,7 @@
 
 use tracer_common::{Event, Function, Key, NO_ITERATOR, Tally, leaf, owner, user_copy};
 
-use super::{Counts, counts::sum};
+use super::counts::{Counts, sum};
 use crate::witness::{
     Leaf, Plan,
     catalogue::{CALLERS, FUNCTIONS},

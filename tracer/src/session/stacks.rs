@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use aya::maps::{RingBuf, StackTraceMap};
 use tracer_common::{
-    Key, Stacks, Tally,
-    stack::{Module, StackId},
+    Key, Options, Stacks, Tally,
+    stack::{self, Module, StackId},
 };
 
-use super::{Session, SessionError, map_error, takes_stacks};
+use super::{
+    Session,
+    error::{SessionError, map_error},
+};
 
 /// What was counted at one place of the kernel and of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,4 +75,8 @@ impl Session {
         }
         Ok(modules)
     }
+}
+
+fn takes_stacks(options: &Options) -> bool {
+    options.stacks != stack::NEVER
 }

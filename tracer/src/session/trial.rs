@@ -18,9 +18,9 @@ use aya_obj::generated::{
 };
 
 use super::{
-    Refusal,
     attach::{self, At},
     bpf,
+    refusal::Refusal,
 };
 
 /// A function every kernel with a network has, and an address to break at.

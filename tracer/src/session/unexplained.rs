@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs};
 
 use tracer_common::{Event, leaf};
 
-use super::{Counts, movements::way_of};
+use super::{counts::Counts, movements::way_of};
 use crate::{
     kernel::symbols::{Symbols, TABLE},
     witness::{Plan, catalogue::FUNCTIONS},

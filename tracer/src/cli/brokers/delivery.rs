@@ -9,7 +9,10 @@ use std::{
 
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
-use tracer::session::{Functions, Session, flows::Start, names::Names};
+use tracer::{
+    naming::Names,
+    session::{Functions, Session, flows::Start},
+};
 use tracer_ledger::{
     Observation, Round, Setting, Side,
     flows::trial::{Trial, observe},

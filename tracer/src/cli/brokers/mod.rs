@@ -9,7 +9,7 @@ use std::{path::Path, process::ExitCode};
 
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
-use tracer::session::{Functions, names::Names};
+use tracer::{naming::Names, session::Functions};
 use tracer_ledger::{
     Delivery, Round, Setting,
     claims::brokers::Evidence,

@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, path::Path};
 
 use anyhow::bail;
-use tracer::session::{Functions, Session, flows::Start, names::Names};
+use tracer::{
+    naming::Names,
+    session::{Functions, Session, flows::Start},
+};
 use tracer_ledger::{
     Observation, Side,
     claims::documents,

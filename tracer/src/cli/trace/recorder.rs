@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use tracer::{
     kernel::Allocation,
-    session::{Functions, Purpose, Session, Unexplained, Wanted, flows::Start, names::Names},
+    naming::Names,
+    session::{Functions, Purpose, Session, Unexplained, Wanted, flows::Start},
 };
 use tracer_ledger::{
     flows::{self, Detail, Ledger, UNKNOWN, derive::Witnesses},

@@ -3,12 +3,8 @@
 use std::path::PathBuf;
 
 use tracer::{
-    session::{
-        flows::sighting,
-        names::Names,
-        stacks::Sample,
-        symbols::{Code, Symbols},
-    },
+    naming::{Code, Names, Symbols},
+    session::{flows::sighting, stacks::Sample},
     witness::Plan,
 };
 use tracer_common::stack::Module;

@@ -6,10 +6,7 @@ use std::io::Write as _;
 use proptest::{array, collection::vec, prelude::*, sample::select};
 use tracer_common::flow::{self, COMPONENT, DEPTH, Identity, NO_DESCRIPTOR, Object, Process};
 
-use super::{
-    names::Names,
-    symbols::{Code, Symbols},
-};
+use super::{Code, Names, Symbols};
 
 fn object() -> impl Strategy<Value = Object> {
     use libc::{AF_INET, AF_INET6, AF_UNIX, S_IFCHR, S_IFDIR, S_IFIFO, S_IFREG, S_IFSOCK};

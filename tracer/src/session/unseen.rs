@@ -1,0 +1,70 @@
+//! What is not seen, and why: what a kernel lacks or refuses, and events that were lost.
+
+use std::collections::BTreeMap;
+
+use aya::maps::PerCpuArray;
+
+use super::{
+    Session,
+    error::{SessionError, map_error},
+    misses,
+    purpose::Purpose,
+};
+use crate::witness::layout::{Subject, Unknown};
+
+impl Session {
+    /// What the kernel did not let be attached, and what is not seen for it.
+    pub fn unseen(&self) -> Vec<String> {
+        let refused = self.refused.iter();
+        let refused = refused.map(|error| format!("{error}: what is copied there is not seen"));
+        let has_sites = !self.plan.sites.is_empty();
+        let concerns = |subject| match subject {
+            Subject::IoUring => !has_sites,
+            // A window follows the calls of mmap().
+            Subject::Mappings => self.purpose != Purpose::Windows,
+            Subject::PidNamespaces => self.options.namespace != 0,
+            Subject::ControlGroups => self.options.cgroup != [0; 2],
+            _ => true,
+        };
+        let unknown = self.plan.unknown.iter().filter(|unknown| concerns(unknown.subject));
+        refused.chain(unknown.map(Unknown::consequence)).collect()
+    }
+
+    /// Events lost since the last time.
+    pub(super) fn newly_lost(&mut self) -> Result<u64, SessionError> {
+        let lost = self.lost()?.max(self.lost);
+        let before = std::mem::replace(&mut self.lost, lost);
+        Ok(lost - before)
+    }
+
+    /// Events lost since the session began.
+    fn lost(&mut self) -> Result<u64, SessionError> {
+        let lost = self.map::<PerCpuArray<_, u64>>("LOST")?;
+        let lost = lost.get(&0, 0).map_err(|error| map_error("LOST", error))?;
+        let given_up = lost.iter().sum::<u64>();
+        let skipped = self.skipped();
+        log::debug!("lost until now: {given_up} that programs gave up; not run were {skipped:?}");
+        let unseen = skipped.iter().filter(|(program, _)| !self.has_twin(program));
+        let unseen: u64 = unseen.map(|(_, times)| times).sum();
+        // After that: what a twin took over was skipped before.
+        let taken_over = self.map::<PerCpuArray<_, u64>>("TAKEN_OVER")?.get(&0, 0);
+        let taken_over = taken_over.map_err(|error| map_error("TAKEN_OVER", error))?;
+        Ok(given_up + unseen.saturating_sub(taken_over.iter().sum::<u64>()))
+    }
+
+    /// How often the kernel could not run a program, of those that it happened to.
+    fn skipped(&self) -> BTreeMap<&'static str, u64> {
+        let all = self.object.programs();
+        let all = all.filter_map(|(name, program)| Some((name, misses::of_program(program)?)));
+        all.filter(|(_, times)| *times > 0).collect()
+    }
+
+    /// Whether another program sees what this one does not, or it is one that sees what others do not.
+    fn has_twin(&self, program: &str) -> bool {
+        self.plan.tracepoints.iter().any(|witness| {
+            witness.twin.is_some_and(|twin| {
+                program == twin.program || !twin.takes_over && program == witness.name
+            })
+        })
+    }
+}
