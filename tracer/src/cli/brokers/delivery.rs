@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use tracer::{
     naming::Names,
-    session::{Functions, Session, flows::Start},
+    session::{Functions, Session, Start},
 };
 use tracer_ledger::{
     Observation, Round, Setting, Side,

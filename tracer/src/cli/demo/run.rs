@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use anyhow::bail;
 use tracer::{
     naming::Names,
-    session::{Functions, Session, flows::Start},
+    session::{Functions, Session, Start},
 };
 use tracer_ledger::{
     Observation, Side,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tracer::{
     kernel::Allocation,
     naming::Names,
-    session::{Functions, Purpose, Session, Unexplained, Wanted, flows::Start},
+    session::{Functions, Purpose, Session, Start, Unexplained, Wanted},
 };
 use tracer_ledger::{
     flows::{self, Detail, Ledger, UNKNOWN, derive::Witnesses},

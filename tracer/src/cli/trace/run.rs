@@ -9,7 +9,7 @@ use std::{
 
 use clap::error::ErrorKind;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracer::session::{Wanted, flows::Start};
+use tracer::session::{Start, Wanted};
 use tracer_common::signal::Signal as Sent;
 
 use super::{

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tracer::{
     naming::{Code, Names, Symbols},
-    session::{flows::sighting, stacks::Sample},
+    session::{sighting, stacks::Sample},
     witness::Plan,
 };
 use tracer_common::stack::Module;

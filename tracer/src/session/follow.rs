@@ -1,0 +1,128 @@
+//! Which processes are traced, and the signals that they are sent.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use aya::maps::HashMap;
+use tracer_common::{
+    Ends, Socket, Task,
+    flow::Process,
+    signal::{Sent, Signal},
+    window,
+};
+
+use super::{
+    Session,
+    error::{SessionError, map_error},
+};
+
+/// Ids of processes that userspace gives out; the kernel's programs give out the others.
+const GIVEN_OUT_HERE: u32 = 1 << 31;
+
+/// Signals to the processes of a group are sent within this time.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
+/// When a process starts to be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At once.
+    Now,
+    /// When it runs another program.
+    AtExec,
+    /// At its marker, in a session of windows; see [`Purpose::Windows`](super::Purpose::Windows).
+    AtMarker,
+}
+
+impl Session {
+    /// Counts by flows for a process as a whole, and for every child it will have. Answers the id
+    /// its flows will have; nothing if it has ended.
+    pub fn follow(&mut self, pid: u32, start: Start) -> Result<Option<u32>, SessionError> {
+        self.followed += 1;
+        let id = GIVEN_OUT_HERE | self.followed;
+        let name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+        let mut process = Process { pid, thread: 0, owner: 0, name: [0; 16] };
+        for (to, from) in process.name[..15].iter_mut().zip(name.trim_ascii_end()) {
+            *to = *from;
+        }
+        self.map::<HashMap<_, u32, Process>>("PROCESSES")?
+            .insert(id, process, 0)
+            .map_err(|error| map_error("PROCESSES", error))?;
+        let window = match start {
+            Start::Now => window::OPEN,
+            Start::AtExec => window::AT_EXEC,
+            Start::AtMarker => window::CLOSED,
+        };
+        let Some(number) = self.kernel_number(pid)? else { return Ok(None) };
+        self.map::<HashMap<_, u32, Task>>("TASKS")?
+            .insert(number, Task::new(window, id, pid), 0)
+            .map_err(|error| map_error("TASKS", error))?;
+        if !is_alive(pid) {
+            // If its end was before its entry, nobody else takes that out; else it is gone already.
+            let _ = self.map::<HashMap<_, u32, Task>>("TASKS")?.remove(&number);
+            return Ok(None);
+        }
+        Ok(Some(id))
+    }
+
+    /// Process ids, as users know them, that are counted for now.
+    pub fn followed(&mut self) -> Result<BTreeSet<u32>, SessionError> {
+        let named = self.numbers.is_some();
+        let tasks = self.map::<HashMap<_, u32, Task>>("TASKS")?;
+        if named {
+            return Ok(tasks.iter().flatten().map(|(_, task)| task.pid).collect());
+        }
+        Ok(tasks.keys().flatten().collect())
+    }
+
+    /// Stops to count for every process.
+    pub fn unfollow(&mut self) -> Result<(), SessionError> {
+        self.clear::<u32, Task>("TASKS")
+    }
+
+    /// Stops to count for every process, and for what the kernel still sends for one.
+    pub fn close(&mut self) -> Result<(), SessionError> {
+        self.unfollow()?;
+        self.clear::<u64, Socket>("SOCKETS")?;
+        self.clear::<Ends, u64>("SENDERS")
+    }
+
+    /// Whether a traced process was sent a signal by `sender` just now.
+    pub fn was_sent(&mut self, signal: Signal, sender: u32) -> Result<bool, SessionError> {
+        let sent = self.map::<HashMap<_, Signal, Sent>>("SIGNALS")?.get(&signal, 0);
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let now = Duration::try_from(now).unwrap_or_default();
+        Ok(sent.is_ok_and(|sent| {
+            sent.sender == sender && now.saturating_sub(Duration::from_nanos(sent.at)) < AT_ONCE
+        }))
+    }
+}
+
+/// Whether one of a process's threads will still be seen to end.
+fn is_alive(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut stats = threads.filter_map(|thread| std::fs::read(thread.path().join("stat")).ok());
+    stats.any(|stat| !is_ending(&String::from_utf8_lossy(&stat)))
+}
+
+/// Whether a line of `/proc/PID/stat` is of a thread on its way out. The flags are the seventh
+/// field after the name, which may have anything in it.
+fn is_ending(stat: &str) -> bool {
+    const PF_EXITING: u64 = 4;
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let flags = fields.split_whitespace().nth(6).and_then(|flags| flags.parse::<u64>().ok());
+    flags.is_none_or(|flags| flags & PF_EXITING != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_on_its_way_out_is_told_by_its_flags() {
+        let stat = |flags: u32| format!("7 (a) b) S 1 7 7 0 -1 {flags} 82 0 0 0");
+        assert!(!is_ending(&stat(0x40_4000)));
+        assert!(is_ending(&stat(0x40_4004)));
+        assert!(is_ending("what nobody can read"));
+        assert!(is_alive(std::process::id()));
+        assert!(!is_alive(0));
+    }
+}
