@@ -1,13 +1,13 @@
 //! The ends of flows, as the kernel's programs described them: by kind, name and medium.
 
 use tracer_common::flow::{NO_DESCRIPTOR, Object};
+use tracer_ledger::flows::{Endpoint, Kind, medium::Medium};
 
 use super::{
     path::Mounts,
     socket::{ClientPorts, protocol},
     words::{numbered, text},
 };
-use tracer_ledger::flows::{Endpoint, Kind, medium::Medium};
 
 const S_IFMT: u16 = libc::S_IFMT as u16;
 const S_IFREG: u16 = libc::S_IFREG as u16;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use tracer_common::flow::{self, Object};
+use tracer_ledger::flows::{Endpoint, Flow, Kind, Process, UNKNOWN};
 
 use super::{endpoint::Surroundings, words::text};
-use tracer_ledger::flows::{Endpoint, Flow, Kind, Process, UNKNOWN};
 
 /// What is known by name. It grows with what is traced; of more than [`MOST`] processes or objects,
 /// those that were not used for longest are forgotten.

@@ -6,9 +6,9 @@ use std::{
 };
 
 use tracer_common::flow::Object;
+use tracer_ledger::flows::{Endpoint, Kind, medium::Medium};
 
 use super::words::numbered;
-use tracer_ledger::flows::{Endpoint, Kind, medium::Medium};
 
 /// The ports that the kernel gives to clients, from the lowest to the highest.
 #[derive(Debug, Default)]

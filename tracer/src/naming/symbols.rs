@@ -16,9 +16,9 @@ use blazesym::{
         source::{Elf, Kernel, Process, Source},
     },
 };
+use tracer_ledger::flows::stacks::Frame;
 
 use super::perf_map::PerfMaps;
-use tracer_ledger::flows::stacks::Frame;
 
 /// Machine code of a process: from which file, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]

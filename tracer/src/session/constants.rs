@@ -1,6 +1,7 @@
 //! The constants of the programs: what they are told as they are loaded.
 
 use tracer_common::{ABSENT, Options, flow, id, stack};
+use tracer_ledger::flows::Detail;
 
 use super::{
     counters::Counters,
@@ -11,7 +12,6 @@ use super::{
     room::cpus,
 };
 use crate::witness::Plan;
-use tracer_ledger::flows::Detail;
 
 /// What they do, for this purpose.
 pub fn options(plan: &Plan, purpose: Purpose, cycles: &Counters) -> Result<Options, SessionError> {

@@ -8,6 +8,7 @@ use tracer_common::{
     flow::{Object, Process},
     stack::Module,
 };
+use tracer_ledger::flows::{self, Ledger, derive::Witnesses};
 
 use super::{
     Session,
@@ -18,7 +19,6 @@ use super::{
     unexplained::Unexplained,
 };
 use crate::naming::Names;
-use tracer_ledger::flows::{self, Ledger, derive::Witnesses};
 
 /// Processes and objects with the ids they have in flows.
 type Discovered = (Vec<(u32, Process)>, Vec<(u32, Object)>);

@@ -34,12 +34,11 @@ mod wanted;
 
 use std::{thread::JoinHandle, time::Instant};
 
-use tracer_common::Options;
-
 use attach::Link;
 use counters::Counters;
 use numbers::Numbers;
 use object::Object;
+use tracer_common::Options;
 
 pub use counts::Counts;
 pub use error::SessionError;

@@ -1,6 +1,7 @@
 //! From counters to movements: what each of them proves about where bytes went.
 
 use tracer_common::{Event, Function, Key, NO_ITERATOR, Tally, leaf, owner, user_copy};
+use tracer_ledger::{Movement, Mover, Place, Provenance, Side};
 
 use super::counts::{Counts, sum};
 use crate::witness::{
@@ -8,7 +9,6 @@ use crate::witness::{
     catalogue::{CALLERS, FUNCTIONS},
     sites::CallSite,
 };
-use tracer_ledger::{Movement, Mover, Place, Provenance, Side};
 
 pub(super) fn syscall_name(number: u32) -> String {
     syscalls::Sysno::new(number as usize)

@@ -1,7 +1,8 @@
 //! What a session is for.
 
-use super::wanted::Wanted;
 use tracer_ledger::flows::Detail;
+
+use super::wanted::Wanted;
 
 /// What a session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

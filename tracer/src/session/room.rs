@@ -1,6 +1,7 @@
 //! How much room the maps have, and what memory that takes.
 
 use tracer_common::stack;
+use tracer_ledger::flows::Detail;
 
 use super::{
     error::{SessionError, map_error},
@@ -9,7 +10,6 @@ use super::{
     purpose::Purpose,
 };
 use crate::kernel::Allocation;
-use tracer_ledger::flows::Detail;
 
 /// How much room the maps need for stacks, in entries, and in bytes for what programs mapped.
 const ROOM_FOR_STACKS: &[(&str, u32)] =

@@ -1,17 +1,17 @@
 //! From the counters of one flow to its traffic.
 
 use tracer_common::{Event, Key, call, operation};
+use tracer_ledger::{
+    Mover,
+    flows::{Calls, Operations, Traffic, derive::BETWEEN, stacks::Seen},
+    merge,
+};
 
 use super::{
     counts::{Counts, sum},
     movements::{copy_of, on_bus, seen, syscall_name},
 };
 use crate::witness::Plan;
-use tracer_ledger::{
-    Mover,
-    flows::{Calls, Operations, Traffic, derive::BETWEEN, stacks::Seen},
-    merge,
-};
 
 /// What was counted for one flow, as its traffic.
 pub fn observe(counts: &Counts, plan: &Plan) -> Traffic {

@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, fs};
 
 use tracer_common::{Event, leaf};
+use tracer_ledger::Mover;
 
 use super::{counts::Counts, movements::way_of};
 use crate::{
     kernel::symbols::{Symbols, TABLE},
     witness::{Plan, catalogue::FUNCTIONS},
 };
-use tracer_ledger::Mover;
 
 /// Length of the instruction that calls a routine.
 const CALL: u64 = 5;

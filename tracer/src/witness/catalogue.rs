@@ -2,10 +2,10 @@
 //! version is adding a row or a candidate.
 
 use tracer_common::{Function, NO_ITERATOR};
+use tracer_ledger::{Mover, Place};
 
 use super::Plan;
 use super::layout::Subject;
-use tracer_ledger::{Mover, Place};
 
 /// A routine that copies bytes by the CPU. None of them can be probed at its entry on stock
 /// kernels (`lib/` is built without ftrace sites), so they are seen where they are called.

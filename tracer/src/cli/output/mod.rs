@@ -12,9 +12,9 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::ColorChoice;
+use file::{Readers, ResultFile};
 use tracer_ledger::report::{Style, flows::Format};
 
-use file::{Readers, ResultFile};
 pub use options::{Output, Outputs, print_to_all};
 
 /// Width where there is no terminal, or it does not say its own, in columns.

@@ -19,6 +19,8 @@ use std::{
 };
 
 use anyhow::Context;
+use live::Live;
+use recorder::Recorder;
 use tracer_ledger::{
     expect::{Expectation, of_flows},
     flows::group::Per,
@@ -28,6 +30,7 @@ use tracer_ledger::{
         write,
     },
 };
+use writer::Writer;
 
 use super::{
     expect::{Expect, conclude},
@@ -40,10 +43,6 @@ use super::{
     rows::Rows,
     usage,
 };
-
-use live::Live;
-use recorder::Recorder;
-use writer::Writer;
 
 pub use attach::Options as AttachOptions;
 pub use attach::run as attach;
