@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::KernelVersion;
+use crate::kernel_version::KernelVersion;
 
 /// How the names of folders for work in progress begin; their process's number follows.
 const UNFINISHED: &str = "unfinished-";

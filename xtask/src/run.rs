@@ -13,11 +13,12 @@ use clap::ValueEnum;
 use crate::build_step::{self, Profile};
 use crate::consent::Consent;
 use crate::guest::client::{Input, Output};
+use crate::kernel_version::KernelVersion;
 use crate::packages::as_root;
 use crate::result_file::ResultFile;
 use crate::say::note;
 use crate::vm::{Hardware, Job, Nic, Prepared};
-use crate::{KernelVersion, terminal, vm};
+use crate::{terminal, vm};
 
 /// A kernel that takes kprobes through perf has this.
 const KPROBES: &str = "/sys/bus/event_source/devices/kprobe";

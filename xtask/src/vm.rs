@@ -14,11 +14,12 @@ use crate::cache::Cache;
 use crate::consent::Consent;
 use crate::guest::client::{Input, Output, Session};
 use crate::guest::protocol::{Request, Size};
+use crate::kernel_version::KernelVersion;
 use crate::modules::Modules;
 use crate::qemu::{Machine, Running};
 use crate::say::note;
 use crate::setup;
-use crate::{KernelVersion, accelerator, initramfs, signals, terminal};
+use crate::{accelerator, initramfs, signals, terminal};
 
 /// `cargo xtask vm`
 #[derive(clap::Args)]

@@ -6,9 +6,9 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use super::foreign;
-use crate::KernelVersion;
 use crate::cache::{Cache, publish};
 use crate::consent::Consent;
+use crate::kernel_version::KernelVersion;
 use crate::packages::{Apt, RELEASES, ensure_program, newest};
 use crate::qemu::Qemu;
 use crate::say::{Step, note};

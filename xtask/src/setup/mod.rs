@@ -7,9 +7,9 @@ pub mod toolchain;
 
 use anyhow::Result;
 
-use crate::KernelVersion;
 use crate::cache::Cache;
 use crate::consent::Consent;
+use crate::kernel_version::KernelVersion;
 use crate::say::note;
 
 /// `cargo xtask setup`
