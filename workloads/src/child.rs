@@ -1,7 +1,7 @@
 //! The hidden verbs by which a program runs itself again as sender, consumer or broker.
 //!
-//! A command flattens [`Child`] into its verbs, and the [`crate::driver`] finds them there. A role is a
-//! verb, its arguments, and what it does.
+//! A command flattens [`Child`] into its verbs, and the [`crate::driver`] finds them there. Each role has
+//! its verb, its arguments, and what it does in a file of its own.
 
 use std::{
     io::{self, Write},

@@ -1,4 +1,4 @@
-//! The transfer paths copytrace measures, one file a strategy, and their consumer.
+//! The transfer paths copytrace measures, a folder a route and a file a strategy, and their consumer.
 //!
 //! Three processes play: the *driver* in the measuring command ([`driver`]), and two children of
 //! it, both the same program run again with a hidden verb ([`child`]): the *sender*, which is what

@@ -16,7 +16,9 @@ use rustix::{
     net::RecvFlags,
 };
 
-use crate::{Error, Result, page, process, protocol::Answer, shared::Shared, strategy::Channel};
+use crate::{
+    Error, Result, page, process, protocol::Answer, shared::Shared, strategy::counterpart::Channel,
+};
 
 /// Bytes received at a time.
 const BUFFER: usize = 256 << 10;

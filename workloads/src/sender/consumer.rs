@@ -34,15 +34,15 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn open(request: &Request) -> Result<Self> {
+    /// Asks the consumer for a service.
+    pub fn open(request: &Request, service: Service) -> Result<Self> {
         let addr = match request.to {
             Some(Receiver::Consumer(addr)) => addr,
             Some(Receiver::Dummy) => return Err(needs_answers()),
-            None => return Err(Error::NoConsumer { strategy: request.strategy.name() }),
+            None => return Err(Error::NoConsumer { strategy: request.strategy.name }),
         };
-        let service = request.strategy.service();
         let socket = connect(addr, service)?;
-        ask(&socket, addr, request)?;
+        ask(&socket, addr, service, request)?;
         Ok(Self { socket, service, shape: request.shape })
     }
 
@@ -118,8 +118,13 @@ fn connect(addr: SocketAddr, service: Service) -> Result<TcpStream> {
 }
 
 /// Tells the consumer what to do, and waits until it is ready.
-fn ask(mut socket: &TcpStream, addr: SocketAddr, request: &Request) -> Result<()> {
-    let asked = request.strategy.service().encode();
+fn ask(
+    mut socket: &TcpStream,
+    addr: SocketAddr,
+    service: Service,
+    request: &Request,
+) -> Result<()> {
+    let asked = service.encode();
     let mut echo = [0; Service::LENGTH];
     socket
         .write_all(&asked)
@@ -128,7 +133,7 @@ fn ask(mut socket: &TcpStream, addr: SocketAddr, request: &Request) -> Result<()
     if echo != asked {
         return Err(Error::Stranger { addr });
     }
-    if !request.strategy.service().sends() {
+    if !service.sends() {
         return Ok(());
     }
     let Request { seed, shape, .. } = request;

@@ -12,7 +12,10 @@ use super::{
     request::Request,
 };
 use crate::{
-    Error, Result, Shape, datagram, protocol::Mailbox, size, strategy::calls::STALL_TIMEOUT,
+    Error, Result, Shape, datagram,
+    protocol::{Mailbox, Service},
+    size,
+    strategy::calls::STALL_TIMEOUT,
 };
 
 /// What the kernel accounts for a received datagram besides its bytes, at most: its description, and
@@ -29,7 +32,7 @@ impl Correspondent {
     /// Both ends tell each other their ports. A receive buffer that could not hold the whole payload
     /// might lose some of it, and nobody would send that again: such a payload is not sent at all.
     pub fn open(request: &Request) -> Result<Self> {
-        let connection = Connection::open(request)?;
+        let connection = Connection::open(request, Service::Datagrams)?;
         let (local, peer) = connection.ends()?;
         let socket = UdpSocket::bind((local.ip(), 0)).map_err(Error::os("make a socket"))?;
         let port = socket.local_addr().map_err(Error::os("ask for the socket's address"))?.port();

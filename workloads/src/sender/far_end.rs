@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, os::fd::BorrowedFd};
 
-use crate::{Error, Result, protocol::Answer, strategy::Remote};
+use crate::{Error, Result, protocol::Answer, strategy::counterpart::Remote};
 
 /// What is known to have arrived.
 pub struct Arrived {

@@ -16,9 +16,12 @@ use std::{
 };
 
 use crate::{
-    CheckedBy, Error, Outcome, Receiver, Result, Route, Shape, cache, pinned, process,
+    CheckedBy, Error, Outcome, Receiver, Result, Shape, cache, pinned, process,
     protocol::{GO, Ready, SenderEvent},
-    strategy::{Failure, Job, Transfer},
+    strategy::{
+        contract::{Failure, Job, Transfer},
+        counterpart::Counterpart,
+    },
     tally::Tally,
     usage::Usage,
     window,
@@ -64,7 +67,7 @@ pub(crate) fn send(
     let far_end = open(request)?;
     let (file, remote) = (request.file.as_fd(), far_end.remote());
     let job = Job { file, socket: far_end.fd(), remote, dir: &request.dir, shape: *shape };
-    let mut transfer = strategy.prepare(&job)?;
+    let mut transfer = (strategy.prepare)(&job)?;
     let cached_bytes = cache::establish(&request.file, shape.bytes(), request.cache)?;
     let (local, peer) = far_end.addresses()?.unzip();
     let (pid, peer_pid) = (std::process::id(), remote.map(|remote| remote.pid));
@@ -85,14 +88,12 @@ pub(crate) fn send(
 
 /// Sets up the far end that a strategy needs.
 fn open(request: &Request) -> Result<Box<dyn FarEnd>> {
-    Ok(match request.strategy.route() {
-        Route::FileToSocket | Route::MemoryToSocket | Route::Receive => {
-            Box::new(Connection::open(request)?)
-        }
-        Route::FileToFile => Box::new(Destination::create(request)?),
-        Route::ProcessToProcess => Box::new(Peer::start(request)?),
-        Route::Datagrams if request.to == Some(Receiver::Dummy) => Box::new(Dummy::make()?),
-        Route::Datagrams => Box::new(Correspondent::open(request)?),
+    Ok(match request.strategy.counterpart {
+        Counterpart::Consumer(service) => Box::new(Connection::open(request, service)?),
+        Counterpart::Datagrams if request.to == Some(Receiver::Dummy) => Box::new(Dummy::make()?),
+        Counterpart::Datagrams => Box::new(Correspondent::open(request)?),
+        Counterpart::File => Box::new(Destination::create(request)?),
+        Counterpart::Process(channel) => Box::new(Peer::start(request, channel)?),
     })
 }
 
@@ -136,7 +137,7 @@ impl Measured {
 
     fn outcome(&self, request: &Request) -> Outcome {
         Outcome {
-            strategy: request.strategy.name().to_owned(),
+            strategy: request.strategy.name.to_owned(),
             messages: request.shape.messages(),
             message_bytes: request.shape.message_bytes(),
             bytes: self.tally.sent,

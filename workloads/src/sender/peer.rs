@@ -17,7 +17,10 @@ use crate::{
     Error, Result, peer,
     protocol::Answer,
     shared,
-    strategy::{Channel, Remote, pipe::Pipe},
+    strategy::{
+        counterpart::{Channel, Remote},
+        pipe::Pipe,
+    },
 };
 
 /// The running program, which has the peer among its verbs.
@@ -33,8 +36,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub fn start(request: &Request) -> Result<Self> {
-        let channel = request.strategy.channel();
+    pub fn start(request: &Request, channel: Channel) -> Result<Self> {
         let (ours, theirs) = ends(channel, request)?;
         let arguments = [
             ("--channel", channel.name().to_owned()),

@@ -41,7 +41,7 @@ pub struct SenderArgs {
 
 /// One transfer to make.
 pub(crate) struct Request {
-    pub strategy: &'static dyn Strategy,
+    pub strategy: &'static Strategy,
     pub shape: Shape,
     /// Opened for this transfer alone: its position is at the beginning.
     pub file: File,

@@ -4,7 +4,7 @@ use std::{io::IoSlice, os::fd::BorrowedFd, time::Duration};
 
 use rustix::io::{self, Errno};
 
-use super::Failure;
+use super::contract::Failure;
 use crate::tally::Tally;
 
 /// How long one call may wait for the consumer. A stalled transfer can take a few of them to notice,

@@ -9,7 +9,10 @@ use std::{
 
 use rustix::mm::{MapFlags, ProtFlags};
 
-use super::{Failure, Job, Transfer, calls};
+use super::{
+    calls,
+    contract::{Failure, Job, Transfer},
+};
 use crate::{Error, Result, tally::Tally};
 
 /// What `mmap` gave, until it is dropped.

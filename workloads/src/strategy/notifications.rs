@@ -10,8 +10,8 @@ use nix::{
 use rustix::{io::Errno, net::SendFlags};
 
 use super::{
-    Failure,
     calls::{self, STALL_TIMEOUT},
+    contract::Failure,
     socket_option,
 };
 use crate::{Error, Result, tally::Tally};

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
-use super::{Failure, calls};
+use super::{calls, contract::Failure};
 use crate::{Error, Result, page, tally::Tally};
 
 /// How large a pipe is made at most.

@@ -70,7 +70,7 @@ pub const ALL: &str = "all";
 
 /// What `--strategy` takes.
 fn names() -> PossibleValuesParser {
-    PossibleValuesParser::new(STRATEGIES.iter().map(|strategy| strategy.name()).chain([ALL]))
+    PossibleValuesParser::new(STRATEGIES.iter().map(|strategy| strategy.name).chain([ALL]))
 }
 
 /// Where the consumer is.

@@ -67,7 +67,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
     let mut warnings = session.unseen();
     let mut disk = String::new();
     for strategy in strategies {
-        progress.say(format!("measuring {}", strategy.name()));
+        progress.say(format!("measuring {}", strategy.name));
         let mut measured;
         let mut attempts = ATTEMPTS;
         loop {
@@ -75,7 +75,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
             // those cannot be dropped from the page cache.
             let payload = workloads::Payload::create(&common.dir, shape, rand::random())?;
             disk = payload.disk().to_string();
-            let (name, cache) = (strategy.name(), options.cache);
+            let (name, cache) = (strategy.name, options.cache);
             let spec = SenderSpec { strategy: name, payload: &payload, to, cache };
             let consumer = consumer.as_ref();
             let run = Run {
@@ -99,7 +99,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
                 outcomes.push(Outcome::from(observation));
                 warnings.extend(caveats);
             }
-            Err(error) => outcomes.push(skipped(strategy.name(), error)?),
+            Err(error) => outcomes.push(skipped(strategy.name, error)?),
         }
     }
     let environment = Environment {
@@ -125,7 +125,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
 const ATTEMPTS: u32 = 3;
 
 /// The strategies by these names; the documents' where there are none.
-fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static dyn Strategy>> {
+fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Strategy>> {
     if names.iter().any(|name| name == ALL) {
         return Ok(STRATEGIES.to_vec());
     }
@@ -165,7 +165,7 @@ struct Run<'a> {
     session: &'a mut Session,
     names: &'a mut Names,
     functions: &'a Functions,
-    strategy: &'static dyn Strategy,
+    strategy: &'static Strategy,
     consumer: Option<&'a Consumer>,
     spec: SenderSpec<'a>,
 }
@@ -184,7 +184,7 @@ impl Run<'_> {
             ));
         }
         self.session.follow(sender.pid(), Start::AtMarker)?;
-        let consumer = self.consumer.filter(|_| self.strategy.route().has_consumer());
+        let consumer = self.consumer.filter(|_| self.strategy.route.has_consumer());
         let others: BTreeSet<u32> =
             consumer.map(Consumer::pid).into_iter().chain(sender.peer_pid()).collect();
         for pid in &others {
@@ -195,7 +195,7 @@ impl Run<'_> {
         let taken = self.session.take_flows(self.names)?;
         let trial = Trial {
             strategy: outcome.strategy,
-            route: self.strategy.route(),
+            route: self.strategy.route,
             side: if self.strategy.receives() { Side::Receiver } else { Side::Sender },
             others,
             message_bytes: outcome.message_bytes,

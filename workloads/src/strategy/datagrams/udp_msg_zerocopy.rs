@@ -1,0 +1,57 @@
+//! `send` with `MSG_ZEROCOPY` each message from memory, in as many datagrams as it needs: they take its
+//! pages instead of a copy, and the kernel says on the socket's error queue when they are free again.
+
+use super::cut::Datagrams;
+use crate::{
+    Result, Route,
+    strategy::{
+        buffers::check_limit,
+        contract::{Failure, Job, Strategy, Transfer},
+        counterpart::Counterpart,
+        notifications::Notifications,
+    },
+    tally::Tally,
+};
+
+pub static STRATEGY: Strategy = Strategy {
+    name: "udp-msg-zerocopy",
+    summary: "send() each message from memory, in datagrams, with MSG_ZEROCOPY",
+    needs: "Linux 5.0",
+    route: Route::Datagrams,
+    counterpart: Counterpart::Datagrams,
+    prepare,
+};
+
+fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
+    let datagrams = Datagrams::new(job)?;
+    check_limit(datagrams.length() as u64)?;
+    let notifications = Notifications::ask_for(job.socket, "use Linux 5.0 or newer")?;
+    Ok(Box::new(Prepared { job: *job, datagrams, notifications }))
+}
+
+struct Prepared<'a> {
+    job: Job<'a>,
+    datagrams: Datagrams,
+    notifications: Notifications,
+}
+
+impl Transfer for Prepared<'_> {
+    /// The payload stays as it is until the end: nothing has to be free before.
+    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+        let Self { job, datagrams, notifications } = self;
+        let socket = job.socket;
+        for datagram in datagrams.iter() {
+            while notifications.send(socket, datagram, tally)?.is_none() {
+                // Half of them: otherwise every other send would be refused.
+                let half = notifications.in_flight() / 2;
+                while notifications.in_flight() > half {
+                    notifications.wait(socket, tally, |_| ())?;
+                }
+            }
+        }
+        while notifications.in_flight() > 0 {
+            notifications.wait(socket, tally, |_| ())?;
+        }
+        Ok(())
+    }
+}

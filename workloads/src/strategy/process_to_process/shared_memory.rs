@@ -1,0 +1,51 @@
+//! Copy each message into memory that another process has too, and looks at where it is.
+
+use crate::{
+    Result, Route,
+    shared::Shared,
+    strategy::{
+        calls,
+        contract::{Failure, Job, Strategy, Transfer},
+        counterpart::{Channel, Counterpart},
+        memory::Memory,
+    },
+    tally::Tally,
+    user_copy::copytrace_user_copy,
+};
+
+pub static STRATEGY: Strategy = Strategy {
+    name: "shared-memory",
+    summary: "copy each message into shared memory as memcpy() does, the other process reads it there",
+    needs: "Linux 3.17",
+    route: Route::ProcessToProcess,
+    counterpart: Counterpart::Process(Channel::SharedMemory),
+    prepare,
+};
+
+fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
+    let shared = Shared::map(job.socket, job.shape.len())?;
+    let payload = Memory::with_payload(job)?;
+    Ok(Box::new(Prepared { message: job.shape.message_len(), payload, shared }))
+}
+
+struct Prepared {
+    message: usize,
+    payload: Memory,
+    shared: Shared,
+}
+
+impl Transfer for Prepared {
+    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+        for (index, message) in self.payload.chunks_exact(self.message).enumerate() {
+            // SAFETY: the shared memory is as long as the payload, and no part of it; what is
+            // written was not published.
+            unsafe {
+                let to = self.shared.payload().add(index * message.len());
+                copytrace_user_copy(to, message.as_ptr(), message.len());
+            }
+            calls::note_sent(message.len(), message.len(), tally);
+            self.shared.publish(tally.sent);
+        }
+        Ok(())
+    }
+}

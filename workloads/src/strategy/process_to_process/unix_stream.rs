@@ -1,0 +1,28 @@
+//! `send` into a socket of this machine, from which another process receives.
+
+use rustix::net::{SendFlags, send};
+
+use crate::{
+    Result, Route,
+    strategy::{
+        calls,
+        contract::{Job, Strategy, Transfer},
+        counterpart::{Channel, Counterpart},
+        memory::FromMemory,
+    },
+};
+
+pub static STRATEGY: Strategy = Strategy {
+    name: "unix-stream",
+    summary: "send() each message from memory into a unix socket, the other process recv()s it",
+    needs: "any Linux",
+    route: Route::ProcessToProcess,
+    counterpart: Counterpart::Process(Channel::UnixStream),
+    prepare,
+};
+
+fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
+    FromMemory::prepare(job, |job, message, tally| {
+        calls::pass_all("sendto", message, tally, |rest| send(job.socket, rest, SendFlags::empty()))
+    })
+}

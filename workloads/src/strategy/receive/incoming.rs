@@ -1,0 +1,35 @@
+//! What the receiving strategies have in common.
+
+use std::os::fd::BorrowedFd;
+
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, recv},
+};
+
+use crate::{
+    strategy::{calls, contract::Failure},
+    tally::Tally,
+};
+
+/// Receives into the buffer and answers how much; that nothing more comes is a failure.
+pub fn some(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    flags: RecvFlags,
+    tally: &mut Tally,
+) -> Result<usize, Failure> {
+    let name = "recvfrom";
+    let asked = buffer.len();
+    let (received, _) = calls::counted(name, tally, || recv(socket, &mut *buffer, flags))?;
+    if received == 0 {
+        return Err(closed(name));
+    }
+    calls::note_sent(received, asked, tally);
+    Ok(received)
+}
+
+/// The other end closed the connection before everything had come.
+pub fn closed(name: &'static str) -> Failure {
+    Failure::Call { name, errno: Errno::CONNRESET }
+}
