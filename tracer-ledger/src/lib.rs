@@ -16,6 +16,8 @@ mod movement;
 mod observation;
 pub mod report;
 mod tier;
+mod warning;
+mod words;
 pub mod workload;
 
 pub use conservation::delivery;
@@ -24,6 +26,7 @@ pub use merge::merge;
 pub use movement::{Movement, Mover, Place, Provenance, Side};
 pub use observation::{Copies, Observation, ZeroCopy, ratio};
 pub use tier::Tier;
+pub use warning::{Warning, WarningRow};
 
 #[cfg(test)]
 mod properties;

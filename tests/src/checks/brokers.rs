@@ -73,7 +73,7 @@ fn copies(context: &Context) -> Result<()> {
     brokers.args(ARGUMENTS).args(["--tier", context.tier.name()]);
     let text = command::stdout(&mut brokers)?;
     let document: Document = serde_json::from_str(&text).context("stdout is not the document")?;
-    ensure!(document.schema == "copytrace/brokers/1", "schema {}", document.schema);
+    ensure!(document.schema == "copytrace/brokers/2", "schema {}", document.schema);
     ensure!(document.lost_events == 0, "{} events were lost", document.lost_events);
     let provenance = match context.tier {
         Tier::Tracepoint => "derived",

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use crate::check::{Check, Context, Tier};
 use crate::pace;
 use crate::processes::Process;
+use crate::support::report::Warning;
 use crate::support::traced::{patience, until, wait_until};
 
 /// What a program that knows the truth says of the report.
@@ -76,7 +77,7 @@ struct Line {
 #[derive(Deserialize)]
 struct Document {
     lost_events: u64,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
     total: Total,
     flows: Vec<Row>,
 }
@@ -425,7 +426,7 @@ fn no_room_for_objects(context: &Context) -> Result<()> {
     eprintln!("        {known} bytes of known pipes, {unknown} of unknown ones");
     ensure!(known + unknown == truth, "{known} and {unknown} are not {truth}");
     ensure!(unknown > 0, "there was room for all: nothing was tested");
-    let said = document.warnings.iter().any(|warning| warning.contains("could not be named"));
+    let said = document.warnings.iter().any(|warning| warning.code == "unnamed");
     ensure!(said, "the report does not say so: {:?}", document.warnings);
     ensure!(document.total.payload_bytes >= truth, "the total is smaller");
     Ok(())
@@ -433,9 +434,8 @@ fn no_room_for_objects(context: &Context) -> Result<()> {
 
 /// How many bytes the report says are in no flow.
 fn in_no_flow(document: &Document) -> u64 {
-    let warning = document.warnings.iter().find(|warning| warning.contains("in no flow"));
-    let bytes = warning.and_then(|warning| warning.split_once(' '));
-    bytes.and_then(|(bytes, _)| bytes.parse().ok()).unwrap_or(0)
+    let warning = document.warnings.iter().find(|warning| warning.code == "in-no-flow");
+    warning.map_or(0, |warning| warning.bytes)
 }
 
 /// What found no counter is in no flow, but in the total; nothing is lost.

@@ -46,10 +46,9 @@ fn proc_file(context: &Context) -> Result<()> {
     if context.verify().is_empty() {
         return Ok(());
     }
-    let routine = document.warnings.iter().find(|it| it.contains("through _copy_to_iter()"));
+    let routine = document.warnings.iter().find(|it| it.routine == "_copy_to_iter");
     let routine = routine.with_context(|| format!("no routine in {:?}", document.warnings))?;
-    let named = routine.split(' ').next().and_then(|bytes| bytes.parse::<u64>().ok());
-    ensure!(named.is_some_and(|named| named >= bytes), "{routine}");
+    ensure!(routine.bytes >= bytes, "{}", routine.text);
     Ok(())
 }
 
@@ -141,7 +140,7 @@ fn calls(context: &Context) -> Result<()> {
     let said = document
         .warnings
         .iter()
-        .any(|it| it.contains("1 call of sendmmsg()") && it.contains("1 call of recvmmsg()"));
+        .any(|it| it.text.contains("1 call of recvmmsg() and 1 call of sendmmsg()"));
     ensure!(said, "{:?}", document.warnings);
     let given = document.flow(("memory", ""), ("pipe", ""))?;
     given.check_payload(65_536, 0.0)?;

@@ -107,7 +107,7 @@ impl Document {
     /// Reads a document and checks what is true of every one.
     pub fn read(text: &str, tier: &str) -> Result<Self> {
         let document: Self = serde_json::from_str(text).context("stdout is not the document")?;
-        ensure!(document.schema == "copytrace/strategies/1", "schema {}", document.schema);
+        ensure!(document.schema == "copytrace/strategies/2", "schema {}", document.schema);
         ensure!(document.lost_events == 0, "{} events were lost", document.lost_events);
         let measured = &document.environment.tier;
         ensure!(measured == tier, "the tier {measured} was measured instead of {tier}");
@@ -322,7 +322,7 @@ mod tests {
             })
         };
         let text = serde_json::json!({
-            "schema": "copytrace/strategies/1",
+            "schema": "copytrace/strategies/2",
             "environment": { "tier": "kprobe", "nic": "eth0", "scatter_gather": true },
             "payload": { "messages": 256 },
             "lost_events": 0,

@@ -14,12 +14,25 @@ use crate::support::expected::COPY_TOLERANCE;
 pub struct Document {
     pub schema: String,
     pub lost_events: u64,
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     pub total: Total,
     pub flows: Vec<Flow>,
     /// What came of rules, if there were some.
     #[serde(default)]
     pub expectations: Vec<Expectation>,
+}
+
+/// What to know before trusting the numbers.
+#[derive(Debug, Deserialize)]
+pub struct Warning {
+    pub code: String,
+    pub text: String,
+    /// What it is about, if it is about so many.
+    #[serde(default)]
+    pub bytes: u64,
+    /// The copy routine of a copy that no call site explains.
+    #[serde(default)]
+    pub routine: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,5 +1,7 @@
 //! What a rule says of flows.
 
+use std::collections::BTreeMap;
+
 use wildmatch::WildMatch;
 
 use super::{Evidence, Expectation, Measure, Rule, judge, lost, rule::End};
@@ -10,12 +12,13 @@ use crate::{
         self, Endpoint, Flow, Kind, Ledger, Traffic,
         balance::At,
         group::{self, Per, Row},
-        verdict::words_of_uncounted,
+        verdict::uncounted_calls,
     },
     report::{
         flows::Recording,
         text::{CUT, fitted},
     },
+    warning::words_of_calls,
 };
 
 /// What comes of each rule.
@@ -27,6 +30,11 @@ pub fn of_flows(rules: &[Rule], recording: &Recording) -> Vec<Expectation> {
     let gap = gap(recording);
     let judged = |rule| judge(rule, evidence(rule, &ledger, gap.clone()));
     rules.iter().map(judged).collect()
+}
+
+/// That calls were made whose bytes nobody counts, if so.
+fn not_counted(calls: &BTreeMap<String, u64>) -> Option<String> {
+    (!calls.is_empty()).then(|| format!("what {} moved is not counted", words_of_calls(calls)))
 }
 
 /// Why nothing can be said of any flow, if so.
@@ -48,7 +56,7 @@ fn evidence(rule: &Rule, ledger: &Ledger, gap: Option<String>) -> Result<Evidenc
     let all = flows::total(&matched);
     let unnamed = flows::total(&doubtful).payload_bytes;
     let gap = gap
-        .or_else(|| words_of_uncounted(matched.values().chain(doubtful.values())))
+        .or_else(|| not_counted(&uncounted_calls(matched.values().chain(doubtful.values()))))
         .or_else(|| unseen_card(rule.measure, &matched));
     Ok(Evidence {
         bytes: all.payload_bytes,

@@ -16,7 +16,7 @@ mod strategies;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Provenance, flows::verdict::is_much, report::words};
+use crate::{Provenance, flows::verdict::is_much, words};
 
 pub use flows::of_flows;
 pub use rule::{Measure, Mistake, Rule};

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, Traffic, group::Row, verdict::switches_a_mib};
-use crate::{Place, ratio, report::words::size};
+use crate::{Place, ratio, words::size};
 
 /// What a note is about, for programs to tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,6 +1,8 @@
 //! What a row's numbers say of copies, in one line, and what would change it. Advice is given only
 //! where the numbers prove it.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -117,21 +119,16 @@ pub fn is_much(part: u64, whole: u64) -> bool {
     ratio(part, whole) >= LITTLE
 }
 
-/// `what 2 calls of sendmmsg() moved is not counted`, if there were some.
-pub fn words_of_uncounted<'a>(
+/// How often calls were made whose bytes nobody counts, by name.
+pub fn uncounted_calls<'a>(
     traffic: impl Iterator<Item = &'a Traffic> + Clone,
-) -> Option<String> {
+) -> BTreeMap<String, u64> {
     let calls = |name: &str| {
         let counts = traffic.clone().filter_map(|traffic| traffic.calls.get(name));
         counts.map(|calls| calls.count).sum::<u64>()
     };
-    let made = UNCOUNTED.iter().map(|name| (name, calls(name))).filter(|(_, count)| *count > 0);
-    let text = |(name, count): (&&str, u64)| {
-        let noun = if count == 1 { "call" } else { "calls" };
-        format!("{count} {noun} of {name}()")
-    };
-    let made: Vec<_> = made.map(text).collect();
-    (!made.is_empty()).then(|| format!("what {} moved is not counted", made.join(" and ")))
+    let made = UNCOUNTED.iter().map(|name| ((*name).to_owned(), calls(name)));
+    made.filter(|(_, count)| *count > 0).collect()
 }
 
 fn unseen(row: &Row) -> Option<Verdict> {

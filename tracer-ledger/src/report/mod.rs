@@ -15,7 +15,6 @@ mod strategies;
 mod style;
 mod terminal;
 pub(crate) mod text;
-pub(crate) mod words;
 
 pub use json::write_schema;
 pub use origin::Origin;

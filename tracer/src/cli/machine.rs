@@ -2,6 +2,8 @@
 
 use std::{arch::x86_64::__cpuid, fs, thread};
 
+use tracer_ledger::Warning;
+
 /// Where a hypervisor says what it is.
 const HYPERVISOR_LEAF: u32 = 0x4000_0000;
 /// Bit of `ecx` in leaf 1: there is a hypervisor.
@@ -39,14 +41,8 @@ pub fn cpus() -> u64 {
 }
 
 /// A word on what else the machine was doing until now, if it was busy: a load of half its CPUs.
-pub fn busy() -> Option<String> {
+pub fn busy() -> Option<Warning> {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load: f64 = text.split(' ').next()?.parse().ok()?;
-    (load > cpus() as f64 / 2.0).then(|| {
-        format!(
-            "the machine was busy before the first round (load {load} on {} CPUs): messages a \
-             second tell little, CPU seconds more; run it again when nothing else runs",
-            cpus()
-        )
-    })
+    (load > cpus() as f64 / 2.0).then(|| Warning::MachineBusy { load, cpus: cpus() })
 }

@@ -39,7 +39,7 @@ enum Document {
 }
 
 /// The name of the schema of a line, whose document has a name of its own in it.
-const LINES: &str = "copytrace/lines/1";
+const LINES: &str = "copytrace/lines/2";
 
 /// Prints the schema to stdout.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {

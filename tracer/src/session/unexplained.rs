@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs};
 
 use tracer_common::{Event, leaf};
-use tracer_ledger::Mover;
+use tracer_ledger::{Mover, Warning};
 
 use super::{counts::Counts, movements::way_of};
 use crate::{
@@ -88,19 +88,15 @@ impl Unexplained {
         }
     }
 
-    /// In words, by routine: how much, and who called it most.
-    pub fn words(&self, functions: &Functions) -> Vec<String> {
+    /// By routine: how much, and who called it most.
+    pub fn warnings(&self, functions: &Functions) -> Vec<Warning> {
         let missing = self.0.iter().filter(|(_, balance)| balance.bytes > 0);
-        missing
-            .map(|(routine, balance)| {
-                let bytes = balance.bytes;
-                let callers = functions.name(&balance.callers, bytes / LEAST);
-                format!(
-                    "{bytes} bytes went through {routine}() from a place that no witness covers\
-                     {callers}; --all-copy-sites counts them"
-                )
-            })
-            .collect()
+        let warning = |(routine, balance): (&&str, &Balance)| Warning::NoCallSite {
+            bytes: balance.bytes.unsigned_abs(),
+            routine: (*routine).to_owned(),
+            callers: functions.names(&balance.callers, balance.bytes / LEAST),
+        };
+        missing.map(warning).collect()
     }
 }
 
@@ -123,7 +119,7 @@ impl Functions {
     }
 
     /// The callers that most is missing of, and more than `least` bytes.
-    fn name(&self, callers: &BTreeMap<u64, i64>, least: i64) -> String {
+    fn names(&self, callers: &BTreeMap<u64, i64>, least: i64) -> Vec<String> {
         let mut functions: BTreeMap<String, i64> = BTreeMap::new();
         for (address, bytes) in callers {
             if let Some(function) = self.0.around(*address) {
@@ -133,8 +129,7 @@ impl Functions {
         let mut functions: Vec<_> = functions.into_iter().filter(|it| it.1 > least).collect();
         functions.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
         functions.truncate(NAMED);
-        let names: Vec<_> = functions.into_iter().map(|(name, _)| format!("{name}()")).collect();
-        if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) }
+        functions.into_iter().map(|(name, _)| name).collect()
     }
 }
 
@@ -174,15 +169,17 @@ mod tests {
         let table = "1000 t known\n2000 t stranger\n3000 t last\n".to_owned();
         let functions = Functions(Symbols::parse(table, &std::iter::empty::<String>().collect()));
         let mut all = Unexplained::of(&counts, &plan);
-        assert!(all.words(&functions).is_empty());
+        assert!(all.warnings(&functions).is_empty());
 
         let mut later = Counts::new(true);
         later.add(entered(0x2010), Tally::new(4096, 1));
         all.add(Unexplained::of(&later, &plan));
-        let words = all.words(&functions);
-        let expected = "4096 bytes went through _copy_from_iter() from a place that no witness \
-                        covers: stranger(); --all-copy-sites counts them";
-        assert_eq!(words, [expected]);
-        assert!(!all.words(&Functions::default())[0].contains("stranger"));
+        let warning = |callers| Warning::NoCallSite {
+            bytes: 4096,
+            routine: "_copy_from_iter".to_owned(),
+            callers,
+        };
+        assert_eq!(all.warnings(&functions), [warning(vec!["stranger".to_owned()])]);
+        assert_eq!(all.warnings(&Functions::default()), [warning(Vec::new())]);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aya::maps::PerCpuArray;
+use tracer_ledger::Warning;
 
 use super::{
     Session,
@@ -14,9 +15,9 @@ use crate::witness::layout::{Subject, Unknown};
 
 impl Session {
     /// What the kernel did not let be attached, and what is not seen for it.
-    pub fn unseen(&self) -> Vec<String> {
+    pub fn unseen(&self) -> Vec<Warning> {
         let refused = self.refused.iter();
-        let refused = refused.map(|error| format!("{error}: what is copied there is not seen"));
+        let refused = refused.map(|error| Warning::NotAttached { error: error.to_string() });
         let has_sites = !self.plan.sites.is_empty();
         let concerns = |subject| match subject {
             Subject::IoUring => !has_sites,
@@ -27,7 +28,7 @@ impl Session {
             _ => true,
         };
         let unknown = self.plan.unknown.iter().filter(|unknown| concerns(unknown.subject));
-        refused.chain(unknown.map(Unknown::consequence)).collect()
+        refused.chain(unknown.map(kernel_lacks)).collect()
     }
 
     /// Events lost since the last time.
@@ -67,4 +68,8 @@ impl Session {
             })
         })
     }
+}
+
+fn kernel_lacks(unknown: &Unknown) -> Warning {
+    Warning::KernelLacks { reason: unknown.reason(), without: unknown.without.to_owned() }
 }

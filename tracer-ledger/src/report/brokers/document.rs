@@ -1,8 +1,8 @@
 //! What people read of the brokers: speed, counts, what was tried, and what follows for the claims.
 
 use super::{BrokerReport, words};
-use crate::report::{
-    document::{Cell, Column, Fact, Note, Row, Section, Table},
+use crate::{
+    report::document::{Cell, Column, Fact, Note, Row, Section, Table},
     words as all,
 };
 
@@ -35,7 +35,9 @@ const COUNTS: [Column; 10] = [
 
 /// The sections, from top to bottom.
 pub(super) fn sections(report: &BrokerReport) -> Vec<Section> {
-    let warnings = all::lost(report.lost_events).into_iter().chain(report.warnings.clone());
+    let warnings = all::lost(report.lost_events)
+        .into_iter()
+        .chain(report.warnings.iter().map(|it| it.text.clone()));
     vec![
         Section::Warnings(warnings.collect()),
         Section::Table(table(&SPEED, report.delivered.iter().map(words::speed))),

@@ -14,14 +14,14 @@ use serde::Serialize;
 
 use super::{Format, MovementRow, Origin, PerMessage, Style, Where, write_in};
 use crate::{
-    Copies, Delivery, Mover, Observation, Provenance, Spread, Tier,
+    Copies, Delivery, Mover, Observation, Provenance, Setting, Spread, Tier, Warning, WarningRow,
     broker::{Answer, Survival},
     claims::brokers::{BrokerClaim, Difference, Evidence, differences, judge},
     merge,
 };
 
 /// The name of the JSON document's schema.
-pub const SCHEMA: &str = "copytrace/brokers/1";
+pub const SCHEMA: &str = "copytrace/brokers/2";
 
 /// What was measured of the brokers, beside what the documents claim of them.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -39,7 +39,7 @@ pub struct BrokerReport {
     /// Events lost over all deliveries. Other than 0, every count is a lower bound.
     pub lost_events: u64,
     /// What to know before trusting the numbers.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<WarningRow>,
     /// How fast messages got to disk: the same code in every flavour.
     pub produced: Vec<Produced>,
     /// How messages got to consumers.
@@ -178,7 +178,7 @@ impl BrokerReport {
             environment,
             rounds: rounds.unwrap_or(0),
             lost_events: lost.sum(),
-            warnings: deliveries.iter().filter_map(warning).collect(),
+            warnings: deliveries.iter().filter_map(warning).map(WarningRow::from).collect(),
             produced,
             delivered: deliveries.iter().map(Delivered::new).collect(),
             differences: match evidence.times_count {
@@ -225,18 +225,15 @@ fn provenance(observed: &Observation) -> Provenance {
 }
 
 /// Bytes that nobody saw. Of those of requests and answers there are a few more than of messages.
-fn warning(delivery: &Delivery) -> Option<String> {
-    let unseen = delivery.observed.unaccounted();
-    let setting = &delivery.setting;
-    (unseen > 0).then(|| {
-        format!(
-            "{}, {} bytes, {} consumers, {}: {unseen} of {} bytes were not seen entering a socket",
-            setting.flavour.name(),
-            setting.message_bytes,
-            setting.consumers,
-            setting.cache.name(),
-            delivery.bytes
-        )
+fn warning(delivery: &Delivery) -> Option<Warning> {
+    let unseen = u64::try_from(delivery.observed.unaccounted()).ok().filter(|bytes| *bytes > 0)?;
+    let Setting { flavour, message_bytes, consumers, cache } = delivery.setting;
+    let (flavour, cache) = (flavour.name(), cache.name());
+    Some(Warning::NotSeen {
+        what: format!("{flavour}, {message_bytes} bytes, {consumers} consumers, {cache}"),
+        bytes: unseen,
+        payload_bytes: delivery.bytes,
+        place: "entering a socket".to_owned(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Numbers and sentences as the formats for people write them.
 
-use super::{super::words, BrokerReport, Delivered, Produced};
+use super::{BrokerReport, Delivered, Produced};
+use crate::words;
 use crate::{Cost, Provenance, Spread, claims::brokers::Difference};
 
 /// How many columns of both tables say which delivery a row is of.

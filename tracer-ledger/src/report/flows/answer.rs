@@ -12,8 +12,7 @@ use crate::{
         Kind,
         verdict::{Code, is_much},
     },
-    ratio,
-    report::words,
+    ratio, words,
 };
 
 /// The sentence.

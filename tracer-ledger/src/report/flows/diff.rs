@@ -13,8 +13,9 @@ use crate::{
         Format, Style,
         document::{Cell, Column, Fact, Row, Section, Table, Tone},
         escape::{cell, plain},
-        words, write_in,
+        write_in,
     },
+    words,
 };
 
 /// The name of the JSON document's schema.

@@ -10,10 +10,8 @@ use super::{
 use crate::{
     Provenance,
     flows::stacks::Frame,
-    report::{
-        document::{Cell, Column, Fact, Line, Row, Section, Table, Tone},
-        words,
-    },
+    report::document::{Cell, Column, Fact, Line, Row, Section, Table, Tone},
+    words,
 };
 
 /// The columns, in the order of [`cells`].
@@ -38,7 +36,9 @@ const TINY: u64 = 1 << 16;
 /// The sections, from top to bottom, with these flows. `details`: also the numbers that a verdict stands
 /// on, and the sums.
 pub(super) fn sections(report: &Report, flows: &[FlowRow], details: bool) -> Vec<Section> {
-    let warnings = words::lost(report.lost_events).into_iter().chain(report.warnings.clone());
+    let warnings = words::lost(report.lost_events)
+        .into_iter()
+        .chain(report.warnings.iter().map(|it| it.text.clone()));
     let mut sections = vec![
         Section::Warnings(warnings.collect()),
         Section::Answer(vec![answer(report)]),

@@ -19,7 +19,7 @@ use super::{
     write,
 };
 use crate::{
-    Movement, Mover, Place, Provenance, Side, Tier,
+    Movement, Mover, Place, Provenance, Side, Tier, Warning,
     expect::of_flows,
     flows::{
         Calls, Detail, Endpoint, Flow, Kind, Operations, Process, Traffic,
@@ -192,7 +192,10 @@ fn of_scale(scale: u32) -> BoxedStrategy<Recording> {
             )| {
                 let witnesses = Witnesses { copies: seen.0, references: seen.1 };
                 let mut made = Recording::new(environment, target, duration, ledger, witnesses);
-                (made.lost_events, made.warnings) = (lost_events, warnings);
+                (made.lost_events, made.warnings) = (
+                    lost_events,
+                    warnings.into_iter().map(|error| Warning::CountingEnded { error }).collect(),
+                );
                 (made.detail, made.stacks) = (detail, stacks);
                 made.origin = origin;
                 made
@@ -301,7 +304,7 @@ fn damage() -> impl Strategy<Value = Damage> {
         "\x1b[2J",
         "\u{feff}",
         "\"bytes\":18446744073709551615,",
-        "\"format\":\"copytrace/ledger/2\",",
+        "\"format\":\"copytrace/ledger/3\",",
     ];
     let pieces = select(pieces.to_vec()).prop_map(|piece| piece.as_bytes().to_vec());
     let inserted = prop_oneof![pieces, vec(any::<u8>(), 1..20), Just(b"[".repeat(300))];

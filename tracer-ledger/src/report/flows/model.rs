@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Mover, Place, Provenance, Tier,
+    Mover, Place, Provenance, Tier, Warning, WarningRow,
     expect::Expectation,
     flows::{
         self, Detail, Flow, Kind, Ledger, Traffic,
@@ -16,7 +16,7 @@ use crate::{
         group::{self, Per, Row},
         note::{Note, notes, read_ahead_bytes},
         stacks::{Copies, Frame, Stacks},
-        verdict::{Verdict, leaves_open, switches_a_mib, verdict, words_of_uncounted},
+        verdict::{Verdict, leaves_open, switches_a_mib, uncounted_calls, verdict},
     },
     ratio,
     report::{
@@ -57,7 +57,7 @@ pub struct Report {
     /// Events lost. Other than 0, every number is a lower bound.
     pub lost_events: u64,
     /// What to know before trusting the numbers.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<WarningRow>,
     /// Everything that was counted.
     pub total: Total,
     /// What of it belongs to no flow.
@@ -305,7 +305,7 @@ pub struct Cost {
 }
 
 /// The name of a recording's format.
-const RECORDING: &str = "copytrace/ledger/1";
+const RECORDING: &str = "copytrace/ledger/2";
 
 /// Far more warnings than copytrace has: in memory, short ones are many times as long as in the file.
 const MOST_WARNINGS: usize = 1000;
@@ -330,7 +330,7 @@ pub struct Recording {
     #[serde(default)]
     pub is_cut_short: bool,
     /// What to know before trusting the numbers.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// What was measured: not yet linked, not yet derived.
     #[serde(with = "pairs")]
     pub ledger: Ledger,
@@ -474,7 +474,8 @@ impl Report {
         let in_short = |entries: Vec<Entry>| {
             entries.iter().map(|entry| FlowRow::of_digest(entry, per, lost)).collect()
         };
-        let warnings = recording.warnings.iter().cloned().chain(uncounted(&ledger)).collect();
+        let warnings = recording.warnings.iter().cloned().chain(not_counted(&ledger));
+        let warnings = warnings.map(WarningRow::from).collect();
         Self {
             schema: SCHEMA.to_owned(),
             origin: recording.origin.clone(),
@@ -633,9 +634,9 @@ fn cycles_per_copied_byte(traffic: &Traffic) -> Option<f64> {
 }
 
 /// That some calls were made whose bytes are not counted, if so.
-fn uncounted(ledger: &Ledger) -> Option<String> {
-    let words = words_of_uncounted(ledger.values())?;
-    Some(format!("{words}, and in no payload"))
+fn not_counted(ledger: &Ledger) -> Option<Warning> {
+    let calls = uncounted_calls(ledger.values());
+    (!calls.is_empty()).then_some(Warning::NotCounted { calls })
 }
 
 fn counts(traffic: &Traffic) -> BTreeMap<String, u64> {

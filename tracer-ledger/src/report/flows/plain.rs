@@ -11,7 +11,7 @@ impl Report {
         report.target = words.join(" ");
         clean(&mut report.target);
         clean(&mut report.environment.kernel);
-        report.warnings.iter_mut().for_each(clean);
+        report.warnings.iter_mut().for_each(|warning| clean(&mut warning.text));
         let in_short = report.shown.iter_mut().chain(&mut report.left_out);
         for flow in report.flows.iter_mut().chain(in_short) {
             clean(&mut flow.process.comm);

@@ -9,7 +9,7 @@ use super::{
     pprof, write,
 };
 use crate::{
-    Movement, Mover, Place, Tier,
+    Movement, Mover, Place, Tier, Warning,
     expect::of_flows,
     flows::{
         Calls, Endpoint, Kind, Ledger, Traffic,
@@ -190,9 +190,9 @@ fn a_line_says_what_is_new_since_the_one_before() {
     assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
     let document = serde_json::from_slice(&out).unwrap();
     let mut schema = Vec::new();
-    write_schema::<Line>("copytrace/lines/1", &mut schema).unwrap();
+    write_schema::<Line>("copytrace/lines/2", &mut schema).unwrap();
     let schema: serde_json::Value = serde_json::from_slice(&schema).unwrap();
-    assert_eq!(schema["$id"], "urn:copytrace:lines:1");
+    assert_eq!(schema["$id"], "urn:copytrace:lines:2");
     jsonschema::validate(&schema, &document).unwrap();
     assert_eq!(document["since_last"]["payload_bytes"], 7);
     assert_eq!(document["since_last"]["syscalls"], 0);
@@ -402,7 +402,7 @@ fn a_recording_survives_the_file() {
     let text = serde_json::to_vec(&copied()).unwrap();
     assert_eq!(Recording::parse(&text), Ok(copied()));
     assert!(Recording::parse(b"root:x:0").unwrap_err().contains("no recording"));
-    let other = String::from_utf8(text).unwrap().replace("ledger/1", "ledger/9");
+    let other = String::from_utf8(text).unwrap().replace("ledger/2", "ledger/9");
     let error = Recording::parse(other.as_bytes()).unwrap_err();
     assert!(error.contains("copytrace/ledger/9"), "{error}");
 }
@@ -424,7 +424,7 @@ fn what_cannot_be_added_up_is_refused() {
 #[test]
 fn more_warnings_than_there_are_are_refused() {
     let mut recording = copied();
-    recording.warnings = vec![String::new(); 1001];
+    recording.warnings = vec![Warning::FlowsAdded; 1001];
     let error = Recording::parse(&serde_json::to_vec(&recording).unwrap()).unwrap_err();
     assert!(error.contains("more than 1000 warnings"), "{error}");
 }
@@ -433,7 +433,7 @@ fn more_warnings_than_there_are_are_refused() {
 fn an_error_quotes_a_recording_in_a_short_line() {
     let text = String::from_utf8(serde_json::to_vec(&copied()).unwrap()).unwrap();
     let long = "\\n\\u001b[2J".repeat(9999);
-    for word in ["copytrace/ledger/1", "fentry"] {
+    for word in ["copytrace/ledger/2", "fentry"] {
         let error = Recording::parse(text.replace(word, &long).as_bytes()).unwrap_err();
         assert_eq!(escape::plain(&error), error.as_str());
         assert!(error.chars().count() < 300, "{error}");
@@ -491,7 +491,7 @@ fn named(name: &str) -> Recording {
     let mut recording = recording(Ledger::from([(reading, read)]));
     recording.target = name.to_owned();
     recording.environment.kernel = name.to_owned();
-    recording.warnings = vec![name.to_owned()];
+    recording.warnings = vec![Warning::CountingEnded { error: name.to_owned() }];
     recording.stacks = Some(stacks);
     recording
 }

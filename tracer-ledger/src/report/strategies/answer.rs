@@ -4,7 +4,7 @@ use super::{Measured, Report};
 use crate::{
     Provenance,
     claims::{Judgement, Quantity, TOLERANCE, Verdict},
-    report::words::{self, joined},
+    words::{self, joined},
 };
 
 /// The sentences, of which each is a line of its own.

@@ -8,10 +8,8 @@ use super::{
 use crate::{
     Provenance, Side,
     claims::{Judgement, Quantity, Verdict},
-    report::{
-        document::{Cell, Column, Fact, Line, Note, Row, Section, Table, Tone},
-        words,
-    },
+    report::document::{Cell, Column, Fact, Line, Note, Row, Section, Table, Tone},
+    words,
 };
 
 /// The columns, in the order of [`cells`].
@@ -33,7 +31,9 @@ const BAR: f64 = 8.0;
 
 /// The sections, from top to bottom. `details`: also each movement, with what saw it.
 pub(super) fn sections(report: &Report, details: bool) -> Vec<Section> {
-    let warnings = words::lost(report.lost_events).into_iter().chain(report.warnings.clone());
+    let warnings = words::lost(report.lost_events)
+        .into_iter()
+        .chain(report.warnings.iter().map(|it| it.text.clone()));
     let mut sections = vec![
         Section::Warnings(warnings.collect()),
         Section::Answer(answer(report)),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Environment;
 use crate::{
-    Copies, Movement, Mover, Observation, Place, Provenance, Side, ZeroCopy,
+    Copies, Movement, Mover, Observation, Place, Provenance, Side, Warning, WarningRow, ZeroCopy,
     claims::{
         ClaimVerdict, Condition, Judgement, Quantity, TOLERANCE, Verdict, judge, judge_claims,
     },
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The name of the JSON document's schema.
-pub const SCHEMA: &str = "copytrace/strategies/1";
+pub const SCHEMA: &str = "copytrace/strategies/2";
 
 /// How one strategy ended.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ pub struct Report {
     /// Events lost over all strategies. Other than 0, every number is a lower bound.
     pub lost_events: u64,
     /// What to know before trusting the numbers.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<WarningRow>,
     /// The strategies, in the order they ran.
     pub strategies: Vec<StrategyRow>,
     /// What came of each rule; absent without rules.
@@ -190,7 +190,11 @@ impl Report {
             environment,
             payload,
             lost_events: observations.iter().map(|observed| observed.lost_events).sum(),
-            warnings: observations.iter().flat_map(|observed| warnings(observed)).collect(),
+            warnings: observations
+                .iter()
+                .flat_map(|it| warnings(it))
+                .map(WarningRow::from)
+                .collect(),
             strategies: outcomes.iter().map(row).collect(),
             expectations: Vec::new(),
         }
@@ -323,54 +327,46 @@ impl MovementRow {
 }
 
 /// What the kernel told the program of its zero-copy sends, where the witnesses saw something else.
-fn contradiction(observed: &Observation) -> Option<String> {
+fn contradiction(observed: &Observation) -> Option<Warning> {
     let said = observed.zero_copy?;
     let (part, seen) = (said.copied_part()?, observed.copied_at_socket());
     let all_seen = observed.unaccounted() <= 0;
-    (all_seen && (part - seen).abs() > TOLERANCE).then(|| {
-        format!(
-            "{}: the kernel told the program that it copied {} of {} zero-copy sends, but at the \
-             socket {seen:.2} copies per byte by the CPU were seen: trust what was seen",
-            observed.strategy,
-            said.copied.unwrap_or_default(),
-            said.notifications,
-        )
-    })
-}
-
-/// That nobody could look at what arrived.
-fn unhashed(observed: &Observation) -> Option<String> {
-    (observed.checked_by == CheckedBy::DeviceCounters).then(|| {
-        format!(
-            "{}: the device counted {} payload bytes that it was given, and dropped them: they were \
-             not checked by hash",
-            observed.strategy, observed.payload_bytes
-        )
+    (all_seen && (part - seen).abs() > TOLERANCE).then(|| Warning::Contradicted {
+        strategy: observed.strategy.clone(),
+        notifications: said.notifications,
+        copied: said.copied.unwrap_or_default(),
+        copies_per_byte: seen,
     })
 }
 
 /// What to know before trusting what was seen of one strategy.
-fn warnings(observed: &Observation) -> Vec<String> {
+fn warnings(observed: &Observation) -> Vec<Warning> {
+    let &Observation { payload_bytes: bytes, message_bytes, messages, checked_by, .. } = observed;
+    let strategy = || observed.strategy.clone();
+    let place = || delivery(observed.route).to_owned();
     let mut warnings = Vec::new();
-    let (name, unaccounted) = (&observed.strategy, observed.unaccounted());
-    let delivery = delivery(observed.route);
-    if unaccounted > 0 {
-        warnings.push(format!(
-            "{name}: {unaccounted} of {} payload bytes were not seen {delivery}",
-            observed.payload_bytes
-        ));
-    }
-    if unaccounted < 0 {
-        warnings.push(format!(
-            "{name}: {} bytes more than the payload were seen {delivery}",
-            unaccounted.unsigned_abs()
-        ));
+    match observed.unaccounted() {
+        0 => {}
+        unseen @ 1.. => warnings.push(Warning::NotSeen {
+            what: strategy(),
+            bytes: unseen.unsigned_abs(),
+            payload_bytes: bytes,
+            place: place(),
+        }),
+        more => warnings.push(Warning::SeenTooMuch {
+            strategy: strategy(),
+            bytes: more.unsigned_abs(),
+            place: place(),
+        }),
     }
     warnings.extend(contradiction(observed));
-    warnings.extend(unhashed(observed));
-    let sent = observed.message_bytes * observed.messages;
-    if observed.payload_bytes != sent {
-        warnings.push(format!("{name}: {} bytes of {sent} were checked", observed.payload_bytes));
+    // Nobody could look at what arrived.
+    if checked_by == CheckedBy::DeviceCounters {
+        warnings.push(Warning::NotHashed { strategy: strategy(), bytes });
+    }
+    let sent_bytes = message_bytes * messages;
+    if bytes != sent_bytes {
+        warnings.push(Warning::NotChecked { strategy: strategy(), bytes, sent_bytes });
     }
     warnings
 }

@@ -3,7 +3,7 @@
 use super::{Measured, Report};
 use crate::{
     claims::{Judgement, Quantity, Verdict},
-    report::words,
+    words,
 };
 
 /// One reason, and every number it is about.

@@ -1,7 +1,7 @@
 //! What hardware breakpoints saw beside what the probes saw, under `--verify`.
 
 use super::{MovementRow, Report};
-use crate::{Side, report::words};
+use crate::{Side, words};
 
 /// The headings of [`checks`].
 pub(super) const HEADINGS: [&str; 5] =

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::model::{Measured, MovementRow, Payload, PerMessage};
-use crate::report::words::{rough, size};
+use crate::words::{rough, size};
 
 impl PerMessage {
     /// Page faults, in user mode and in kernel mode.

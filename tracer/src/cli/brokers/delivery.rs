@@ -14,7 +14,7 @@ use tracer::{
     session::{Functions, Session, Start},
 };
 use tracer_ledger::{
-    Observation, Round, Setting, Side,
+    Observation, Round, Setting, Side, Warning,
     flows::trial::{Trial, observe},
 };
 use workloads::{
@@ -75,9 +75,9 @@ pub async fn traced(
     log: &Log,
     setting: &Setting,
     network: &Network,
-) -> anyhow::Result<(Observation, Vec<String>)> {
+) -> anyhow::Result<(Observation, Vec<Warning>)> {
     let prepared = prepare(log, setting, network).await?;
-    let mut caveats: Vec<String> = stayed(setting, log, prepared.cached).into_iter().collect();
+    let mut caveats: Vec<_> = stayed(setting, log, prepared.cached).into_iter().collect();
     session.follow(prepared.broker.pid(), Start::AtMarker)?;
     let (load, _) = run(prepared, log).await?;
     session.close()?;
@@ -94,7 +94,7 @@ pub async fn traced(
         shared_bytes: 0,
         checked_by: workloads::CheckedBy::Hash,
     };
-    caveats.extend(taken.unexplained.words(functions));
+    caveats.extend(taken.unexplained.warnings(functions));
     Ok((observe(trial, taken.ledger, session.witnesses(), taken.lost), caveats))
 }
 

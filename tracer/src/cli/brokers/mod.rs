@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use tracer::{naming::Names, session::Functions};
 use tracer_ledger::{
-    Delivery, Round, Setting,
+    Delivery, Round, Setting, Warning, WarningRow,
     claims::brokers::Evidence,
     report::brokers::{self, BrokerEnvironment, BrokerReport},
 };
@@ -125,7 +125,7 @@ async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerRepor
     let evidence = Evidence { deliveries, features, survival, times_count: !emulated };
     let mut report = BrokerReport::new(environment, produced, &evidence);
     report.origin = Some(origin);
-    report.warnings.extend(busy.into_iter().chain(warnings));
+    report.warnings.extend(busy.into_iter().chain(warnings).map(WarningRow::from));
     Ok(report)
 }
 
@@ -174,16 +174,12 @@ async fn features(dir: &Path) -> anyhow::Result<Vec<(Flavour, Feature, Answer)>>
 }
 
 /// Whether a cold log that stays in the page cache is worth a word.
-fn stayed(setting: &Setting, log: &Log, cached: u64) -> Option<String> {
-    (setting.cache == Cache::Cold && cached > 0).then(|| {
-        format!(
-            "{}, {} bytes, {} consumers: {cached} of {} bytes of the log stayed in the page \
-             cache: {} does not drop them",
-            setting.flavour.name(),
-            setting.message_bytes,
-            setting.consumers,
-            log.bytes,
-            log.disk
-        )
+fn stayed(setting: &Setting, log: &Log, cached: u64) -> Option<Warning> {
+    let Setting { flavour, message_bytes, consumers, cache } = setting;
+    (*cache == Cache::Cold && cached > 0).then(|| Warning::StayedCached {
+        what: format!("{}, {message_bytes} bytes, {consumers} consumers", flavour.name()),
+        bytes: cached,
+        file_bytes: log.bytes,
+        disk: log.disk.to_string(),
     })
 }

@@ -8,7 +8,7 @@ use tracer::{
     session::{Functions, Session, Start},
 };
 use tracer_ledger::{
-    Observation, Side,
+    Observation, Side, Warning, WarningRow,
     claims::documents,
     expect::of_strategies,
     flows::trial::{Trial, observe},
@@ -115,7 +115,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
     let sent = Payload { message_bytes: shape.message_bytes(), messages: shape.messages() };
     let mut report = Report::new(environment, sent, &outcomes);
     report.origin = Some(origin);
-    report.warnings.extend(warnings);
+    report.warnings.extend(warnings.into_iter().map(WarningRow::from));
     report.expectations = of_strategies(&options.expect.rules(), &report);
     Ok(report)
 }
@@ -171,17 +171,17 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn measure(self) -> anyhow::Result<(Observation, Vec<String>)> {
+    async fn measure(self) -> anyhow::Result<(Observation, Vec<Warning>)> {
         let sender = Sender::prepare(Path::new(SELF), &self.spec).await?;
         let mut caveats = Vec::new();
         let bytes = self.spec.payload.shape().bytes();
         if self.spec.cache == Cache::Cold && sender.cached_bytes() > 0 {
-            caveats.push(format!(
-                "{}: {} of {bytes} payload bytes stayed in the page cache: {} does not drop them",
-                self.spec.strategy,
-                sender.cached_bytes(),
-                self.spec.payload.disk(),
-            ));
+            caveats.push(Warning::StayedCached {
+                what: self.spec.strategy.to_owned(),
+                bytes: sender.cached_bytes(),
+                file_bytes: bytes,
+                disk: self.spec.payload.disk().to_string(),
+            });
         }
         self.session.follow(sender.pid(), Start::AtMarker)?;
         let consumer = self.consumer.filter(|_| self.strategy.route.has_consumer());
@@ -205,7 +205,7 @@ impl Run<'_> {
             shared_bytes: outcome.shared_bytes,
             checked_by: outcome.checked_by,
         };
-        caveats.extend(taken.unexplained.words(self.functions));
+        caveats.extend(taken.unexplained.warnings(self.functions));
         let witnesses = self.session.witnesses();
         Ok((observe(trial, taken.ledger, witnesses, taken.lost), caveats))
     }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::bail;
+use tracer_ledger::Warning;
 
 use super::{
     Meanwhile, Results, conclude, recorder::Recorder, signals::Signals, target::Target,
@@ -80,18 +81,9 @@ fn begun(target: &str, after: Duration) -> String {
 }
 
 /// That children which run already are not traced, if there are some.
-fn left_out(untraced: &BTreeSet<u32>) -> Option<String> {
-    let pids: Vec<_> = untraced.iter().map(u32::to_string).collect();
-    let (children, are, them) = match pids.len() {
-        0 => return None,
-        1 => ("child", "is", "it"),
-        _ => ("children", "are", "them"),
-    };
-    Some(format!(
-        "{} {children} that ran before {are} not traced; for {them}, too: --comm, or --pid {}",
-        pids.len(),
-        pids.join(",")
-    ))
+fn left_out(untraced: &BTreeSet<u32>) -> Option<Warning> {
+    let pids: Vec<_> = untraced.iter().copied().collect();
+    (!pids.is_empty()).then_some(Warning::ChildrenLeftOut { pids })
 }
 
 /// Traces those of the processes that are not traced yet; answers whether there was one.

@@ -8,6 +8,7 @@ use tracer::{
     session::{Functions, Purpose, Session, Start, Unexplained, Wanted},
 };
 use tracer_ledger::{
+    Warning,
     flows::{self, Detail, Ledger, UNKNOWN, derive::Witnesses},
     report::{
         Origin,
@@ -28,8 +29,9 @@ use crate::cli::{
 /// Flows that are kept apart; beyond them connections and processes of one name become one.
 const MOST_FLOWS: usize = 100_000;
 
-/// How often the kernel's counters are taken, if that is fast and no report is due before.
-const TICK: Duration = Duration::from_millis(200);
+/// How often the kernel's counters are taken, in ms, if that is fast and no report is due before.
+pub const TICK_MS: u64 = 200;
+const TICK: Duration = Duration::from_millis(TICK_MS);
 
 /// The traced programs need the processor, too.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
@@ -47,7 +49,7 @@ pub struct Recorder {
     started: Instant,
     detail: Detail,
     lost: u64,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
     /// Bytes that breakpoints saw and call sites did not.
     unexplained: Unexplained,
     /// Of the kernel, for who made them.
@@ -174,13 +176,13 @@ impl Recorder {
 
     fn give_up(&mut self, error: &anyhow::Error) {
         self.failed = true;
-        let text = format!("counting ended before the traced programs did: {error:#}");
-        say(&format!("copytrace: {text}"));
-        self.warnings.push(text);
+        let warning = Warning::CountingEnded { error: format!("{error:#}") };
+        say(&format!("copytrace: {warning}"));
+        self.warnings.push(warning);
     }
 
     /// What the reader of the report is to know.
-    pub fn warn(&mut self, warning: String) {
+    pub fn warn(&mut self, warning: Warning) {
         self.warnings.push(warning);
     }
 
@@ -206,10 +208,8 @@ impl Recorder {
 
     fn fold(&mut self) {
         self.ledger = flows::group::fold(std::mem::take(&mut self.ledger));
-        let text = "more flows than can be kept apart: connections, and processes of one name, \
-                    were added up";
-        if !self.warnings.iter().any(|warning| warning == text) {
-            self.warnings.push(text.to_owned());
+        if !self.warnings.contains(&Warning::FlowsAdded) {
+            self.warnings.push(Warning::FlowsAdded);
         }
     }
 
@@ -229,7 +229,7 @@ impl Recorder {
         recording.lost_events = self.lost;
         recording.is_cut_short = self.failed;
         recording.warnings = self.warnings.clone();
-        recording.warnings.extend(self.unexplained.words(&self.functions));
+        recording.warnings.extend(self.unexplained.warnings(&self.functions));
         recording.warnings.extend(unnamed(&recording.ledger));
         recording.warnings.extend(in_no_flow(&recording.ledger));
         recording.stacks = self.stacks.as_ref().map(|stacks| stacks.stacks().clone());
@@ -245,28 +245,17 @@ fn payload(ledger: &Ledger, of: impl Fn(&flows::Flow) -> bool) -> u64 {
 }
 
 /// That some payload is in no flow, if so.
-fn in_no_flow(ledger: &Ledger) -> Option<String> {
+fn in_no_flow(ledger: &Ledger) -> Option<Warning> {
     let bytes = payload(ledger, |flow| !flow.is_data());
-    (bytes > 0).then(|| {
-        format!(
-            "{bytes} bytes of payload are in no flow: more flows moved at once than there is room \
-             for, and the rest was added up; trace fewer processes at once"
-        )
-    })
+    (bytes > 0).then_some(Warning::InNoFlow { bytes })
 }
 
 /// That some flows could not be named, if so.
-fn unnamed(ledger: &Ledger) -> Option<String> {
+fn unnamed(ledger: &Ledger) -> Option<Warning> {
     let is_unknown = |flow: &flows::Flow| {
         let ends = flow.source.iter().chain([&flow.destination]);
         flow.process.name == UNKNOWN || ends.into_iter().any(|end| end.name == UNKNOWN)
     };
     let bytes = payload(ledger, is_unknown);
-    (bytes > 0).then(|| {
-        format!(
-            "{bytes} bytes of payload are of processes, files or connections that could not be \
-             named: there were more of them at once than there is room for; trace fewer \
-             processes at once"
-        )
-    })
+    (bytes > 0).then_some(Warning::Unnamed { bytes })
 }

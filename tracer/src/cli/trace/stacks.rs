@@ -8,7 +8,10 @@ use tracer::{
     witness::Plan,
 };
 use tracer_common::stack::Module;
-use tracer_ledger::flows::stacks::{Stack, Stacks, Weight, add, without_programs};
+use tracer_ledger::{
+    Warning,
+    flows::stacks::{Stack, Stacks, Weight, add, without_programs},
+};
 
 /// Stacks that are kept apart; beyond them the programs' functions are given up.
 const MOST: usize = 50_000;
@@ -65,10 +68,8 @@ impl StackRecorder {
     }
 
     /// What to know before trusting them.
-    pub fn warning(&self) -> Option<String> {
-        self.folded.then(|| {
-            "more stacks than can be kept apart: those of the programs were given up".to_owned()
-        })
+    pub fn warning(&self) -> Option<Warning> {
+        self.folded.then_some(Warning::StacksAdded)
     }
 }
 

@@ -9,8 +9,12 @@ use std::{
 use anyhow::{Context, bail};
 
 use tracer::session::{Comm, Wanted, cgroup_id, in_pid_namespace};
+use tracer_ledger::Warning;
 
-use super::container::{self, Containers};
+use super::{
+    container::{self, Containers},
+    recorder::TICK_MS,
+};
 
 /// What the user named.
 #[derive(Clone, Debug, clap::Args)]
@@ -80,17 +84,15 @@ impl Target {
     }
 
     /// Who is found only by looking now and then, if there are such. `stacks`: they are taken.
-    pub fn blind_spot(&self, stacks: bool) -> Option<String> {
+    pub fn blind_spot(&self, stacks: bool) -> Option<Warning> {
         let is_second = cgroup_id(&self.folder()?).is_some();
         let (who, why) = match (is_second, stacks) {
             (true, false) => return None,
             (true, true) => ("is moved into", "--stacks is given"),
             (false, _) => ("is moved into, or starts in,", "it is one of version 1"),
         };
-        Some(format!(
-            "who {who} the control group is found by looking for it every 200 ms, for {why}: what is gone \
-             sooner is not traced"
-        ))
+        let (who, reason) = (who.to_owned(), why.to_owned());
+        Some(Warning::FoundByLooking { every_ms: TICK_MS, who, reason })
     }
 
     /// The programs that are traced from when they start.

@@ -6,13 +6,13 @@ use crate::{
 };
 
 /// Stands for a number that unseen bytes leave open.
-pub(super) const UNSEEN: &str = "unseen";
+pub(crate) const UNSEEN: &str = "unseen";
 
 /// How many witnesses of one movement are named before the rest is only counted.
 const NAMED_WITNESSES: usize = 2;
 
 /// The sign of a verdict.
-pub(super) fn mark(verdict: Verdict) -> char {
+pub(crate) fn mark(verdict: Verdict) -> char {
     match verdict {
         Verdict::Confirmed => '✔',
         Verdict::Refined => '≈',
@@ -23,7 +23,7 @@ pub(super) fn mark(verdict: Verdict) -> char {
 }
 
 /// The measured number; none where it could not be seen.
-pub(super) fn number(judgement: &Judgement) -> Option<String> {
+pub(crate) fn number(judgement: &Judgement) -> Option<String> {
     let number = judgement.measured?;
     let derived = if judgement.provenance == Provenance::Derived { "~" } else { "" };
     let number = if judgement.quantity.is_copies() { copies(number) } else { count(number) };
@@ -31,17 +31,17 @@ pub(super) fn number(judgement: &Judgement) -> Option<String> {
 }
 
 /// Copies per payload byte.
-pub(super) fn copies(number: f64) -> String {
+pub(crate) fn copies(number: f64) -> String {
     format!("{number:.2}")
 }
 
 /// A count a message: exact when it is whole.
-pub(super) fn count(number: f64) -> String {
+pub(crate) fn count(number: f64) -> String {
     if number.fract() == 0.0 { format!("{number}") } else { format!("{number:.3}") }
 }
 
 /// A count a message that is not compared with anything.
-pub(super) fn rough(number: f64) -> String {
+pub(crate) fn rough(number: f64) -> String {
     if number.fract() == 0.0 { format!("{number}") } else { format!("{number:.2}") }
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn size(bytes: u64) -> String {
 }
 
 /// A time of so many ns, to three digits.
-pub(super) fn time(nanoseconds: f64) -> String {
+pub(crate) fn time(nanoseconds: f64) -> String {
     const UNITS: [(&str, f64); 3] = [("s", 1e9), ("ms", 1e6), ("µs", 1e3)];
     let larger = UNITS.into_iter().find(|(_, scale)| nanoseconds >= scale * 0.9995);
     let Some((unit, scale)) = larger else { return format!("{nanoseconds:.0} ns") };
@@ -68,7 +68,7 @@ pub(super) fn time(nanoseconds: f64) -> String {
 }
 
 /// A number with its thousands apart.
-pub(super) fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -81,7 +81,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// The functions of a movement's call sites, and the names of other witnesses.
-pub(super) fn witnesses(witness: &str) -> String {
+pub(crate) fn witnesses(witness: &str) -> String {
     let mut names: Vec<&str> = Vec::new();
     for site in witness.split(", ") {
         let name = site.split_once("+0x").map_or(site, |(function, _)| function);
@@ -96,18 +96,18 @@ pub(super) fn witnesses(witness: &str) -> String {
 }
 
 /// `system calls`, `CPU copies and all copies`
-pub(super) fn quantities(quantities: &[Quantity]) -> String {
+pub(crate) fn quantities(quantities: &[Quantity]) -> String {
     joined(quantities.iter().map(ToString::to_string).collect())
 }
 
 /// `a`, `a and b`, `a, b and c`
-pub(super) fn joined(mut names: Vec<String>) -> String {
+pub(crate) fn joined(mut names: Vec<String>) -> String {
     let last = names.pop().unwrap_or_default();
     if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) }
 }
 
 /// The warning that comes before everything else.
-pub(super) fn lost(events: u64) -> Option<String> {
+pub(crate) fn lost(events: u64) -> Option<String> {
     let noun = if events == 1 { "EVENT WAS" } else { "EVENTS WERE" };
     (events > 0).then(|| format!("{events} {noun} LOST: every number here is a lower bound."))
 }
