@@ -27,6 +27,9 @@ pub struct Observation {
     pub checked_by: CheckedBy,
     /// System calls made in the window, by name.
     pub syscalls: BTreeMap<String, u64>,
+    /// Those of one message in the order that the strategy makes them, where they are of several names and
+    /// the order is always the same.
+    pub call_order: Vec<String>,
     /// Page faults taken in user mode: each is two mode switches.
     pub page_faults_user: u64,
     /// Page faults taken in kernel mode, such as inside `write()`: no further mode switch.

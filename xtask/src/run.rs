@@ -29,6 +29,9 @@ pub struct Arguments {
     /// What to run: a verb of copytrace
     #[arg(long, value_enum, value_name = "VERB", default_value_t = Scenario::Demo)]
     scenario: Scenario,
+    /// Draw the way of a message by these strategies, as `copytrace explain` does
+    #[arg(long, value_name = "STRATEGY", num_args = 1.., conflicts_with = "scenario")]
+    explain: Vec<OsString>,
     /// Where: `auto` takes this machine if its kernel takes function probes
     #[arg(long, value_enum, default_value_t = Place::Auto)]
     on: Place,
@@ -47,9 +50,15 @@ pub struct Arguments {
 }
 
 impl Arguments {
+    /// The verb, whichever flag named it.
+    fn scenario(&self) -> Scenario {
+        if self.explain.is_empty() { self.scenario } else { Scenario::Explain }
+    }
+
     /// What copytrace gets. A file comes first: what follows may be a command.
     fn of_copytrace(&self, file: Option<&Path>) -> Vec<OsString> {
-        let mut all = vec![OsString::from(self.scenario.verb())];
+        let mut all = vec![OsString::from(self.scenario().verb())];
+        all.extend_from_slice(&self.explain);
         all.extend(file.into_iter().flat_map(|file| [OsString::from("--output"), file.into()]));
         all.extend_from_slice(&self.words);
         all
@@ -61,6 +70,8 @@ impl Arguments {
 pub enum Scenario {
     /// The textbook's strategies
     Demo,
+    /// The way of a message as a picture, as in `--scenario explain -- sendfile`
+    Explain,
     /// Models of Kafka and RocketMQ
     Brokers,
     /// A command, as in `--scenario run -- cat FILE`; a guest has this machine's programs and files
@@ -76,6 +87,7 @@ impl Scenario {
     fn verb(self) -> &'static str {
         match self {
             Self::Demo => "demo",
+            Self::Explain => "explain",
             Self::Brokers => "brokers",
             Self::Run => "run",
             Self::Attach => "attach",
@@ -112,10 +124,11 @@ pub enum Place {
 /// that follows the first unknown flag to copytrace.
 pub fn own_flags_first(words: Vec<OsString>) -> Vec<OsString> {
     const WITH_VALUE: [&str; 5] = ["--scenario", "--on", "--kernel", "--output", "-o"];
+    const WITH_VALUES: &str = "--explain";
     if words.get(1).is_none_or(|verb| verb != "run") {
         return words;
     }
-    let mut words = words.into_iter();
+    let mut words = words.into_iter().peekable();
     let mut own: Vec<_> = words.by_ref().take(2).collect();
     let mut others = Vec::new();
     while let Some(word) = words.next() {
@@ -124,11 +137,18 @@ pub fn own_flags_first(words: Vec<OsString>) -> Vec<OsString> {
             others.extend(words);
             break;
         }
-        if WITH_VALUE.contains(&text.as_ref()) {
+        if text == WITH_VALUES {
+            own.push(word);
+            let is_value = |word: &OsString| !word.to_string_lossy().starts_with('-');
+            own.extend(std::iter::from_fn(|| words.next_if(is_value)));
+        } else if WITH_VALUE.contains(&text.as_ref()) {
             own.push(word);
             own.extend(words.next());
         } else if text == "--no-setup"
-            || WITH_VALUE.iter().any(|flag| text.starts_with(&format!("{flag}=")))
+            || WITH_VALUE
+                .iter()
+                .chain([&WITH_VALUES])
+                .any(|flag| text.starts_with(&format!("{flag}=")))
             || (others.is_empty() && ["--help", "-h"].contains(&text.as_ref()))
         {
             own.push(word);
@@ -150,7 +170,7 @@ pub fn main(arguments: Arguments) -> Result<u8> {
     build_step::announce();
     let modules = vm::FOR_STRATEGIES.map(str::to_owned).into();
     let hardware = Hardware { kernel: arguments.kernel, nic: Nic::E1000e, modules };
-    let wanted = arguments.scenario.place(arguments.on);
+    let wanted = arguments.scenario().place(arguments.on);
     let early = needs_guest(wanted);
     let (built, guest) = std::thread::scope(|scope| {
         let guest = early.then(|| scope.spawn(|| Prepared::new(&hardware, consent)));
@@ -219,7 +239,7 @@ fn on_host(copytrace: &Path, arguments: &Arguments) -> Result<u8> {
 
 /// The result is what copytrace prints, but where a command prints.
 fn job(copytrace: &Path, arguments: &Arguments, result: Option<&ResultFile>) -> Result<Job> {
-    let lends = arguments.scenario.lends_its_streams();
+    let lends = arguments.scenario().lends_its_streams();
     let file = arguments.output.as_deref().filter(|_| lends);
     if let Some(path) = file {
         ensure!(
@@ -297,6 +317,10 @@ mod tests {
             sorted("xtask run --rounds 1 --scenario brokers"),
             "xtask run --scenario brokers -- --rounds 1"
         );
+        assert_eq!(
+            sorted("xtask run --nic-sg off --explain read-write sendfile --on vm --ascii"),
+            "xtask run --explain read-write sendfile --on vm -- --nic-sg off --ascii"
+        );
         assert_eq!(sorted("xtask run -- --on x"), "xtask run -- --on x");
         assert_eq!(sorted("xtask run -- --help"), "xtask run -- --help");
         assert_eq!(sorted("xtask run --help"), "xtask run --help");
@@ -308,6 +332,9 @@ mod tests {
         let copytrace = |line: &str| shown(&parsed(line).of_copytrace(None));
         assert_eq!(copytrace("--messages 1"), "demo --messages 1");
         assert_eq!(copytrace("--scenario brokers --to nic"), "brokers --to nic");
+        assert_eq!(copytrace("--explain splice recv --ascii"), "explain splice recv --ascii");
+        assert_eq!(copytrace("--explain=splice -o -"), "explain splice");
+        assert_eq!(copytrace("--scenario explain splice"), "explain splice");
         assert_eq!(copytrace("--on vm --scenario=run -- cat -n -- -x"), "run cat -n -- -x");
         assert_eq!(copytrace("--scenario run --verify -- cat x"), "run --verify cat x");
     }

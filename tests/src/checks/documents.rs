@@ -16,8 +16,10 @@ pub const EVERYWHERE: [Check; 2] = [
 ];
 
 /// What no copy has a part in: true in every tier.
-pub const EXACT: [Check; 1] =
-    [Check { name: "one message: exact calls and mode switches", run: single_messages }];
+pub const EXACT: [Check; 2] = [
+    Check { name: "one message: exact calls and mode switches", run: single_messages },
+    Check { name: "explain: one message, drawn with the documents’ calls", run: drawn },
+];
 
 /// What conditions other than the documents’ make of it.
 pub const CONDITIONS: [Check; 3] = [
@@ -47,6 +49,24 @@ impl Context {
         let text = command::stdout(&mut demo)?;
         Document::read(&text, self.tier.name())
     }
+}
+
+fn drawn(context: &Context) -> Result<()> {
+    let mut explain = Command::new(&context.copytrace);
+    explain.args(["explain", "read-write", "mmap-write", "sendfile"]);
+    explain.args(["--tier", context.tier.name()]).env("COLUMNS", "80").env("LC_ALL", "C.UTF-8");
+    let text = command::stdout(&mut explain)?;
+    let wide = text.lines().find(|line| line.chars().count() > 80);
+    ensure!(wide.is_none(), "wider than 80 columns: {wide:?}");
+    for (calls, pictures) in
+        [("2 system calls · 4 mode switches", 2), ("1 system call · 2 mode", 1)]
+    {
+        ensure!(text.matches(calls).count() == pictures, "{pictures} times {calls}:\n{text}");
+    }
+    for name in ["read()", "write()", "mmap()", "sendfile()"] {
+        ensure!(text.contains(&format!("└ {name} ┘")), "no {name}:\n{text}");
+    }
+    Ok(())
 }
 
 fn cold_to_nic(context: &Context) -> Result<()> {

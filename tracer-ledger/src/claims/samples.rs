@@ -52,6 +52,12 @@ pub(crate) fn linearised() -> Movement {
     moved(Place::Socket, Place::Kernel, Mover::Cpu, "__pskb_pull_tail+0x5b → skb_copy_bits")
 }
 
+/// The calls of one message, in the order they are given in, if there are several.
+pub(crate) fn order(syscalls: &[(&str, u64)]) -> Vec<String> {
+    let names = syscalls.iter().map(|&(name, _)| name.to_owned());
+    if syscalls.len() > 1 { names.collect() } else { Vec::new() }
+}
+
 fn observed(strategy: &str, syscalls: &[(&str, u64)], movements: Vec<Movement>) -> Observation {
     Observation {
         strategy: strategy.into(),
@@ -59,6 +65,7 @@ fn observed(strategy: &str, syscalls: &[(&str, u64)], movements: Vec<Movement>) 
         messages: MESSAGES,
         payload_bytes: PAYLOAD,
         syscalls: syscalls.iter().map(|&(name, made)| (name.into(), made)).collect(),
+        call_order: order(syscalls),
         context_switches_voluntary: 301,
         context_switches_involuntary: 6,
         movements,

@@ -18,6 +18,8 @@ pub struct Trial {
     pub strategy: String,
     /// From what to what it went.
     pub route: Route,
+    /// As in [`Observation::call_order`].
+    pub call_order: Vec<String>,
     /// The side that was measured.
     pub side: Side,
     /// The processes of the other side, by the ids that users know them by.
@@ -76,6 +78,7 @@ pub fn observe(
         messages: trial.messages,
         payload_bytes: trial.bytes,
         checked_by: trial.checked_by,
+        call_order: trial.call_order,
         syscalls: own.calls.into_iter().map(|(name, calls)| (name, calls.count)).collect(),
         page_faults_user: own.page_faults_user,
         page_faults_kernel: own.page_faults_kernel,
@@ -183,6 +186,7 @@ mod tests {
         Trial {
             strategy: "any".into(),
             route,
+            call_order: Vec::new(),
             side: Side::Sender,
             others: BTreeSet::new(),
             message_bytes: 100,

@@ -5,6 +5,7 @@
 //! format for all verbs.
 
 pub mod brokers;
+pub mod diagram;
 mod document;
 pub mod escape;
 pub mod flows;

@@ -88,7 +88,8 @@ impl Style {
         self.paint(AnsiColor::Red.on_default().effects(Effects::BOLD), text)
     }
 
-    fn paint(&self, ansi: Ansi, text: impl Display) -> String {
+    /// The text in a colour.
+    pub(super) fn paint(&self, ansi: Ansi, text: impl Display) -> String {
         if self.color { format!("{ansi}{text}{ansi:#}") } else { text.to_string() }
     }
 }

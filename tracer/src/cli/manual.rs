@@ -25,6 +25,13 @@ const USUAL: &[(&str, &str)] = &[
     ("2", "The arguments make no sense, and nothing was done."),
 ];
 
+const MEASURED: &[(&str, &str)] = &[
+    ("0", "What was asked for was measured, or has a reason why not."),
+    ("1", "It could not be measured; the reason is on standard error."),
+    ("2", "The arguments make no sense, and nothing was done."),
+    ("128 + n", "Signal n ended it."),
+];
+
 const TRACED: &[(&str, &str)] = &[
     ("0", "There was a report, and no rule of --expect is broken."),
     ("1", "There could be no report; the reason is on standard error."),
@@ -58,17 +65,26 @@ const VERBS: &[Verb] = &[
         ],
     },
     Verb {
+        name: "explain",
+        examples: &[
+            (
+                "copytrace explain read-write mmap-write sendfile",
+                "Draw the textbook's three ways beside each other, or one below the other.",
+            ),
+            (
+                "copytrace explain sendfile --nic-sg off -o sendfile.svg",
+                "Draw what scatter-gather is for, as a picture for a slide.",
+            ),
+        ],
+        statuses: MEASURED,
+    },
+    Verb {
         name: "brokers",
         examples: &[(
             "copytrace brokers --message-size 1KiB --message-size 1MiB",
             "Measure models of Kafka and RocketMQ with two sizes of message.",
         )],
-        statuses: &[
-            ("0", "Each delivery was measured."),
-            ("1", "It could not be measured; the reason is on standard error."),
-            ("2", "The arguments make no sense, and nothing was done."),
-            ("128 + n", "Signal n ended it."),
-        ],
+        statuses: MEASURED,
     },
     Verb {
         name: "run",

@@ -6,6 +6,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod expect;
+mod explain;
 mod inherited;
 mod kernel;
 mod limits;
@@ -50,6 +51,8 @@ struct Cli {
 enum Verb {
     /// Run the textbook's strategies and measure what one message costs
     Demo(Box<demo::Options>),
+    /// Draw the way of one message: what moves its bytes, and where the CPU switches modes
+    Explain(Box<explain::Options>),
     /// Run models of Kafka and RocketMQ, and measure how fast they deliver and what they copy
     Brokers(Box<brokers::Options>),
     /// Run a command, and say which way its data takes and how often it is copied
@@ -84,6 +87,7 @@ pub fn run() -> ExitCode {
     start_log(cli.verbose);
     let result = match cli.verb {
         Verb::Demo(options) => demo::run(&options, cli.verbose > 0),
+        Verb::Explain(options) => explain::run(&options, cli.verbose > 0),
         Verb::Brokers(options) => brokers::run(&options, cli.verbose > 0),
         Verb::Run(options) => trace::run(&options, cli.verbose > 0),
         Verb::Attach(options) => trace::attach(&options, cli.verbose > 0),
@@ -146,6 +150,10 @@ mod tests {
         for verb in ["demo", "brokers"] {
             parse(&format!("{verb} {shared}")).unwrap();
         }
+        parse(
+            "explain splice recv --ascii -z 4KiB --cache warm --to loopback --nic-sg off -o x.svg",
+        )
+        .unwrap();
         parse("brokers --message-size 1KiB --message-size 1MiB --cache cold --cache warm").unwrap();
         parse("brokers --flavour kafka --consumers 1 --consumers 2 --rounds 1 --producers 1")
             .unwrap();
@@ -160,6 +168,8 @@ mod tests {
             "demo --rounds 1",
             "demo --producers 1",
             "brokers --strategy sendfile",
+            "explain sendfile --messages 2",
+            "demo --ascii",
             "brokers --list",
             "brokers --stacks",
             "attach --follow no",

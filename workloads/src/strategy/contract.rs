@@ -19,6 +19,9 @@ pub struct Strategy {
     pub route: Route,
     /// What is set up at the far end before.
     pub counterpart: Counterpart,
+    /// The system calls of one message, in the order it makes them, where they are of several names and
+    /// the order is always the same.
+    pub calls: &'static [&'static str],
     /// Set-up, outside the window: whatever a broker does once, and not for a message. What this
     /// kernel, disk or message size does not allow is an [`Error::Unsupported`].
     pub prepare: for<'a> fn(&Job<'a>) -> Result<Box<dyn Transfer + 'a>>,

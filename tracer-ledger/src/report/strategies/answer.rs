@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The sentences, of which each is a line of its own.
-pub(super) fn answer(report: &Report) -> Vec<String> {
+pub(in crate::report) fn answer(report: &Report) -> Vec<String> {
     let documented: Vec<&Measured> = report.measured().filter(|it| it.is_documented()).collect();
     if documented.is_empty() {
         return extremes(report).into_iter().collect();

@@ -8,7 +8,10 @@ use super::{
 use crate::{
     Provenance, Side,
     claims::{Judgement, Quantity, Verdict},
-    report::document::{Cell, Column, Fact, Line, Note, Row, Section, Table, Tone},
+    report::{
+        document::{Cell, Column, Fact, Line, Note, Row, Section, Table, Tone},
+        escape::plain,
+    },
     words,
 };
 
@@ -31,25 +34,44 @@ const BAR: f64 = 8.0;
 
 /// The sections, from top to bottom. `details`: also each movement, with what saw it.
 pub(super) fn sections(report: &Report, details: bool) -> Vec<Section> {
-    let warnings = words::lost(report.lost_events)
-        .into_iter()
-        .chain(report.warnings.iter().map(|it| it.text.clone()));
-    let mut sections = vec![
-        Section::Warnings(warnings.collect()),
-        Section::Answer(answer(report)),
+    let mut sections = before_pictures(report);
+    sections.extend([
         Section::Table(strategies(report)),
         Section::Legend(vec![legend(report)]),
         Section::Notes(all_notes(report, details)),
         Section::Facts(drawings(report)),
         Section::Legend(drawings_legend(report)),
         Section::Table(verified(report)),
-    ];
+    ]);
     if details {
         sections.push(Section::Table(movements(report)));
         sections.push(Section::Facts(report.measured().map(counts).collect()));
     }
     sections.push(Section::Facts(setting(&report.environment, &report.payload, details)));
     sections
+}
+
+/// What is read first.
+pub(in crate::report) fn before_pictures(report: &Report) -> Vec<Section> {
+    let warnings = words::lost(report.lost_events)
+        .into_iter()
+        .chain(report.warnings.iter().map(|it| it.text.clone()));
+    vec![Section::Warnings(warnings.collect()), Section::Answer(answer(report))]
+}
+
+/// What stands below pictures. `skipped`: which have none, and why.
+pub(in crate::report) fn after_pictures(
+    report: &Report,
+    legend: Vec<String>,
+    skipped: Vec<String>,
+) -> Vec<Section> {
+    let skipped = skipped.into_iter().map(|text| Note { mark: '·', tone: Tone::Plain, text });
+    let notes = skipped.chain(all_notes(report, false));
+    vec![
+        Section::Legend(legend),
+        Section::Notes(notes.collect()),
+        Section::Facts(setting(&report.environment, &report.payload, true)),
+    ]
 }
 
 fn strategies(report: &Report) -> Table {
@@ -127,7 +149,7 @@ fn beside_textbook(measured: &Measured) -> Cell {
 }
 
 /// `fewer calls`, `more copies`, `fewer calls, copies`
-fn difference(measured: &Measured) -> String {
+pub(in crate::report) fn difference(measured: &Measured) -> String {
     let how = |quantity| {
         let judged = measured.judged(quantity)?;
         let differs = judged.verdict > Some(Verdict::Confirmed);
@@ -312,19 +334,23 @@ fn counts(measured: &Measured) -> Fact {
 }
 
 /// What was sent, and where and how it was measured.
-fn setting(environment: &Environment, sent: &Payload, details: bool) -> Vec<Fact> {
+pub(in crate::report) fn setting(
+    environment: &Environment,
+    sent: &Payload,
+    details: bool,
+) -> Vec<Fact> {
     let gather = if environment.scatter_gather { "on" } else { "off" };
     let more = if details { "" } else { "; --verbose shows each movement" };
     let sent = format!(
         "{}, {} page cache: {} → {}, scatter-gather {gather}",
         sent,
         environment.cache.name(),
-        environment.disk,
-        environment.nic,
+        plain(&environment.disk),
+        plain(&environment.nic),
     );
     let Environment { kernel, where_, tier, .. } = environment;
     vec![
         Fact::new("Sent", sent),
-        Fact::new("Measured", format!("Linux {kernel} {where_}, by {tier}{more}")),
+        Fact::new("Measured", format!("Linux {} {where_}, by {tier}{more}", plain(kernel))),
     ]
 }

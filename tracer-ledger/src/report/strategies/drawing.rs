@@ -1,27 +1,23 @@
 //! The way of the bytes as a drawing of one line: `disk ══▶ page cache ──▶ user buffer`.
 
 use super::MovementRow;
-use crate::{Mover, Place, Provenance};
-
-/// Movements of less than this of a payload byte are answers and a driver's few header bytes.
-const FEW: f64 = 0.005;
+use crate::{
+    Mover, Place, Provenance,
+    report::diagram::{FEW, words::meaning},
+};
 
 /// An arrow says how many times each byte moves if that is further from once than this.
 const ONCE: f64 = 0.02;
 
-/// What an arrow of each mover is drawn with, and what it means.
-const ARROWS: [(Mover, char, &str); 4] = [
-    (Mover::Dma, '═', "copied by a device (DMA)"),
-    (Mover::Cpu, '─', "copied by the CPU"),
-    (Mover::Reference, '┄', "passed on by reference"),
-    (Mover::Cipher, '≋', "encrypted"),
-];
+/// What an arrow of each mover is drawn with.
+const ARROWS: [(Mover, char); 4] =
+    [(Mover::Dma, '═'), (Mover::Cpu, '─'), (Mover::Reference, '┄'), (Mover::Cipher, '≋')];
 
 /// What the arrows of these movements mean.
 pub(super) fn legend<'a>(movements: impl Iterator<Item = &'a MovementRow>) -> Option<String> {
     let movements: Vec<_> = movements.filter(|it| it.per_payload_byte >= FEW).collect();
-    let drawn = ARROWS.iter().filter(|(by, ..)| movements.iter().any(|it| it.by == *by));
-    let drawn: Vec<_> = drawn.map(|(_, line, text)| format!("{line}{line} {text}")).collect();
+    let drawn = ARROWS.iter().filter(|(by, _)| movements.iter().any(|it| it.by == *by));
+    let drawn: Vec<_> = drawn.map(|(by, line)| format!("{line}{line} {}", meaning(*by))).collect();
     (!drawn.is_empty()).then(|| drawn.join(", "))
 }
 
@@ -70,8 +66,7 @@ fn largest(movements: &[&MovementRow], is: impl Fn(&MovementRow) -> bool) -> Opt
 }
 
 fn arrow(movement: &MovementRow) -> String {
-    let line =
-        ARROWS.iter().find(|(by, ..)| *by == movement.by).map_or('─', |(_, line, _)| *line);
+    let line = ARROWS.iter().find(|(by, _)| *by == movement.by).map_or('─', |(_, line)| *line);
     let begin = if movement.provenance == Provenance::Derived { '~' } else { line };
     if (movement.per_payload_byte - 1.0).abs() <= ONCE {
         format!("{begin}{line}▶")

@@ -10,6 +10,8 @@ mod notes;
 mod verification;
 mod words;
 
+pub(super) use answer::answer;
+pub(super) use document::{after_pictures, before_pictures, difference, setting};
 pub use environment::{Environment, Where};
 pub use model::{
     Measured, MovementRow, Outcome, Payload, PerMessage, Report, SCHEMA, Skipped, StrategyRow,

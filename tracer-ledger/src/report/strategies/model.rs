@@ -96,6 +96,10 @@ pub struct Measured {
     pub per_message: PerMessage,
     /// System calls in the window, by name.
     pub syscalls: BTreeMap<String, u64>,
+    /// The system calls of one message in the order that the strategy makes them, where they are of several
+    /// names and the order is always the same: the program's account, and not the probes'.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub call_order: Vec<String>,
     /// Copies per payload byte: the measured side's, with what the kernel did later for its socket.
     pub copies: Copies,
     /// Every number that the documents have one for, side by side with theirs.
@@ -247,6 +251,7 @@ impl Measured {
             side: observed.side,
             per_message: PerMessage::new(observed),
             syscalls: observed.syscalls.clone(),
+            call_order: observed.call_order.clone(),
             copies: observed.copies(),
             quantities: Quantity::ALL.into_iter().map(judged).collect(),
             movements: merge(&observed.movements).into_iter().map(row).collect(),
@@ -268,13 +273,13 @@ impl Measured {
     }
 
     /// What is said against the textbook's numbers of such quantities, at worst.
-    pub(super) fn worst(&self, of: impl Fn(&Judgement) -> bool) -> Option<Verdict> {
+    pub(in crate::report) fn worst(&self, of: impl Fn(&Judgement) -> bool) -> Option<Verdict> {
         let such = self.quantities.iter().filter(|judged| of(judged));
         such.filter_map(|judged| judged.verdict).max()
     }
 
     /// What is said of one of the numbers.
-    pub(super) fn judged(&self, quantity: Quantity) -> Option<&Judgement> {
+    pub(in crate::report) fn judged(&self, quantity: Quantity) -> Option<&Judgement> {
         self.quantities.iter().find(|judged| judged.quantity == quantity)
     }
 

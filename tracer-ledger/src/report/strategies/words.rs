@@ -21,7 +21,7 @@ impl Measured {
 
 impl MovementRow {
     /// `disk → page cache`
-    pub(super) fn way(&self) -> String {
+    pub(in crate::report) fn way(&self) -> String {
         format!("{} → {}", self.from, self.to)
     }
 }

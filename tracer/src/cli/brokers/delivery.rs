@@ -85,6 +85,7 @@ pub async fn traced(
     let trial = Trial {
         strategy: setting.flavour.name().to_owned(),
         route: workloads::Route::FileToSocket,
+        call_order: Vec::new(),
         side: Side::Sender,
         others: BTreeSet::new(),
         message_bytes: setting.message_bytes,

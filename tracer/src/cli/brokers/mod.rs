@@ -41,8 +41,9 @@ const KILLS: u64 = 5;
 /// Runs the verb. The exit status is 0 if everything was measured, 128 + n after signal n.
 pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     options.common.check("brokers");
+    options.outputs.check("brokers", None);
     let judge = |_: &BrokerReport| ExitCode::SUCCESS;
-    bundled::run(&options.common, measure(options, verbose), brokers::write, judge)
+    bundled::run(&options.outputs, measure(options, verbose), brokers::write, judge)
 }
 
 /// Measures every delivery the user chose.

@@ -1,9 +1,12 @@
 //! Arguments of `copytrace brokers`.
 
-use tracer_ledger::Setting;
+use tracer_ledger::{Setting, report::Format};
 use workloads::{Cache, broker::Flavour};
 
-use crate::cli::bundled::{self, network::Link};
+use crate::cli::{
+    bundled::{self, network::Link},
+    output::Outputs,
+};
 
 /// Bytes of a log, where the number of messages is not asked for: more of larger messages, which
 /// take less time, but never more messages than the disk acknowledges in a few seconds.
@@ -48,6 +51,8 @@ pub struct Options {
     pub to: Option<Link>,
     #[command(flatten)]
     pub common: bundled::Options,
+    #[command(flatten)]
+    pub outputs: Outputs<Format>,
 }
 
 impl Options {

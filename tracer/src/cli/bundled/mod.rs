@@ -1,4 +1,4 @@
-//! What the verbs share that run bundled workloads, `demo` and `brokers`: options, the network, and how
+//! What the verbs share that run bundled workloads, `demo`, `explain` and `brokers`: options, the network, and how
 //! a run ends.
 
 pub mod network;
@@ -8,9 +8,9 @@ mod options;
 use std::{io, process::ExitCode};
 
 use tokio::signal::unix::{SignalKind, signal};
-use tracer_ledger::report::{Format, Style};
+use tracer_ledger::report::Style;
 
-use super::output::{Destination, print_to_all};
+use super::output::{Destination, Form, Outputs, print_to_all};
 
 pub use options::{Options, ScatterGather};
 
@@ -18,13 +18,13 @@ pub use options::{Options, ScatterGather};
 pub const SELF: &str = "/proc/self/exe";
 
 /// Measures, and writes the report. The exit status is what `judge` makes of it, or 128 + n after signal n.
-pub fn run<R>(
-    options: &Options,
+pub fn run<R, F: Form>(
+    outputs: &Outputs<F>,
     measure: impl Future<Output = anyhow::Result<R>>,
-    write: impl Fn(Format, &R, &Style, &mut dyn io::Write) -> io::Result<()>,
+    write: impl Fn(F, &R, &Style, &mut dyn io::Write) -> io::Result<()>,
     judge: impl FnOnce(&R) -> ExitCode,
 ) -> anyhow::Result<ExitCode> {
-    let outputs = options.outputs.open(Destination::Stdout)?;
+    let outputs = outputs.open(Destination::Stdout)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(async {
         tokio::select! {

@@ -6,12 +6,10 @@ use tracer::{
     session::{Purpose, Session, SessionError},
     witness::Plan,
 };
-use tracer_ledger::report::Format;
 
 use super::nic::{Guard, Nic};
 use crate::cli::{
     kernel::{Sites, TierChoice},
-    output::Outputs,
     usage,
 };
 
@@ -33,15 +31,12 @@ pub struct Options {
     /// Directory for the files that are sent, on the disk to measure
     #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
     pub dir: PathBuf,
-    #[command(flatten)]
-    pub outputs: Outputs<Format>,
 }
 
 impl Options {
     /// Refuses options without effect.
     pub fn check(&self, verb: &str) {
         usage::check_sites(verb, self.sites, self.tier);
-        self.outputs.check(verb, None);
     }
 
     /// Attaches to the kernel for windows of bundled workloads. `verbose`: its programs write to the log.

@@ -5,11 +5,15 @@ mod run;
 
 use std::{io, process::ExitCode};
 
-use tracer_ledger::report::{self, Report};
+use tracer_ledger::{
+    expect::of_strategies,
+    report::{self, Report},
+};
 
 use super::{bundled, expect::conclude};
 
-pub use options::Options;
+pub use options::{Options, Setting, names};
+pub use run::{Request, measure};
 
 /// Runs the verb. The exit status is 0 if every strategy was measured and no rule is broken, 3 if one is,
 /// 128 + n after signal n.
@@ -19,6 +23,17 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     options.check();
+    let request = Request {
+        strategies: &options.strategies,
+        messages: options.messages,
+        setting: &options.setting,
+        common: &options.common,
+    };
+    let judged = async {
+        let mut report = measure(&request, verbose).await?;
+        report.expectations = of_strategies(&options.expect.rules(), &report);
+        Ok(report)
+    };
     let judge = |report: &Report| conclude(&report.expectations, false);
-    bundled::run(&options.common, run::measure(options, verbose), report::write, judge)
+    bundled::run(&options.outputs, judged, report::write, judge)
 }

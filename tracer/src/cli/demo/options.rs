@@ -3,12 +3,13 @@
 use std::{net::SocketAddr, str::FromStr};
 
 use clap::{ValueEnum as _, builder::PossibleValuesParser};
-use tracer_ledger::expect::Rule;
+use tracer_ledger::{expect::Rule, report::Format};
 use workloads::{Cache, STRATEGIES};
 
 use crate::cli::{
     bundled::{self, ScatterGather, network::Link},
     expect::Expect,
+    output::Outputs,
     usage,
 };
 
@@ -28,6 +29,20 @@ pub struct Options {
         short = 'n', long, default_value = "256", value_parser = clap::value_parser!(u64).range(1..)
     )]
     pub messages: u64,
+    #[command(flatten)]
+    pub setting: Setting,
+    #[command(flatten)]
+    pub common: bundled::Options,
+    #[command(flatten)]
+    pub outputs: Outputs<Format>,
+    #[command(flatten)]
+    pub expect: Expect,
+}
+
+/// What is sent and where to, which `explain` takes, too.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub struct Setting {
     /// Payload size of one message, such as 4096, 64KiB or 1MiB
     #[arg(short = 'z', long, default_value = "64KiB", value_parser = workloads::size::parse)]
     pub message_size: u64,
@@ -40,21 +55,14 @@ pub struct Options {
     /// namespace, else loopback]
     #[arg(long, value_name = "nic|loopback|dummy|ADDR:PORT")]
     pub to: Option<Target>,
-    #[command(flatten)]
-    pub common: bundled::Options,
-    #[command(flatten)]
-    pub expect: Expect,
 }
 
 impl Options {
     /// Refuses options without effect.
     pub fn check(&self) {
         self.common.check(VERB);
-        usage::refuse_useless(
-            VERB,
-            self.common.nic_sg == ScatterGather::Off && self.to == Some(Target::Dummy),
-            "--nic-sg off is for a network card, and --to dummy has none: give --to nic",
-        );
+        self.setting.check(VERB, &self.common);
+        self.outputs.check(VERB, None);
         let is_of_strategies = |rule: &Rule| !rule.has_way() && rule.measure().is_of_strategies();
         usage::refuse_useless(
             VERB,
@@ -65,11 +73,22 @@ impl Options {
     }
 }
 
+impl Setting {
+    /// Refuses options without effect.
+    pub fn check(&self, verb: &str, common: &bundled::Options) {
+        usage::refuse_useless(
+            verb,
+            common.nic_sg == ScatterGather::Off && self.to == Some(Target::Dummy),
+            "--nic-sg off is for a network card, and --to dummy has none: give --to nic",
+        );
+    }
+}
+
 /// The name that stands for every strategy.
 pub const ALL: &str = "all";
 
 /// What `--strategy` takes.
-fn names() -> PossibleValuesParser {
+pub fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(STRATEGIES.iter().map(|strategy| strategy.name).chain([ALL]))
 }
 

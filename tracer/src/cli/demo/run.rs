@@ -10,7 +10,6 @@ use tracer::{
 use tracer_ledger::{
     Observation, Side, Warning, WarningRow,
     claims::documents,
-    expect::of_strategies,
     flows::trial::{Trial, observe},
     report::{Environment, Outcome, Payload, Report},
 };
@@ -19,22 +18,34 @@ use workloads::{
     driver::{Consumer, Sender, SenderSpec},
 };
 
-use super::options::{ALL, Options, Target};
+use super::options::{ALL, Setting, Target};
 use crate::cli::{
-    bundled::{SELF, network::Link, nic::Nic},
+    bundled::{self, SELF, network::Link, nic::Nic},
     kernel::{Kernel, location},
     origin,
     progress::Progress,
 };
 
+/// What is to be measured.
+pub struct Request<'a> {
+    /// The names of strategies; the documents' where there are none.
+    pub strategies: &'a [String],
+    /// How many messages each sends.
+    pub messages: u64,
+    /// What is sent, and where to.
+    pub setting: &'a Setting,
+    /// How it is measured.
+    pub common: &'a bundled::Options,
+}
+
 /// Measures every strategy the user chose.
-pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report> {
-    let common = &options.common;
+pub async fn measure(request: &Request<'_>, verbose: bool) -> anyhow::Result<Report> {
+    let Request { common, setting, .. } = *request;
     let origin = origin::now(false);
     let progress = Progress::start();
-    let strategies = chosen(&options.strategies)?;
-    let shape = Shape::new(options.messages, options.message_size)?;
-    let target = target(options.to)?;
+    let strategies = chosen(request.strategies)?;
+    let shape = Shape::new(request.messages, setting.message_size)?;
+    let target = target(setting.to)?;
 
     progress.say("examining the kernel");
     let kernel = Kernel::examine(common.sites.breadth())?;
@@ -75,7 +86,7 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
             // those cannot be dropped from the page cache.
             let payload = workloads::Payload::create(&common.dir, shape, rand::random())?;
             disk = payload.disk().to_string();
-            let (name, cache) = (strategy.name, options.cache);
+            let (name, cache) = (strategy.name, setting.cache);
             let spec = SenderSpec { strategy: name, payload: &payload, to, cache };
             let consumer = consumer.as_ref();
             let run = Run {
@@ -109,14 +120,13 @@ pub async fn measure(options: &Options, verbose: bool) -> anyhow::Result<Report>
         // A dummy device does.
         scatter_gather: nic.as_ref().and_then(|nic| nic.scatter_gather().ok()).unwrap_or(true),
         nic: nic.map_or_else(|| DUMMY_DEVICE.to_owned(), |nic| nic.label()),
-        cache: options.cache,
+        cache: setting.cache,
         disk,
     };
     let sent = Payload { message_bytes: shape.message_bytes(), messages: shape.messages() };
     let mut report = Report::new(environment, sent, &outcomes);
     report.origin = Some(origin);
     report.warnings.extend(warnings.into_iter().map(WarningRow::from));
-    report.expectations = of_strategies(&options.expect.rules(), &report);
     Ok(report)
 }
 
@@ -196,6 +206,7 @@ impl Run<'_> {
         let trial = Trial {
             strategy: outcome.strategy,
             route: self.strategy.route,
+            call_order: self.strategy.calls.iter().map(|name| (*name).to_owned()).collect(),
             side: if self.strategy.receives() { Side::Receiver } else { Side::Sender },
             others,
             message_bytes: outcome.message_bytes,

@@ -15,7 +15,7 @@ use clap::ColorChoice;
 use file::{Readers, ResultFile};
 use tracer_ledger::report::{Style, flows::Format};
 
-pub use options::{Output, Outputs, print_to_all};
+pub use options::{Form, Output, Outputs, print_to_all};
 
 /// Width where there is no terminal, or it does not say its own, in columns.
 const WIDTH: u16 = 100;

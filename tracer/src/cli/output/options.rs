@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{ValueEnum, error::ErrorKind};
-use tracer_ledger::report::{Format, Style, flows};
+use tracer_ledger::report::{Format, Style, diagram, flows};
 
 use super::Destination;
 use crate::cli::usage;
@@ -24,6 +24,18 @@ impl Form for Format {
             "json" => Some(Self::Json),
             "md" => Some(Self::Markdown),
             "csv" => Some(Self::Csv),
+            _ => None,
+        }
+    }
+}
+
+impl Form for diagram::Format {
+    fn of(name: &str) -> Option<Self> {
+        match extension(name) {
+            "svg" => Some(Self::Svg),
+            // As Mermaid's own command names them.
+            "mmd" | "mermaid" => Some(Self::Mermaid),
+            "json" => Some(Self::Json),
             _ => None,
         }
     }
@@ -76,7 +88,8 @@ impl<F: Form> Outputs<F> {
     pub fn check<'a>(&'a self, verb: &str, besides: impl IntoIterator<Item = &'a Path>) {
         let known = |path: &&PathBuf| {
             let name = name(path);
-            flows::Format::of(name).is_some() && F::of(name).is_none()
+            let of_any = flows::Format::of(name).is_some() || diagram::Format::of(name).is_some();
+            of_any && F::of(name).is_none()
         };
         if let Some(path) = self.outputs.iter().filter(|_| self.format.is_none()).find(known) {
             let what = format!(

@@ -19,6 +19,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "Linux 5.0",
     route: Route::Datagrams,
     counterpart: Counterpart::Datagrams,
+    calls: &[],
     prepare,
 };
 

@@ -19,6 +19,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "any Linux",
     route: Route::Datagrams,
     counterpart: Counterpart::Datagrams,
+    calls: &[],
     prepare,
 };
 

@@ -19,6 +19,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "Linux 4.5",
     route: Route::FileToFile,
     counterpart: Counterpart::File,
+    calls: &[],
     prepare,
 };
 

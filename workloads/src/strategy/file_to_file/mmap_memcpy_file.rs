@@ -20,6 +20,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "any Linux",
     route: Route::FileToFile,
     counterpart: Counterpart::File,
+    calls: &[],
     prepare,
 };
 

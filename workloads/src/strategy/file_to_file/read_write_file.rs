@@ -15,6 +15,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "any Linux",
     route: Route::FileToFile,
     counterpart: Counterpart::File,
+    calls: &["read", "write"],
     prepare,
 };
 

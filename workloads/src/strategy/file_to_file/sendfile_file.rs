@@ -15,6 +15,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "Linux 2.6.33",
     route: Route::FileToFile,
     counterpart: Counterpart::File,
+    calls: &[],
     prepare,
 };
 

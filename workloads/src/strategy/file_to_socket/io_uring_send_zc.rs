@@ -29,6 +29,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "Linux 6.0",
     route: Route::FileToSocket,
     counterpart: Counterpart::Consumer(Service::Receive),
+    calls: &[],
     prepare,
 };
 

@@ -27,6 +27,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "Linux 5.11",
     route: Route::FileToSocket,
     counterpart: Counterpart::Consumer(Service::Receive),
+    calls: &[],
     prepare,
 };
 

@@ -20,6 +20,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "Linux 2.5.46",
     route: Route::FileToSocket,
     counterpart: Counterpart::Consumer(Service::Receive),
+    calls: &["mmap", "write"],
     prepare,
 };
 

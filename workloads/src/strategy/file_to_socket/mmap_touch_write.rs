@@ -23,6 +23,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "any Linux",
     route: Route::FileToSocket,
     counterpart: Counterpart::Consumer(Service::Receive),
+    calls: &["mmap", "write"],
     prepare,
 };
 

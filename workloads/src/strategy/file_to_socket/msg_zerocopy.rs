@@ -24,6 +24,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "Linux 4.14",
     route: Route::FileToSocket,
     counterpart: Counterpart::Consumer(Service::Receive),
+    calls: &["pread64", "sendto", "poll", "recvmsg"],
     prepare,
 };
 

@@ -32,6 +32,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "Linux 2.4.10",
     route: Route::FileToSocket,
     counterpart: Counterpart::Consumer(Service::Receive),
+    calls: &["read", "write"],
     prepare,
 };
 

@@ -23,6 +23,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "Linux 2.2",
     route: Route::FileToSocket,
     counterpart: Counterpart::Consumer(Service::Receive),
+    calls: &["pread64", "writev"],
     prepare,
 };
 

@@ -18,6 +18,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "any Linux",
     route: Route::FileToSocket,
     counterpart: Counterpart::Consumer(Service::Receive),
+    calls: &["read", "write"],
     prepare,
 };
 

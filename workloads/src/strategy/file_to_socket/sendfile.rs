@@ -17,6 +17,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "Linux 2.2",
     route: Route::FileToSocket,
     counterpart: Counterpart::Consumer(Service::Receive),
+    calls: &[],
     prepare,
 };
 

@@ -16,6 +16,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "Linux 4.13",
     route: Route::FileToSocket,
     counterpart: Counterpart::Consumer(Service::ReceiveTls),
+    calls: &[],
     prepare,
 };
 

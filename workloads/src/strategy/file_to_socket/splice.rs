@@ -20,6 +20,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "Linux 2.6.17",
     route: Route::FileToSocket,
     counterpart: Counterpart::Consumer(Service::Receive),
+    calls: &[],
     prepare,
 };
 

@@ -21,6 +21,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "Linux 2.6.17",
     route: Route::MemoryToSocket,
     counterpart: Counterpart::Consumer(Service::Receive),
+    calls: &["vmsplice", "splice"],
     prepare,
 };
 

@@ -17,6 +17,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "any Linux",
     route: Route::MemoryToSocket,
     counterpart: Counterpart::Consumer(Service::Receive),
+    calls: &[],
     prepare,
 };
 

@@ -15,6 +15,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "any Linux",
     route: Route::ProcessToProcess,
     counterpart: Counterpart::Process(Channel::Pipe),
+    calls: &[],
     prepare,
 };
 

@@ -18,6 +18,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "Linux 2.6.17",
     route: Route::ProcessToProcess,
     counterpart: Counterpart::Process(Channel::Pipe),
+    calls: &[],
     prepare,
 };
 

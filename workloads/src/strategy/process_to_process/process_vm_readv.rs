@@ -24,6 +24,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "Linux 3.2",
     route: Route::ProcessToProcess,
     counterpart: Counterpart::Process(Channel::ItsMemory),
+    calls: &[],
     prepare,
 };
 

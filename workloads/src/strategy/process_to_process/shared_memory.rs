@@ -19,6 +19,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "Linux 3.17",
     route: Route::ProcessToProcess,
     counterpart: Counterpart::Process(Channel::SharedMemory),
+    calls: &[],
     prepare,
 };
 

@@ -18,6 +18,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "any Linux",
     route: Route::ProcessToProcess,
     counterpart: Counterpart::Process(Channel::UnixStream),
+    calls: &[],
     prepare,
 };
 

@@ -20,6 +20,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "any Linux",
     route: Route::Receive,
     counterpart: Counterpart::Consumer(Service::Send),
+    calls: &[],
     prepare,
 };
 

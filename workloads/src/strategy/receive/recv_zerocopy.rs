@@ -33,6 +33,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "Linux 4.18",
     route: Route::Receive,
     counterpart: Counterpart::Consumer(Service::SendPages),
+    calls: &[],
     prepare,
 };
 

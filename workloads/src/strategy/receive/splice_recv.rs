@@ -23,6 +23,7 @@ pub static STRATEGY: Strategy = Strategy {
     needs: "Linux 2.6.17",
     route: Route::Receive,
     counterpart: Counterpart::Consumer(Service::Send),
+    calls: &[],
     prepare,
 };
 
