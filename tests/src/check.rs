@@ -1,5 +1,6 @@
 //! A check, what it runs with, and what comes of it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -29,6 +30,8 @@ pub struct Context {
     pub nginx: PathBuf,
     /// Where other programs are unpacked.
     pub packages: PathBuf,
+    /// The flags that say where Kafka and RocketMQ are, or why they are not there.
+    pub brokers: std::result::Result<Vec<OsString>, String>,
     /// Whether the whole machine is there for the check.
     pub in_guest: bool,
     /// How many times slower the machine is than those on which times were chosen.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::words::joined;
+use crate::words::{joined, size};
 
 /// What to know before trusting the numbers; what it says in words is its `Display`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,21 @@ pub enum Warning {
         reason: String,
         /// What is not seen for it.
         without: String,
+    },
+    /// A control group has little memory left for the maps.
+    LittleMemory {
+        /// Its folder.
+        control_group: String,
+        /// What it may still take.
+        left_bytes: u64,
+        /// What it may take.
+        limit_bytes: u64,
+        /// How many times less room than usual the maps have.
+        scarcity: u32,
+        /// What they take at once.
+        at_rest_bytes: u64,
+        /// What they take if they fill up.
+        at_most_bytes: u64,
     },
     /// The maps could not be read any more.
     CountingEnded {
@@ -144,6 +159,23 @@ impl fmt::Display for Warning {
                 write!(f, "{error}: what is copied there is not seen")
             }
             Self::KernelLacks { reason, without } => write!(f, "{reason}: {without}"),
+            Self::LittleMemory {
+                control_group,
+                left_bytes,
+                limit_bytes,
+                scarcity,
+                at_rest_bytes,
+                at_most_bytes,
+            } => write!(
+                f,
+                "control group {control_group} has {} left of its {} of memory; eBPF maps have \
+                 {scarcity} times less room than usual, and take {} of it at once, and {} if they \
+                 fill up: raise its limit, or run copytrace outside of it",
+                size(*left_bytes),
+                size(*limit_bytes),
+                size(*at_rest_bytes),
+                size(*at_most_bytes)
+            ),
             Self::CountingEnded { error } => {
                 write!(f, "counting ended before the traced programs did: {error}")
             }

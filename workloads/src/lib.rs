@@ -23,6 +23,7 @@ mod peer;
 mod pinned;
 mod process;
 pub mod protocol;
+pub mod real;
 mod receiver;
 pub mod sender;
 mod shared;

@@ -59,6 +59,11 @@ impl Cache {
         self.root.join("packages")
     }
 
+    /// The jars of a program that Maven fetches, and the `pom.xml` that they were fetched for.
+    pub fn jars(&self, program: &str) -> PathBuf {
+        self.root.join("jars").join(program)
+    }
+
     /// The package lists of one of Debian's releases.
     pub fn package_lists(&self, release: &str) -> PathBuf {
         self.root.join("package-lists").join(release)

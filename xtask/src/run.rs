@@ -17,8 +17,10 @@ use crate::kernel_version::KernelVersion;
 use crate::packages::as_root;
 use crate::result_file::ResultFile;
 use crate::say::note;
+use crate::setup::brokers;
+use crate::terminal;
+use crate::vm;
 use crate::vm::{Hardware, Job, Nic, Prepared};
-use crate::{terminal, vm};
 
 /// A kernel that takes kprobes through perf has this.
 const KPROBES: &str = "/sys/bus/event_source/devices/kprobe";
@@ -55,6 +57,11 @@ impl Arguments {
         if self.explain.is_empty() { self.scenario } else { Scenario::Explain }
     }
 
+    /// Whether Kafka and RocketMQ themselves are to be measured.
+    fn wants_programs(&self) -> bool {
+        self.scenario == Scenario::Brokers && self.words.iter().any(|word| word == "--real")
+    }
+
     /// What copytrace gets. A file comes first: what follows may be a command.
     fn of_copytrace(&self, file: Option<&Path>) -> Vec<OsString> {
         let mut all = vec![OsString::from(self.scenario().verb())];
@@ -72,7 +79,7 @@ pub enum Scenario {
     Demo,
     /// The way of a message as a picture, as in `--scenario explain -- sendfile`
     Explain,
-    /// Models of Kafka and RocketMQ
+    /// Models of Kafka and RocketMQ, and with `--real` both programs, which Maven fetches
     Brokers,
     /// A command, as in `--scenario run -- cat FILE`; a guest has this machine's programs and files
     Run,
@@ -164,13 +171,24 @@ pub fn own_flags_first(words: Vec<OsString>) -> Vec<OsString> {
 }
 
 /// Runs `cargo xtask run`.
-pub fn main(arguments: Arguments) -> Result<u8> {
+pub fn main(mut arguments: Arguments) -> Result<u8> {
     let consent = Consent::unless(arguments.no_setup);
     let result = arguments.output.as_deref().map(ResultFile::prepare).transpose()?;
+    if arguments.wants_programs() {
+        ensure!(
+            arguments.on != Place::Vm,
+            "--real measures this machine: a guest has too little memory for both programs"
+        );
+        let flags = brokers::flags(&arguments.words, consent)?;
+        arguments.words.extend(flags);
+    }
     build_step::announce();
     let modules = vm::FOR_STRATEGIES.map(str::to_owned).into();
     let hardware = Hardware { kernel: arguments.kernel, nic: Nic::E1000e, modules };
-    let wanted = arguments.scenario().place(arguments.on);
+    let wanted = match arguments.on {
+        Place::Auto if arguments.wants_programs() => Place::Host,
+        on => arguments.scenario().place(on),
+    };
     let early = needs_guest(wanted);
     let (built, guest) = std::thread::scope(|scope| {
         let guest = early.then(|| scope.spawn(|| Prepared::new(&hardware, consent)));
@@ -337,6 +355,13 @@ mod tests {
         assert_eq!(copytrace("--scenario explain splice"), "explain splice");
         assert_eq!(copytrace("--on vm --scenario=run -- cat -n -- -x"), "run cat -n -- -x");
         assert_eq!(copytrace("--scenario run --verify -- cat x"), "run --verify cat x");
+    }
+
+    #[test]
+    fn programs_are_fetched_for_the_brokers_alone() {
+        assert!(parsed("--scenario brokers --real --quick").wants_programs());
+        assert!(!parsed("--scenario brokers").wants_programs());
+        assert!(!parsed("--scenario run -- tool --real").wants_programs());
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod nginx;
 pub mod postgres;
 pub mod programs;
 pub mod python;
+pub mod real_brokers;
 pub mod redis;
 pub mod screen;
 pub mod soak;

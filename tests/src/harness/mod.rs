@@ -15,7 +15,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use kept::Kept;
 use libtest_mimic::{Completion, Failed, Trial};
+use plan::{Plan, Planned, Work};
+use schedule::{Place, Schedule, Turn};
+use slowest::Times;
 use xtask::build_step::programs;
 use xtask::cache::Cache;
 use xtask::check::Done;
@@ -26,12 +30,9 @@ use xtask::setup;
 use xtask::test::Selection;
 
 use crate::check::{Check, Context, Outcome, Tier};
+use crate::checks;
 use crate::pages::{Page, Pages};
 use crate::table::{MAIN_KERNEL, OTHER_KERNELS};
-use kept::Kept;
-use plan::{Plan, Planned, Work};
-use schedule::{Place, Schedule, Turn};
-use slowest::Times;
 
 /// `tests run`
 #[derive(clap::Args)]
@@ -70,7 +71,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(libtest_mimic::run(&report, wanted.chain(others).collect()).exit_code());
     }
     let kept = Kept::keep(&programs(selection.profile()).join("copytrace"))?;
-    let context = prepare(Consent::unless(*no_setup), selection, &kept)?;
+    let context = prepare(Consent::unless(*no_setup), selection, &wanted, &kept)?;
     let (possible, mut trials) = sort_out(wanted, Consent::unless(*no_setup));
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let schedule = Schedule::new(cores, possible.iter().map(|planned| planned.place));
@@ -88,7 +89,12 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 /// Finds or fetches the programs of others that are traced.
-fn prepare(consent: Consent, selection: &Selection, kept: &Kept) -> Result<Context> {
+fn prepare(
+    consent: Consent,
+    selection: &Selection,
+    wanted: &[Planned],
+    kept: &Kept,
+) -> Result<Context> {
     let cache = Cache::locate()?;
     if let Err(error) = setup::guest::programs_for_tests(&cache, consent) {
         note(&format!("some checks will fail: {error:#}"));
@@ -100,9 +106,21 @@ fn prepare(consent: Consent, selection: &Selection, kept: &Kept) -> Result<Conte
         quick: !selection.all,
         nginx: setup::guest::nginx(&cache),
         packages: cache.all_packages(),
+        brokers: real_brokers(wanted, consent),
         in_guest: false,
         pace: 1.0,
     })
+}
+
+/// Finds or fetches Kafka and RocketMQ, which are large, if they are to be run.
+fn real_brokers(wanted: &[Planned], consent: Consent) -> Result<Vec<OsString>, String> {
+    let is_one = |name: &str| checks::real_brokers::CHECKS.iter().any(|check| check.name == name);
+    let mut wanted = wanted.iter();
+    if !wanted.any(|it| matches!(it.work, Work::Check(check, _) if is_one(check.name))) {
+        return Err("they are not wanted".to_owned());
+    }
+    let flags = setup::brokers::flags(&[], consent).map_err(|error| format!("{error:#}"));
+    flags.inspect_err(|error| note(&format!("some checks will be skipped: {error}")))
 }
 
 /// Those that can be made here; and trials for those that cannot, which say why.

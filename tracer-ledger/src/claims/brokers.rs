@@ -245,8 +245,8 @@ fn faster(evidence: &Evidence) -> (Verdict, String) {
         return (Verdict::NotTested, ALL_FLAVOURS.into());
     }
     notes.push(
-        "these are brokers that differ in how they hand messages out, and in nothing else; Kafka \
-         and RocketMQ themselves were not run"
+        "these are brokers that differ in how they hand messages out, and in nothing else, and not \
+         Kafka and RocketMQ themselves"
             .into(),
     );
     let verdict = match won {

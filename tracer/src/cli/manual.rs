@@ -80,10 +80,16 @@ const VERBS: &[Verb] = &[
     },
     Verb {
         name: "brokers",
-        examples: &[(
-            "copytrace brokers --message-size 1KiB --message-size 1MiB",
-            "Measure models of Kafka and RocketMQ with two sizes of message.",
-        )],
+        examples: &[
+            (
+                "copytrace brokers --message-size 1KiB --message-size 1MiB",
+                "Measure models of Kafka and RocketMQ with two sizes of message.",
+            ),
+            (
+                "copytrace brokers --real --quick --kafka-home /opt/kafka",
+                "Measure Kafka itself, too, with messages of 1 KiB.",
+            ),
+        ],
         statuses: MEASURED,
     },
     Verb {

@@ -7,11 +7,11 @@ use std::{
 };
 
 use anyhow::ensure;
-use indicatif::HumanBytes;
 use tracer::{
     kernel::Allocation,
     session::{Memory, Purpose, memory},
 };
+use tracer_ledger::Warning;
 
 /// What a control group has left of its limit, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ const SCARCITIES: [u32; 5] = [1, 2, 4, 8, 16];
 
 /// The purpose with as much room as there is memory for, and what is to be said of that. Refuses to start
 /// where the least is too much.
-pub fn fit(purpose: Purpose, allocation: Allocation) -> anyhow::Result<(Purpose, Option<String>)> {
+pub fn fit(purpose: Purpose, allocation: Allocation) -> anyhow::Result<(Purpose, Option<Warning>)> {
     let Some(Left { group, bytes, limit }) = least() else { return Ok((purpose, None)) };
     let maps = |scarcity| memory(purpose.with_scarcity(scarcity), allocation);
     let of = SCARCITIES.map(maps).into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -37,16 +37,14 @@ pub fn fit(purpose: Purpose, allocation: Allocation) -> anyhow::Result<(Purpose,
     if scarcity == 1 {
         return Ok((purpose, None));
     }
-    let what = format!(
-        "control group {} has {} left of its {} of memory; eBPF maps have {scarcity} times less room than \
-         usual, and take {} of it at once, and {} if they fill up: raise its limit, or run copytrace \
-         outside of it",
-        group.display(),
-        HumanBytes(bytes),
-        HumanBytes(limit),
-        HumanBytes(at_rest),
-        HumanBytes(at_most),
-    );
+    let what = Warning::LittleMemory {
+        control_group: group.display().to_string(),
+        left_bytes: bytes,
+        limit_bytes: limit,
+        scarcity,
+        at_rest_bytes: at_rest,
+        at_most_bytes: at_most,
+    };
     ensure!(bytes > at_rest + OWN, "{what}, before the kernel ends a process in it");
     Ok((purpose.with_scarcity(scarcity), Some(what)))
 }

@@ -160,6 +160,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_of_the_programs_themselves_is_asked_for_with_them() {
+        parse("brokers --real --quick --kafka-home DIR --rocketmq-home DIR").unwrap();
+        for line in ["brokers --quick", "brokers --kafka-home DIR", "brokers --rocketmq-home DIR"] {
+            let error = parse(line).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::MissingRequiredArgument, "{line}");
+        }
+        for line in ["brokers --real --consumers 2", "brokers --real --cache cold"] {
+            assert_eq!(parse(line).unwrap_err().kind(), ErrorKind::ArgumentConflict, "{line}");
+        }
+    }
+
+    #[test]
     fn options_of_one_verb_do_not_exist_on_another() {
         for line in [
             "demo --scenario brokers",

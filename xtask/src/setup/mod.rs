@@ -1,5 +1,6 @@
 //! Everything the other verbs need: found, or else fetched and built.
 
+pub mod brokers;
 pub mod foreign;
 pub mod guest;
 pub mod linker;

@@ -33,16 +33,45 @@ const COUNTS: [Column; 10] = [
     Column::number("DMA\ncopies").leaves(1),
 ];
 
+/// The columns of the table of the programs' speed, in the order of [`words::program_speed`].
+const PROGRAM_SPEED: [Column; 8] = [
+    Column::word("message"),
+    Column::word("program"),
+    Column::word("setting"),
+    Column::number("MB/s\nmedian"),
+    Column::number("\nmin–max").leaves(2),
+    Column::number("messages/s\nmedian"),
+    Column::number("CPU s/GB\nmedian"),
+    Column::number("\nmin–max").leaves(1),
+];
+
+/// The columns of the table of their counts, in the order of [`words::program_counts`].
+const PROGRAM_COUNTS: [Column; 10] = [
+    Column::word("message"),
+    Column::word("program"),
+    Column::word("setting"),
+    Column::number("system\ncalls"),
+    Column::number("a MiB").leaves(3),
+    Column::number("mode\nswitches"),
+    Column::number("a MiB").leaves(2),
+    Column::number("CPU\ncopies"),
+    Column::number("by refe-\nrence").leaves(1),
+    Column::number("sent\ntwice"),
+];
+
 /// The sections, from top to bottom.
 pub(super) fn sections(report: &BrokerReport) -> Vec<Section> {
     let warnings = all::lost(report.lost_events)
         .into_iter()
         .chain(report.warnings.iter().map(|it| it.text.clone()));
-    vec![
+    let mut sections = vec![
         Section::Warnings(warnings.collect()),
         Section::Table(table(&SPEED, report.delivered.iter().map(words::speed))),
         Section::Legend(vec![words::UNITS.to_owned()]),
         Section::Table(table(&COUNTS, report.delivered.iter().map(words::counts))),
+    ];
+    sections.extend(programs(report).into_iter().flatten());
+    sections.extend([
         list("Since when", words::differences(report)),
         list("To disk", report.produced.iter().map(words::produced).collect()),
         list("Features", words::features(report)),
@@ -51,7 +80,21 @@ pub(super) fn sections(report: &BrokerReport) -> Vec<Section> {
         Section::Facts(
             words::setting(report).into_iter().map(|(name, text)| Fact::new(name, text)).collect(),
         ),
-    ]
+    ]);
+    sections
+}
+
+/// What was measured of the programs themselves, if they were.
+fn programs(report: &BrokerReport) -> Option<[Section; 4]> {
+    let rows = || report.programs.iter();
+    (!report.programs.is_empty()).then(|| {
+        [
+            Section::Table(table(&PROGRAM_SPEED, rows().map(words::program_speed))),
+            Section::Table(table(&PROGRAM_COUNTS, rows().map(words::program_counts))),
+            Section::Legend(vec![words::OF_PROGRAMS.to_owned()]),
+            list("Programs", rows().map(words::program_way).collect()),
+        ]
+    })
 }
 
 fn table(columns: &[Column], rows: impl Iterator<Item = Vec<String>>) -> Table {

@@ -3,9 +3,12 @@
 
 mod csv;
 mod document;
+mod programs;
 #[cfg(test)]
 mod tests;
 mod words;
+
+pub use programs::{Counted, ProgramDelivery, ProgramRounds};
 
 use std::{collections::BTreeMap, io};
 
@@ -44,6 +47,9 @@ pub struct BrokerReport {
     pub produced: Vec<Produced>,
     /// How messages got to consumers.
     pub delivered: Vec<Delivered>,
+    /// Likewise of Apache Kafka and Apache RocketMQ themselves; absent if they were not measured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<ProgramDelivery>,
     /// Since which message size a difference in copies is one in cost; nothing where times mean
     /// nothing.
     pub differences: Vec<Difference>,
@@ -181,6 +187,7 @@ impl BrokerReport {
             warnings: deliveries.iter().filter_map(warning).map(WarningRow::from).collect(),
             produced,
             delivered: deliveries.iter().map(Delivered::new).collect(),
+            programs: Vec::new(),
             differences: match evidence.times_count {
                 true => differences(deliveries),
                 false => Vec::new(),
@@ -189,6 +196,14 @@ impl BrokerReport {
             survival: survival(evidence.survival),
             claims: judge(evidence),
         }
+    }
+}
+
+impl BrokerReport {
+    /// Adds what was measured of the programs themselves.
+    pub fn add(&mut self, programs: Vec<ProgramDelivery>) {
+        self.lost_events += programs.iter().map(|program| program.lost_events).sum::<u64>();
+        self.programs.extend(programs);
     }
 }
 

@@ -5,6 +5,8 @@ use crate::{
     Movement, Place, Round, Setting, Side,
     broker::{Answer, Feature, Flavour, Survival},
     claims::Verdict,
+    flows::{Calls, Endpoint, Ledger, Traffic, derive::Witnesses, tests as flow_tests},
+    report::flows,
     workload::Cache,
 };
 
@@ -111,6 +113,67 @@ fn report(evidence: &Evidence) -> BrokerReport {
     BrokerReport::new(environment, vec![produced], evidence)
 }
 
+/// Two rounds in which a tenth of the log is sent twice, with a few bytes out of memory.
+fn program(setting: &str, reference: bool, emulated: bool) -> ProgramDelivery {
+    let by = if reference { Mover::Reference } else { Mover::Cpu };
+    let moved = |from, bytes| {
+        let movement = Movement { bytes, by, ..flow_tests::cpu_copy(from, Place::Socket, bytes) };
+        let calls = BTreeMap::from([("write".to_owned(), Calls { count: 10, bytes })]);
+        Traffic { payload_bytes: bytes, movements: vec![movement], calls, ..Traffic::default() }
+    };
+    let to = || flow_tests::tcp(4000);
+    let ledger = Ledger::from([
+        (flow_tests::flow(flow_tests::file("/log"), to()), moved(Place::PageCache, 1_100_000)),
+        (flow_tests::flow(Endpoint::memory(), to()), moved(Place::User, 1000)),
+    ]);
+    let counted = Counted { ledger, messages: 1000, log_bytes: 1_000_000, lost_events: 1 };
+    ProgramDelivery::new(ProgramRounds {
+        program: "kafka",
+        version: "4.4.0",
+        setting,
+        message_bytes: 1000,
+        timed: &[1.0, 2.0, 4.0].map(|seconds| Round { seconds, cpu_seconds: 0.5 }),
+        counted: &[counted.clone(), counted],
+        witnesses: Witnesses { copies: true, references: true },
+        environment: &flows::Environment {
+            kernel: "6.12.41".into(),
+            where_: Where::Host,
+            tier: Tier::Fentry,
+            cycles: false,
+            emulated,
+        },
+    })
+}
+
+#[test]
+fn a_program_is_told_as_its_flows_are() {
+    let row = program("plaintext", true, false);
+    assert_eq!((row.messages, row.log_bytes, row.sent_bytes), (1000, 1_000_000, 2_202_000));
+    assert_eq!(row.sent_twice_bytes, Some(200_000));
+    assert_eq!((row.copies_per_byte.cpu, row.by_reference_per_byte), (Some(0.0), Some(1.0)));
+    assert_eq!(row.bytes_per_second.unwrap().median, 500_000.0);
+    assert_eq!(row.cpu_seconds_per_gb.unwrap().median, 500.0);
+    assert_eq!((row.syscalls_per_message.median, row.lost_events), (0.02, 2));
+    assert_eq!(row.flows.len(), 2);
+    let copied = program("transferMsgByHeap=false", false, true);
+    assert_eq!((copied.copies_per_byte.cpu, copied.by_reference_per_byte), (Some(1.0), Some(0.0)));
+    assert_eq!(copied.bytes_per_second, None);
+}
+
+#[test]
+fn every_format_has_every_program() {
+    let mut report = report(&evidence());
+    report.add(vec![program("plaintext", true, false), program("other", false, true)]);
+    assert_eq!(report.lost_events, 4);
+    for format in [Format::Table, Format::Markdown, Format::Csv] {
+        let text = written(format, &report);
+        assert!(text.contains("plaintext") && text.contains("other"), "{text}");
+    }
+    for line in written(Format::Table, &report).lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+}
+
 fn verdict(evidence: &Evidence, id: &str) -> (Verdict, String) {
     let claims = report(evidence).claims;
     let claim = claims.into_iter().find(|claim| claim.id == id).unwrap();
@@ -203,7 +266,9 @@ fn json_is_what_the_schema_says() {
     crate::report::write_schema::<BrokerReport>(SCHEMA, &mut schema).unwrap();
     let schema = serde_json::from_slice(&schema).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
-    let document = written(Format::Json, &report(&evidence()));
+    let mut report = report(&evidence());
+    report.add(vec![program("plaintext", true, false)]);
+    let document = written(Format::Json, &report);
     let mut document: serde_json::Value = serde_json::from_str(&document).unwrap();
     assert!(validator.is_valid(&document), "{document:#}");
     document["schema"] = "copytrace/brokers/0".into();

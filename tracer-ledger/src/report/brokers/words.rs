@@ -1,8 +1,7 @@
 //! Numbers and sentences as the formats for people write them.
 
-use super::{BrokerReport, Delivered, Produced};
-use crate::words;
-use crate::{Cost, Provenance, Spread, claims::brokers::Difference};
+use super::{BrokerReport, Delivered, Produced, ProgramDelivery};
+use crate::{Cost, Provenance, Spread, claims::brokers::Difference, ratio, words};
 
 /// How many columns of both tables say which delivery a row is of.
 const NAMES: usize = 4;
@@ -41,6 +40,69 @@ pub(super) fn counts(row: &Delivered) -> Vec<String> {
         words::copies(row.copies.dma),
     ]);
     cells
+}
+
+/// How the tables of programs are to be read.
+pub(super) const OF_PROGRAMS: &str = "Kafka and RocketMQ themselves, the broker's side: calls and \
+    switches of the whole process a message and a MiB, median of the rounds with probes; the \
+    kernel's copies of a sent byte; ~ derived. Copies that a program makes in its own memory are \
+    not seen";
+
+fn program_names(row: &ProgramDelivery) -> [String; 3] {
+    let size = words::size(row.message_bytes);
+    [size, format!("{} {}", row.program, row.version), row.setting.clone()]
+}
+
+/// The speed of a program's delivery as cells; empty where times mean nothing.
+pub(super) fn program_speed(row: &ProgramDelivery) -> Vec<String> {
+    let in_two = |spread: Option<Spread>, unit, digits| {
+        spread.map_or_else(Default::default, |spread| two(spread, unit, digits))
+    };
+    let rate = row.messages_per_second.map(|rate| words::grouped(rate.median.round() as u64));
+    let mut cells = program_names(row).to_vec();
+    cells.extend(in_two(row.bytes_per_second, 1e-6, 0));
+    cells.push(rate.unwrap_or_default());
+    cells.extend(in_two(row.cpu_seconds_per_gb, 1.0, 2));
+    cells
+}
+
+/// The counts of a program's delivery as cells.
+pub(super) fn program_counts(row: &ProgramDelivery) -> Vec<String> {
+    let derived = if row.provenance == Provenance::Derived { "~" } else { "" };
+    let copies = |number: Option<f64>| match number {
+        Some(number) => format!("{derived}{}", words::copies(number)),
+        None => words::UNSEEN.to_owned(),
+    };
+    let mut cells = program_names(row).to_vec();
+    cells.extend([
+        format!("{:.3}", row.syscalls_per_message.median),
+        format!("{:.1}", row.syscalls_per_mib.median),
+        format!("{:.3}", row.mode_switches_per_message.median),
+        format!("{:.1}", row.mode_switches_per_mib.median),
+        copies(row.copies_per_byte.cpu),
+        copies(row.by_reference_per_byte),
+        match row.sent_twice_bytes {
+            Some(bytes) => format!("{:.1} %", 100.0 * ratio(bytes, row.sent_bytes)),
+            None => "–".to_owned(),
+        },
+    ]);
+    cells
+}
+
+/// Which way most bytes of a program's delivery went, as a sentence.
+pub(super) fn program_way(row: &ProgramDelivery) -> String {
+    let [size, program, setting] = program_names(row);
+    let Some(flow) = row.flows.first() else {
+        return format!("{program}, {setting}, {size}: nothing was sent");
+    };
+    let part = 100.0 * ratio(flow.payload_bytes, row.sent_bytes);
+    let (from, to) = (flow.source.kind, flow.destination.kind);
+    let calls: Vec<_> = flow.syscalls.keys().map(|name| format!("{name}()")).collect();
+    format!(
+        "{program}, {setting}, {size}: {part:.0} % of the bytes {from} → {to} by {}: {}",
+        words::joined(calls),
+        flow.verdict.text
+    )
 }
 
 /// The median, and the range.

@@ -1,9 +1,11 @@
-//! `copytrace brokers`: messages to disk, then deliveries for their speed, without
-//! probes; then each delivery once more with probes; and what brokers promise, tried.
+//! `copytrace brokers`: what Kafka and RocketMQ themselves do, if that is asked for; of their models,
+//! messages to disk, then deliveries for their speed, without probes; then each delivery once more with
+//! probes; and what brokers promise, tried.
 
 mod delivery;
 mod options;
 mod produce;
+mod real;
 
 use std::{path::Path, process::ExitCode};
 
@@ -49,6 +51,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
 /// Measures every delivery the user chose.
 async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerReport> {
     let common = &options.common;
+    let programs = options.real.then(|| options.homes.find()).transpose()?;
     let origin = origin::now(false);
     let progress = Progress::start();
     progress.say("examining the kernel");
@@ -56,12 +59,18 @@ async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerRepor
     kernel.check_verify(common.verify)?;
     let plan = kernel.plan(common.tier)?;
     let busy = machine::busy();
-    let (consumers, nic) = network(options.to).await?;
+    let (consumers, nic) = network(options.to()).await?;
     let _guard = common.nic_sg.apply(&nic)?;
+
+    let mut warnings = Vec::new();
+    let mut of_programs = Vec::new();
+    if let Some(programs) = programs {
+        (of_programs, warnings) = real::measure(programs, options, &kernel, &progress).await?;
+    }
 
     let mut logs = Vec::new();
     let mut produced = Vec::new();
-    for &message_bytes in &options.message_sizes {
+    for message_bytes in options.message_sizes() {
         progress.say(format!("producing messages of {message_bytes} bytes"));
         let messages = options.messages(message_bytes);
         let (log, row) = produce::measure(options, message_bytes, messages).await?;
@@ -92,7 +101,6 @@ async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerRepor
     let mut names = Names::new();
     let functions = Functions::read(common.verify);
     let mut deliveries = Vec::new();
-    let mut warnings = Vec::new();
     for (setting, log, rounds) in timed {
         progress.say(format!("counting {} at {}", setting.flavour.name(), setting.message_bytes));
         let traced =
@@ -125,6 +133,7 @@ async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerRepor
     };
     let evidence = Evidence { deliveries, features, survival, times_count: !emulated };
     let mut report = BrokerReport::new(environment, produced, &evidence);
+    report.add(of_programs);
     report.origin = Some(origin);
     report.warnings.extend(busy.into_iter().chain(warnings).map(WarningRow::from));
     Ok(report)

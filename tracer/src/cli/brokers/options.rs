@@ -1,12 +1,18 @@
 //! Arguments of `copytrace brokers`.
 
+use clap::builder::ArgPredicate;
 use tracer_ledger::{Setting, report::Format};
 use workloads::{Cache, broker::Flavour};
 
+use super::real::Homes;
 use crate::cli::{
     bundled::{self, network::Link},
     output::Outputs,
 };
+
+/// Message sizes in bytes, where none is asked for; the smallest is for the programs themselves only.
+const SIZES: [u64; 4] = [100, 1 << 10, 16 << 10, 256 << 10];
+const QUICK_SIZES: [u64; 1] = [1 << 10];
 
 /// Bytes of a log, where the number of messages is not asked for: more of larger messages, which
 /// take less time, but never more messages than the disk acknowledges in a few seconds.
@@ -16,18 +22,28 @@ const MOST_MESSAGES: u64 = 8192;
 /// Arguments of `copytrace brokers`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
+    /// Measure Apache Kafka and Apache RocketMQ themselves, too: by one consumer of theirs, over
+    /// loopback, out of the page cache; the models likewise
+    #[arg(long, conflicts_with_all = ["caches", "consumers", "to"])]
+    pub real: bool,
+    #[command(flatten)]
+    pub homes: Homes,
+    /// With --real: messages of one size and two rounds, unless you say otherwise
+    #[arg(long, requires = "real")]
+    pub quick: bool,
     /// Which flavour of broker; may be repeated
     #[arg(long = "flavour", value_name = "NAME", value_enum, default_values_t = Flavour::ALL)]
     pub flavours: Vec<Flavour>,
     /// How many messages lie in the log [default: fewer the larger they are]
     #[arg(short = 'n', long, value_parser = clap::value_parser!(u64).range(1..))]
-    messages: Option<u64>,
+    pub messages: Option<u64>,
     /// Payload size of one message, such as 4096, 64KiB or 1MiB; may be repeated
+    /// [default: 1KiB, 16KiB and 256KiB; with --real 100, too; with --quick 1KiB]
     #[arg(
         short = 'z', long = "message-size", value_name = "MESSAGE_SIZE",
-        default_values = ["1KiB", "16KiB", "256KiB"], value_parser = workloads::size::parse
+        value_parser = workloads::size::parse
     )]
-    pub message_sizes: Vec<u64>,
+    message_sizes: Vec<u64>,
     /// Whether the log is in the page cache before the transfer; may be repeated
     #[arg(
         long = "cache", value_name = "CACHE", value_enum,
@@ -41,14 +57,17 @@ pub struct Options {
     )]
     consumers: Vec<u64>,
     /// How often each delivery is repeated for its speed, one flavour after the other
-    #[arg(long, default_value = "5", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        long, default_value = "5", default_value_if("quick", ArgPredicate::IsPresent, "2"),
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     pub rounds: u64,
     /// How many producers write the log
     #[arg(long, default_value = "16", value_parser = clap::value_parser!(u64).range(1..=256))]
     pub producers: u64,
     /// How the consumers are reached [default: nic where the network namespace is, else loopback]
     #[arg(long, value_enum)]
-    pub to: Option<Link>,
+    to: Option<Link>,
     #[command(flatten)]
     pub common: bundled::Options,
     #[command(flatten)]
@@ -56,6 +75,21 @@ pub struct Options {
 }
 
 impl Options {
+    /// The sizes of messages.
+    pub fn message_sizes(&self) -> Vec<u64> {
+        match (&self.message_sizes[..], self.quick, self.real) {
+            ([], true, _) => QUICK_SIZES.to_vec(),
+            ([], false, true) => SIZES.to_vec(),
+            ([], false, false) => SIZES[1..].to_vec(),
+            (asked, ..) => asked.to_vec(),
+        }
+    }
+
+    /// How consumers are reached.
+    pub fn to(&self) -> Option<Link> {
+        if self.real { Some(Link::Loopback) } else { self.to }
+    }
+
     /// How many messages of a size lie in the log.
     pub fn messages(&self, message_bytes: u64) -> u64 {
         let fitting = LOG_BYTES / message_bytes.max(1);
@@ -65,9 +99,13 @@ impl Options {
     /// Every delivery of messages of a size. Flavours follow each other, so that what is compared
     /// runs one after the other.
     pub fn settings(&self, message_bytes: u64) -> Vec<Setting> {
+        // As the programs are measured.
+        let as_real: (&[Cache], &[u64]) = (&[Cache::Warm], &[1]);
+        let (caches, numbers) =
+            if self.real { as_real } else { (&self.caches[..], &self.consumers[..]) };
         let mut settings = Vec::new();
-        for &cache in &self.caches {
-            for &consumers in &self.consumers {
+        for &cache in caches {
+            for &consumers in numbers {
                 let setting = |&flavour| Setting { flavour, message_bytes, consumers, cache };
                 settings.extend(self.flavours.iter().map(setting));
             }

@@ -1,0 +1,137 @@
+//! Deliveries with probes: the broker is traced as any program is that runs already.
+
+use std::{pin::pin, time::Duration};
+
+use anyhow::Context;
+use tokio::time::sleep;
+use tracer::{
+    naming::Names,
+    session::{Functions, Purpose, Session, Start, Unexplained, Wanted},
+};
+use tracer_ledger::{
+    Warning,
+    flows::{self, Detail, derive::Witnesses},
+    report::{
+        brokers::{Counted, ProgramDelivery, ProgramRounds},
+        flows::Environment,
+    },
+};
+
+use super::{Delivery, Options, client::Messages, running::Running};
+use crate::cli::{
+    kernel::{Kernel, TierChoice, location},
+    machine, memory,
+};
+
+/// How often the kernel's counters are taken: there is room for so many objects only.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What all traced deliveries share.
+pub struct Tracing<'a> {
+    kernel: &'a Kernel,
+    tier: TierChoice,
+    verify: bool,
+    purpose: Purpose,
+    names: Names,
+    witnesses: Witnesses,
+    environment: Environment,
+    unexplained: Unexplained,
+    warnings: Vec<Warning>,
+}
+
+impl<'a> Tracing<'a> {
+    /// Finds out what can be seen.
+    pub fn new(kernel: &'a Kernel, options: &Options) -> anyhow::Result<Self> {
+        let (tier, verify) = (options.common.tier, options.common.verify);
+        let (detail, wanted) = (Detail::Process, Wanted::default());
+        let purpose = Purpose::Flows { detail, stacks: false, wanted, scarcity: 1 };
+        let (purpose, warning) = memory::fit(purpose, kernel.facts.allocation())?;
+        let environment = Environment {
+            kernel: kernel.facts.release.clone(),
+            where_: location(),
+            tier: kernel.plan(tier)?.tier,
+            cycles: false,
+            emulated: machine::is_emulated(machine::hypervisor().as_deref()),
+        };
+        Ok(Self {
+            kernel,
+            tier,
+            verify,
+            purpose,
+            names: Names::new(),
+            witnesses: Witnesses { copies: false, references: false },
+            environment,
+            unexplained: Unexplained::default(),
+            warnings: warning.into_iter().collect(),
+        })
+    }
+
+    /// Attaches to the kernel, until the session is dropped.
+    pub fn attach(&mut self) -> anyhow::Result<Session> {
+        let session = Session::start(self.kernel.plan(self.tier)?, self.purpose, self.verify)?;
+        self.witnesses = session.witnesses();
+        for warning in session.unseen() {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
+        Ok(session)
+    }
+
+    /// Makes a delivery, and counts what the broker does.
+    pub async fn delivery(
+        &mut self,
+        session: &mut Session,
+        running: &mut Running,
+        messages: &Messages,
+    ) -> anyhow::Result<Counted> {
+        let (pid, title) = (running.pid(), running.program.title);
+        let followed = session.follow(pid, Start::Now)?;
+        followed.with_context(|| format!("{title} ended before it could be traced"))?;
+        let mut counted = Counted::default();
+        let done = {
+            let mut delivery = pin!(running.consume(messages));
+            loop {
+                tokio::select! {
+                    done = &mut delivery => break done?,
+                    () = sleep(TICK) => self.take(session, &mut counted)?,
+                }
+            }
+        };
+        session.close()?;
+        self.take(session, &mut counted)?;
+        Ok(Counted { messages: done.messages, log_bytes: done.log_bytes, ..counted })
+    }
+
+    fn take(&mut self, session: &mut Session, counted: &mut Counted) -> anyhow::Result<()> {
+        let taken = session.take_flows(&mut self.names)?;
+        for (flow, traffic) in taken.ledger {
+            flows::add(&mut counted.ledger, flow, &traffic);
+        }
+        counted.lost_events += taken.lost;
+        self.unexplained.add(taken.unexplained);
+        Ok(())
+    }
+
+    /// What a report has of a delivery.
+    pub fn row(&self, delivery: Delivery<'_>, running: &[Running]) -> ProgramDelivery {
+        let Running { program, version, .. } = &running[delivery.of];
+        ProgramDelivery::new(ProgramRounds {
+            program: program.name,
+            version,
+            setting: delivery.setting.name,
+            message_bytes: delivery.messages.bytes,
+            timed: &delivery.timed,
+            counted: &delivery.counted,
+            witnesses: self.witnesses,
+            environment: &self.environment,
+        })
+    }
+
+    /// What is to be known of all of them.
+    pub fn warnings(self) -> Vec<Warning> {
+        let Self { mut warnings, unexplained, verify, .. } = self;
+        warnings.extend(unexplained.warnings(&Functions::read(verify)));
+        warnings
+    }
+}
