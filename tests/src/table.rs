@@ -49,13 +49,14 @@ const fn row(
 /// All checks. Those that take longest come first: then all cores have something to do to the end.
 /// What programs of others and more than one copytrace show of a kernel does not depend on how its
 /// functions are entered.
-pub const ROWS: [Row; 32] = [
+pub const ROWS: [Row; 33] = [
     row(&soak::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
     row(&further::CHECKS, NOWHERE, FUNCTIONS, NOWHERE),
     row(&further::DERIVED, NOWHERE, TRACEPOINT, NOWHERE),
     row(&further::TO_DUMMY, NOWHERE, EVERY, NOWHERE),
     row(&documents::EVERYWHERE, NOWHERE, FUNCTIONS, FUNCTIONS),
     row(&documents::EXACT, TRACEPOINT, FUNCTIONS, FUNCTIONS),
+    row(&documents::DRAWN, TRACEPOINT, FUNCTIONS, NOWHERE),
     row(&screen::TEXTBOOK_CHECKS, NOWHERE, FENTRY, NOWHERE),
     row(&screen::LESSON_CHECKS, TRACEPOINT, NOWHERE, NOWHERE),
     row(&documents::CONDITIONS, NOWHERE, FUNCTIONS, NOWHERE),

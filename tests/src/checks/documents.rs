@@ -16,10 +16,12 @@ pub const EVERYWHERE: [Check; 2] = [
 ];
 
 /// What no copy has a part in: true in every tier.
-pub const EXACT: [Check; 2] = [
-    Check { name: "one message: exact calls and mode switches", run: single_messages },
-    Check { name: "explain: one message, drawn with the documents’ calls", run: drawn },
-];
+pub const EXACT: [Check; 1] =
+    [Check { name: "one message: exact calls and mode switches", run: single_messages }];
+
+/// One message as a picture.
+pub const DRAWN: [Check; 1] =
+    [Check { name: "explain: one message, drawn with the documents’ calls", run: drawn }];
 
 /// What conditions other than the documents’ make of it.
 pub const CONDITIONS: [Check; 3] = [
