@@ -1,5 +1,6 @@
 //! The brokers that the documents compare, in words that their reports share with the models of them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A kind of broker: they differ in how messages get from the log to a consumer.
@@ -38,7 +39,7 @@ pub enum Answer {
 }
 
 /// What was left of a broker's promises when it was killed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Survival {
     /// How often it was killed with SIGKILL, producers running.
     pub kills: u64,

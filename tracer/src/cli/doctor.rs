@@ -238,7 +238,7 @@ fn write_tier(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
 
 /// What this kernel does not have, and what then is not seen.
 fn write_missing(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
-    let unknown = plan.unknown.iter().map(|unknown| unknown.consequence().to_string());
+    let unknown = plan.unknown.iter().map(|unknown| unknown.warning().to_string());
     let missing = plan.missing.iter().map(|it| format!("{}: {}", it.witness, it.reason));
     let lines: Vec<_> = unknown.chain(missing).collect();
     if !lines.is_empty() {

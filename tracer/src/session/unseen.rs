@@ -28,7 +28,7 @@ impl Session {
             _ => true,
         };
         let unknown = self.plan.unknown.iter().filter(|unknown| concerns(unknown.subject));
-        refused.chain(unknown.map(kernel_lacks)).collect()
+        refused.chain(unknown.map(Unknown::warning)).collect()
     }
 
     /// Events lost since the last time.
@@ -68,8 +68,4 @@ impl Session {
             })
         })
     }
-}
-
-fn kernel_lacks(unknown: &Unknown) -> Warning {
-    Warning::KernelLacks { reason: unknown.reason(), without: unknown.without.to_owned() }
 }

@@ -1,6 +1,7 @@
 //! Which offsets and enumerators the eBPF programs need, and where BTF has them.
 
 use tracer_common::{ABSENT, Layout};
+use tracer_ledger::Warning;
 
 use crate::kernel::Facts;
 
@@ -360,8 +361,8 @@ impl Unknown {
     }
 
     /// And what follows.
-    pub fn consequence(&self) -> String {
-        format!("{}: {}", self.reason(), self.without)
+    pub fn warning(&self) -> Warning {
+        Warning::KernelLacks { reason: self.reason(), without: self.without.to_owned() }
     }
 }
 

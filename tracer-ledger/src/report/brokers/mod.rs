@@ -56,7 +56,7 @@ pub struct BrokerReport {
     /// What each flavour did when it was asked for something that needs the content.
     pub features: Vec<FeatureRow>,
     /// What was left when a broker was killed.
-    pub survival: SurvivalRow,
+    pub survival: Survival,
     /// The documents' claims.
     pub claims: Vec<BrokerClaim>,
 }
@@ -151,23 +151,6 @@ pub struct FeatureRow {
     pub note: String,
 }
 
-/// What was left when a broker was killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct SurvivalRow {
-    /// How often it was killed with SIGKILL, producers running.
-    pub kills: u64,
-    /// Messages that had been acknowledged.
-    pub acknowledged: u64,
-    /// Those of them that no consumer got afterwards.
-    pub lost: u64,
-    /// Messages of transactions that were not committed.
-    pub uncommitted: u64,
-    /// Those of them that a consumer got.
-    pub leaked: u64,
-    /// Torn records that were cut off.
-    pub torn: u64,
-}
-
 impl BrokerReport {
     /// Judges the evidence.
     pub fn new(
@@ -193,7 +176,7 @@ impl BrokerReport {
                 false => Vec::new(),
             },
             features: evidence.features.iter().map(feature).collect(),
-            survival: survival(evidence.survival),
+            survival: evidence.survival,
             claims: judge(evidence),
         }
     }
@@ -266,11 +249,6 @@ fn feature(
         answer: answer.into(),
         note: note.into(),
     }
-}
-
-fn survival(survival: Survival) -> SurvivalRow {
-    let Survival { kills, acknowledged, lost, uncommitted, leaked, torn } = survival;
-    SurvivalRow { kills, acknowledged, lost, uncommitted, leaked, torn }
 }
 
 /// Writes a report. Only the table looks at the style.
