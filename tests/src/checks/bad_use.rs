@@ -124,7 +124,9 @@ fn dummy_device(context: &Context) -> Result<()> {
     fails(&mut context.bad(&["--to", "dummy", "--nic-sg", "off"]), &["--nic-sg", "--to nic"])?;
     let before = network_namespaces()?;
     for signal in [libc::SIGINT, libc::SIGKILL] {
-        interrupt(context, &["--to", "dummy", "--strategy", "udp-send"], signal, || {
+        let sent = ["--to", "dummy", "--strategy", "udp-send"];
+        let some = ["--messages", "20000", "--message-size", "1KiB"];
+        interrupt(context, &[sent, some].concat(), signal, || {
             until("a network namespace is made", || Ok(network_namespaces()?.len() > before.len()))
         })?;
         until("it ends", || Ok(network_namespaces()? == before))
@@ -148,7 +150,10 @@ fn ended_by(context: &Context, signal: i32) -> Result<Output> {
         Ok(bytes.trim().parse()?)
     };
     let before = sent()?;
-    interrupt(context, &["--to", "nic", "--nic-sg", "off"], signal, || {
+    // Short messages, and many: long enough for the signal to come in the middle of a transfer.
+    let many = ["--messages", "200000", "--message-size", "1KiB"];
+    let arguments = [&["--to", "nic", "--nic-sg", "off"], &many[..]].concat();
+    interrupt(context, &arguments, signal, || {
         until("the transfer is under way", || Ok(sent()? > before + UNDER_WAY))
     })
 }
@@ -160,10 +165,7 @@ fn interrupt(
     signal: i32,
     wait: impl FnOnce() -> Result<()>,
 ) -> Result<Output> {
-    // Short messages, and many: long enough for the signal to come in the middle of a transfer.
-    let many = ["--messages", "200000", "--message-size", "1KiB"];
     let mut command = context.bad(arguments);
-    command.args(many);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let process = i32::try_from(child.id())?;
     let waited = wait();

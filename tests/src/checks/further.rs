@@ -31,7 +31,9 @@ impl Context {
     /// The document of all further strategies.
     fn further(&self, arguments: &[&str]) -> Result<Document> {
         let names = FURTHER.iter().flat_map(|further| ["--strategy", further.strategy]);
-        let arguments: Vec<_> = arguments.iter().copied().chain(names).collect();
+        // What is counted of a message does not depend on how many there are.
+        let messages = ["--messages", if self.quick { "64" } else { "256" }];
+        let arguments: Vec<_> = arguments.iter().copied().chain(messages).chain(names).collect();
         let document = self.demo(&arguments)?;
         ensure!(document.further_rows().count() == FURTHER.len(), "rows are missing");
         Ok(document)
@@ -107,10 +109,8 @@ fn derived(context: &Context) -> Result<()> {
         (&["--to", "nic", "--nic-sg", "off"], |further| further.ungathered),
         (&["--to", "loopback"], |further| further.looped),
     ];
-    // What is derived of a message does not depend on how many there are.
-    let messages = if context.quick { "64" } else { "256" };
     for (arguments, expected) in runs {
-        let document = context.further(&[arguments, &["--messages", messages]].concat())?;
+        let document = context.further(arguments)?;
         for (further, row) in document.further_rows() {
             if let Some(shown) = row.shown("cpu-copies")? {
                 nearly(&row.name, "CPU copies", shown, expected(further))

@@ -8,7 +8,7 @@ use serde_json::ser::Formatter;
 /// A text in one line, without what controls a terminal or the order of its letters: these are written
 /// as in a C string.
 pub fn plain(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_control) {
+    if is_printable_ascii(text) || !text.contains(is_control) {
         return text.into();
     }
     let mut plain = String::with_capacity(text.len() + 8);
@@ -33,6 +33,11 @@ fn is_control(character: char) -> bool {
         || ('\u{202a}'..='\u{202e}').contains(&character)
         || ('\u{2066}'..='\u{2069}').contains(&character);
     character.is_control() || ['\u{2028}', '\u{2029}'].contains(&character) || reorders
+}
+
+/// What most names are, and quickly told.
+fn is_printable_ascii(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// A text in a Markdown document, or in a cell of a table there: no mark-up, no HTML.
@@ -65,6 +70,9 @@ impl<F: Formatter> Formatter for Json<F> {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
+        if is_printable_ascii(fragment) {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut units = [0; 2];
         for part in fragment.split_inclusive(is_control) {
             let last = part.chars().next_back().filter(|last| is_control(*last));
