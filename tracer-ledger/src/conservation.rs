@@ -1,7 +1,6 @@
 //! Conservation: what arrived must have been seen getting there, once.
 
-use super::{Movement, Mover, Observation, Place, Side};
-use crate::workload::Route;
+use super::{Movement, Mover, Observation, Place};
 
 impl Observation {
     /// Payload bytes that arrived, but that no witness saw on their way to where the route delivers
@@ -12,8 +11,7 @@ impl Observation {
     }
 
     fn delivered(&self) -> u64 {
-        let delivers = |movement: &&Movement| delivers(self.route, movement);
-        let delivered = self.movements.iter().filter(delivers);
+        let delivered = self.movements.iter().filter(|movement| self.route.delivers(movement));
         delivered.map(|movement| movement.bytes).sum::<u64>() - self.framing()
     }
 
@@ -23,53 +21,10 @@ impl Observation {
         let sum = |wanted: &dyn Fn(&Movement) -> bool| -> u64 {
             self.sent().filter(|movement| wanted(movement)).map(|movement| movement.bytes).sum()
         };
-        let from_kernel = |m: &Movement| delivers(self.route, m) && m.from == Place::Kernel;
+        let from_kernel = |m: &Movement| self.route.delivers(m) && m.from == Place::Kernel;
         match sum(&|movement| movement.by == Mover::Cipher) {
             0 => 0,
             ciphered => sum(&from_kernel).saturating_sub(ciphered),
-        }
-    }
-}
-
-/// Where a route delivers, in words: payload is seen, or not seen, `entering the socket`.
-pub fn delivery(route: Route) -> &'static str {
-    match route {
-        Route::FileToSocket | Route::MemoryToSocket | Route::Datagrams => "entering the socket",
-        Route::FileToFile => "entering the file",
-        Route::ProcessToProcess => "reaching the other process's memory",
-        Route::Receive => "leaving the socket for memory or a file",
-    }
-}
-
-/// Whether a movement brings payload to where its route delivers it, by copy or by reference.
-fn delivers(route: Route, movement: &Movement) -> bool {
-    let sender = movement.side == Side::Sender;
-    match route {
-        Route::FileToSocket | Route::MemoryToSocket | Route::Datagrams => {
-            sender
-                && movement.to == Place::Socket
-                && movement.from != Place::Socket
-                && movement.by != Mover::Dma
-        }
-        // Into its page cache, or onto the disk by sharing what is there.
-        Route::FileToFile => {
-            sender
-                && match movement.by {
-                    Mover::Dma | Mover::Cipher => false,
-                    Mover::Cpu => movement.to == Place::PageCache,
-                    Mover::Reference => movement.to == Place::Disk,
-                }
-        }
-        // The receiver copies it there, or the sender into memory of both.
-        Route::ProcessToProcess => {
-            movement.to == Place::User
-                && movement.by == Mover::Cpu
-                && (movement.from == Place::User || !sender)
-        }
-        Route::Receive => {
-            !sender
-                && movement.by != Mover::Dma
-                && matches!(movement.to, Place::User | Place::PageCache)
         }
     }
 }
@@ -81,7 +36,7 @@ fn signed(bytes: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Provenance;
+    use crate::{Provenance, Side, workload::Route};
 
     fn into_socket(from: Place, by: Mover, bytes: u64) -> Movement {
         Movement {

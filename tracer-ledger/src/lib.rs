@@ -20,7 +20,6 @@ mod warning;
 mod words;
 pub mod workload;
 
-pub use conservation::delivery;
 pub use delivery::{Cost, Delivery, Round, Setting, Spread};
 pub use merge::merge;
 pub use movement::{Movement, Mover, Place, Provenance, Side};

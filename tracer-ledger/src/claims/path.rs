@@ -4,7 +4,7 @@ use super::condition::{Condition, Effect};
 use super::documents::{Arrow, Strategy};
 use super::finding::{Finding, Weight};
 use super::{Quantity, TOLERANCE};
-use crate::{Movement, Mover, Observation, Place, delivery, merge};
+use crate::{Movement, Mover, Observation, Place, merge};
 
 /// What differs, for the movers that a quantity counts.
 pub(super) fn compare(
@@ -91,7 +91,7 @@ fn unseen_entry(observed: &Observation) -> Option<Finding> {
     let unseen = observed.unaccounted() as f64 / observed.payload_bytes.max(1) as f64;
     (unseen > TOLERANCE).then(|| {
         let percent = unseen * 100.0;
-        let delivery = delivery(observed.route);
+        let delivery = observed.route.delivery();
         let reason = format!("{percent:.0} % of the payload was not seen {delivery}");
         Finding::new(Weight::Blind, reason)
     })

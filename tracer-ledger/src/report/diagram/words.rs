@@ -6,7 +6,6 @@ use super::picture::{Arrow, Kind, Spot, Zone};
 use crate::{
     Mover, Provenance, Side, Tier,
     claims::{Quantity, Verdict},
-    delivery,
     report::strategies::{Measured, MovementRow, Payload},
     words::{joined, mark, size},
 };
@@ -229,7 +228,7 @@ pub(super) fn unseen(bytes: u64, route: Route, tier: Tier) -> String {
         }
         Tier::Fentry | Tier::Kprobe => "no probe on this kernel is on the way they took",
     };
-    format!("{} were not seen {}: {why}.", size(bytes), delivery(route))
+    format!("{} were not seen {}: {why}.", size(bytes), route.delivery())
 }
 
 pub(super) const FROM_NIC: &str = "What a NIC puts into memory, no probe sees.";

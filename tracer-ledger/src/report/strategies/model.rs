@@ -11,7 +11,6 @@ use crate::{
     claims::{
         ClaimVerdict, Condition, Judgement, Quantity, TOLERANCE, Verdict, judge, judge_claims,
     },
-    delivery,
     expect::Expectation,
     merge, ratio,
     report::Origin,
@@ -348,7 +347,7 @@ fn contradiction(observed: &Observation) -> Option<Warning> {
 fn warnings(observed: &Observation) -> Vec<Warning> {
     let &Observation { payload_bytes: bytes, message_bytes, messages, checked_by, .. } = observed;
     let strategy = || observed.strategy.clone();
-    let place = || delivery(observed.route).to_owned();
+    let place = || observed.route.delivery().to_owned();
     let mut warnings = Vec::new();
     match observed.unaccounted() {
         0 => {}

@@ -10,7 +10,10 @@ use anyhow::bail;
 use tracer_ledger::Warning;
 
 use super::{
-    Meanwhile, Results, conclude, recorder::Recorder, signals::Signals, target::Target,
+    Meanwhile, Results, conclude,
+    recorder::Recorder,
+    signals::{self, Signals},
+    target::Target,
     writer::Writer,
 };
 use crate::cli::{origin, output::Destination, say};
@@ -30,11 +33,10 @@ pub struct Options {
 /// Runs the verb. Exit status 0: there is a report, also after Ctrl-C, and no rule is broken.
 pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     options.common.check("attach");
-    let origin = origin::now(false);
     let results = Results::prepare(&options.common, Destination::Stdout)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (runtime, mut signals) = signals::catch()?;
+    let origin = origin::now(false);
     let (written, expectations) = runtime.block_on(async {
-        let mut signals = Signals::catch()?;
         let asked = Instant::now();
         let (target, notes) = options.target.resolve()?;
         notes.iter().for_each(|note| say(note));

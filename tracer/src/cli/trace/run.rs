@@ -15,7 +15,7 @@ use tracer_common::signal::Signal as Sent;
 use super::{
     Meanwhile, Results, arguments, conclude,
     recorder::Recorder,
-    signals::{Caught, Signals},
+    signals::{self, Caught, Signals},
     spawn,
     writer::Writer,
 };
@@ -61,16 +61,15 @@ impl Options {
 /// there could be no report, and 3 if a rule is broken.
 pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     check(options);
-    let origin = origin::now(options.with_arguments);
     // Standard output is the command's.
     let results = Results::prepare(&options.common, Destination::Stderr)?;
+    let (runtime, mut signals) = signals::catch()?;
+    let origin = origin::now(options.with_arguments);
     let user = match &options.user {
         Some(name) => Some(User::find(name)?),
         None => User::behind_sudo()?,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
-        let mut signals = Signals::catch()?;
         let progress = (!options.common.quiet).then(Progress::start);
         if let Some(progress) = &progress {
             progress.say("attaching to the kernel");

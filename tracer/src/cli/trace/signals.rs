@@ -8,7 +8,10 @@ use std::{
 };
 
 use libc::c_int;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 use crate::cli::inherited::is_ignored;
 
@@ -52,9 +55,16 @@ pub struct Caught {
 /// wants SIGHUP to be.
 pub struct Signals(Vec<(usize, Signal)>);
 
+/// Begins to catch them. Until then they end this program: no pipe is open that nobody reads, and nothing
+/// is traced.
+pub fn catch() -> io::Result<(Runtime, Signals)> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let signals = runtime.block_on(async { Signals::catch() })?;
+    Ok((runtime, signals))
+}
+
 impl Signals {
-    /// Begins to catch them. Needs a tokio runtime.
-    pub fn catch() -> io::Result<Self> {
+    fn catch() -> io::Result<Self> {
         let caught = ENDING.iter().enumerate().filter(|(_, number)| !is_ignored(**number));
         let catch = |(index, number): (usize, &c_int)| {
             // SAFETY: the action does nothing but store into atomics; any bytes are a number.
@@ -94,9 +104,8 @@ mod tests {
 
     #[test]
     fn a_signal_is_caught_with_its_origin() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (runtime, mut signals) = catch().unwrap();
         let caught = runtime.block_on(async {
-            let mut signals = Signals::catch().unwrap();
             // SAFETY: the signal is caught.
             unsafe { libc::raise(libc::SIGUSR2) };
             signals.next().await

@@ -1,0 +1,44 @@
+//! What a bundled workload does, in words that its reports share with it.
+
+mod route;
+
+use serde::{Deserialize, Serialize};
+
+pub use route::Route;
+
+/// How it was found out what arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckedBy {
+    /// Who received it counted and hashed it.
+    #[default]
+    Hash,
+    /// Nobody received it: the device that dropped it counted what it was given.
+    DeviceCounters,
+}
+
+/// Whether the payload lies in the page cache when the transfer begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[serde(rename_all = "kebab-case")]
+pub enum Cache {
+    /// None of it does: every byte comes from the disk.
+    Cold,
+    /// All of it does: none comes from the disk.
+    Warm,
+}
+
+impl CheckedBy {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Hash, Self::DeviceCounters];
+}
+
+impl Cache {
+    /// As on the command line: `cold` or `warm`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cold => "cold",
+            Self::Warm => "warm",
+        }
+    }
+}
