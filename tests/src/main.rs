@@ -32,6 +32,12 @@ enum Verb {
     /// Make transfers of which the truth is known
     #[command(subcommand, hide = true)]
     Soak(soak::Soak),
+    /// Trace nginx, and print what the documents show of it
+    #[command(hide = true)]
+    NginxScreens {
+        /// A check's context, as JSON
+        context: String,
+    },
     /// Serve commands in a guest
     #[command(hide = true)]
     GuestAgent,
@@ -52,6 +58,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Run(arguments) => return harness::main(&arguments),
         Verb::InPlace(arguments) => in_place::main(&arguments)?,
         Verb::Soak(soak) => soak.run()?,
+        Verb::NginxScreens { context } => pages::nginx::main(&context)?,
         Verb::GuestAgent => xtask::guest::agent::main()?,
     }
     Ok(ExitCode::SUCCESS)

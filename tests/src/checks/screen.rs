@@ -1,4 +1,4 @@
-//! README shows what is printed.
+//! Documents show what is printed.
 
 use std::process::Command;
 
@@ -6,16 +6,27 @@ use anyhow::Result;
 use xtask::command;
 
 use crate::check::{Check, Context};
-use crate::pages::screen::{LESSON, Screen, TEXTBOOK};
+use crate::pages::block::Block;
+use crate::pages::nginx;
+use crate::pages::screen::{LESSON, LESSON_BLOCK, TEXTBOOK, TEXTBOOK_BLOCK};
 
-pub const TEXTBOOK_CHECKS: [Check; 1] =
-    [Check { name: "README: the textbook’s table", run: |context| compare(context, &TEXTBOOK) }];
+const README: &str = include_str!("../../../README.md");
 
-pub const LESSON_CHECKS: [Check; 1] =
-    [Check { name: "README: the lesson’s table", run: |context| compare(context, &LESSON) }];
+pub const GUEST_CHECKS: [Check; 2] = [
+    Check {
+        name: "README: the textbook’s table",
+        run: |context| compare(context, TEXTBOOK, &TEXTBOOK_BLOCK),
+    },
+    Check { name: "README and any-program.md: nginx", run: nginx::compare },
+];
 
-fn compare(context: &Context, screen: &Screen) -> Result<()> {
+pub const LESSON_CHECKS: [Check; 1] = [Check {
+    name: "README: the lesson’s table",
+    run: |context| compare(context, LESSON, &LESSON_BLOCK),
+}];
+
+fn compare(context: &Context, arguments: &[&str], block: &Block) -> Result<()> {
     let mut copytrace = Command::new(&context.copytrace);
-    copytrace.args(screen.arguments).args(["--tier", context.tier.name()]);
-    screen.compare(&command::stdout(copytrace.env("COLUMNS", "80"))?)
+    copytrace.args(arguments).args(["--tier", context.tier.name()]);
+    block.compare(README, &command::stdout(copytrace.env("COLUMNS", "80"))?)
 }

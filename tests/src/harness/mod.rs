@@ -205,12 +205,7 @@ fn print_in(
     tier: Tier,
 ) -> Result<Outcome> {
     let Place::Guest(kernel) = planned.place else { bail!("pages are of guests") };
-    let copytrace = shared.context.copytrace.clone().into_os_string();
-    let in_tier = ["--tier", tier.name()];
-    let arguments = page.arguments.iter().chain(&in_tier).map(OsString::from);
-    // What a page shows of a terminal has the least columns that one has.
-    let command = ["env".into(), "COLUMNS=80".into(), copytrace].into_iter().chain(arguments);
-    let command: Vec<_> = command.collect();
+    let command = page.command(&Context { tier, ..shared.context.clone() })?;
     let (printed, guest) = guests::print(kernel, turn.guest.take(), &planned.name, &command)?;
     turn.guest = guest;
     Ok(printed.and_then(|stdout| shared.pages.add(page, tier, stdout)).into())

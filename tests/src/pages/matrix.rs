@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
 use super::series::Series;
-use super::{Page, Printed, TIERS, table};
+use super::{Page, Printed, Source, TIERS, table};
 use crate::check::Tier;
 use crate::support::document::Strategy;
 use crate::support::expected::{BESIDE_HEADERS, COPY_TOLERANCE, FURTHER, STRATEGIES};
@@ -15,7 +15,17 @@ use crate::support::expected::{BESIDE_HEADERS, COPY_TOLERANCE, FURTHER, STRATEGI
 pub const PAGE: Page = Page {
     name: "matrix: every strategy’s copies",
     file: "docs/kernels.md",
-    arguments: &["demo", "--strategy", "all", "--to", "nic", "--cache", "cold", "--format", "json"],
+    source: Source::Copytrace(&[
+        "demo",
+        "--strategy",
+        "all",
+        "--to",
+        "nic",
+        "--cache",
+        "cold",
+        "--format",
+        "json",
+    ]),
     tier: None,
     check,
     write,

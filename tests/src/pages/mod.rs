@@ -1,11 +1,14 @@
 //! Pages of the documentation that are written of what a command prints on each kernel, in each tier:
 //! `cargo xtask test --write-docs`. What is printed is checked, too, and on the page either way.
 
+pub mod block;
 mod matrix;
+pub mod nginx;
 pub mod screen;
 mod series;
 mod verifier;
 
+use std::ffi::OsString;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
@@ -13,7 +16,7 @@ use xtask::KernelVersion;
 use xtask::cargo::workspace;
 use xtask::say::note;
 
-use crate::check::Tier;
+use crate::check::{Context as Checked, Tier};
 use crate::table::{MAIN_KERNEL, OTHER_KERNELS};
 
 /// A page.
@@ -22,8 +25,8 @@ pub struct Page {
     pub name: &'static str,
     /// Its file.
     file: &'static str,
-    /// What copytrace is asked. A tier follows.
-    pub arguments: &'static [&'static str],
+    /// Who prints it.
+    source: Source,
     /// The tier, on the usual kernel, that it is printed in; every one on every kernel if none.
     tier: Option<Tier>,
     /// What is wrong with what it printed, if something is.
@@ -32,9 +35,24 @@ pub struct Page {
     write: fn(&[Printed]) -> Result<String>,
 }
 
+/// Who prints what a page shows.
+enum Source {
+    /// copytrace, with these arguments and a tier.
+    Copytrace(&'static [&'static str]),
+    /// This program, which traces nginx: [`nginx::Screens`] as JSON.
+    Nginx,
+}
+
 /// All pages.
-pub static PAGES: [Page; 5] =
-    [matrix::PAGE, verifier::PAGE, screen::DEMO, screen::CLASS, screen::PICTURE];
+pub static PAGES: [Page; 7] = [
+    matrix::PAGE,
+    verifier::PAGE,
+    screen::DEMO,
+    screen::CLASS,
+    screen::PICTURE,
+    nginx::README,
+    nginx::ANY_PROGRAM,
+];
 
 const TIERS: [Tier; 3] = [Tier::Fentry, Tier::Kprobe, Tier::Tracepoint];
 
@@ -77,7 +95,31 @@ impl Pages {
     }
 }
 
+impl Source {
+    fn command(&self, context: &Checked) -> Result<Vec<OsString>> {
+        Ok(match self {
+            Self::Copytrace(arguments) => {
+                let in_tier = ["--tier", context.tier.name()];
+                let arguments = arguments.iter().chain(&in_tier).map(OsString::from);
+                // A terminal has these columns at least.
+                let program = ["env".into(), "COLUMNS=80".into(), context.copytrace.clone().into()];
+                program.into_iter().chain(arguments).collect()
+            }
+            Self::Nginx => {
+                let in_guest = Checked { in_guest: true, ..context.clone() };
+                let tests = context.tests.clone().into();
+                vec![tests, "nginx-screens".into(), serde_json::to_string(&in_guest)?.into()]
+            }
+        })
+    }
+}
+
 impl Page {
+    /// The command that prints it in the context's tier.
+    pub fn command(&self, context: &Checked) -> Result<Vec<OsString>> {
+        self.source.command(context)
+    }
+
     /// Where it is printed.
     pub fn places(&self) -> impl Iterator<Item = (KernelVersion, Tier)> + use<> {
         let tier = self.tier;

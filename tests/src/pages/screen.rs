@@ -1,117 +1,81 @@
-//! What README shows of the first screen, as text and as a picture. `cargo xtask test` compares the text with
-//! what is printed.
+//! What README shows of the first screen, as text and as a picture.
 
 use anstyle_svg::Term;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
-use super::{Page, Printed};
+use super::block::{self, Block};
+use super::{Page, Printed, Source};
 use crate::check::Tier;
 
-const README: &str = include_str!("../../../README.md");
+/// The arguments that print the answer and the table of the textbook.
+pub const TEXTBOOK: &[&str] = &["demo"];
 
-/// A block of README, and how it is printed.
-pub struct Screen {
-    /// What stands in the comments before and after it.
-    name: &'static str,
-    /// What copytrace is asked.
-    pub arguments: &'static [&'static str],
-    /// Whether a strategy makes calls as often as it takes, which is told with three digits after the point.
-    has_luck: bool,
-}
+/// And those that a class measures.
+pub const LESSON: &[&str] = &[
+    "demo",
+    "--to",
+    "loopback",
+    "--cache",
+    "warm",
+    "-s",
+    "read-write",
+    "-s",
+    "splice",
+    "-s",
+    "msg-zerocopy",
+];
 
-/// Sections that README shows, between empty lines: the answer, and the table.
-const SECTIONS: usize = 2;
+pub const TEXTBOOK_BLOCK: Block =
+    Block { file: "README.md", name: "textbook", cut: answer_and_table, mask: without_version };
 
-/// The answer and the table of the textbook.
-pub const TEXTBOOK: Screen = Screen { name: "textbook", arguments: &["demo"], has_luck: false };
-
-/// What a class measures.
-pub const LESSON: Screen = Screen {
+/// A strategy makes calls as often as it takes, which is told with three digits after the point.
+pub const LESSON_BLOCK: Block = Block {
+    file: "README.md",
     name: "lesson",
-    arguments: &[
-        "demo",
-        "--to",
-        "loopback",
-        "--cache",
-        "warm",
-        "-s",
-        "read-write",
-        "-s",
-        "splice",
-        "-s",
-        "msg-zerocopy",
-    ],
-    has_luck: true,
+    cut: answer_and_table,
+    mask: |text| without_luck(&without_version(text)),
 };
 
 pub const DEMO: Page = Page {
     name: "matrix: the first screen in README",
     file: "README.md",
-    arguments: TEXTBOOK.arguments,
+    source: Source::Copytrace(TEXTBOOK),
     tier: Some(Tier::Fentry),
     check: |_| Ok(()),
-    write: |all| TEXTBOOK.insert(all),
+    write: |all| TEXTBOOK_BLOCK.insert(&block::read("README.md")?, &only(all)?.text),
 };
 
 pub const CLASS: Page = Page {
     name: "matrix: the lesson in README",
     file: "README.md",
-    arguments: LESSON.arguments,
+    source: Source::Copytrace(LESSON),
     tier: Some(Tier::Tracepoint),
     check: |_| Ok(()),
-    write: |all| LESSON.insert(all),
+    write: |all| LESSON_BLOCK.insert(&block::read("README.md")?, &only(all)?.text),
 };
 
 pub const PICTURE: Page = Page {
     name: "matrix: the picture in README",
     file: "docs/demo.svg",
-    arguments: &["demo", "--color", "always"],
+    source: Source::Copytrace(&["demo", "--color", "always"]),
     tier: Some(Tier::Fentry),
     check: |_| Ok(()),
     write: |all| Ok(Term::new().render_svg(&only(all)?.text)),
 };
 
-fn only(all: &[Printed]) -> Result<&Printed> {
+/// The one text that was printed for a page of one kernel and tier.
+pub fn only(all: &[Printed]) -> Result<&Printed> {
     all.first().context("nothing was printed")
 }
 
-impl Screen {
-    /// Fails if README shows something else than what was printed.
-    pub fn compare(&self, printed: &str) -> Result<()> {
-        let masked = |text: &str| masked(text, self.has_luck);
-        let (shown, printed) = (masked(self.find(README)?.1), masked(&self.cut(printed)));
-        ensure!(
-            shown == printed,
-            "README shows something else: `cargo xtask test --write-docs README` writes it anew. \
-             Shown:\n{shown}\nprinted:\n{printed}"
-        );
-        Ok(())
-    }
-
-    fn insert(&self, all: &[Printed]) -> Result<String> {
-        let path = xtask::cargo::workspace().join("README.md");
-        let readme = std::fs::read_to_string(path)?;
-        let (before, _, after) = self.find(&readme)?;
-        Ok(format!("{before}{}{after}", self.cut(&only(all)?.text)))
-    }
-
-    /// What stands before the block, the block, and what stands after it.
-    fn find<'a>(&self, readme: &'a str) -> Result<(&'a str, &'a str, &'a str)> {
-        let begin = format!("<!-- {} -->\n```\n", self.name);
-        let at = readme.find(&begin).with_context(|| format!("README has no {begin}"))?;
-        let (before, rest) = readme.split_at(at + begin.len());
-        let end = rest.find("```").context("the block has no end")?;
-        Ok((before, &rest[..end], &rest[end..]))
-    }
-
-    fn cut(&self, printed: &str) -> String {
-        let sections = printed.split("\n\n").take(SECTIONS);
-        sections.collect::<Vec<_>>().join("\n\n").trim_end().to_owned() + "\n"
-    }
+/// The first two sections, between empty lines.
+fn answer_and_table(printed: &str) -> String {
+    let sections = printed.split("\n\n").take(2);
+    sections.collect::<Vec<_>>().join("\n\n").trim_end().to_owned() + "\n"
 }
 
-/// Without the kernel's version, which may break a line, and without what is luck.
-fn masked(text: &str, has_luck: bool) -> String {
+/// Without the kernel's version, which may break a line.
+fn without_version(text: &str) -> String {
     let (answer, table) = text.split_once("\n\n").unwrap_or((text, ""));
     let answer: Vec<_> = answer.split_whitespace().collect();
     let mut words = answer.join(" ");
@@ -119,7 +83,6 @@ fn masked(text: &str, has_luck: bool) -> String {
         let end = words[at..].find(')').map_or(words.len(), |end| at + end);
         words.replace_range(at..end, "(Linux");
     }
-    let table = if has_luck { without_luck(table) } else { table.to_owned() };
     format!("{words}\n\n{table}")
 }
 
@@ -143,27 +106,16 @@ mod tests {
     #[test]
     fn only_versions_and_luck_are_masked() {
         let other = PRINTED.replace("Linux\n 6.12.1", "Linux 6.1").replace("1.004", "1.125");
-        assert_eq!(masked(PRINTED, true), masked(&other, true));
-        assert_ne!(masked(PRINTED, false), masked(&other, false));
+        let (strict, lucky) = (TEXTBOOK_BLOCK.mask, LESSON_BLOCK.mask);
+        assert_eq!(lucky(PRINTED), lucky(&other));
+        assert_ne!(strict(PRINTED), strict(&other));
         for (true_, false_) in [("a  2", "a  3"), ("right", "wrong")] {
-            let wrong = PRINTED.replace(true_, false_);
-            assert_ne!(masked(PRINTED, true), masked(&wrong, true));
+            assert_ne!(lucky(PRINTED), lucky(&PRINTED.replace(true_, false_)));
         }
     }
 
     #[test]
-    fn a_block_is_replaced() {
-        let readme = "x\n<!-- textbook -->\n```\nold\n```\ny\n";
-        let (before, block, after) = TEXTBOOK.find(readme).unwrap();
-        assert_eq!((block, after), ("old\n", "```\ny\n"));
-        assert_eq!(before, "x\n<!-- textbook -->\n```\n");
-        assert_eq!(TEXTBOOK.cut(PRINTED).lines().count(), 5);
-    }
-
-    #[test]
-    fn readme_has_each() {
-        for screen in [&TEXTBOOK, &LESSON] {
-            screen.find(README).unwrap();
-        }
+    fn the_legend_is_left_out() {
+        assert_eq!(answer_and_table(PRINTED).lines().count(), 5);
     }
 }

@@ -6,12 +6,12 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
 use super::series::Series;
-use super::{Page, Printed, table};
+use super::{Page, Printed, Source, table};
 
 pub const PAGE: Page = Page {
     name: "matrix: every program’s cost to the verifier",
     file: "docs/verifier.md",
-    arguments: &["doctor", "--programs", "--format", "json"],
+    source: Source::Copytrace(&["doctor", "--programs", "--format", "json"]),
     tier: None,
     check,
     write,

@@ -3,6 +3,7 @@
 pub mod document;
 pub mod expected;
 pub mod left;
+pub mod nginx;
 pub mod report;
 pub mod sink;
 pub mod traced;
