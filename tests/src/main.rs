@@ -32,9 +32,11 @@ enum Verb {
     /// Make transfers of which the truth is known
     #[command(subcommand, hide = true)]
     Soak(soak::Soak),
-    /// Trace nginx, and print what the documents show of it
+    /// Print what a document shows
     #[command(hide = true)]
-    NginxScreens {
+    Print {
+        /// The printer's name
+        name: String,
         /// A check's context, as JSON
         context: String,
     },
@@ -58,7 +60,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Run(arguments) => return harness::main(&arguments),
         Verb::InPlace(arguments) => in_place::main(&arguments)?,
         Verb::Soak(soak) => soak.run()?,
-        Verb::NginxScreens { context } => pages::nginx::main(&context)?,
+        Verb::Print { name, context } => pages::print(&name, &context)?,
         Verb::GuestAgent => xtask::guest::agent::main()?,
     }
     Ok(ExitCode::SUCCESS)

@@ -75,8 +75,8 @@ impl Nic {
 /// Modules that strategies need: TLS, and what it encrypts with; a device that drops datagrams.
 pub const FOR_STRATEGIES: [&str; 5] = ["tls", "gcm", "ghash-generic", "ctr", "dummy"];
 
-/// Modules that checks need: what `ss` asks for byte counts.
-pub const FOR_CHECKS: [&str; 1] = ["tcp_diag"];
+/// Modules that checks need: what `ss` asks for byte counts, and devices that connect network namespaces.
+pub const FOR_CHECKS: [&str; 2] = ["tcp_diag", "veth"];
 
 /// A command to run in a guest of its own.
 pub struct Job {

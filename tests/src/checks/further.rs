@@ -32,7 +32,7 @@ impl Context {
     fn further(&self, arguments: &[&str]) -> Result<Document> {
         let names = FURTHER.iter().flat_map(|further| ["--strategy", further.strategy]);
         // What is counted of a message does not depend on how many there are.
-        let messages = ["--messages", if self.quick { "64" } else { "256" }];
+        let messages = ["--messages", if self.quick { "16" } else { "256" }];
         let arguments: Vec<_> = arguments.iter().copied().chain(messages).chain(names).collect();
         let document = self.demo(&arguments)?;
         ensure!(document.further_rows().count() == FURTHER.len(), "rows are missing");

@@ -9,15 +9,17 @@ use crate::check::{Check, Context};
 use crate::pages::block::Block;
 use crate::pages::nginx;
 use crate::pages::screen::{LESSON, LESSON_BLOCK, TEXTBOOK, TEXTBOOK_BLOCK};
+use crate::pages::second_machine;
 
 const README: &str = include_str!("../../../README.md");
 
-pub const GUEST_CHECKS: [Check; 2] = [
+pub const GUEST_CHECKS: [Check; 3] = [
     Check {
         name: "README: the textbook’s table",
         run: |context| compare(context, TEXTBOOK, &TEXTBOOK_BLOCK),
     },
     Check { name: "README and any-program.md: nginx", run: nginx::compare },
+    Check { name: "README: a second machine", run: second_machine::compare },
 ];
 
 pub const LESSON_CHECKS: [Check; 1] = [Check {

@@ -5,10 +5,12 @@ pub mod block;
 mod matrix;
 pub mod nginx;
 pub mod screen;
+pub mod second_machine;
 mod series;
 mod verifier;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
@@ -39,12 +41,31 @@ pub struct Page {
 enum Source {
     /// copytrace, with these arguments and a tier.
     Copytrace(&'static [&'static str]),
-    /// This program, which traces nginx: [`nginx::Screens`] as JSON.
-    Nginx,
+    /// This program, which starts others besides.
+    Tests(&'static Printer),
+}
+
+/// A part of this program that prints.
+pub struct Printer {
+    /// Its name on the command line.
+    name: &'static str,
+    /// It prints this.
+    print: fn(&Checked) -> Result<String>,
+}
+
+/// All of them.
+static PRINTERS: [&Printer; 2] = [&nginx::PRINTER, &second_machine::PRINTER];
+
+/// Prints what the printer of that name has. `context`: as JSON.
+pub fn print(name: &str, context: &str) -> Result<()> {
+    let mut printers = PRINTERS.iter();
+    let printer = printers.find(|it| it.name == name).context("there is no such printer")?;
+    let text = (printer.print)(&serde_json::from_str(context)?)?;
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
 
 /// All pages.
-pub static PAGES: [Page; 7] = [
+pub static PAGES: [Page; 8] = [
     matrix::PAGE,
     verifier::PAGE,
     screen::DEMO,
@@ -52,6 +73,7 @@ pub static PAGES: [Page; 7] = [
     screen::PICTURE,
     nginx::README,
     nginx::ANY_PROGRAM,
+    second_machine::PAGE,
 ];
 
 const TIERS: [Tier; 3] = [Tier::Fentry, Tier::Kprobe, Tier::Tracepoint];
@@ -105,10 +127,14 @@ impl Source {
                 let program = ["env".into(), "COLUMNS=80".into(), context.copytrace.clone().into()];
                 program.into_iter().chain(arguments).collect()
             }
-            Self::Nginx => {
-                let in_guest = Checked { in_guest: true, ..context.clone() };
+            Self::Tests(printer) => {
                 let tests = context.tests.clone().into();
-                vec![tests, "nginx-screens".into(), serde_json::to_string(&in_guest)?.into()]
+                vec![
+                    tests,
+                    "print".into(),
+                    printer.name.into(),
+                    serde_json::to_string(context)?.into(),
+                ]
             }
         })
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -11,13 +11,13 @@ use xtask::command;
 
 use super::block::{self, Block};
 use super::screen::only;
-use super::{Page, Printed, Source};
+use super::{Page, Printed, Printer, Source};
 use crate::check::{Context, Tier};
 use crate::support::nginx::{self, Site};
 use crate::support::traced::end;
 
 /// By the name of its block, what is printed.
-pub type Screens = BTreeMap<String, String>;
+type Screens = BTreeMap<String, String>;
 
 /// The folder that is served, the file in it, and its length in bytes.
 const FOLDER: &str = "/srv/www";
@@ -35,6 +35,10 @@ const CONFIGURATIONS: [(&str, &str, bool); 3] = [
 
 /// A rule that nginx breaks with `sendfile off`.
 const RULE: &str = "nginx: file -> tcp: cpu <= 0.01";
+
+/// Prints [`Screens`] as JSON.
+pub static PRINTER: Printer =
+    Printer { name: "nginx", print: |context| Ok(serde_json::to_string(&print(context)?)?) };
 
 const fn shown(file: &'static str, name: &'static str, cut: fn(&str) -> String) -> Block {
     Block { file, name, cut, mask: masked }
@@ -67,7 +71,7 @@ const fn page(
     write: fn(&[Printed]) -> Result<String>,
 ) -> Page {
     let tier = Some(Tier::Fentry);
-    Page { name, file, source: Source::Nginx, tier, check: |_| Ok(()), write }
+    Page { name, file, source: Source::Tests(&PRINTER), tier, check: |_| Ok(()), write }
 }
 
 fn insert(blocks: &[Block], all: &[Printed]) -> Result<String> {
@@ -95,7 +99,7 @@ pub fn compare(context: &Context) -> Result<()> {
 }
 
 /// Traces nginx in each configuration, in a guest, whose files are nobody else's.
-pub fn print(context: &Context) -> Result<Screens> {
+fn print(context: &Context) -> Result<Screens> {
     let folder = Path::new(FOLDER);
     std::fs::create_dir_all(folder)?;
     let mut random = File::open("/dev/urandom")?.take(BYTES);
@@ -141,12 +145,6 @@ fn record(context: &Context, site: &Site<'_>, recording: &Path) -> Result<()> {
     let fetched = site.fetch(&[FILE], &mut server);
     end(&mut server)?;
     fetched
-}
-
-/// Writes [`Screens`] to standard output.
-pub fn main(context: &str) -> Result<()> {
-    let context = serde_json::from_str(context)?;
-    Ok(std::io::stdout().write_all(&serde_json::to_vec(&print(&context)?)?)?)
 }
 
 /// The first section, of those between empty lines.

@@ -29,9 +29,12 @@ pub const POSTGRES: Foreign =
     Foreign { package: "postgresql", places: &["usr/lib/postgresql/*/bin/postgres"] };
 /// Asks the kernel what a connection carried.
 pub const SS: Foreign = Foreign { package: "iproute2", places: &["usr/bin/ss", "bin/ss"] };
+/// Makes network namespaces and devices.
+pub const IP: Foreign =
+    Foreign { package: "iproute2", places: &["usr/sbin/ip", "sbin/ip", "usr/bin/ip", "bin/ip"] };
 
 /// All of them.
-pub const ALL: [Foreign; 5] = [RSYNC, PYTHON, REDIS, POSTGRES, SS];
+pub const ALL: [Foreign; 6] = [RSYNC, PYTHON, REDIS, POSTGRES, SS, IP];
 
 /// A program that is there.
 #[derive(Clone)]
