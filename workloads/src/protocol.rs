@@ -100,6 +100,11 @@ pub struct Outcome {
     pub involuntary_switches: u64,
     /// Duration of the transfer in nanoseconds, the window's two markers included.
     pub elapsed_ns: u64,
+    /// The same until everything had arrived, in nanoseconds: when the window closes, a connection still
+    /// has what fits into its buffers under way.
+    pub arrived_ns: u64,
+    /// CPU time of the sender in the window, in user and kernel mode, in nanoseconds.
+    pub cpu_ns: u64,
     /// Bytes of the payload that lay in the page cache before the transfer.
     pub cached_bytes: u64,
     /// Bytes that were not moved: the two files have the same blocks on the disk.

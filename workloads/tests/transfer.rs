@@ -139,7 +139,8 @@ async fn every_strategy_delivers_every_byte() {
             assert_eq!(outcome.bytes, MESSAGES * MESSAGE_BYTES);
             assert_eq!(outcome.hash, payload.hash().to_string());
             assert_eq!(outcome.checked_by, CheckedBy::Hash);
-            assert!(outcome.elapsed_ns > 0);
+            assert!(outcome.elapsed_ns > 0 && outcome.arrived_ns >= outcome.elapsed_ns);
+            assert!(outcome.cpu_ns > 0);
         }
     }
 }

@@ -80,14 +80,24 @@ impl FarEnd for Connection {
         go.map_err(|cause| broken("write", cause, 0, self.shape.bytes()))
     }
 
-    /// Ends the stream and hears what the consumer received.
-    fn arrived(&self) -> Result<Arrived> {
-        let mut wire = [0; Answer::LENGTH];
+    /// Ends the stream, and waits for the consumer to answer.
+    fn settle(&self) -> Result<()> {
+        if self.service.sends() {
+            return Ok(());
+        }
         let sent = self.shape.bytes();
         self.socket
             .shutdown(Shutdown::Write)
-            .and_then(|()| (&self.socket).read_exact(&mut wire))
-            .map_err(|cause| broken("read", cause, sent, sent))?;
+            .and_then(|()| self.socket.peek(&mut [0]))
+            .map(drop)
+            .map_err(|cause| broken("read", cause, sent, sent))
+    }
+
+    /// Hears what the consumer received.
+    fn arrived(&self) -> Result<Arrived> {
+        let mut wire = [0; Answer::LENGTH];
+        let sent = self.shape.bytes();
+        (&self.socket).read_exact(&mut wire).map_err(|cause| broken("read", cause, sent, sent))?;
         Ok(Answer::decode(&wire).into())
     }
 

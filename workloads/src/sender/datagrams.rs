@@ -91,7 +91,9 @@ impl FarEnd for Correspondent {
         Ok(Some((local, peer)))
     }
 
+    /// The kernel keeps all datagrams for the consumer, who may take them later.
     fn arrived(&self) -> Result<Arrived> {
+        self.connection.settle()?;
         self.connection.arrived()
     }
 

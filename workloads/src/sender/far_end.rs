@@ -43,7 +43,13 @@ pub trait FarEnd {
         Ok(())
     }
 
-    /// What arrived: asked once, after the window.
+    /// Waits until everything that was sent has arrived, where some of it may be under way after the
+    /// window.
+    fn settle(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// What arrived: asked once, when it has.
     fn arrived(&self) -> Result<Arrived>;
 
     /// Bytes that did not have to be moved, because both files have the same blocks on the disk.

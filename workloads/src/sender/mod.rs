@@ -78,12 +78,15 @@ pub(crate) fn send(
     far_end.start()?;
     let measured = measure(transfer.as_mut(), far_end.as_ref());
     measured.result.map_err(|failure| measured.explain(failure, far_end.as_ref(), *shape))?;
+    far_end.settle()?;
+    let arrived_ns = nanoseconds(measured.start.elapsed());
     let received = transfer.received()?.map(Arrived::from);
     drop(transfer);
     let arrived = received.map_or_else(|| far_end.arrived(), Ok)?;
     let checked_by = confirm(&arrived, request, far_end.as_ref())?;
     let shared_bytes = far_end.shared_bytes();
-    Ok(Some(Outcome { cached_bytes, shared_bytes, checked_by, ..measured.outcome(request) }))
+    let outcome = measured.outcome(request);
+    Ok(Some(Outcome { arrived_ns, cached_bytes, shared_bytes, checked_by, ..outcome }))
 }
 
 /// Sets up the far end that a strategy needs.
@@ -108,6 +111,7 @@ struct Measured {
     result: Result<(), Failure>,
     tally: Tally,
     usage: Usage,
+    start: Instant,
     elapsed: Duration,
 }
 
@@ -123,7 +127,7 @@ fn measure(transfer: &mut dyn Transfer, far_end: &dyn FarEnd) -> Measured {
     window::close();
     let elapsed = start.elapsed();
     let usage = Usage::now().since(before);
-    Measured { result, tally, usage, elapsed }
+    Measured { result, tally, usage, start, elapsed }
 }
 
 impl Measured {
@@ -150,11 +154,16 @@ impl Measured {
             major_faults: self.usage.major_faults,
             voluntary_switches: self.usage.voluntary_switches,
             involuntary_switches: self.usage.involuntary_switches,
-            elapsed_ns: u64::try_from(self.elapsed.as_nanos()).unwrap_or(u64::MAX),
+            elapsed_ns: nanoseconds(self.elapsed),
+            cpu_ns: self.usage.cpu_ns,
             zero_copy: self.tally.zero_copy,
             ..Outcome::default()
         }
     }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Compares what arrived with what the payload is, as far as somebody knows.
