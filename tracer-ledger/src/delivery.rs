@@ -3,11 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Observation;
+use super::{Observation, Round, Spread, speed};
 use crate::{broker::Flavour, workload::Cache};
-
-/// Bytes of the GB that CPU time is given for.
-const GB: f64 = 1e9;
 
 /// What was the same in every round of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,15 +17,6 @@ pub struct Setting {
     pub consumers: u64,
     /// Whether the log was in the page cache before.
     pub cache: Cache,
-}
-
-/// What one round took, no probe being attached.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Round {
-    /// From the first order to the last message, in seconds.
-    pub seconds: f64,
-    /// CPU time of the broker, in seconds.
-    pub cpu_seconds: f64,
 }
 
 /// One kind of delivery: rounds for its speed, and one more with probes for its ledger.
@@ -46,17 +34,6 @@ pub struct Delivery {
     pub observed: Observation,
 }
 
-/// Median and extremes of several rounds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
-pub struct Spread {
-    /// The middle one; of an even number, the mean of the two in the middle.
-    pub median: f64,
-    /// The smallest.
-    pub min: f64,
-    /// The largest.
-    pub max: f64,
-}
-
 /// What of a delivery can be less, and so better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -67,20 +44,6 @@ pub enum Cost {
     CpuTime,
 }
 
-impl Spread {
-    /// Of some numbers; of none, nothing but zeros.
-    pub fn of(numbers: impl IntoIterator<Item = f64>) -> Self {
-        let mut numbers: Vec<f64> = numbers.into_iter().collect();
-        numbers.sort_by(f64::total_cmp);
-        let (Some(&min), Some(&max)) = (numbers.first(), numbers.last()) else {
-            return Self::default();
-        };
-        let middle = (numbers.len() - 1) / 2;
-        let median = (numbers[middle] + numbers[numbers.len() / 2]) / 2.0;
-        Self { median, min, max }
-    }
-}
-
 impl Delivery {
     /// Messages a second.
     pub fn messages_per_second(&self) -> Spread {
@@ -89,13 +52,12 @@ impl Delivery {
 
     /// Bytes a second.
     pub fn bytes_per_second(&self) -> Spread {
-        Spread::of(self.rounds.iter().map(|round| self.bytes as f64 / round.seconds))
+        speed::bytes_per_second(&self.rounds, self.bytes)
     }
 
     /// CPU seconds of the broker for a GB (10⁹ bytes) delivered.
     pub fn cpu_seconds_per_gb(&self) -> Spread {
-        let gb = self.bytes as f64 / GB;
-        Spread::of(self.rounds.iter().map(|round| round.cpu_seconds / gb))
+        speed::cpu_seconds_per_gb(&self.rounds, self.bytes)
     }
 
     /// Whether it cost less than another of the same messages in every round. Rounds that ran one
@@ -112,17 +74,5 @@ impl Cost {
             Self::Time => round.seconds,
             Self::CpuTime => round.cpu_seconds,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(Spread::of([3.0, 1.0, 2.0]), Spread { median: 2.0, min: 1.0, max: 3.0 });
-        assert_eq!(Spread::of([4.0, 1.0]).median, 2.5);
-        assert_eq!(Spread::of([]), Spread::default());
     }
 }

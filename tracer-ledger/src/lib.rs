@@ -15,15 +15,17 @@ mod merge;
 mod movement;
 mod observation;
 pub mod report;
+mod speed;
 mod tier;
 mod warning;
 mod words;
 pub mod workload;
 
-pub use delivery::{Cost, Delivery, Round, Setting, Spread};
+pub use delivery::{Cost, Delivery, Setting};
 pub use merge::merge;
 pub use movement::{Movement, Mover, Place, Provenance, Side};
 pub use observation::{Copies, Observation, ZeroCopy, ratio};
+pub use speed::{Round, Speed, Spread};
 pub use tier::Tier;
 pub use warning::{Warning, WarningRow};
 

@@ -104,6 +104,8 @@ mod tests {
             scatter_gather: true,
             cache: Cache::Cold,
             disk: "ext4".into(),
+            emulated: true,
+            load: None,
         };
         let payload =
             Payload { message_bytes: samples::MESSAGE_BYTES, messages: samples::MESSAGES };

@@ -26,6 +26,16 @@ pub(super) struct Table {
     pub(super) title: Option<&'static str>,
     pub(super) columns: Vec<Column>,
     pub(super) rows: Vec<Row>,
+    /// What columns and signs mean, in one paragraph below.
+    pub(super) legend: Vec<Key>,
+}
+
+/// What a column or a sign means.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) text: String,
+    /// The column it is said of: not said where that has left.
+    pub(super) of: Option<Column>,
 }
 
 /// A column of a table.
@@ -147,6 +157,24 @@ impl Column {
     /// The column leaves a table that is too wide, before those with lower numbers.
     pub(super) const fn leaves(self, leaves: u8) -> Self {
         Self { leaves, ..self }
+    }
+}
+
+impl Table {
+    /// The legend beside such columns.
+    pub(super) fn legend(&self, is_there: impl Fn(&Column) -> bool) -> String {
+        let said = self.legend.iter().filter(|key| key.of.as_ref().is_none_or(&is_there));
+        said.map(|key| key.text.as_str()).collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl Key {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), of: None }
+    }
+
+    pub(super) fn of(column: Column, text: impl Into<String>) -> Self {
+        Self { text: text.into(), of: Some(column) }
     }
 }
 

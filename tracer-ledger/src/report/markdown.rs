@@ -70,6 +70,10 @@ fn write_table(table: &Table, out: &mut dyn io::Write) -> io::Result<()> {
         let cells: Vec<_> = cells.chain(has_more.then(|| sentences(row))).collect();
         writeln!(out, "| {} |", cells.join(" | "))?;
     }
+    let legend = table.legend(|column| columns.iter().any(|(_, other)| *other == column));
+    if !legend.is_empty() {
+        writeln!(out, "\n{}", escaped(&legend))?;
+    }
     Ok(())
 }
 

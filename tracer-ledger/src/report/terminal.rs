@@ -61,9 +61,7 @@ fn write_section(section: &Section, style: &Style, out: &mut dyn io::Write) -> i
             paragraph(out, style, Lead::margin(), sentence, |text| style.toned(Tone::Strong, text))
         }),
         Section::Table(table) => write_table(table, style, out),
-        Section::Legend(lines) => lines.iter().try_for_each(|line| {
-            paragraph(out, style, Lead::margin(), line, |text| style.toned(Tone::Dim, text))
-        }),
+        Section::Legend(lines) => lines.iter().try_for_each(|line| write_legend(line, style, out)),
         Section::Notes(notes) => notes.iter().try_for_each(|note| write_note(note, style, out)),
         Section::Facts(facts) => write_facts(facts, style, out),
     }
@@ -104,7 +102,16 @@ fn write_table(table: &Table, style: &Style, out: &mut dyn io::Write) -> io::Res
             paragraph(out, style, lead, text, |text| style.toned(*tone, text))?;
         }
     }
+    let legend = table.legend(|column| layout.has(column));
+    if !legend.is_empty() {
+        writeln!(out)?;
+        write_legend(&legend, style, out)?;
+    }
     Ok(())
+}
+
+fn write_legend(text: &str, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
+    paragraph(out, style, Lead::margin(), text, |text| style.toned(Tone::Dim, text))
 }
 
 /// Which columns a table has where there is so much room, and how wide they are.
@@ -136,6 +143,10 @@ impl Layout {
         }
     }
 
+    fn has(&self, column: &Column) -> bool {
+        self.columns.iter().any(|(_, other)| other == column)
+    }
+
     /// The headings, and the rule.
     fn lines_of_header(&self) -> usize {
         let lines = self.columns.iter().map(|(_, column)| column.heading.lines().count());
@@ -154,7 +165,8 @@ impl Layout {
         drawn.set_header(
             self.columns
                 .iter()
-                .map(|(_, column)| TableCell::new(column.heading).add_attribute(Attribute::Bold)),
+                .map(|(_, column)| style.drawn(column.heading))
+                .map(|heading| TableCell::new(heading).add_attribute(Attribute::Bold)),
         );
         for row in &table.rows {
             drawn.add_row(self.cells(row, style));

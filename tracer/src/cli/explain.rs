@@ -35,7 +35,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     common.check(VERB);
     setting.check(VERB, common);
     outputs.check(VERB, None);
-    let request = Request { strategies, messages: 1, setting, common };
+    let request = Request { strategies, messages: 1, rounds: 0, setting, common };
     let write = |format, report: &Report, style: &Style, out: &mut dyn io::Write| {
         let style = Style { ascii: style.ascii || *ascii, ..*style };
         diagram::write(format, report, &style, out)

@@ -40,9 +40,14 @@ pub fn cpus() -> u64 {
     thread::available_parallelism().map_or(1, |count| count.get() as u64)
 }
 
+/// How many processes ran or waited for a disk in the last minute, on average.
+pub fn load() -> Option<f64> {
+    let text = fs::read_to_string("/proc/loadavg").ok()?;
+    text.split(' ').next()?.parse().ok()
+}
+
 /// A word on what else the machine was doing until now, if it was busy: a load of half its CPUs.
 pub fn busy() -> Option<Warning> {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load: f64 = text.split(' ').next()?.parse().ok()?;
+    let load = load()?;
     (load > cpus() as f64 / 2.0).then(|| Warning::MachineBusy { load, cpus: cpus() })
 }

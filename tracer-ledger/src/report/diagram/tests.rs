@@ -25,6 +25,8 @@ fn environment() -> Environment {
         scatter_gather: true,
         cache: Cache::Cold,
         disk: "ext4 on vda".into(),
+        emulated: true,
+        load: None,
     }
 }
 

@@ -191,6 +191,7 @@ fn stacks(report: &Report) -> Table {
         title: Some("Who copies"),
         columns: vec![Column::number("share"), Column::name("copy", 30)],
         rows: shown.map(row).collect(),
+        ..Table::default()
     }
 }
 

@@ -2,13 +2,17 @@
 
 use super::{Measured, Report};
 use crate::{
-    Provenance,
+    Provenance, Spread,
     claims::{Judgement, Quantity, TOLERANCE, Verdict},
     words::{self, joined},
 };
 
 /// The sentences, of which each is a line of its own.
 pub(in crate::report) fn answer(report: &Report) -> Vec<String> {
+    about_copies_and_calls(report).into_iter().chain(about_cost(report)).collect()
+}
+
+fn about_copies_and_calls(report: &Report) -> Vec<String> {
     let documented: Vec<&Measured> = report.measured().filter(|it| it.is_documented()).collect();
     if documented.is_empty() {
         return extremes(report).into_iter().collect();
@@ -105,6 +109,48 @@ fn about_calls(measured: &Measured) -> Option<String> {
         measured.name,
         things.join("; ")
     ))
+}
+
+/// How many strategies are compared one by one: of more, the cheapest and the dearest.
+const FEW: usize = 4;
+
+/// Whether it matters: the CPU time of strategies on the same route, the cheapest first.
+///
+/// `CPU time per MiB on this machine: sendfile 81.3 µs, read-write 313 µs (3.9 times as much).`
+fn about_cost(report: &Report) -> Option<String> {
+    let route = report.measured().next()?.route;
+    let of_route = report.measured().filter(|measured| measured.route == route);
+    let cost = |measured: &Measured| {
+        let speed = measured.speed?;
+        Some((measured.name.clone(), speed.cpu_ns_per_mib()))
+    };
+    let mut costs: Vec<(String, Spread)> = of_route.filter_map(cost).collect();
+    costs.sort_by(|(_, one), (_, other)| one.median.total_cmp(&other.median));
+    let mut which = "";
+    if costs.len() > FEW {
+        which = ", least and most";
+        costs.drain(1..costs.len() - 1);
+    }
+    let [(cheapest, least), others @ ..] = costs.as_slice() else { return None };
+    if others.is_empty() || least.median <= 0.0 {
+        return None;
+    }
+    let mut parts = vec![format!("{cheapest} {}", words::time(least.median))];
+    let mut unit = "times as much";
+    for (name, cost) in others {
+        let mut beside = "spreads overlap".to_owned();
+        if least.is_below(cost) {
+            beside = format!("{} {unit}", times(cost.median / least.median));
+            unit = "times";
+        }
+        parts.push(format!("{name} {} ({beside})", words::time(cost.median)));
+    }
+    Some(format!("CPU time per MiB on this machine{which}: {}.", parts.join(", ")))
+}
+
+/// `3.9`; `1.04` rather than `1.0`
+fn times(ratio: f64) -> String {
+    if ratio < 1.05 { format!("{ratio:.2}") } else { format!("{ratio:.1}") }
 }
 
 /// The causes, each once.

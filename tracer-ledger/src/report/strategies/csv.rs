@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Measured, PerMessage, Report, Skipped, StrategyRow};
 use crate::{
-    Provenance,
+    Provenance, Speed, Spread,
     claims::{Judgement, Quantity, Verdict},
 };
 
@@ -49,7 +49,8 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
             StrategyRow::Measured(measured) => {
                 let claimed = measured.quantities.iter().map(|judged| claimed(measured, judged));
                 let others = OTHER_COUNTS.iter().map(|count| other(measured, count));
-                claimed.chain(others).try_for_each(|line| lines.serialize(line))?;
+                let speed = measured.speed.into_iter().flat_map(|speed| times(measured, speed));
+                claimed.chain(others).chain(speed).try_for_each(|line| lines.serialize(line))?;
             }
             StrategyRow::Skipped(strategy) => lines.serialize(skipped(strategy))?,
         }
@@ -81,6 +82,27 @@ fn other<'a>(measured: &'a Measured, &(name, count): &Count) -> Line<'a> {
         verdict: None,
         note: String::new(),
     }
+}
+
+/// The medians, and in the notes what they are of.
+fn times(measured: &Measured, speed: Speed) -> [Line<'_>; 2] {
+    let line = |name, per, spread: Spread| Line {
+        strategy: &measured.name,
+        quantity: Name::Other(name),
+        per,
+        documented: None,
+        measured: Some(spread.median),
+        provenance: Some(Provenance::Measured),
+        verdict: None,
+        note: format!(
+            "median of {} rounds without probes: {} to {}",
+            speed.rounds, spread.min, spread.max
+        ),
+    };
+    [
+        line("cpu-seconds", "gb", speed.cpu_seconds_per_gb),
+        line("bytes", "second", speed.bytes_per_second),
+    ]
 }
 
 fn skipped(strategy: &Skipped) -> Line<'_> {

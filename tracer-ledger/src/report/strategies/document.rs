@@ -6,38 +6,48 @@ use super::{
     drawing, notes::notes, verification,
 };
 use crate::{
-    Provenance, Side,
+    Provenance, Side, Speed, Spread,
     claims::{Judgement, Quantity, Verdict},
     report::{
-        document::{Cell, Column, Fact, Line, Note, Row, Section, Table, Tone},
+        document::{Cell, Column, Fact, Key, Line, Note, Row, Section, Table, Tone},
         escape::plain,
     },
     words,
 };
 
-/// The columns, in the order of [`cells`].
-const COLUMNS: [Column; 10] = [
+/// The columns, in the order of [`cells`]. Those of times leave before those of copies.
+const COLUMNS: [Column; 14] = [
     Column::word("strategy"),
     Column::number("system\ncalls"),
     Column::number("mode\nswitches"),
     Column::number("CPU\ncopies"),
-    Column::bar().leaves(3),
+    BAR,
     Column::number("DMA\ncopies").leaves(1),
     Column::number("all\ncopies").leaves(2),
-    Column::number("page\nfaults").leaves(4),
-    Column::number("context\nswitches").leaves(5),
+    CPU_TIME,
+    Column::number("\nmin–max").leaves(8),
+    THROUGHPUT,
+    Column::number("\nmin–max").leaves(9),
+    Column::number("page\nfaults").leaves(6),
+    Column::number("context\nswitches").leaves(7),
     Column::word("textbook"),
 ];
 
+/// The CPU copies, drawn.
+const BAR: Column = Column::bar().leaves(4);
+/// Of the measured process, without probes.
+const CPU_TIME: Column = Column::number("CPU time\nper MiB").leaves(3);
+/// Until everything has arrived, without probes.
+const THROUGHPUT: Column = Column::number("MB/s\nmedian").leaves(5);
+
 /// Columns of the longest bar.
-const BAR: f64 = 8.0;
+const LONGEST: f64 = 8.0;
 
 /// The sections, from top to bottom. `details`: also each movement, with what saw it.
 pub(super) fn sections(report: &Report, details: bool) -> Vec<Section> {
     let mut sections = before_pictures(report);
     sections.extend([
         Section::Table(strategies(report)),
-        Section::Legend(vec![legend(report)]),
         Section::Notes(all_notes(report, details)),
         Section::Facts(drawings(report)),
         Section::Legend(drawings_legend(report)),
@@ -47,7 +57,9 @@ pub(super) fn sections(report: &Report, details: bool) -> Vec<Section> {
         sections.push(Section::Table(movements(report)));
         sections.push(Section::Facts(report.measured().map(counts).collect()));
     }
-    sections.push(Section::Facts(setting(&report.environment, &report.payload, details)));
+    let mut facts = setting(&report.environment, &report.payload, details);
+    facts.extend(timed(report));
+    sections.push(Section::Facts(facts));
     sections
 }
 
@@ -86,11 +98,13 @@ fn strategies(report: &Report) -> Table {
             StrategyRow::Skipped(skipped) => rows.push(skipped_row(skipped)),
         }
     }
-    Table { columns: COLUMNS.to_vec(), rows, ..Table::default() }
+    Table { columns: COLUMNS.to_vec(), rows, legend: legend(report), ..Table::default() }
 }
 
 fn cells(measured: &Measured, longest: f64) -> Vec<Cell> {
     let number = |quantity| measured.judged(quantity).map_or_else(|| Cell::new(""), numbered);
+    let [cpu_time, cpu_times, throughput, throughputs] =
+        measured.speed.map_or_else(Default::default, times);
     vec![
         Cell::new(&measured.name).toned(Tone::Strong),
         number(Quantity::SystemCalls),
@@ -101,10 +115,33 @@ fn cells(measured: &Measured, longest: f64) -> Vec<Cell> {
         ),
         number(Quantity::DmaCopies),
         number(Quantity::AllCopies),
+        Cell::new(cpu_time),
+        Cell::new(cpu_times),
+        Cell::new(throughput),
+        Cell::new(throughputs),
         Cell::new(measured.per_message.faults()),
         Cell::new(measured.switches()),
         beside_textbook(measured),
     ]
+}
+
+/// CPU time and throughput, each as median and range.
+fn times(speed: Speed) -> [String; 4] {
+    let Spread { median, min, max } = speed.cpu_ns_per_mib();
+    let rate = speed.bytes_per_second.scaled(1e-6);
+    [
+        words::time(median),
+        range(words::time(min), words::time(max)),
+        format!("{:.0}", rate.median),
+        format!("{:.0}–{:.0}", rate.min, rate.max),
+    ]
+}
+
+/// `97.3–154 µs`, `0.98–1.02 ms`; `998 µs–1.02 ms`
+fn range(least: String, most: String) -> String {
+    let same = least.split_once(' ').filter(|(_, unit)| most.ends_with(&format!(" {unit}")));
+    let least = same.map_or(least.as_str(), |(number, _)| number);
+    format!("{least}–{most}")
 }
 
 fn numbered(judgement: &Judgement) -> Cell {
@@ -122,7 +159,7 @@ fn textbook(measured: &Measured) -> Option<Row> {
         let judged = measured.judged(quantity).filter(|judged| differs(judged));
         Cell::new(judged.and_then(|it| it.documented).map_or_else(String::new, |it| it.to_string()))
     };
-    let cells = [
+    let mut cells = vec![
         Cell::new("  textbook"),
         number(Quantity::SystemCalls),
         number(Quantity::ModeSwitches),
@@ -130,11 +167,9 @@ fn textbook(measured: &Measured) -> Option<Row> {
         Cell::new(""),
         number(Quantity::DmaCopies),
         number(Quantity::AllCopies),
-        Cell::new(""),
-        Cell::new(""),
-        Cell::new(""),
     ];
-    Some(Row::of(cells.map(|cell| cell.toned(Tone::Dim))))
+    cells.resize(COLUMNS.len(), Cell::new(""));
+    Some(Row::of(cells.into_iter().map(|cell| cell.toned(Tone::Dim))))
 }
 
 /// How the numbers stand beside the textbook's, in a mark and a word.
@@ -188,7 +223,7 @@ fn longest_bar(report: &Report) -> f64 {
 
 /// The copies as a bar, the textbook's number as a tick on it.
 fn bar(judgement: &Judgement, longest: f64) -> String {
-    let scaled = |copies: f64| copies / longest * BAR;
+    let scaled = |copies: f64| copies / longest * LONGEST;
     let Some(measured) = judgement.measured.map(scaled) else { return String::new() };
     let whole = measured.floor() as usize;
     let mut bar: Vec<char> = std::iter::repeat_n('█', whole).collect();
@@ -203,16 +238,21 @@ fn bar(judgement: &Judgement, longest: f64) -> String {
 }
 
 /// What the columns mean.
-fn legend(report: &Report) -> String {
-    let mut parts = vec!["Calls, switches and faults per message, copies per payload byte"];
+fn legend(report: &Report) -> Vec<Key> {
+    let mut keys =
+        vec![Key::new("Calls, switches and faults per message, copies per payload byte")];
     if report.measured().any(Measured::is_documented) {
-        parts.push("┃ the textbook's number");
+        keys.push(Key::of(BAR, "┃ the textbook's number"));
     }
     let is_derived = |judged: &Judgement| judged.provenance == Provenance::Derived;
     if report.measured().flat_map(|measured| &measured.quantities).any(is_derived) {
-        parts.push("~ derived, not measured");
+        keys.push(Key::new("~ derived, not measured"));
     }
-    parts.join("; ")
+    if report.measured().any(|measured| measured.speed.is_some()) {
+        keys.push(Key::of(CPU_TIME, "CPU time of the measured process"));
+        keys.push(Key::of(THROUGHPUT, "MB/s until all has arrived"));
+    }
+    keys
 }
 
 fn all_notes(report: &Report, details: bool) -> Vec<Note> {
@@ -269,6 +309,7 @@ fn verified(report: &Report) -> Table {
         title: Some("Checked with hardware breakpoints"),
         columns: columns.to_vec(),
         rows: rows.collect(),
+        ..Table::default()
     }
 }
 
@@ -289,7 +330,8 @@ fn movements(report: &Report) -> Table {
         let shown = measured.movements.iter().filter(is_own).enumerate();
         shown.map(|(index, movement)| movement_row(measured, index, movement))
     });
-    Table { title: Some("Each movement"), columns: columns.to_vec(), rows: rows.collect() }
+    let title = Some("Each movement");
+    Table { title, columns: columns.to_vec(), rows: rows.collect(), ..Table::default() }
 }
 
 fn movement_row(measured: &Measured, index: usize, movement: &MovementRow) -> Row {
@@ -353,4 +395,15 @@ pub(in crate::report) fn setting(
         Fact::new("Sent", sent),
         Fact::new("Measured", format!("Linux {} {where_}, by {tier}{more}", plain(kernel))),
     ]
+}
+
+/// What times are of.
+fn timed(report: &Report) -> Option<Fact> {
+    let rounds =
+        report.measured().filter_map(|measured| measured.speed).map(|it| it.rounds).max()?;
+    let (noun, median) =
+        if rounds == 1 { ("round", "") } else { ("rounds", ", the median of them") };
+    let load = report.environment.load;
+    let load = load.map_or_else(String::new, |load| format!("; load before: {load:.2}"));
+    Some(Fact::new("Timed", format!("in {rounds} {noun} without probes{median}{load}")))
 }

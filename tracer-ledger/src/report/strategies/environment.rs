@@ -30,7 +30,7 @@ impl fmt::Display for Where {
 }
 
 /// Where and how the numbers of a report were measured.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Environment {
     /// The kernel's release, such as `6.12.41+deb13-amd64`.
     pub kernel: String,
@@ -50,6 +50,11 @@ pub struct Environment {
     pub cache: Cache,
     /// File system and block device of the file, such as `ext4 on vda`.
     pub disk: String,
+    /// Whether every instruction was emulated: then times mean nothing, and counts are exact.
+    pub emulated: bool,
+    /// Load of the machine in the minute before, as `uptime` has it; absent where no times were measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<f64>,
 }
 
 impl Environment {
@@ -79,6 +84,8 @@ mod tests {
             scatter_gather: true,
             cache: Cache::Cold,
             disk: "ext4 on vda".into(),
+            emulated: true,
+            load: None,
         }
     }
 

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::Environment;
 use crate::{
-    Copies, Movement, Mover, Observation, Place, Provenance, Side, Warning, WarningRow, ZeroCopy,
+    Copies, Movement, Mover, Observation, Place, Provenance, Round, Side, Speed, Warning,
+    WarningRow, ZeroCopy,
     claims::{
         ClaimVerdict, Condition, Judgement, Quantity, TOLERANCE, Verdict, judge, judge_claims,
     },
@@ -23,8 +24,13 @@ pub const SCHEMA: &str = "copytrace/strategies/2";
 /// How one strategy ended.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// It ran, and this is what was seen.
-    Measured(Observation),
+    /// It ran.
+    Measured {
+        /// What was seen.
+        observed: Observation,
+        /// Rounds of the same without probes.
+        rounds: Vec<Round>,
+    },
     /// It did not run, or not to its end.
     Skipped(Skipped),
 }
@@ -127,6 +133,9 @@ pub struct Measured {
     /// What the kernel told the program of its zero-copy sends, if it made some.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zero_copy: Option<ZeroCopy>,
+    /// Its speed in rounds without probes; absent if there were none, and where times mean nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<Speed>,
 }
 
 /// Counts of one strategy, each for one message.
@@ -181,12 +190,15 @@ impl Report {
         let observations: Vec<_> = outcomes.iter().filter_map(Outcome::observation).collect();
         let conditions = environment.conditions();
         let row = |outcome: &Outcome| match outcome {
-            Outcome::Measured(observed) => {
+            Outcome::Measured { observed, rounds } => {
+                let rounds = if environment.emulated { &[] } else { rounds.as_slice() };
+                let speed = Speed::of(rounds, observed.payload_bytes);
                 let measured = Measured::new(observed, &observations, &conditions);
-                StrategyRow::Measured(Box::new(measured))
+                StrategyRow::Measured(Box::new(Measured { speed, ..measured }))
             }
             Outcome::Skipped(skipped) => StrategyRow::Skipped(skipped.clone()),
         };
+        let strategies = outcomes.iter().map(row).collect();
         Self {
             schema: SCHEMA.into(),
             origin: None,
@@ -198,7 +210,7 @@ impl Report {
                 .flat_map(|it| warnings(it))
                 .map(WarningRow::from)
                 .collect(),
-            strategies: outcomes.iter().map(row).collect(),
+            strategies,
             expectations: Vec::new(),
         }
     }
@@ -226,9 +238,17 @@ impl Outcome {
         Self::Skipped(Skipped { name: name.into(), skipped: reason.into() })
     }
 
+    /// With rounds of the same without probes.
+    pub fn timed(self, rounds: Vec<Round>) -> Self {
+        match self {
+            Self::Measured { observed, .. } => Self::Measured { observed, rounds },
+            Self::Skipped(skipped) => Self::Skipped(skipped),
+        }
+    }
+
     fn observation(&self) -> Option<&Observation> {
         match self {
-            Self::Measured(observed) => Some(observed),
+            Self::Measured { observed, .. } => Some(observed),
             Self::Skipped(_) => None,
         }
     }
@@ -236,7 +256,7 @@ impl Outcome {
 
 impl From<Observation> for Outcome {
     fn from(observed: Observation) -> Self {
-        Self::Measured(observed)
+        Self::Measured { observed, rounds: Vec::new() }
     }
 }
 
@@ -263,6 +283,7 @@ impl Measured {
             disk_metadata_bytes: observed.disk_metadata_bytes,
             lost_events: observed.lost_events,
             zero_copy: observed.zero_copy,
+            speed: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    Observation, Tier, ZeroCopy,
+    Observation, Round, Tier, ZeroCopy,
     claims::samples,
     report::{text::columns, write_schema},
     workload::{Cache, CheckedBy},
@@ -19,6 +19,8 @@ fn environment() -> Environment {
         scatter_gather: true,
         cache: Cache::Cold,
         disk: "ext4 on vda".into(),
+        emulated: true,
+        load: None,
     }
 }
 
@@ -78,6 +80,32 @@ fn verified() -> Report {
     })
 }
 
+/// Rounds that took so many µs of CPU time per MiB.
+fn rounds<const COUNT: usize>(cpu_us_per_mib: [f64; COUNT]) -> Vec<Round> {
+    let mib = samples::PAYLOAD as f64 / (1 << 20) as f64;
+    let round = |us: f64| Round { seconds: 0.004 + us * mib / 1e6, cpu_seconds: us * mib / 1e6 };
+    cpu_us_per_mib.map(round).into()
+}
+
+/// On a real processor, with rounds without probes.
+fn timed_on(environment: Environment, rounds: [Vec<Round>; 3]) -> Report {
+    let outcomes = strategies().into_iter().zip(rounds);
+    let outcomes: Vec<_> =
+        outcomes.map(|(observed, rounds)| Outcome::from(observed).timed(rounds)).collect();
+    Report::new(environment, PAYLOAD, &outcomes)
+}
+
+fn timed() -> Report {
+    let environment =
+        Environment { where_: Where::Host, emulated: false, load: Some(0.42), ..environment() };
+    let rounds = [
+        rounds([301.0, 318.0, 312.0, 330.0, 309.0]),
+        rounds([401.0, 988.0, 460.0, 1520.0, 447.0]),
+        rounds([80.1, 83.3, 84.0, 79.9, 97.0]),
+    ];
+    timed_on(environment, rounds)
+}
+
 /// A zero-copy send to this machine, of which the kernel says that it copied `copied` messages.
 fn zero_copy(copied: u64) -> Report {
     let mut observed = samples::to_loopback(samples::read_write());
@@ -135,6 +163,85 @@ fn a_table_fits_the_terminal() {
 }
 
 #[test]
+fn times_stand_beside_the_copies() {
+    for width in [60, 80, 100, 140, 200] {
+        let table = written(Format::Table, &timed(), &Style::plain(width));
+        let longest = table.lines().map(columns).max().unwrap();
+        assert!(longest <= usize::from(width), "{longest} columns of {width}:\n{table}");
+        insta::assert_snapshot!(format!("timed_at_{width}"), table);
+    }
+}
+
+#[test]
+fn times_leave_before_copies_and_mode_switches() {
+    for width in 40..200 {
+        let table = written(Format::Table, &timed(), &Style::plain(width));
+        let row = table.lines().find(|line| line.starts_with(" sendfile  ")).unwrap();
+        let cells: Vec<&str> = row.split_whitespace().collect();
+        assert_eq!(cells[1..4], ["1", "2", "0.00"], "{table}");
+        if row.contains("µs") {
+            assert_eq!(cells.iter().filter(|cell| **cell == "2.00").count(), 2, "{table}");
+        }
+    }
+}
+
+#[test]
+fn a_legend_is_of_the_columns_there_are() {
+    let narrow = written(Format::Table, &timed(), &Style::plain(60));
+    assert!(!narrow.contains('┃') && !narrow.contains("MB/s"), "{narrow}");
+    let markdown = written(Format::Markdown, &timed(), &AT_100);
+    assert!(!markdown.contains('┃') && markdown.contains("MB/s until all has arrived"));
+}
+
+/// What is said of the CPU time of read-write, mmap-write and sendfile.
+fn said_of_cost(rounds: [Vec<Round>; 3]) -> Option<String> {
+    let report = timed_on(Environment { emulated: false, ..environment() }, rounds);
+    let sentences = answer(&report);
+    sentences.into_iter().find(|sentence| sentence.starts_with("CPU time"))
+}
+
+#[test]
+fn nothing_is_claimed_where_spreads_overlap() {
+    let close = [rounds([90.0, 110.0]), rounds([125.0, 131.0]), rounds([88.0, 92.0])];
+    let sentence = "CPU time per MiB on this machine: sendfile 90.0 µs, read-write 100 µs (spreads \
+                    overlap), mmap-write 128 µs (1.4 times as much).";
+    assert_eq!(said_of_cost(close).unwrap(), sentence);
+    let touching = [rounds([100.0]), rounds([104.0]), rounds([100.0])];
+    let sentence = said_of_cost(touching).unwrap();
+    assert!(sentence.ends_with("(spreads overlap), mmap-write 104 µs (1.04 times as much)."));
+}
+
+#[test]
+fn what_was_not_timed_is_not_compared() {
+    let only = |first| [rounds([100.0]), first, Vec::new()];
+    assert_eq!(said_of_cost(only(Vec::new())), None);
+    let two = said_of_cost(only(rounds([250.0]))).unwrap();
+    assert!(two.ends_with("read-write 100 µs, mmap-write 250 µs (2.5 times as much)."), "{two}");
+    // A process that took no time is compared with none.
+    assert_eq!(said_of_cost([rounds([0.0]), rounds([1.0]), Vec::new()]), None);
+}
+
+#[test]
+fn of_many_strategies_the_ends_are_compared() {
+    let outcome = |us: f64| {
+        let observed = Observation { strategy: format!("of-{us}"), ..samples::sendfile() };
+        Outcome::from(observed).timed(rounds([us]))
+    };
+    let outcomes = [300.0, 100.0, 500.0, 200.0, 400.0].map(outcome);
+    let environment = Environment { emulated: false, ..environment() };
+    let sentences = answer(&Report::new(environment, PAYLOAD, &outcomes));
+    let expected = "CPU time per MiB on this machine, least and most: of-100 100 µs, of-500 500 µs \
+                    (5.0 times as much).";
+    assert_eq!(sentences, [expected]);
+}
+
+#[test]
+fn an_emulated_processor_has_no_times() {
+    let emulated = timed_on(environment(), [0; 3].map(|_| rounds([1.0])));
+    assert_eq!(emulated, as_documented());
+}
+
+#[test]
 fn details_are_shown_when_asked_for() {
     let style = Style { details: true, ..Style::plain(80) };
     insta::assert_snapshot!(written(Format::Table, &as_documented(), &style));
@@ -143,6 +250,8 @@ fn details_are_shown_when_asked_for() {
 #[test]
 fn a_terminal_may_have_ascii_alone() {
     let style = Style { ascii: true, ..Style::plain(80) };
+    let timed = written(Format::Table, &timed(), &Style { width: 200, ..style });
+    assert!(timed.is_ascii(), "{timed}");
     let table = written(Format::Table, &as_documented(), &style);
     assert!(table.is_ascii(), "{table}");
     insta::assert_snapshot!(table);
@@ -185,7 +294,7 @@ fn json_is_what_the_schema_says() {
     write_schema::<Report>(SCHEMA, &mut schema).unwrap();
     let schema = serde_json::from_slice(&schema).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
-    for report in [as_documented(), as_bad_as_it_gets(), verified(), zero_copy(7)] {
+    for report in [as_documented(), as_bad_as_it_gets(), verified(), zero_copy(7), timed()] {
         let document = written(Format::Json, &report, &AT_100);
         let document = serde_json::from_str(&document).unwrap();
         let errors: Vec<_> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
@@ -212,6 +321,23 @@ fn json_has_the_promised_numbers() {
     assert_eq!(numbers(2), [0.0, 2.0, 2.0]);
     assert_eq!(document["strategies"][1]["per_message"]["syscalls"], 1.0 + 1.0 / 256.0);
     assert_eq!(document["environment"]["where"], "vm");
+    assert_eq!(document["strategies"][0].get("speed"), None);
+    let speed = &serde_json::to_value(timed()).unwrap()["strategies"][2]["speed"];
+    assert_eq!(speed["rounds"], 5);
+    let of_cpu = &speed["cpu_seconds_per_gb"];
+    let [min, median, max] = ["min", "median", "max"].map(|of| of_cpu[of].as_f64().unwrap());
+    assert!((median * 1.048_576 - 0.0833).abs() < 1e-9 && min < median && median < max);
+    assert!(speed["bytes_per_second"]["median"].as_f64().unwrap() > 1e9);
+}
+
+#[test]
+fn csv_has_times() {
+    let csv = written(Format::Csv, &timed(), &AT_100);
+    let lines: Vec<_> = csv.lines().filter(|line| line.starts_with("sendfile,")).collect();
+    let [.., cpu, rate] = lines.as_slice() else { panic!("{csv}") };
+    assert!(cpu.starts_with("sendfile,cpu-seconds,gb,,0.0794"), "{cpu}");
+    assert!(cpu.contains(",measured,,median of 5 rounds without probes: 0.0761"), "{cpu}");
+    assert!(rate.starts_with("sendfile,bytes,second,,"), "{rate}");
 }
 
 #[test]

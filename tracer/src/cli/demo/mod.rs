@@ -2,6 +2,7 @@
 
 mod options;
 mod run;
+mod timing;
 
 use std::{io, process::ExitCode};
 
@@ -26,6 +27,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     let request = Request {
         strategies: &options.strategies,
         messages: options.messages,
+        rounds: options.rounds,
         setting: &options.setting,
         common: &options.common,
     };

@@ -18,11 +18,14 @@ use workloads::{
     driver::{Consumer, Sender, SenderSpec},
 };
 
-use super::options::{ALL, Setting, Target};
+use super::{
+    options::{ALL, Setting, Target},
+    timing::{self, Timing},
+};
 use crate::cli::{
     bundled::{self, SELF, network::Link, nic::Nic},
     kernel::{Kernel, location},
-    origin,
+    machine, origin,
     progress::Progress,
 };
 
@@ -32,6 +35,8 @@ pub struct Request<'a> {
     pub strategies: &'a [String],
     /// How many messages each sends.
     pub messages: u64,
+    /// How many rounds without probes each makes.
+    pub rounds: u64,
     /// What is sent, and where to.
     pub setting: &'a Setting,
     /// How it is measured.
@@ -68,6 +73,16 @@ pub async fn measure(request: &Request<'_>, verbose: bool) -> anyhow::Result<Rep
         Some(nic) => common.nic_sg.apply(nic)?,
         None => None,
     };
+
+    let emulated = machine::is_emulated(machine::hypervisor().as_deref());
+    let rounds = if emulated { 0 } else { request.rounds };
+    let load = machine::load().filter(|_| rounds > 0);
+    let same = timing::Setting { shape, cache: setting.cache, dir: &common.dir, to };
+    let mut timing = Timing::new(&strategies, same);
+    // Half of them before the probes, and half after them: what changes on the machine meanwhile widens
+    // the spread.
+    let before = rounds.div_ceil(2);
+    timing.run(0..before, &progress).await?;
 
     progress.say("attaching to the kernel");
     let mut session = common.session(plan, verbose)?;
@@ -113,15 +128,26 @@ pub async fn measure(request: &Request<'_>, verbose: bool) -> anyhow::Result<Rep
             Err(error) => outcomes.push(skipped(strategy.name, error)?),
         }
     }
+    let tier = session.plan().tier;
+    drop(session);
+    timing.run(before..rounds, &progress).await?;
+    let outcomes: Vec<_> = outcomes
+        .into_iter()
+        .zip(timing.rounds())
+        .map(|(outcome, rounds)| outcome.timed(rounds))
+        .collect();
+
     let environment = Environment {
         kernel: kernel.facts.release.clone(),
         where_: location(),
-        tier: session.plan().tier,
+        tier,
         // A dummy device does.
         scatter_gather: nic.as_ref().and_then(|nic| nic.scatter_gather().ok()).unwrap_or(true),
         nic: nic.map_or_else(|| DUMMY_DEVICE.to_owned(), |nic| nic.label()),
         cache: setting.cache,
         disk,
+        emulated,
+        load,
     };
     let sent = Payload { message_bytes: shape.message_bytes(), messages: shape.messages() };
     let mut report = Report::new(environment, sent, &outcomes);
