@@ -44,10 +44,11 @@ const FEW_REPETITIONS: usize = 5;
 const IN_A_RUN: usize = 5;
 
 impl Context {
-    /// Runs `copytrace demo` in this tier and reads its document.
+    /// Runs `copytrace demo` in this tier, for what it counts, and reads its document.
     pub fn demo(&self, arguments: &[&str]) -> Result<Document> {
         let mut demo = Command::new(&self.copytrace);
-        demo.args(["demo", "--format", "json", "--tier", self.tier.name()]).args(arguments);
+        demo.args(["demo", "--format", "json", "--tier", self.tier.name(), "--rounds", "0"]);
+        demo.args(arguments);
         let text = command::stdout(&mut demo)?;
         Document::read(&text, self.tier.name())
     }

@@ -17,6 +17,7 @@ pub mod real_brokers;
 pub mod redis;
 pub mod screen;
 pub mod soak;
+pub mod speed;
 pub mod together;
 pub mod unseen;
 

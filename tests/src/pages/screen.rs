@@ -17,6 +17,8 @@ pub const LESSON: &[&str] = &[
     "loopback",
     "--cache",
     "warm",
+    "--rounds",
+    "0",
     "-s",
     "read-write",
     "-s",

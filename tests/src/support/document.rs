@@ -23,6 +23,11 @@ pub struct Environment {
     pub tier: String,
     pub nic: String,
     pub scatter_gather: bool,
+    /// Whether times mean nothing.
+    #[serde(default)]
+    pub emulated: bool,
+    /// Of the minute before, if times were measured.
+    pub load: Option<f64>,
 }
 
 /// What was sent.
@@ -48,6 +53,24 @@ pub struct Strategy {
     pub checked_by: String,
     #[serde(default)]
     pub lost_events: u64,
+    /// In rounds without probes, if there were some.
+    pub speed: Option<Speed>,
+}
+
+/// What rounds without probes took.
+#[derive(Debug, Deserialize)]
+pub struct Speed {
+    pub rounds: u64,
+    pub bytes_per_second: Spread,
+    pub cpu_seconds_per_gb: Spread,
+}
+
+/// Of several rounds.
+#[derive(Debug, Deserialize)]
+pub struct Spread {
+    pub median: f64,
+    pub min: f64,
+    pub max: f64,
 }
 
 /// What the kernel told a program of its zero-copy sends.
