@@ -399,11 +399,12 @@ pub(in crate::report) fn setting(
 
 /// What times are of.
 fn timed(report: &Report) -> Option<Fact> {
-    let rounds =
-        report.measured().filter_map(|measured| measured.speed).map(|it| it.rounds).max()?;
-    let (noun, median) =
-        if rounds == 1 { ("round", "") } else { ("rounds", ", the median of them") };
+    let rounds = report.measured().filter_map(|it| Some(it.speed?.rounds)).max()?;
+    let rounds = match rounds {
+        1 => "1 round without probes".to_owned(),
+        more => format!("{more} rounds without probes, by the median"),
+    };
     let load = report.environment.load;
-    let load = load.map_or_else(String::new, |load| format!("; load before: {load:.2}"));
-    Some(Fact::new("Timed", format!("in {rounds} {noun} without probes{median}{load}")))
+    let load = load.map_or_else(String::new, |load| format!("; load before {load:.2}"));
+    Some(Fact::new("Timed", format!("in {rounds}{load}")))
 }

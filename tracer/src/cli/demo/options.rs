@@ -29,8 +29,8 @@ pub struct Options {
         short = 'n', long, default_value = "256", value_parser = clap::value_parser!(u64).range(1..)
     )]
     pub messages: u64,
-    /// How often each strategy is repeated without probes for its speed, one strategy after the
-    /// other; not on an emulated processor
+    /// How often each strategy is repeated without probes for its speed, one after the other: 0 for
+    /// not at all; never on an emulated processor
     #[arg(long, default_value = "5")]
     pub rounds: u64,
     #[command(flatten)]
