@@ -28,6 +28,7 @@ pub use observation::{Copies, Observation, ZeroCopy, ratio};
 pub use speed::{Round, Speed, Spread};
 pub use tier::Tier;
 pub use warning::{Warning, WarningRow};
+pub use words::size;
 
 #[cfg(test)]
 mod properties;

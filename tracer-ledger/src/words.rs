@@ -45,8 +45,8 @@ pub(crate) fn rough(number: f64) -> String {
     if number.fract() == 0.0 { format!("{number}") } else { format!("{number:.2}") }
 }
 
-/// A size, in the largest unit that leaves a short number.
-pub(crate) fn size(bytes: u64) -> String {
+/// A size for people, in the largest unit that leaves a short number: `100 B`, `64 KiB`, `1.5 MiB`.
+pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1024 {
         return format!("{bytes} B");

@@ -99,8 +99,8 @@ fn report(outcome: &Outcome, payload: &Payload) -> anyhow::Result<()> {
     let rate = (outcome.bytes as f64 / seconds) as u64;
     eprintln!(
         "{} in {seconds:.6} s, {} a second, from {}",
-        size::display(outcome.bytes),
-        size::display(rate),
+        tracer_ledger::size(outcome.bytes),
+        tracer_ledger::size(rate),
         payload.disk(),
     );
     writeln!(io::stdout(), "{}", serde_json::to_string_pretty(outcome)?)?;

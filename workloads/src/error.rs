@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, process::ExitStatus};
 
-use crate::size;
+use tracer_ledger::size;
 
 /// The result of everything here that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -40,7 +40,7 @@ pub enum Error {
     /// The file system has no room for the payload.
     #[error(
         "{}: no room for a payload of {}, {} are free ({cause}): make room there, or choose another directory with --dir",
-        dir.display(), size::display(*needed), size::display(*free)
+        dir.display(), size(*needed), size(*free)
     )]
     DiskFull {
         /// Where the payload was to lie.

@@ -7,13 +7,12 @@ use std::{
     process::ExitCode,
 };
 
-use indicatif::HumanBytes;
 use tracer::{
     kernel::{Allocation, Record},
     session::{Memory, Purpose, Wanted, memory, memory_of_a_cpu},
     witness::{Plan, Tier, sites::CallSite},
 };
-use tracer_ledger::flows::Detail;
+use tracer_ledger::{flows::Detail, size};
 
 use super::{
     kernel::{Kernel, Sites, TierChoice},
@@ -174,9 +173,9 @@ fn write_memory(out: &mut dyn Write, allocation: Allocation) -> io::Result<()> {
         writeln!(
             out,
             "  {verbs:20} {} at once, {} if they fill up; each further CPU: {}",
-            HumanBytes(at_rest),
-            HumanBytes(at_most),
-            HumanBytes(memory_of_a_cpu(purpose, allocation).map_err(io::Error::other)?)
+            size(at_rest),
+            size(at_most),
+            size(memory_of_a_cpu(purpose, allocation).map_err(io::Error::other)?)
         )?;
     }
     Ok(())

@@ -14,7 +14,6 @@ use super::{
 use crate::{
     Error, Result, Shape, datagram,
     protocol::{Mailbox, Service},
-    size,
     strategy::calls::STALL_TIMEOUT,
 };
 
@@ -70,8 +69,8 @@ fn too_small(room: u64, needed: u64) -> Error {
     let reason = format!(
         "the consumer's kernel keeps {} for a socket, and this payload in datagrams may need {}: it \
          could lose some; run the consumer as root, or send fewer messages",
-        size::display(room),
-        size::display(needed)
+        tracer_ledger::size(room),
+        tracer_ledger::size(needed)
     );
     Error::Unsupported { reason }
 }

@@ -6,7 +6,7 @@ use rustix::{
 };
 
 use super::memory::Memory;
-use crate::{Error, Result, Shape, page, size};
+use crate::{Error, Result, Shape, page};
 
 /// More would only be busy for longer.
 const MOST: u64 = 16;
@@ -79,8 +79,8 @@ pub fn check_limit(bytes: u64) -> Result<()> {
     let reason = format!(
         "a zero-copy send pins {} here, and RLIMIT_MEMLOCK allows {}: raise it (`ulimit -l`), choose \
          a smaller message size, or run as root",
-        size::display(needed),
-        size::display(limit)
+        tracer_ledger::size(needed),
+        tracer_ledger::size(limit)
     );
     Err(Error::Unsupported { reason })
 }

@@ -20,7 +20,7 @@ use crate::{
     Copies, Delivery, Mover, Observation, Provenance, Setting, Spread, Tier, Warning, WarningRow,
     broker::{Answer, Survival},
     claims::brokers::{BrokerClaim, Difference, Evidence, differences, judge},
-    merge,
+    merge, size,
 };
 
 /// The name of the JSON document's schema.
@@ -226,9 +226,9 @@ fn provenance(observed: &Observation) -> Provenance {
 fn warning(delivery: &Delivery) -> Option<Warning> {
     let unseen = u64::try_from(delivery.observed.unaccounted()).ok().filter(|bytes| *bytes > 0)?;
     let Setting { flavour, message_bytes, consumers, cache } = delivery.setting;
-    let (flavour, cache) = (flavour.name(), cache.name());
+    let (flavour, size, cache) = (flavour.name(), size(message_bytes), cache.name());
     Some(Warning::NotSeen {
-        what: format!("{flavour}, {message_bytes} bytes, {consumers} consumers, {cache}"),
+        what: format!("{flavour}, {size}, {consumers} consumers, {cache}"),
         bytes: unseen,
         payload_bytes: delivery.bytes,
         place: "entering a socket".to_owned(),

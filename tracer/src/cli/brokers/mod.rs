@@ -16,6 +16,7 @@ use tracer_ledger::{
     Delivery, Round, Setting, Warning, WarningRow,
     claims::brokers::Evidence,
     report::brokers::{self, BrokerEnvironment, BrokerReport},
+    size,
 };
 use workloads::{
     Cache,
@@ -71,7 +72,7 @@ async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerRepor
     let mut logs = Vec::new();
     let mut produced = Vec::new();
     for message_bytes in options.message_sizes() {
-        progress.say(format!("producing messages of {message_bytes} bytes"));
+        progress.say(format!("producing messages of {}", size(message_bytes)));
         let messages = options.messages(message_bytes);
         let (log, row) = produce::measure(options, message_bytes, messages).await?;
         produced.push(row);
@@ -102,7 +103,8 @@ async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerRepor
     let functions = Functions::read(common.verify);
     let mut deliveries = Vec::new();
     for (setting, log, rounds) in timed {
-        progress.say(format!("counting {} at {}", setting.flavour.name(), setting.message_bytes));
+        let (name, bytes) = (setting.flavour.name(), size(setting.message_bytes));
+        progress.say(format!("counting {name} at {bytes}"));
         let traced =
             delivery::traced(&mut session, (&mut names, &functions), log, &setting, &consumers);
         let (observed, caveats) = traced.await?;
@@ -187,7 +189,7 @@ async fn features(dir: &Path) -> anyhow::Result<Vec<(Flavour, Feature, Answer)>>
 fn stayed(setting: &Setting, log: &Log, cached: u64) -> Option<Warning> {
     let Setting { flavour, message_bytes, consumers, cache } = setting;
     (*cache == Cache::Cold && cached > 0).then(|| Warning::StayedCached {
-        what: format!("{}, {message_bytes} bytes, {consumers} consumers", flavour.name()),
+        what: format!("{}, {}, {consumers} consumers", flavour.name(), size(*message_bytes)),
         bytes: cached,
         file_bytes: log.bytes,
         disk: log.disk.to_string(),

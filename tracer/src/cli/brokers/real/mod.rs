@@ -23,6 +23,7 @@ use running::Running;
 use tracer_ledger::{
     Round, Warning,
     report::brokers::{Counted, ProgramDelivery},
+    size,
 };
 use tracing::Tracing;
 
@@ -95,9 +96,8 @@ pub async fn measure(
     let mut running = start(programs, &options.common.dir).await?;
     for messages in &all {
         for one in &mut running {
-            let (title, bytes) = (one.program.title, messages.bytes);
-            progress
-                .say(format!("{title}: producing {} messages of {bytes} bytes", messages.count));
+            let (title, bytes) = (one.program.title, size(messages.bytes));
+            progress.say(format!("{title}: producing {} messages of {bytes}", messages.count));
             one.produce(messages).await?;
         }
     }
