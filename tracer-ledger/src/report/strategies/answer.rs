@@ -145,7 +145,8 @@ fn about_cost(report: &Report) -> Option<String> {
         }
         parts.push(format!("{name} {} ({beside})", words::time(cost.median)));
     }
-    Some(format!("CPU time per MiB on this machine{which}: {}.", parts.join(", ")))
+    let busy = if report.was_busy() { "busy " } else { "" };
+    Some(format!("CPU time per MiB on this {busy}machine{which}: {}.", parts.join(", ")))
 }
 
 /// `3.9`; `1.04` rather than `1.0`

@@ -215,6 +215,12 @@ impl Report {
         }
     }
 
+    /// Whether half of the CPUs or more had work in the minute before times were measured.
+    pub(super) fn was_busy(&self) -> bool {
+        let cpus = self.origin.as_ref().map(|origin| origin.cpus as f64);
+        self.environment.load.zip(cpus).is_some_and(|(load, cpus)| load > cpus / 2.0)
+    }
+
     /// The strategies that were measured.
     pub fn measured(&self) -> impl Iterator<Item = &Measured> {
         self.strategies.iter().filter_map(|row| match row {

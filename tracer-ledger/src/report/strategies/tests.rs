@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     Observation, Round, Tier, ZeroCopy,
     claims::samples,
-    report::{text::columns, write_schema},
+    report::{Origin, text::columns, write_schema},
     workload::{Cache, CheckedBy},
 };
 
@@ -209,6 +209,27 @@ fn nothing_is_claimed_where_spreads_overlap() {
     let touching = [rounds([100.0]), rounds([104.0]), rounds([100.0])];
     let sentence = said_of_cost(touching).unwrap();
     assert!(sentence.ends_with("(spreads overlap), mmap-write 104 µs (1.04 times as much)."));
+}
+
+#[test]
+fn a_busy_machine_is_said_to_be_busy() {
+    let origin = Origin {
+        version: "0.1.0".into(),
+        commit: None,
+        started: "2026-11-28T09:00:00Z".into(),
+        host: "host".into(),
+        processor: "processor".into(),
+        cpus: 4,
+        hypervisor: None,
+        command_line: "copytrace demo".into(),
+    };
+    let said = |load| {
+        let mut report = Report { origin: Some(origin.clone()), ..timed() };
+        report.environment.load = Some(load);
+        answer(&report).pop().unwrap()
+    };
+    assert!(said(2.0).starts_with("CPU time per MiB on this machine: sendfile"));
+    assert!(said(2.1).starts_with("CPU time per MiB on this busy machine: sendfile"));
 }
 
 #[test]
