@@ -145,8 +145,9 @@ mod tests {
 
     #[test]
     fn verbs_of_bundled_workloads_share_options() {
-        let shared = "--messages 1 --message-size 4KiB --cache warm --to loopback --nic-sg off \
-                      --all-copy-sites --tier kprobe --verify --dir / --format json --output x";
+        let shared = "--messages 1 --message-size 4KiB --cache warm --rounds 1 --to loopback \
+                      --nic-sg off --all-copy-sites --tier kprobe --verify --dir / --format json \
+                      --output x";
         for verb in ["demo", "brokers"] {
             parse(&format!("{verb} {shared}")).unwrap();
         }
@@ -154,6 +155,7 @@ mod tests {
             "explain splice recv --ascii -z 4KiB --cache warm --to loopback --nic-sg off -o x.svg",
         )
         .unwrap();
+        parse("demo --rounds 0").unwrap();
         parse("brokers --message-size 1KiB --message-size 1MiB --cache cold --cache warm").unwrap();
         parse("brokers --flavour kafka --consumers 1 --consumers 2 --rounds 1 --producers 1")
             .unwrap();
@@ -177,7 +179,7 @@ mod tests {
             "demo --scenario brokers",
             "demo --flavour kafka",
             "demo --consumers 1",
-            "demo --rounds 1",
+            "explain sendfile --rounds 1",
             "demo --producers 1",
             "brokers --strategy sendfile",
             "explain sendfile --messages 2",
