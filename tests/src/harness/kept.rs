@@ -15,17 +15,16 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Copies what is there now: the command, stripped as every distribution does it, and this very
-    /// program.
+    /// Copies what is there now: the command, stripped as every distribution does it, this very program,
+    /// and `workloads` beside them.
     pub fn keep(copytrace: &Path) -> Result<Self> {
         let beside = copytrace.parent().context("no folder")?;
         let folder = tempfile::Builder::new().prefix("checked-").tempdir_in(beside)?;
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
         let programs = Self { folder };
         strip(copytrace, &programs.copytrace())?;
-        let own = std::env::current_exe()?;
-        std::fs::copy(&own, programs.tests())
-            .with_context(|| format!("cannot copy {}", own.display()))?;
+        copy(&std::env::current_exe()?, &programs.tests())?;
+        copy(&beside.join("workloads"), &programs.folder.path().join("workloads"))?;
         Ok(programs)
     }
 
@@ -38,6 +37,11 @@ impl Kept {
     pub fn tests(&self) -> PathBuf {
         self.folder.path().join("tests")
     }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::copy(from, to).with_context(|| format!("cannot copy {}", from.display()))?;
+    Ok(())
 }
 
 /// Writes a program without its symbols. The linker's package has `strip`, too.
