@@ -83,6 +83,9 @@ pub enum Event {
     NicRetransmit,
     /// Payload that lay in the packet's linear part when the device got it; as above.
     NicLinear,
+    /// The stub of a Java virtual machine that copies in its memory was entered. `address`: to which it
+    /// returns, where stacks are taken. Bytes: its third argument.
+    JvmCopy,
 }
 
 /// The functions with a program of their own, as the `detail` of [`Event::Reference`] and
@@ -155,6 +158,12 @@ pub mod user_copy {
     pub const FROM_MAPPING: u8 = 1;
     /// Where it is copied to.
     pub const TO_MAPPING: u8 = 2;
+}
+
+/// Java virtual machines.
+pub mod jvm {
+    /// Of so many processes at once the stubs can be known.
+    pub const MOST: u32 = 256;
 }
 
 /// A map's flag (`BPF_F_NO_PREALLOC`): entries are allocated when they are inserted. Most traced programs

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Movement, Mover, Place, Provenance, Side};
+use super::{Movement, Mover, Place, Provenance, Side, flows::jvm::is_inside};
 
 const BETWEEN_WITNESSES: &str = ", ";
 
 /// What two movements must share to be one. The order is the way of the bytes through the machine.
-type Key = (Side, Place, Place, Mover, Provenance);
+type Key = (Side, Place, Place, Mover, Provenance, bool);
 
-/// Merges the movements that differ only in their witness. Bytes and calls add up; the witnesses
-/// are joined by `, `, each named once.
+/// Merges the movements that differ only in their witness, but for those inside a Java virtual machine, which
+/// stay apart. Bytes and calls add up; the witnesses are joined by `, `, each named once.
 ///
 /// The result is sorted along the way of the bytes, the sender's before the receiver's, and does
 /// not depend on the order of the input, nor on what of it was merged before.
@@ -23,7 +23,8 @@ pub fn merge(movements: &[Movement]) -> Vec<Movement> {
 }
 
 fn key(movement: &Movement) -> Key {
-    (movement.side, movement.from, movement.to, movement.by, movement.provenance)
+    let Movement { side, from, to, by, provenance, .. } = *movement;
+    (side, from, to, by, provenance, is_inside(movement))
 }
 
 fn one(group: &[&Movement]) -> Option<Movement> {

@@ -80,6 +80,32 @@ pub enum Warning {
         /// Why the kernel does not tell.
         reason: String,
     },
+    /// Copies inside Java virtual machines are not counted: nobody asked.
+    JvmNotSeen {
+        /// Their process ids.
+        pids: Vec<u32>,
+    },
+    /// Of the copies inside Java virtual machines one kind is counted.
+    JvmSeenInPart {
+        /// Their process ids.
+        pids: Vec<u32>,
+    },
+    /// Copies inside a Java virtual machine may have been made before they could be counted.
+    JvmSeenLate {
+        /// Its process id.
+        pid: u32,
+        /// For how long the process had run then, in ms.
+        after_ms: u64,
+    },
+    /// Copies inside a Java virtual machine cannot be counted.
+    JvmUnseen {
+        /// Its process id.
+        pid: u32,
+        /// Why.
+        reason: String,
+    },
+    /// No Java virtual machine was traced whose copies could be counted.
+    NoJvm,
     /// Calls were made whose bytes nobody counts.
     NotCounted {
         /// How often, by name.
@@ -213,6 +239,28 @@ impl fmt::Display for Warning {
                 "who {who} the control group is found by looking for it every {every_ms} ms, for \
                  {reason}: what is gone sooner is not traced"
             ),
+            Self::JvmNotSeen { pids } => {
+                write!(f, "copies inside {} are not seen: --jvm-copies counts them", jvms(pids))
+            }
+            Self::JvmSeenInPart { pids } => write!(
+                f,
+                "inside {} those copies are counted that HotSpot's unsafe_arraycopy stub makes (for \
+                 Unsafe.copyMemory: to, from and between direct buffers and mappings); copies \
+                 from array to array are not seen, nor those that its compiler inlined",
+                jvms(pids)
+            ),
+            Self::JvmSeenLate { pid, after_ms } => write!(
+                f,
+                "copies inside {} are counted from {after_ms} ms after the process began, when \
+                 its stub was found: those before are not seen",
+                jvms(&[*pid])
+            ),
+            Self::JvmUnseen { pid, reason } => {
+                write!(f, "copies inside {} are not seen: {reason}", jvms(&[*pid]))
+            }
+            Self::NoJvm => f.write_str(
+                "--jvm-copies has nothing to count: no traced process was seen to run Java's HotSpot",
+            ),
             Self::NotCounted { calls } => {
                 write!(f, "what {} moved is not counted, and in no payload", words_of_calls(calls))
             }
@@ -263,6 +311,15 @@ fn children_left_out(pids: &[u32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
         "{count} {children} that ran before {are} not traced; for {them}, too: --comm, or --pid {}",
         pids.join(",")
     )
+}
+
+/// `the Java virtual machine of process 7`
+fn jvms(pids: &[u32]) -> String {
+    let names = joined(pids.iter().map(u32::to_string).collect());
+    match pids {
+        [_] => format!("the Java virtual machine of process {names}"),
+        _ => format!("the Java virtual machines of processes {names}"),
+    }
 }
 
 /// `2 calls of sendmmsg() and 1 call of io_submit()`

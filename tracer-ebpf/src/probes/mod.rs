@@ -7,6 +7,7 @@ mod fault;
 mod flow;
 mod function;
 mod io_uring;
+mod jvm;
 mod netdev;
 mod numbers;
 mod process;

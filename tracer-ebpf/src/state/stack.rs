@@ -36,6 +36,21 @@ pub fn of_any_copy(ctx: &impl StackIdContext, key: Key) -> Key {
     in_both(ctx, key)
 }
 
+/// A copy that the program makes itself: its stack.
+#[inline(always)]
+pub fn of_user_copy(ctx: &impl StackIdContext, key: Key) -> Key {
+    if option!(stacks) == 0 {
+        return key;
+    }
+    Key { stacks: Stacks { kernel: StackId::NONE, user: user(ctx, key) }, ..key }
+}
+
+/// Whether there is a stack of the program.
+#[inline(always)]
+pub fn is_taken(key: Key) -> bool {
+    key.stacks.user != StackId::NONE
+}
+
 /// A copy on behalf of a socket, in whatever thread runs: the kernel's stack.
 #[inline(always)]
 pub fn of_packet_copy(ctx: &impl StackIdContext, key: Key) -> Key {

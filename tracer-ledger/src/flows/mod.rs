@@ -12,6 +12,7 @@ pub mod derive;
 pub mod digest;
 mod endpoint;
 pub mod group;
+pub mod jvm;
 pub mod link;
 pub mod medium;
 pub mod note;

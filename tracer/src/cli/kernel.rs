@@ -98,6 +98,17 @@ impl Kernel {
         Ok(())
     }
 
+    /// Whether there are those that `--jvm-copies` takes, if it is wanted.
+    pub fn check_jvm_copies(wanted: bool) -> anyhow::Result<()> {
+        if wanted && let Err(reason) = trial::breakpoint_in_program() {
+            bail!(
+                "there are no hardware breakpoints to be had in programs ({reason}): run without \
+                 --jvm-copies"
+            );
+        }
+        Ok(())
+    }
+
     /// The best tier this kernel offers.
     pub fn best_tier(&self) -> Tier {
         match (&self.trial.fentry, &self.trial.kprobe) {

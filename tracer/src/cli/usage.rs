@@ -52,3 +52,13 @@ pub fn check_sites(verb: &str, sites: Sites, tier: TierChoice) {
         "--all-copy-sites has no effect with --tier tracepoint, which probes no calls",
     );
 }
+
+/// Refuses two uses of the hardware breakpoints.
+pub fn check_breakpoints(verb: &str, verify: bool, jvm_copies: bool) {
+    refuse_useless(
+        verb,
+        verify && jvm_copies,
+        "--verify takes all four hardware breakpoints of a CPU, and --jvm-copies takes one for each virtual \
+         machine: trace twice, with one of them each time",
+    );
+}

@@ -96,6 +96,11 @@ impl Session {
     }
 }
 
+/// Whether userspace named a process, which has executed no other program since.
+pub(super) fn is_given_out_here(process: u32) -> bool {
+    process & GIVEN_OUT_HERE != 0
+}
+
 /// Whether one of a process's threads will still be seen to end.
 fn is_alive(pid: u32) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();

@@ -74,7 +74,7 @@ impl Session {
 }
 
 /// Whether an entry was taken out of its map before.
-fn is_gone(error: &MapError) -> bool {
+pub(super) fn is_gone(error: &MapError) -> bool {
     matches!(error, MapError::SyscallError(error) if error.io_error.kind() == io::ErrorKind::NotFound)
 }
 

@@ -3,6 +3,7 @@
 mod attach;
 mod batch;
 mod bpf;
+mod breakpoints;
 mod collect;
 mod constants;
 mod counters;
@@ -11,6 +12,7 @@ mod diagnostics;
 mod error;
 pub mod flows;
 mod follow;
+mod jvms;
 mod mapped;
 mod maps;
 mod memory;
@@ -24,6 +26,7 @@ mod purpose;
 mod refusal;
 mod room;
 pub mod stacks;
+mod stubs;
 mod tell;
 mod traffic;
 pub mod trial;
@@ -32,22 +35,26 @@ mod unseen;
 mod verifier;
 mod wanted;
 
-use std::{thread::JoinHandle, time::Instant};
+use std::{collections::BTreeSet, thread::JoinHandle, time::Instant};
 
 use attach::Link;
 use counters::Counters;
+use jvms::Jvms;
 use numbers::Numbers;
 use object::Object;
 use tracer_common::Options;
 
+pub use breakpoints::Breakpoints;
 pub use counts::Counts;
 pub use error::SessionError;
 pub use follow::Start;
+pub use jvms::Sight;
 pub use memory::Memory;
 pub use object::Cost;
 pub use purpose::Purpose;
 pub use refusal::Refusal;
 pub use room::{memory, memory_of_a_cpu};
+pub use stubs::Jvm;
 pub use traffic::sighting;
 pub use unexplained::{Functions, Unexplained};
 pub use verifier::costs;
@@ -68,6 +75,11 @@ pub struct Session {
     /// What waits for the kernel to detach, once nothing is counted any more.
     detaching: Option<JoinHandle<()>>,
     verify: bool,
+    breakpoints: Breakpoints,
+    /// Looked for among the traced processes.
+    jvms: Jvms,
+    /// Where breakpoints are for them.
+    stubs: BTreeSet<u64>,
     purpose: Purpose,
     options: Options,
     /// Lost events that were reported already.
@@ -81,8 +93,13 @@ pub struct Session {
 }
 
 impl Session {
-    /// Loads the programs a plan names and attaches them; with `verify`, hardware breakpoints too.
-    pub fn start(plan: Plan, purpose: Purpose, verify: bool) -> Result<Self, SessionError> {
+    /// Loads the programs a plan names and attaches them; those of `breakpoints`, too.
+    pub fn start(
+        plan: Plan,
+        purpose: Purpose,
+        breakpoints: Breakpoints,
+    ) -> Result<Self, SessionError> {
+        let verify = breakpoints == Breakpoints::OnCopyRoutines;
         let cycles = match purpose {
             Purpose::Windows => Counters::none(),
             Purpose::Flows { .. } => Counters::of_cycles(),
@@ -92,7 +109,7 @@ impl Session {
         let room = room::room(purpose, room::cpus()?, plan.allocation);
         let setup = constants::setup(&plan, &options, &room);
         let tracepoints = programs::tracepoints(&plan, purpose);
-        let mut wanted = programs::wanted(&plan, purpose, &tracepoints, verify);
+        let mut wanted = programs::wanted(&plan, purpose, &tracepoints, breakpoints.programs());
         if options.namespace != 0 {
             wanted.push(object::Wanted { program: numbers::PROGRAM, function: plan.task_iterator });
         }
@@ -104,6 +121,9 @@ impl Session {
             links: Vec::new(),
             detaching: None,
             verify,
+            breakpoints,
+            jvms: Jvms::default(),
+            stubs: BTreeSet::new(),
             purpose,
             options,
             lost: 0,

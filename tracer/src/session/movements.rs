@@ -1,7 +1,7 @@
 //! From counters to movements: what each of them proves about where bytes went.
 
 use tracer_common::{Event, Function, Key, NO_ITERATOR, Tally, leaf, owner, user_copy};
-use tracer_ledger::{Movement, Mover, Place, Provenance, Side};
+use tracer_ledger::{Movement, Mover, Place, Provenance, Side, flows::jvm};
 
 use super::counts::{Counts, sum};
 use crate::witness::{
@@ -33,6 +33,8 @@ const TO_NIC: Way = (Place::Socket, Place::Nic, Mover::Dma);
 const FROM_DISK_TO_USER: Way = (Place::Disk, Place::User, Mover::Dma);
 const FROM_DISK: Way = (Place::Disk, Place::PageCache, Mover::Dma);
 const USER_COPY: &str = "uprobe on the program's copying function";
+/// A program's own copy: between parts of its memory.
+const IN_MEMORY: Way = (Place::User, Place::User, Mover::Cpu);
 const RECEIVED: Way = (Place::Socket, Place::User, Mover::Cpu);
 
 fn measured((from, to, by): Way, witness: impl Into<String>, tally: Tally) -> Movement {
@@ -63,6 +65,7 @@ fn in_every_tier(counts: &Counts) -> Vec<Movement> {
         measured(FROM_DISK_TO_USER, "block:block_bio_queue", disk(1)),
         measured(TO_NIC, "net:net_dev_start_xmit", nic),
         measured(RECEIVED, "skb:skb_copy_datagram_iovec", counts.total(Event::SkbToUser)),
+        measured(IN_MEMORY, jvm::WITNESS, counts.total(Event::JvmCopy)),
     ]);
     movements
 }
@@ -217,6 +220,9 @@ pub(super) fn copy_of(key: &Key, plan: &Plan) -> Option<(Way, &'static str)> {
     if key.event == Event::PacketCopy as u8 && key.kind == 0 {
         let witness = FUNCTIONS.iter().find(|witness| witness.function as u32 == key.detail)?;
         return Some((witness.movement, symbol_of(plan, witness.function)));
+    }
+    if key.event == Event::JvmCopy as u8 {
+        return Some((IN_MEMORY, jvm::STUB));
     }
     (key.event == Event::SkbToUser as u8).then_some((RECEIVED, "skb_copy_datagram_iter"))
 }

@@ -8,8 +8,6 @@ use super::{
     bpf,
     error::SessionError,
     mapped,
-    programs::BREAKPOINT,
-    refusal::Refusal,
 };
 use crate::witness::{catalogue::TracepointWitness, sites::CallSite};
 
@@ -52,29 +50,6 @@ impl Session {
         for links in links {
             self.links.extend(links?);
         }
-        Ok(())
-    }
-
-    pub(super) fn attach_breakpoints(&mut self) -> Result<(), SessionError> {
-        let program = self.program(BREAKPOINT)?;
-        let cpus = aya::util::online_cpus().map_err(|(what, error)| SessionError::Attach {
-            target: what.to_owned(),
-            error: error.into(),
-        })?;
-        let mut links = Vec::new();
-        for leaf in &self.plan.leaves {
-            for &cpu in &cpus {
-                let event = attach::at_breakpoint(program, leaf.address, cpu).map_err(|error| {
-                    SessionError::Attach {
-                        target: format!("a hardware breakpoint on {} (CPU {cpu})", leaf.symbol),
-                        error: Refusal::from(error)
-                            .and("--verify needs four free breakpoints a CPU"),
-                    }
-                })?;
-                links.push(Link::event(event));
-            }
-        }
-        self.links.extend(links);
         Ok(())
     }
 

@@ -6,8 +6,10 @@ use crate::witness::{
     catalogue::{Need, TracepointWitness},
 };
 
-/// The program of hardware breakpoints.
-pub const BREAKPOINT: &str = "leaf_breakpoint";
+/// The program at the kernel's copy routines.
+pub const ROUTINE: &str = "leaf_breakpoint";
+/// The program at the stubs of Java virtual machines.
+pub const STUB: &str = "jvm_copy";
 
 /// The tracepoints that are needed for a purpose.
 pub fn tracepoints(plan: &Plan, purpose: Purpose) -> Vec<&'static TracepointWitness> {
@@ -24,16 +26,15 @@ pub fn tracepoints(plan: &Plan, purpose: Purpose) -> Vec<&'static TracepointWitn
     plan.tracepoints.iter().copied().filter(is_needed).collect()
 }
 
-/// The programs that a plan needs.
+/// The programs that a plan needs, with those of `breakpoints`.
 pub fn wanted(
     plan: &Plan,
     purpose: Purpose,
     tracepoints: &[&'static TracepointWitness],
-    verify: bool,
+    breakpoints: &[&'static str],
 ) -> Vec<object::Wanted> {
     let program = |program| object::Wanted { program, function: None };
     let sites = (!plan.sites.is_empty()).then_some("copy_site");
-    let breakpoints = verify.then_some(BREAKPOINT);
     let user = (purpose == Purpose::Windows).then_some("user_copy");
     let functions = plan.probes.iter().flat_map(|probe| {
         probe.programs.iter().map(|program| object::Wanted { program, function: probe.btf_id })
@@ -42,7 +43,7 @@ pub fn wanted(
         .iter()
         .flat_map(|witness| witness.programs(plan))
         .chain(sites)
-        .chain(breakpoints)
+        .chain(breakpoints.iter().copied())
         .chain(user)
         .map(program)
         .chain(functions)

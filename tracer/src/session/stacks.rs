@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aya::maps::{RingBuf, StackTraceMap};
 use tracer_common::{
-    Key, Options, Stacks, Tally,
+    Event, Key, Options, Stacks, Tally,
     stack::{self, Module, StackId},
 };
 
@@ -55,7 +55,7 @@ impl Session {
             key: *key,
             tally: *tally,
             kernel: frames(key.stacks.kernel),
-            user: frames(key.stacks.user),
+            user: with_caller(key, frames(key.stacks.user)),
         });
         Ok(samples.collect())
     }
@@ -75,6 +75,17 @@ impl Session {
         }
         Ok(modules)
     }
+}
+
+/// A stack that begins with a stub, which has no name but that of what it copies, has in its place the
+/// caller that it lacks.
+fn with_caller(key: &Key, mut frames: Vec<u64>) -> Vec<u64> {
+    if key.event == Event::JvmCopy as u8
+        && let (Some(stub), Some(call)) = (frames.first_mut(), key.address.checked_sub(1))
+    {
+        *stub = call;
+    }
+    frames
 }
 
 fn takes_stacks(options: &Options) -> bool {

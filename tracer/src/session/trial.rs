@@ -116,15 +116,24 @@ fn fentry(function: Option<u32>) -> Result<OwnedFd, Refusal> {
         .map_err(Into::into)
 }
 
-/// Whether there are execute hardware breakpoints to be had. `address`: that of [`FUNCTION`].
+/// Whether there are execute hardware breakpoints to be had in the kernel. `address`: that of [`FUNCTION`].
 pub fn breakpoint(address: Option<u64>) -> Answer {
-    let address = address.ok_or("the kernel's symbols cannot be read")?;
+    breakpoint_at(address.ok_or("the kernel's symbols cannot be read")?)
+}
+
+/// Whether there are execute hardware breakpoints to be had in programs: of this one, on one of its own
+/// functions.
+pub fn breakpoint_in_program() -> Answer {
+    breakpoint_at(breakpoint_in_program as fn() -> Answer as usize as u64)
+}
+
+fn breakpoint_at(address: u64) -> Answer {
     load(BPF_PROG_TYPE_PERF_EVENT, None)
         .and_then(|program| attach::at_breakpoint(program.as_fd(), address, 0))
         .map(drop)
         .map_err(|error| match error.raw_os_error() {
             // A CPU has four, and each use of --verify takes them all.
-            Some(libc::ENOSPC) => "all are taken, by a debugger or another --verify".into(),
+            Some(libc::ENOSPC) => "all are taken, by a debugger or another copytrace".into(),
             _ => reason(error),
         })
 }

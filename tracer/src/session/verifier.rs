@@ -16,6 +16,11 @@ use crate::witness::Plan;
 pub fn costs(plan: &Plan, purpose: Purpose) -> Result<Vec<Cost>, SessionError> {
     let options = constants::options(plan, purpose, &Counters::of_cycles())?;
     let room = room(purpose, cpus()?, plan.allocation);
-    let programs = programs::wanted(plan, purpose, &programs::tracepoints(plan, purpose), true);
+    let programs = programs::wanted(
+        plan,
+        purpose,
+        &programs::tracepoints(plan, purpose),
+        &[programs::ROUTINE, programs::STUB],
+    );
     object::costs(&constants::setup(plan, &options, &room), &programs)
 }

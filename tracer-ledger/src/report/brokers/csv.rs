@@ -26,6 +26,7 @@ struct Line<'a> {
     mode_switches_per_message: f64,
     cpu_copies: Option<f64>,
     dma_copies: Option<f64>,
+    jvm_copies: Option<f64>,
     provenance: Provenance,
 }
 
@@ -50,6 +51,7 @@ pub(super) fn write(report: &BrokerReport, out: &mut dyn io::Write) -> io::Resul
             mode_switches_per_message: row.per_message.mode_switches,
             cpu_copies: Some(row.copies.cpu),
             dma_copies: Some(row.copies.dma),
+            jvm_copies: None,
             provenance: row.copies_provenance,
         })?;
     }
@@ -73,6 +75,7 @@ pub(super) fn write(report: &BrokerReport, out: &mut dyn io::Write) -> io::Resul
             mode_switches_per_message: row.mode_switches_per_message.median,
             cpu_copies: row.copies_per_byte.cpu,
             dma_copies: row.copies_per_byte.dma,
+            jvm_copies: row.jvm_copies_per_byte,
             provenance: row.provenance,
         })?;
     }

@@ -46,7 +46,7 @@ const PROGRAM_SPEED: [Column; 8] = [
 ];
 
 /// The columns of the table of their counts, in the order of [`words::program_counts`].
-const PROGRAM_COUNTS: [Column; 10] = [
+const PROGRAM_COUNTS: [Column; 11] = [
     Column::word("message"),
     Column::word("program"),
     Column::word("setting"),
@@ -55,6 +55,7 @@ const PROGRAM_COUNTS: [Column; 10] = [
     Column::number("mode\nswitches"),
     Column::number("a MiB").leaves(2),
     Column::number("CPU\ncopies"),
+    Column::number("in the\nJVM"),
     Column::number("by refe-\nrence").leaves(1),
     Column::number("sent\ntwice"),
 ];
@@ -91,7 +92,7 @@ fn programs(report: &BrokerReport) -> Option<[Section; 4]> {
         [
             Section::Table(table(&PROGRAM_SPEED, rows().map(words::program_speed))),
             Section::Table(table(&PROGRAM_COUNTS, rows().map(words::program_counts))),
-            Section::Legend(vec![words::OF_PROGRAMS.to_owned()]),
+            Section::Legend(vec![words::of_programs(&report.programs)]),
             list("Programs", rows().map(words::program_way).collect()),
         ]
     })

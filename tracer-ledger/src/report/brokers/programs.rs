@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     Mover, Provenance, Round, Spread,
-    flows::{self, Kind, Ledger, derive::Witnesses, group::Per, verdict::is_much},
+    flows::{self, Kind, Ledger, derive::Witnesses, group::Per, jvm, verdict::is_much},
     ratio,
     report::flows::{Environment, FlowRow, Ratios, Recording, Report, Total, View},
 };
@@ -52,6 +52,10 @@ pub struct ProgramDelivery {
     /// Copies of a sent byte by the kernel and by devices; `null` where unseen bytes leave it open. What the
     /// program copies in its own memory is not seen.
     pub copies_per_byte: Ratios,
+    /// Copies of a sent byte inside the Java virtual machine, as far as they are seen; absent if they were not
+    /// asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jvm_copies_per_byte: Option<f64>,
     /// How often a sent byte changed hands with its page; `null` likewise.
     pub by_reference_per_byte: Option<f64>,
     /// Sent bytes that no witness saw move.
@@ -96,6 +100,8 @@ pub struct ProgramRounds<'a> {
     pub witnesses: Witnesses,
     /// Where it was measured.
     pub environment: &'a Environment,
+    /// Whether copies inside the virtual machine were counted.
+    pub jvm_copies: bool,
 }
 
 impl ProgramDelivery {
@@ -145,6 +151,7 @@ impl ProgramDelivery {
             sent_bytes,
             sent_twice_bytes: sent_twice(&flows, log_bytes * counted.len() as u64),
             copies_per_byte: Ratios { cpu: moved(Mover::Cpu), dma: moved(Mover::Dma) },
+            jvm_copies_per_byte: rounds.jvm_copies.then(|| ratio(inside_jvm(counted), sent_bytes)),
             by_reference_per_byte: (!is_open && sent_bytes > 0)
                 .then(|| by_reference / sent_bytes as f64),
             unseen_bytes,
@@ -157,6 +164,12 @@ impl ProgramDelivery {
 
 fn total(ledger: &Ledger, witnesses: Witnesses) -> Total {
     Total::of(&flows::settle(ledger.clone(), witnesses))
+}
+
+/// Bytes that were copied inside the virtual machine, in all rounds together.
+fn inside_jvm(counted: &[Counted]) -> u64 {
+    let ledgers = counted.iter().map(|counted| jvm::copies(&counted.ledger, Per::Kind));
+    ledgers.flatten().map(|copies| copies.bytes).sum()
 }
 
 /// What went into sockets in all rounds together, as `attach` reports it.

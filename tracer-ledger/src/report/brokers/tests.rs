@@ -5,7 +5,7 @@ use crate::{
     Movement, Place, Round, Setting, Side,
     broker::{Answer, Feature, Flavour, Survival},
     claims::Verdict,
-    flows::{Calls, Endpoint, Ledger, Traffic, derive::Witnesses, tests as flow_tests},
+    flows::{Calls, Endpoint, Ledger, Traffic, derive::Witnesses, jvm, tests as flow_tests},
     report::flows,
     workload::Cache,
 };
@@ -121,10 +121,16 @@ fn program(setting: &str, reference: bool, emulated: bool) -> ProgramDelivery {
         let calls = BTreeMap::from([("write".to_owned(), Calls { count: 10, bytes })]);
         Traffic { payload_bytes: bytes, movements: vec![movement], calls, ..Traffic::default() }
     };
+    let inside = Movement {
+        witness: jvm::WITNESS.into(),
+        ..flow_tests::cpu_copy(Place::User, Place::User, 2_202_000)
+    };
+    let inside = Traffic { movements: vec![inside], ..Traffic::default() };
     let to = || flow_tests::tcp(4000);
     let ledger = Ledger::from([
         (flow_tests::flow(flow_tests::file("/log"), to()), moved(Place::PageCache, 1_100_000)),
         (flow_tests::flow(Endpoint::memory(), to()), moved(Place::User, 1000)),
+        (flow_tests::flow(Endpoint::memory(), Endpoint::memory()), inside),
     ]);
     let counted = Counted { ledger, messages: 1000, log_bytes: 1_000_000, lost_events: 1 };
     ProgramDelivery::new(ProgramRounds {
@@ -142,6 +148,7 @@ fn program(setting: &str, reference: bool, emulated: bool) -> ProgramDelivery {
             cycles: false,
             emulated,
         },
+        jvm_copies: setting == "transferMsgByHeap=true",
     })
 }
 
@@ -158,6 +165,8 @@ fn a_program_is_told_as_its_flows_are() {
     let copied = program("transferMsgByHeap=false", false, true);
     assert_eq!((copied.copies_per_byte.cpu, copied.by_reference_per_byte), (Some(1.0), Some(0.0)));
     assert_eq!(copied.bytes_per_second, None);
+    assert_eq!(copied.jvm_copies_per_byte, None);
+    assert_eq!(program("transferMsgByHeap=true", false, true).jvm_copies_per_byte, Some(2.0));
 }
 
 #[test]

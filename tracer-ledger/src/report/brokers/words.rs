@@ -42,11 +42,23 @@ pub(super) fn counts(row: &Delivered) -> Vec<String> {
     cells
 }
 
+/// How they are to be read whatever is seen.
+const OF_PROGRAMS: &str = "Kafka and RocketMQ themselves, the broker's side: calls and switches of \
+    the whole process a message and a MiB, median of the rounds with probes; the kernel's copies of \
+    a sent byte; ~ derived. ";
+/// What is seen of the copies in a program's own memory.
+const NOTHING_INSIDE: &str = "Copies that a program makes in its own memory are not seen";
+const PART_INSIDE: &str = "In the JVM: copies of a sent byte in the program's own memory by HotSpot's \
+    unsafe_arraycopy stub; others there, such as from array to array, are not seen";
+
 /// How the tables of programs are to be read.
-pub(super) const OF_PROGRAMS: &str = "Kafka and RocketMQ themselves, the broker's side: calls and \
-    switches of the whole process a message and a MiB, median of the rounds with probes; the \
-    kernel's copies of a sent byte; ~ derived. Copies that a program makes in its own memory are \
-    not seen";
+pub(super) fn of_programs(rows: &[ProgramDelivery]) -> String {
+    let inside = match rows.iter().any(|row| row.jvm_copies_per_byte.is_some()) {
+        true => PART_INSIDE,
+        false => NOTHING_INSIDE,
+    };
+    format!("{OF_PROGRAMS}{inside}")
+}
 
 fn program_names(row: &ProgramDelivery) -> [String; 3] {
     let size = words::size(row.message_bytes);
@@ -80,6 +92,7 @@ pub(super) fn program_counts(row: &ProgramDelivery) -> Vec<String> {
         format!("{:.3}", row.mode_switches_per_message.median),
         format!("{:.1}", row.mode_switches_per_mib.median),
         copies(row.copies_per_byte.cpu),
+        row.jvm_copies_per_byte.map_or_else(String::new, words::copies),
         copies(row.by_reference_per_byte),
         match row.sent_twice_bytes {
             Some(bytes) => format!("{:.1} %", 100.0 * ratio(bytes, row.sent_bytes)),

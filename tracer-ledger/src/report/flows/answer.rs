@@ -81,7 +81,8 @@ fn copies(report: &Report, payload: u64) -> String {
     if zero_copy > 0 {
         parts.push(format!("{} zero-copy", percent(zero_copy, payload)));
     }
-    match total.cpu_copied_bytes {
+    let inside: u64 = report.jvm_copies.iter().map(|row| row.bytes).sum();
+    match total.cpu_copied_bytes.saturating_sub(inside) {
         0 if zero_copy > 0 || is_open => {}
         copied if zero_copy > 0 || is_open => {
             parts.push(format!(
@@ -92,6 +93,9 @@ fn copies(report: &Report, payload: u64) -> String {
         }
         copied => parts
             .push(format!("{mark}{} CPU copies per byte", words::copies(ratio(copied, payload)))),
+    }
+    if inside > 0 {
+        parts.push(format!("{} more inside the JVM", words::size(inside)));
     }
     if is_open {
         parts.push(format!("{} not seen to move", words::size(total.unseen_bytes)));

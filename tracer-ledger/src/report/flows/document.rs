@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    End, FlowRow, Report, StackRow,
+    End, FlowRow, JvmRow, Owner, Report, StackRow,
     answer::answer,
     words::{end_name, percent},
 };
@@ -29,8 +29,8 @@ const COLUMNS: [Column; 11] = [
     Column::name("flow", 36),
 ];
 
-/// What is counted for a MiB of payload is not told of flows with less than this, in bytes: it would be
-/// blown up.
+/// What is counted for a MiB of payload, or copied besides, is not told of payload below this, in bytes: it
+/// would be blown up.
 const TINY: u64 = 1 << 16;
 
 /// The sections, from top to bottom, with these flows. `details`: also the numbers that a verdict stands
@@ -44,6 +44,7 @@ pub(super) fn sections(report: &Report, flows: &[FlowRow], details: bool) -> Vec
         Section::Answer(vec![answer(report)]),
         Section::Table(rows(report, flows, details)),
         Section::Legend(legend(report, flows)),
+        Section::Table(inside_jvms(report)),
         Section::Table(stacks(report)),
         Section::Legend(more_stacks(report)),
     ];
@@ -52,10 +53,10 @@ pub(super) fn sections(report: &Report, flows: &[FlowRow], details: bool) -> Vec
 }
 
 fn rows(report: &Report, flows: &[FlowRow], details: bool) -> Table {
-    let owners: BTreeSet<_> = flows.iter().map(owner).collect();
+    let owners: BTreeSet<_> = flows.iter().map(|row| owner(&row.process)).collect();
     let owner = |row: &FlowRow| match owners.len() {
         0 | 1 => Default::default(),
-        _ => owner(row),
+        _ => owner(&row.process),
     };
     let row =
         |row: &FlowRow| Row { cells: cells(report, row, owner(row)), below: below(row, details) };
@@ -96,13 +97,13 @@ fn unseen() -> Cell {
 }
 
 /// The program, and which of its processes and threads if the report tells them apart.
-fn owner(row: &FlowRow) -> (String, String) {
-    let pid = match (row.process.pid, row.process.thread) {
+fn owner(process: &Owner) -> (String, String) {
+    let pid = match (process.pid, process.thread) {
         (Some(pid), Some(thread)) => format!("{pid}/{thread}"),
         (Some(pid), None) => pid.to_string(),
         (None, _) => String::new(),
     };
-    (row.process.comm.clone(), pid)
+    (process.comm.clone(), pid)
 }
 
 /// An end of a flow: `/srv/www/big`, `1 500 files below /srv/www`, `tcp port 80`.
@@ -165,6 +166,28 @@ fn rest(report: &Report) -> String {
         0 => format!("{all} flows"),
         1 => format!("1 other flow ({size}) is not shown; {all}"),
         _ => format!("{count} other flows ({size}) are not shown; {all}"),
+    }
+}
+
+/// What Java virtual machines copied in their own memory.
+fn inside_jvms(report: &Report) -> Table {
+    let row = |row: &JvmRow| {
+        let (program, pid) = owner(&row.process);
+        let copies = row.copies_per_byte.filter(|_| row.payload_bytes >= TINY);
+        let copies = copies.map_or_else(String::new, words::copies);
+        let cells = [words::size(row.bytes), copies, words::grouped(row.calls), program, pid];
+        Row::of(cells.into_iter().map(Cell::new))
+    };
+    Table {
+        title: Some("Copied by Java virtual machines in their own memory"),
+        columns: vec![
+            Column::number("copied"),
+            Column::number("CPU\ncopies"),
+            Column::number("times"),
+            Column::name("program", 9),
+            Column::word("pid"),
+        ],
+        rows: report.jvm_copies.iter().map(row).collect(),
     }
 }
 

@@ -16,8 +16,8 @@ mod tests;
 mod words;
 
 pub use model::{
-    Cost, End, Environment, FlowRow, Owner, Ratios, Reason, Recording, Report, Role, SCHEMA,
-    StackRow, Total, Unattributed, UnseenRow, View,
+    Cost, End, Environment, FlowRow, JvmRow, Owner, Ratios, Reason, Recording, Report, Role,
+    SCHEMA, StackRow, Total, Unattributed, UnseenRow, View,
 };
 
 use std::io;

@@ -14,6 +14,7 @@ use crate::{
         derive::{Witnesses, derive},
         digest::{Digest, Entry, Sort, digest},
         group::{self, Per, Row},
+        jvm,
         note::{Note, notes, read_ahead_bytes},
         stacks::{Copies, Frame, Stacks},
         verdict::{Verdict, leaves_open, switches_a_mib, uncounted_calls, verdict},
@@ -64,6 +65,9 @@ pub struct Report {
     pub unattributed: Unattributed,
     /// The flows, the busiest first.
     pub flows: Vec<FlowRow>,
+    /// What Java virtual machines copied in their own memory, the most bytes first; absent without any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub jvm_copies: Vec<JvmRow>,
     /// The flows in short, for a screen; the document has each.
     #[serde(skip)]
     pub shown: Vec<FlowRow>,
@@ -195,6 +199,37 @@ pub struct StackRow {
     pub kernel: Vec<Frame>,
     /// Functions of the program, likewise.
     pub user: Vec<Frame>,
+}
+
+/// Copies inside a Java virtual machine, by the CPU.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct JvmRow {
+    /// Whose.
+    pub process: Owner,
+    /// Bytes copied.
+    pub bytes: u64,
+    /// How often.
+    pub calls: u64,
+    /// What the process delivers, all its threads, in bytes; what it reads if that is nothing.
+    pub payload_bytes: u64,
+    /// Copies of each byte of that; `null` if there is none.
+    pub copies_per_byte: Option<f64>,
+    /// What saw them.
+    pub witness: String,
+}
+
+impl JvmRow {
+    fn new(copies: jvm::Copies) -> Self {
+        let jvm::Copies { process, bytes, calls, payload_bytes } = copies;
+        Self {
+            process: Owner::new(&process),
+            bytes,
+            calls,
+            payload_bytes,
+            copies_per_byte: (payload_bytes > 0).then(|| ratio(bytes, payload_bytes)),
+            witness: jvm::WITNESS.to_owned(),
+        }
+    }
 }
 
 /// An end of a flow.
@@ -465,6 +500,7 @@ impl Report {
         let View { per, sort, top } = view;
         let ledger = flows::settle(recording.ledger.clone(), recording.witnesses);
         let rest = group::unattributed(&ledger);
+        let rest = || rest.movements.iter().filter(|movement| !jvm::is_inside(movement));
         let mut rows = group::group(&ledger, per);
         if sort != Sort::Payload {
             sort.sort(&mut rows, |row| row);
@@ -486,10 +522,11 @@ impl Report {
             warnings,
             total: Total::of(&ledger),
             unattributed: Unattributed {
-                bytes: rest.movements.iter().map(|movement| movement.bytes).sum(),
-                events: rest.movements.iter().map(|movement| movement.calls).sum(),
+                bytes: rest().map(|movement| movement.bytes).sum(),
+                events: rest().map(|movement| movement.calls).sum(),
             },
             flows: rows.iter().map(|row| FlowRow::new(row, lost)).collect(),
+            jvm_copies: jvm::copies(&ledger, per).into_iter().map(JvmRow::new).collect(),
             shown: in_short(shown),
             left_out: in_short(left_out),
             stacks: recording.copies_at_stacks(),

@@ -23,6 +23,7 @@ impl Report {
             // It names witnesses.
             clean(&mut flow.verdict.evidence);
         }
+        report.jvm_copies.iter_mut().for_each(|row| clean(&mut row.process.comm));
         for stack in report.stacks.iter_mut().flatten() {
             clean(&mut stack.process.comm);
             clean(&mut stack.routine);

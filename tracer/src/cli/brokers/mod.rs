@@ -35,6 +35,7 @@ use super::{
     kernel::{Kernel, location},
     machine, origin,
     progress::Progress,
+    usage,
 };
 use delivery::{Log, Network};
 
@@ -44,6 +45,7 @@ const KILLS: u64 = 5;
 /// Runs the verb. The exit status is 0 if everything was measured, 128 + n after signal n.
 pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     options.common.check("brokers");
+    usage::check_breakpoints("brokers", options.common.verify, options.jvm_copies);
     options.outputs.check("brokers", None);
     let judge = |_: &BrokerReport| ExitCode::SUCCESS;
     bundled::run(&options.outputs, measure(options, verbose), brokers::write, judge)
@@ -58,6 +60,7 @@ async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerRepor
     progress.say("examining the kernel");
     let kernel = Kernel::examine(common.sites.breadth())?;
     kernel.check_verify(common.verify)?;
+    Kernel::check_jvm_copies(options.jvm_copies)?;
     let plan = kernel.plan(common.tier)?;
     let busy = machine::busy();
     let (consumers, nic) = network(options.to()).await?;

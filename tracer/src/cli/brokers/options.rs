@@ -31,6 +31,9 @@ pub struct Options {
     /// With --real: messages of one size and two rounds, unless you say otherwise
     #[arg(long, requires = "real")]
     pub quick: bool,
+    /// With --real: count what the programs copy inside Java's virtual machine, too, for Unsafe.copyMemory
+    #[arg(long, requires = "real")]
+    pub jvm_copies: bool,
     /// Which flavour of broker; may be repeated
     #[arg(long = "flavour", value_name = "NAME", value_enum, default_values_t = Flavour::ALL)]
     pub flavours: Vec<Flavour>,

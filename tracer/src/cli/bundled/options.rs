@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use tracer::{
-    session::{Purpose, Session, SessionError},
+    session::{Breakpoints, Purpose, Session, SessionError},
     witness::Plan,
 };
 
@@ -41,7 +41,8 @@ impl Options {
 
     /// Attaches to the kernel for windows of bundled workloads. `verbose`: its programs write to the log.
     pub fn session(&self, plan: Plan, verbose: bool) -> Result<Session, SessionError> {
-        let mut session = Session::start(plan, Purpose::Windows, self.verify)?;
+        let breakpoints = Breakpoints::asked(self.verify, false);
+        let mut session = Session::start(plan, Purpose::Windows, breakpoints)?;
         session.watch_user_copies(workloads::USER_COPY)?;
         if verbose {
             session.log()?;

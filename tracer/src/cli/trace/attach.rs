@@ -52,6 +52,10 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         if !any && !target.can_grow() {
             bail!("{} ended before it could be traced; see `ps`", target.name());
         }
+        let jvms = recorder.look_for_jvms()?;
+        if let Some(reason) = jvms.refusal(&known).filter(|_| !target.can_grow()) {
+            bail!("{reason}");
+        }
         recorder.give_up_privileges(results.are_files(), false);
         let left_out = left_out(&untraced);
         let blind_spot = target.blind_spot(options.common.takes_stacks());

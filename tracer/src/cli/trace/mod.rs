@@ -3,6 +3,7 @@
 pub mod arguments;
 mod attach;
 mod container;
+mod jvms;
 mod live;
 mod privileges;
 mod recorder;
@@ -64,6 +65,10 @@ pub struct Options {
     /// Check every CPU copy against hardware breakpoints on the copy routines
     #[arg(long)]
     pub verify: bool,
+    /// Count, by hardware breakpoints, what Java's HotSpot copies in its own memory for Unsafe.copyMemory:
+    /// between arrays, direct buffers and mappings
+    #[arg(long)]
+    pub jvm_copies: bool,
     #[command(flatten)]
     pub sites: Sites,
     /// Probe type to use
@@ -90,6 +95,7 @@ impl Options {
     fn check(&self, verb: &str) {
         let formats = self.outputs.formats();
         usage::check_sites(verb, self.sites, self.tier);
+        usage::check_breakpoints(verb, self.verify, self.jvm_copies);
         self.outputs.check(verb, self.expect.files().chain(self.record.as_deref()));
         self.rows.check(verb, &formats);
         usage::refuse_useless(

@@ -15,6 +15,8 @@ pub struct Needs {
     pub files: bool,
     /// Signals are passed on to a command, which may run as another user.
     pub command: bool,
+    /// Breakpoints are to be set yet.
+    pub breakpoints: bool,
 }
 
 impl Needs {
@@ -28,7 +30,13 @@ impl Needs {
         // Under sudo a file is named as who called it.
         let files = CapabilitySet::DAC_OVERRIDE | CapabilitySet::SETUID | CapabilitySet::SETGID;
         let command = CapabilitySet::KILL;
-        let wanted = [(self.stacks, stacks), (self.files, files), (self.command, command)];
+        let breakpoints = CapabilitySet::PERFMON;
+        let wanted = [
+            (self.stacks, stacks),
+            (self.files, files),
+            (self.command, command),
+            (self.breakpoints, breakpoints),
+        ];
         let wanted = wanted.into_iter().filter(|(is_wanted, _)| *is_wanted);
         wanted.fold(naming, |all, (_, some)| all | some)
     }
@@ -77,7 +85,7 @@ mod tests {
     #[test]
     fn nothing_is_left_that_is_not_needed() {
         let had = capabilities(None).unwrap().permitted;
-        let all = Needs { stacks: true, files: true, command: true };
+        let all = Needs { stacks: true, files: true, command: true, breakpoints: true };
         assert_eq!(left_after(Needs::default(), true), had & Needs::default().capabilities());
         assert_eq!(left_after(all, true), had & all.capabilities());
         let with_bpf = had & (Needs::default().capabilities() | CapabilitySet::BPF);

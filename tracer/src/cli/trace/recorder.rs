@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tracer::{
     kernel::Allocation,
     naming::Names,
-    session::{Functions, Purpose, Session, Start, Unexplained, Wanted},
+    session::{Breakpoints, Functions, Purpose, Session, Start, Unexplained, Wanted},
 };
 use tracer_ledger::{
     Warning,
@@ -18,6 +18,7 @@ use tracer_ledger::{
 
 use super::{
     Options,
+    jvms::Jvms,
     privileges::{self, Needs},
     stacks::StackRecorder,
 };
@@ -50,6 +51,7 @@ pub struct Recorder {
     detail: Detail,
     lost: u64,
     warnings: Vec<Warning>,
+    jvms: Jvms,
     /// Bytes that breakpoints saw and call sites did not.
     unexplained: Unexplained,
     /// Of the kernel, for who made them.
@@ -83,9 +85,11 @@ impl Recorder {
             say(&format!("copytrace: {warning}"));
         }
         kernel.check_verify(options.verify)?;
+        Kernel::check_jvm_copies(options.jvm_copies)?;
         let plan = kernel.plan(options.tier)?;
         let tier = plan.tier;
-        let mut session = Session::start(plan, purpose, options.verify)?;
+        let breakpoints = Breakpoints::asked(options.verify, options.jvm_copies);
+        let mut session = Session::start(plan, purpose, breakpoints)?;
         let witnesses = session.witnesses();
         if verbose {
             session.log()?;
@@ -110,6 +114,7 @@ impl Recorder {
             detail: options.per().detail(),
             lost: 0,
             warnings,
+            jvms: Jvms::new(options.jvm_copies),
             unexplained: Unexplained::default(),
             functions: Functions::read(options.verify),
             failed: false,
@@ -121,7 +126,8 @@ impl Recorder {
     /// Gives up what root may do and counting, naming and writing do not need. `files`: a result goes to
     /// one; `command`: one was started, and is to be passed signals on.
     pub fn give_up_privileges(&mut self, files: bool, command: bool) {
-        let needs = Needs { stacks: self.stacks.is_some(), files, command };
+        let breakpoints = self.jvms.are_asked_for();
+        let needs = Needs { stacks: self.stacks.is_some(), files, command, breakpoints };
         privileges::give_up(needs, || self.session.can_be_read());
     }
 
@@ -145,8 +151,11 @@ impl Recorder {
     }
 
     /// How long to wait for the next tick: the longer the last one took, the shorter, for there is
-    /// room for so many counters and objects only.
+    /// room for so many counters and objects only; nor is it long while a virtual machine may begin.
     pub fn pause(&self) -> Duration {
+        if self.session.awaits_jvm() {
+            return SHORTEST_PAUSE;
+        }
         self.tick.saturating_sub(self.took).max(SHORTEST_PAUSE)
     }
 
@@ -186,8 +195,16 @@ impl Recorder {
         self.warnings.push(warning);
     }
 
+    /// Looks for Java virtual machines among the traced processes, and counts what they copy if that is
+    /// asked for.
+    pub fn look_for_jvms(&mut self) -> anyhow::Result<&Jvms> {
+        self.jvms.extend(self.session.look_for_jvms()?);
+        Ok(&self.jvms)
+    }
+
     fn take(&mut self) -> anyhow::Result<()> {
         let start = Instant::now();
+        self.look_for_jvms()?;
         let taken = self.session.take_flows(&mut self.names)?;
         self.lost += taken.lost;
         for (flow, traffic) in taken.ledger {
@@ -230,6 +247,7 @@ impl Recorder {
         recording.is_cut_short = self.failed;
         recording.warnings = self.warnings.clone();
         recording.warnings.extend(self.unexplained.warnings(&self.functions));
+        recording.warnings.extend(self.jvms.warnings());
         recording.warnings.extend(unnamed(&recording.ledger));
         recording.warnings.extend(in_no_flow(&recording.ledger));
         recording.stacks = self.stacks.as_ref().map(|stacks| stacks.stacks().clone());

@@ -2,11 +2,11 @@
 
 use std::{pin::pin, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tokio::time::sleep;
 use tracer::{
     naming::Names,
-    session::{Functions, Purpose, Session, Start, Unexplained, Wanted},
+    session::{Breakpoints, Functions, Jvm, Purpose, Session, Sight, Start, Unexplained, Wanted},
 };
 use tracer_ledger::{
     Warning,
@@ -30,7 +30,7 @@ const TICK: Duration = Duration::from_millis(200);
 pub struct Tracing<'a> {
     kernel: &'a Kernel,
     tier: TierChoice,
-    verify: bool,
+    breakpoints: Breakpoints,
     purpose: Purpose,
     names: Names,
     witnesses: Witnesses,
@@ -42,7 +42,8 @@ pub struct Tracing<'a> {
 impl<'a> Tracing<'a> {
     /// Finds out what can be seen.
     pub fn new(kernel: &'a Kernel, options: &Options) -> anyhow::Result<Self> {
-        let (tier, verify) = (options.common.tier, options.common.verify);
+        let tier = options.common.tier;
+        let breakpoints = Breakpoints::asked(options.common.verify, options.jvm_copies);
         let (detail, wanted) = (Detail::Process, Wanted::default());
         let purpose = Purpose::Flows { detail, stacks: false, wanted, scarcity: 1 };
         let (purpose, warning) = memory::fit(purpose, kernel.facts.allocation())?;
@@ -56,7 +57,7 @@ impl<'a> Tracing<'a> {
         Ok(Self {
             kernel,
             tier,
-            verify,
+            breakpoints,
             purpose,
             names: Names::new(),
             witnesses: Witnesses { copies: false, references: false },
@@ -68,7 +69,7 @@ impl<'a> Tracing<'a> {
 
     /// Attaches to the kernel, until the session is dropped.
     pub fn attach(&mut self) -> anyhow::Result<Session> {
-        let session = Session::start(self.kernel.plan(self.tier)?, self.purpose, self.verify)?;
+        let session = Session::start(self.kernel.plan(self.tier)?, self.purpose, self.breakpoints)?;
         self.witnesses = session.witnesses();
         for warning in session.unseen() {
             if !self.warnings.contains(&warning) {
@@ -88,6 +89,9 @@ impl<'a> Tracing<'a> {
         let (pid, title) = (running.pid(), running.program.title);
         let followed = session.follow(pid, Start::Now)?;
         followed.with_context(|| format!("{title} ended before it could be traced"))?;
+        if self.counts_jvm_copies() {
+            inside(&session.look_for_jvms()?, title)?;
+        }
         let mut counted = Counted::default();
         let done = {
             let mut delivery = pin!(running.consume(messages));
@@ -101,6 +105,10 @@ impl<'a> Tracing<'a> {
         session.close()?;
         self.take(session, &mut counted)?;
         Ok(Counted { messages: done.messages, log_bytes: done.log_bytes, ..counted })
+    }
+
+    fn counts_jvm_copies(&self) -> bool {
+        self.breakpoints == Breakpoints::OnStubs
     }
 
     fn take(&mut self, session: &mut Session, counted: &mut Counted) -> anyhow::Result<()> {
@@ -125,13 +133,26 @@ impl<'a> Tracing<'a> {
             counted: &delivery.counted,
             witnesses: self.witnesses,
             environment: &self.environment,
+            jvm_copies: self.counts_jvm_copies(),
         })
     }
 
     /// What is to be known of all of them.
     pub fn warnings(self) -> Vec<Warning> {
-        let Self { mut warnings, unexplained, verify, .. } = self;
+        let Self { mut warnings, unexplained, breakpoints, .. } = self;
+        let verify = breakpoints == Breakpoints::OnCopyRoutines;
         warnings.extend(unexplained.warnings(&Functions::read(verify)));
         warnings
+    }
+}
+
+/// Whether copies inside the broker's virtual machine, the only process that is traced, are counted now.
+fn inside(found: &[Jvm], title: &str) -> anyhow::Result<()> {
+    match found {
+        [Jvm { sight: Sight::FromTheBeginning, .. }] => Ok(()),
+        [Jvm { sight: Sight::Nothing(reason), .. }] => {
+            bail!("cannot count the copies inside {title}: {reason}; run without --jvm-copies")
+        }
+        _ => bail!("{title} is run by no HotSpot; run without --jvm-copies"),
     }
 }
