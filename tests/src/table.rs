@@ -4,7 +4,7 @@ use xtask::KernelVersion;
 
 use crate::check::{Check, Tier};
 use crate::checks::{
-    bad_use, brokers, detail, documents, expect, flows, further, made_code, manners, nginx,
+    bad_use, brokers, detail, documents, expect, flows, further, jvm, made_code, manners, nginx,
     postgres, programs, python, real_brokers, redis, screen, soak, speed, together, unseen,
 };
 
@@ -49,7 +49,7 @@ const fn row(
 /// All checks. Those that take longest come first: then all cores have something to do to the end.
 /// What programs of others and more than one copytrace show of a kernel does not depend on how its
 /// functions are entered.
-pub const ROWS: [Row; 34] = [
+pub const ROWS: [Row; 35] = [
     row(&soak::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
     row(&further::CHECKS, NOWHERE, FUNCTIONS, NOWHERE),
     row(&further::DERIVED, NOWHERE, TRACEPOINT, NOWHERE),
@@ -73,6 +73,7 @@ pub const ROWS: [Row; 34] = [
     row(&manners::TARGETS, TRACEPOINT, KPROBE, NOWHERE),
     row(&manners::RIGHTS, TRACEPOINT, KPROBE, NOWHERE),
     row(&made_code::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
+    row(&jvm::CHECKS, TRACEPOINT, NOWHERE, NOWHERE),
     row(&postgres::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
     row(&redis::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
     row(&python::CHECKS, TRACEPOINT, KPROBE, NOWHERE),

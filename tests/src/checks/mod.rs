@@ -7,6 +7,7 @@ pub mod documents;
 pub mod expect;
 pub mod flows;
 pub mod further;
+pub mod jvm;
 pub mod made_code;
 pub mod manners;
 pub mod nginx;

@@ -17,6 +17,9 @@ pub struct Document {
     pub warnings: Vec<Warning>,
     pub total: Total,
     pub flows: Vec<Flow>,
+    /// Of Java virtual machines.
+    #[serde(default)]
+    pub jvm_copies: Vec<JvmCopies>,
     /// What came of rules, if there were some.
     #[serde(default)]
     pub expectations: Vec<Expectation>,
@@ -68,8 +71,16 @@ pub struct Flow {
 }
 
 #[derive(Debug, Deserialize)]
+pub struct JvmCopies {
+    pub process: Owner,
+    pub bytes: u64,
+    pub calls: u64,
+}
+
+#[derive(Debug, Deserialize)]
 pub struct Owner {
     pub pid: Option<u32>,
+    pub comm: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -144,6 +155,13 @@ impl Document {
             .map(|movement| movement.bytes)
             .sum();
         ensure!(cpu <= self.total.cpu_copied_bytes, "{cpu} of {}", self.total.cpu_copied_bytes);
+        Ok(())
+    }
+
+    /// There is a warning with this code.
+    pub fn has_warning(&self, code: &str) -> Result<()> {
+        let codes: Vec<_> = self.warnings.iter().map(|warning| &warning.code).collect();
+        ensure!(codes.iter().any(|it| *it == code), "no {code} among the warnings {codes:?}");
         Ok(())
     }
 
