@@ -23,7 +23,8 @@ const MOST: u64 = 250_000;
 const HEAD: &str = "\
 # What the eBPF programs cost the verifier
 
-`copytrace doctor --programs` says it of the kernel that it runs on: it loads each program that `run --stacks --verify` needs.
+`copytrace doctor --programs` says it of the kernel that it runs on: it loads each program that `run --stacks` needs with `--verify`, and with
+`--jvm-copies`.
 `cargo xtask test --all --write-docs` writes this. Of the tiers that have a program, the dearest counts; a kernel with –
 needs no such program.
 

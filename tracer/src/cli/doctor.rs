@@ -38,8 +38,8 @@ pub struct Options {
     /// Show the catalogue as this tier resolves it
     #[arg(long, value_enum, default_value = "auto")]
     tier: TierChoice,
-    /// Load each eBPF program that `run --stacks --verify` would need, and print what it costs the
-    /// kernel's verifier
+    /// Load each eBPF program that `run --stacks` would need with `--verify`, and with `--jvm-copies`,
+    /// and print what it costs the kernel's verifier
     #[arg(long, conflicts_with_all = ["sites", "function_probes"])]
     programs: bool,
     /// Form of what `--programs` prints

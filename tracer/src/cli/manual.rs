@@ -126,6 +126,10 @@ const VERBS: &[Verb] = &[
                 "Trace a container, and say which functions copy.",
             ),
             (
+                "copytrace attach --comm java --jvm-copies",
+                "Trace every Java program, and count what its HotSpot copies in its memory, too.",
+            ),
+            (
                 "copytrace attach --all --interval 1s --format jsonl -o -",
                 "Write a line a second on the whole system.",
             ),

@@ -36,9 +36,10 @@ impl<'a> Maps<'a> {
         self.0.iter().copied().find(|it| it.offset == 0 && is_library(it.path))
     }
 
-    /// Whether there is machine code at an address.
+    /// Whether there is machine code of the program at an address; the kernel's own lie in the upper half.
     pub fn is_code(&self, address: u64) -> bool {
-        self.0.iter().any(|it| it.is_code && (it.start..it.end).contains(&address))
+        address >> 63 == 0
+            && self.0.iter().any(|it| it.is_code && (it.start..it.end).contains(&address))
     }
 }
 
@@ -63,6 +64,7 @@ mod tests {
 7f20-7f30 r-xp 00000020 fe:00 1970                     /usr/lib/a jvm/server/libjvm.so (deleted)
 8000-9000 rwxp 00000000 00:00 0 
 9000-a000 rw-p 00000000 00:00 0                          [heap]
+ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0  [vsyscall]
 what nobody can read
 ffff-
 ";
@@ -81,7 +83,7 @@ ffff-
     #[test]
     fn code_is_where_it_may_run() {
         let maps = Maps::parse(TEXT);
-        let at = [0, 0x7f10, 0x7f20, 0x8000, 0x8fff, 0x9000, u64::MAX];
+        let at = [0, 0x7f10, 0x7f20, 0x8000, 0x8fff, 0x9000, 0xffff_ffff_ff60_0000];
         let is_code = [false, false, true, true, true, false, false];
         assert_eq!(at.map(|address| maps.is_code(address)), is_code);
     }
