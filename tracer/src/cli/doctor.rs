@@ -9,7 +9,7 @@ use std::{
 
 use tracer::{
     kernel::{Allocation, Record},
-    session::{Memory, Purpose, Wanted, memory, memory_of_a_cpu},
+    session::{Memory, Purpose, Wanted, memory, memory_of_a_cpu, trial},
     witness::{Plan, Tier, sites::CallSite},
 };
 use tracer_ledger::{flows::Detail, size};
@@ -142,6 +142,7 @@ fn write_kernel(out: &mut dyn Write, kernel: &Kernel) -> io::Result<()> {
         ("kprobes", &trial.kprobe),
         ("kernel text", &text),
         ("hardware breakpoints", &kernel.breakpoint()),
+        ("hardware breakpoints in programs", &trial::breakpoint_in_program()),
     ] {
         match result {
             Ok(()) => writeln!(out, "  ✔ {name}")?,

@@ -15,9 +15,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use maps::Maps;
+use maps::{Mapping, Maps};
 use structs::{Memory, Untrue};
-use symbols::Told;
+use symbols::{Libraries, Told};
 
 /// The stub of a virtual machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,23 +62,28 @@ pub fn runs_in(pid: u32) -> bool {
     maps.is_ok_and(|maps| Maps::parse(&maps).library().is_some())
 }
 
-/// The stub of a process; nothing if no HotSpot runs in it.
-pub fn stub(pid: u32) -> Result<Option<Stub>, NoStub> {
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).map_err(NoStub::Memory)?;
-    let maps = Maps::parse(&maps);
-    let Some(library) = maps.library() else { return Ok(None) };
-    let memory = Process::open(pid).map_err(NoStub::Memory)?;
-    if !is_of_this_machine(&memory, library.start) {
-        return Err(NoStub::OtherMachine);
+/// Looks for stubs. It remembers the libraries that it has looked into.
+#[derive(Debug, Default)]
+pub struct Finder(Libraries);
+
+impl Finder {
+    /// The stub of a process; nothing if no HotSpot runs in it.
+    pub fn stub(&mut self, pid: u32) -> Result<Option<Stub>, NoStub> {
+        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).map_err(NoStub::Memory)?;
+        let maps = Maps::parse(&maps);
+        let Some(Mapping { start, end, path, .. }) = maps.library() else { return Ok(None) };
+        let memory = Process::open(pid).map_err(NoStub::Memory)?;
+        if !is_of_this_machine(&memory, start) {
+            return Err(NoStub::OtherMachine);
+        }
+        let exact = PathBuf::from(format!("/proc/{pid}/map_files/{start:x}-{end:x}"));
+        let field = match self.0.told(&exact, Path::new(path), start)? {
+            Told::Field(field) => field,
+            Told::Table(symbols) => structs::field(&memory, &symbols)?.ok_or(NoStub::Untold)?,
+        };
+        let at = structs::number(&memory, field)?;
+        Ok(Some(if maps.is_code(at) { Stub::At(at) } else { Stub::Coming }))
     }
-    let exact =
-        PathBuf::from(format!("/proc/{pid}/map_files/{:x}-{:x}", library.start, library.end));
-    let field = match symbols::of(&exact, Path::new(library.path), library.start)? {
-        Told::Field(field) => field,
-        Told::Table(symbols) => structs::field(&memory, &symbols)?.ok_or(NoStub::Untold)?,
-    };
-    let at = structs::number(&memory, field)?;
-    Ok(Some(if maps.is_code(at) { Stub::At(at) } else { Stub::Coming }))
 }
 
 /// Whether an ELF file for 64-bit x86 begins there.
@@ -113,8 +118,9 @@ mod tests {
 
     #[test]
     fn a_program_without_a_virtual_machine_has_no_stub() {
-        assert_eq!(stub(std::process::id()).unwrap(), None);
-        assert!(matches!(stub(0), Err(NoStub::Memory(_))));
+        let mut finder = Finder::default();
+        assert_eq!(finder.stub(std::process::id()).unwrap(), None);
+        assert!(matches!(finder.stub(0), Err(NoStub::Memory(_))));
     }
 
     #[test]

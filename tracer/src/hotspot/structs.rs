@@ -26,13 +26,25 @@ pub struct Layout<T> {
 
 impl<T: Copy> Layout<T> {
     /// The same of each.
-    pub fn map<U, E>(self, of: impl Fn(T) -> Result<U, E>) -> Result<Layout<U>, E> {
+    pub fn map<U>(self, of: impl Fn(T) -> U) -> Layout<U> {
+        Layout {
+            stride: of(self.stride),
+            type_name: of(self.type_name),
+            field_name: of(self.field_name),
+            is_static: of(self.is_static),
+            address: of(self.address),
+        }
+    }
+
+    /// The same of each, if it is known of all.
+    pub fn try_map<U, E>(self, of: impl Fn(T) -> Result<U, E>) -> Result<Layout<U>, E> {
+        let Layout { stride, type_name, field_name, is_static, address } = self.map(of);
         Ok(Layout {
-            stride: of(self.stride)?,
-            type_name: of(self.type_name)?,
-            field_name: of(self.field_name)?,
-            is_static: of(self.is_static)?,
-            address: of(self.address)?,
+            stride: stride?,
+            type_name: type_name?,
+            field_name: field_name?,
+            is_static: is_static?,
+            address: address?,
         })
     }
 }
@@ -70,7 +82,7 @@ const FIELD: &[u8] = b"_unsafe_arraycopy\0";
 
 /// Where the field with the stub's address is; nothing if the table does not name it.
 pub fn field(memory: &impl Memory, symbols: &Symbols) -> Result<Option<u64>, Untrue> {
-    let layout = symbols.layout.map(|at| number(memory, at))?;
+    let layout = symbols.layout.try_map(|at| number(memory, at))?;
     check(&layout)?;
     let table = number(memory, symbols.table)?;
     for index in 0..MOST {

@@ -1,6 +1,12 @@
 //! Where the library has what tells of the stub: by its symbols.
 
-use std::{fs::File, io, os::fd::AsRawFd as _, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    os::{fd::AsRawFd as _, unix::fs::MetadataExt as _},
+    path::Path,
+};
 
 use blazesym::inspect::{
     Inspector,
@@ -25,7 +31,8 @@ const LAYOUT: Layout<&str> = Layout {
     address: "gHotSpotVMStructEntryAddressOffset",
 };
 
-/// What a library tells, at addresses in a process.
+/// What a library tells, at addresses as it was made for.
+#[derive(Clone, Copy, Debug)]
 pub enum Told {
     /// Where the field itself is.
     Field(u64),
@@ -33,33 +40,70 @@ pub enum Told {
     Table(Symbols),
 }
 
-/// What the symbols tell of a library that begins at `start`. `exact`: the very file that is mapped, where that can
-/// be opened; else `path` is taken.
-pub fn of(exact: &Path, path: &Path, start: u64) -> Result<Told, NoStub> {
-    let failed = |error: String| NoStub::Symbols { path: path.to_owned(), error };
-    let file = open(exact).or_else(|_| open(path)).map_err(|error| failed(error.to_string()))?;
+impl Told {
+    /// The same in a process where the library begins at `start`: a shared library is made for 0.
+    fn at(self, start: u64) -> Self {
+        let moved = |address: u64| start.wrapping_add(address);
+        match self {
+            Self::Field(field) => Self::Field(moved(field)),
+            Self::Table(Symbols { table, layout }) => {
+                Self::Table(Symbols { table: moved(table), layout: layout.map(moved) })
+            }
+        }
+    }
+}
+
+/// A file, by its device and inode.
+type Identity = (u64, u64);
+
+/// Libraries that are remembered: as many as a machine has, as a rule.
+const MOST: usize = 64;
+
+/// Libraries that were looked into.
+#[derive(Debug, Default)]
+pub struct Libraries(BTreeMap<Identity, Told>);
+
+impl Libraries {
+    /// What a library tells that begins at `start`. `exact`: the very file that is mapped, where that can be
+    /// opened; else `path` is taken.
+    pub fn told(&mut self, exact: &Path, path: &Path, start: u64) -> Result<Told, NoStub> {
+        let failed = |error: String| NoStub::Symbols { path: path.to_owned(), error };
+        let (file, identity) =
+            open(exact).or_else(|_| open(path)).map_err(|error| failed(error.to_string()))?;
+        if let Some(told) = self.0.get(&identity) {
+            return Ok(told.at(start));
+        }
+        if self.0.len() >= MOST {
+            self.0.clear();
+        }
+        let told = look_into(&file, failed)?;
+        self.0.insert(identity, told);
+        Ok(told.at(start))
+    }
+}
+
+fn look_into(file: &File, failed: impl Fn(String) -> NoStub) -> Result<Told, NoStub> {
     // The file that is open, whatever is there under its name.
     let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
     let source = Source::Elf(Elf { debug_syms: false, ..Elf::new(opened) });
     let inspector = Inspector::new();
     let address = |name: &str| -> Result<Option<u64>, NoStub> {
-        let found =
-            inspector.lookup(&source, &[name]).map_err(|error| failed(error.to_string()))?;
-        let symbol = found.first().and_then(|symbols| symbols.first());
-        // A shared library is made for the address 0.
-        Ok(symbol.map(|symbol| start.wrapping_add(symbol.addr)))
+        let found = inspector.lookup(&source, &[name]);
+        let found = found.map_err(|error| failed(error.to_string()))?;
+        Ok(found.first().and_then(|symbols| symbols.first()).map(|symbol| symbol.addr))
     };
     let told = |name: &str| address(name)?.ok_or(NoStub::Untold);
     match address(FIELD)? {
         Some(field) => Ok(Told::Field(field)),
-        None => Ok(Told::Table(Symbols { table: told(TABLE)?, layout: LAYOUT.map(told)? })),
+        None => Ok(Told::Table(Symbols { table: told(TABLE)?, layout: LAYOUT.try_map(told)? })),
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
+fn open(path: &Path) -> io::Result<(File, Identity)> {
     let file = File::open(path)?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
+    let metadata = file.metadata()?;
+    match metadata.is_file() {
+        true => Ok((file, (metadata.dev(), metadata.ino()))),
         false => Err(io::Error::other("not a file")),
     }
 }

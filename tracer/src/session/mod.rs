@@ -35,13 +35,14 @@ mod unseen;
 mod verifier;
 mod wanted;
 
-use std::{collections::BTreeSet, thread::JoinHandle, time::Instant};
+use std::{thread::JoinHandle, time::Instant};
 
 use attach::Link;
 use counters::Counters;
 use jvms::Jvms;
 use numbers::Numbers;
 use object::Object;
+use stubs::Stubs;
 use tracer_common::Options;
 
 pub use breakpoints::Breakpoints;
@@ -78,8 +79,8 @@ pub struct Session {
     breakpoints: Breakpoints,
     /// Looked for among the traced processes.
     jvms: Jvms,
-    /// Where breakpoints are for them.
-    stubs: BTreeSet<u64>,
+    /// Of those whose copies are counted.
+    stubs: Stubs,
     purpose: Purpose,
     options: Options,
     /// Lost events that were reported already.
@@ -123,7 +124,7 @@ impl Session {
             verify,
             breakpoints,
             jvms: Jvms::default(),
-            stubs: BTreeSet::new(),
+            stubs: Stubs::default(),
             purpose,
             options,
             lost: 0,

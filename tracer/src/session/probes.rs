@@ -98,7 +98,8 @@ impl Session {
     /// Begins to detach everything: what was counted can still be taken. The kernel takes a second for
     /// it, in which the report is made.
     pub fn detach(&mut self) {
-        let links = std::mem::take(&mut self.links);
+        let mut links = std::mem::take(&mut self.links);
+        links.extend(self.stubs.take_links());
         if !links.is_empty() {
             self.detaching = Some(thread::spawn(move || attach::detach(links)));
         }

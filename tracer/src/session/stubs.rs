@@ -10,6 +10,7 @@ use tracer_common::Task;
 
 use super::{
     Session,
+    attach::Link,
     breakpoints::Breakpoints,
     error::{SessionError, map_error},
     follow::is_given_out_here,
@@ -18,7 +19,7 @@ use super::{
     programs::STUB,
     refusal::Refusal,
 };
-use crate::hotspot;
+use crate::hotspot::{self, Finder};
 
 const MAP: &str = "STUBS";
 
@@ -29,6 +30,23 @@ pub struct Jvm {
     pub pid: u32,
     /// What is seen of its copies.
     pub sight: Sight,
+}
+
+/// The stubs that are known.
+#[derive(Default)]
+pub struct Stubs {
+    finder: Finder,
+    /// By process, as it is called in flows.
+    at: BTreeMap<u32, u64>,
+    /// The breakpoints at each address.
+    links: BTreeMap<u64, Vec<Link>>,
+}
+
+impl Stubs {
+    /// Gives up all breakpoints, to be detached.
+    pub fn take_links(&mut self) -> impl Iterator<Item = Link> + use<> {
+        std::mem::take(&mut self.links).into_values().flatten()
+    }
 }
 
 /// How long a process has run, if it still does.
@@ -92,7 +110,7 @@ impl Session {
             }
             return Ok(looked);
         }
-        let Some(learnt) = self.jvms.learn(process, hotspot::stub(pid), now) else {
+        let Some(learnt) = self.jvms.learn(process, self.stubs.finder.stub(pid), now) else {
             return Ok(None);
         };
         Ok(Some(match learnt {
@@ -111,31 +129,32 @@ impl Session {
         process: u32,
         address: u64,
     ) -> Result<Result<(), Refusal>, SessionError> {
-        let mut map = self.map::<HashMap<_, u32, u64>>(MAP)?;
-        if let Err(error) = map.insert(process, address, 0) {
+        if !self.stubs.links.contains_key(&address) {
+            match self.on_every_cpu(STUB, address)? {
+                Ok(links) => drop(self.stubs.links.insert(address, links)),
+                Err(refusal) => {
+                    let why = "each virtual machine takes one of the four breakpoints of a CPU";
+                    return Ok(Err(refusal.and(why)));
+                }
+            }
+        }
+        self.stubs.at.insert(process, address);
+        let inserted = self.map::<HashMap<_, u32, u64>>(MAP)?.insert(process, address, 0);
+        if let Err(error) = inserted {
+            self.forget_stub(process)?;
             return Ok(
                 Err(Refusal::from(error).and("there are too many virtual machines at once")),
             );
         }
-        if self.stubs.contains(&address) {
-            return Ok(Ok(()));
-        }
-        match self.on_every_cpu(STUB, address)? {
-            Ok(links) => {
-                self.stubs.insert(address);
-                self.links.extend(links);
-                Ok(Ok(()))
-            }
-            Err(refusal) => {
-                self.forget_stub(process)?;
-                Ok(Err(
-                    refusal.and("each virtual machine takes one of the four breakpoints of a CPU")
-                ))
-            }
-        }
+        Ok(Ok(()))
     }
 
+    /// The breakpoint goes with the last process that has its stub there.
     fn forget_stub(&mut self, process: u32) -> Result<(), SessionError> {
+        let Some(address) = self.stubs.at.remove(&process) else { return Ok(()) };
+        if !self.stubs.at.values().any(|other| *other == address) {
+            self.stubs.links.remove(&address);
+        }
         match self.map::<HashMap<_, u32, u64>>(MAP)?.remove(&process) {
             Err(error) if !is_gone(&error) => Err(map_error(MAP, error)),
             _ => Ok(()),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tracer::{
-    hotspot,
+    hotspot::Finder,
     session::{Jvm, Sight},
 };
 use tracer_ledger::Warning;
@@ -77,9 +77,9 @@ impl Jvms {
 
 /// Why none of these processes has a stub, nor will have one soon.
 fn why_not(processes: &BTreeSet<u32>) -> Option<Warning> {
-    let mut reason = Warning::NoJvm;
+    let (mut finder, mut reason) = (Finder::default(), Warning::NoJvm);
     for &pid in processes {
-        match hotspot::stub(pid) {
+        match finder.stub(pid) {
             Ok(Some(_)) => return None,
             Ok(None) => {}
             Err(error) => reason = Warning::JvmUnseen { pid, reason: error.to_string() },
