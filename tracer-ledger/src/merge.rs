@@ -48,6 +48,7 @@ fn witnesses(group: &[&Movement]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flows::jvm::WITNESS;
 
     fn entering(witness: &str, bytes: u64) -> Movement {
         Movement {
@@ -72,6 +73,15 @@ mod tests {
         assert_eq!((merged[0].bytes, merged[0].calls), (8, 3));
         assert_eq!(merged[0].verified_bytes, Some(8));
         assert_eq!(merge(&[merged[0].clone(), quiet])[0].witness, "busy, quiet");
+    }
+
+    #[test]
+    fn what_a_virtual_machine_copies_stays_apart() {
+        let inside = Movement { to: Place::User, ..entering(WITNESS, 1) };
+        let between = Movement { to: Place::User, ..entering("process_vm_rw", 2) };
+        let merged = merge(&[inside.clone(), between.clone(), inside]);
+        assert_eq!(merged.iter().map(|it| it.bytes).collect::<Vec<_>>(), [2, 2]);
+        assert_eq!((&*merged[0].witness, &*merged[1].witness), (&*between.witness, WITNESS));
     }
 
     #[test]

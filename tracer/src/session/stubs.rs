@@ -59,10 +59,10 @@ fn age(pid: u32) -> Option<Duration> {
 /// When a process began, since the machine did: the twentieth field after the name, which may have anything
 /// in it.
 fn began(stat: &str) -> Option<Duration> {
-    /// In hundredths of a second (`USER_HZ`).
-    const TICK: Duration = Duration::from_millis(10);
-    let ticks: u32 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
-    Some(TICK * ticks)
+    /// A hundredth of a second (`USER_HZ`).
+    const TICK_MS: u64 = 10;
+    let ticks: u64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+    Some(Duration::from_millis(ticks.saturating_mul(TICK_MS)))
 }
 
 impl Session {
@@ -79,7 +79,7 @@ impl Session {
         }
         let mut found = Vec::new();
         for process in due {
-            let pid = traced[&process];
+            let Some(&pid) = traced.get(&process) else { continue };
             if let Some(sight) = self.look_at(process, pid, now)? {
                 self.jvms.settle(process);
                 found.push(Jvm { pid, sight });

@@ -15,6 +15,7 @@ use crate::{
         Calls, Endpoint, Kind, Ledger, Traffic,
         derive::Witnesses,
         group::Per,
+        jvm,
         stacks::{Frame, Seen, Stack, Stacks, Weight, add},
         tests::{cpu_copy, file, flow, late, tcp},
     },
@@ -338,6 +339,27 @@ fn what_breakpoints_saw_is_told() {
     let none = verified(0);
     assert!(none.contains("saw 0 B of copies, call sites 64 MiB\n"), "{none}");
     assert!(!written(Format::Table).contains("breakpoints"));
+}
+
+#[test]
+fn what_a_virtual_machine_copies_is_beside_the_flows() {
+    let inside =
+        Movement { witness: jvm::WITNESS.into(), ..cpu_copy(Place::User, Place::User, 2 * BYTES) };
+    let between = cpu_copy(Place::User, Place::User, 300);
+    let memory = Traffic { movements: vec![inside, between], ..Traffic::default() };
+    let mut recorded = passed_on();
+    recorded.ledger.insert(flow(Endpoint::memory(), Endpoint::memory()), memory);
+    let report = Report::new(&recorded, Per::Path);
+    let [row] = &report.jvm_copies[..] else { panic!("{:?}", report.jvm_copies) };
+    assert_eq!((row.bytes, row.copies_per_byte), (2 * BYTES, Some(2.0)));
+    assert_eq!(report.unattributed.bytes, 300, "the rest is no copy of the virtual machine's");
+    assert_eq!(report.total.cpu_copied_bytes, 2 * BYTES + 300);
+    let table = written_at(100, &recorded, Format::Table);
+    let words: Vec<&str> = table.split_whitespace().collect();
+    let answer = "zero-copy, 300 B copied by the CPU, 128 MiB more inside the JVM";
+    assert!(words.join(" ").contains(answer), "{table}");
+    assert!(table.contains("Copied by Java virtual machines in their own memory"), "{table}");
+    assert!(!written(Format::Table).contains("virtual machines"));
 }
 
 #[test]
