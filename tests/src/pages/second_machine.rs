@@ -1,7 +1,7 @@
 //! What README shows of a transfer to a second machine; a network namespace stands in for it.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use xtask::command;
@@ -39,11 +39,12 @@ pub fn compare(context: &Context) -> Result<()> {
 /// The consumer's last line, and the last row of `demo`.
 fn print(context: &Context) -> Result<String> {
     let network = Network::make(context)?;
-    let (mut consumer, lines) = network.consumer(context)?;
+    let mut consumer = network.consumer(context)?;
     let demo = demo(context);
     consumer.kill()?;
-    consumer.wait()?;
-    let received = lines.lines().last().context("the consumer received nothing")??;
+    let said = consumer.wait_with_output()?.stderr;
+    let said = String::from_utf8(said)?;
+    let received = said.lines().last().context("the consumer received nothing")?;
     Ok(format!("{received}\n\n{}", last_row(&demo?)))
 }
 
@@ -82,20 +83,19 @@ impl<'a> Network<'a> {
         command::run(self.0.foreign(&IP)?.command().args(arguments)).map(drop)
     }
 
-    /// A consumer that listens, and the lines that it will print.
-    fn consumer(&self, context: &Context) -> Result<(Child, BufReader<ChildStdout>)> {
+    /// A consumer that listens; on stderr it says what it receives.
+    fn consumer(&self, context: &Context) -> Result<Child> {
         let mut ip = self.0.foreign(&IP)?.command();
         ip.args(["netns", "exec", NAMESPACE]).arg(context.copytrace.with_file_name("workloads"));
-        ip.args(["consume", "--listen", "0.0.0.0:7000"]).stdout(Stdio::piped());
-        let mut consumer = ip.spawn()?;
-        let mut lines = BufReader::new(consumer.stdout.take().context("no pipe")?);
+        ip.args(["consume", "--listen", "0.0.0.0:7000"]);
+        let mut consumer = ip.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let mut first = String::new();
-        lines.read_line(&mut first)?;
+        BufReader::new(consumer.stdout.take().context("no pipe")?).read_line(&mut first)?;
         if !first.starts_with("listening") {
             consumer.wait()?;
             bail!("the consumer does not listen: {first}");
         }
-        Ok((consumer, lines))
+        Ok(consumer)
     }
 }
 
