@@ -54,13 +54,10 @@ fn write_table(table: &Table, out: &mut dyn io::Write) -> io::Result<()> {
     if let Some(title) = table.title {
         writeln!(out, "**{title}**\n")?;
     }
-    let used = |(index, column): &(usize, &Column)| {
-        let is_empty = |row: &Row| row.cells[*index].is_empty();
-        column.form != Form::Bar && !table.rows.iter().all(is_empty)
-    };
-    let columns: Vec<(usize, &Column)> = table.columns.iter().enumerate().filter(used).collect();
+    let mut columns = table.used();
+    columns.retain(|(_, column)| column.form != Form::Bar);
     let has_more = table.rows.iter().any(|row| !row.below.is_empty());
-    let headings = columns.iter().map(|(_, column)| heading(column.heading));
+    let headings = columns.iter().map(|(_, column)| column.title());
     let headings: Vec<_> = headings.chain(has_more.then(String::new)).collect();
     let rules = columns.iter().map(|(_, column)| rule(column));
     let rules: String = rules.chain(has_more.then_some("---|")).collect();
@@ -71,10 +68,6 @@ fn write_table(table: &Table, out: &mut dyn io::Write) -> io::Result<()> {
         writeln!(out, "| {} |", cells.join(" | "))?;
     }
     Ok(())
-}
-
-fn heading(text: &str) -> String {
-    text.replace("-\n", "").replace('\n', " ").trim().to_owned()
 }
 
 fn rule(column: &Column) -> &'static str {
@@ -92,6 +85,7 @@ impl Cell {
         match &self.text {
             Text::Plain(text) => escaped(text),
             Text::Way(from, to) => escaped(&format!("{from} → {to}")),
+            Text::Bar(_) => String::new(),
         }
     }
 }

@@ -2,7 +2,11 @@
 
 use super::{BrokerReport, words};
 use crate::{
-    report::document::{Cell, Column, Fact, Note, Row, Section, Table},
+    report::{
+        Origin,
+        document::{Cell, Column, Fact, Note, Row, Section, Table},
+        html::{Page, Part},
+    },
     words as all,
 };
 
@@ -82,6 +86,14 @@ pub(super) fn sections(report: &BrokerReport) -> Vec<Section> {
         ),
     ]);
     sections
+}
+
+/// What a page shows.
+pub(super) fn page(report: &BrokerReport) -> Page {
+    let mut parts: Vec<Part> = sections(report).into_iter().map(Part::from).collect();
+    let made = report.origin.iter().flat_map(Origin::facts).collect();
+    parts.push(Section::Facts(made).into());
+    Page { title: "What delivering messages costs a broker".to_owned(), parts }
 }
 
 /// What was measured of the programs themselves, if they were.

@@ -12,7 +12,11 @@ use super::{
 use crate::{
     Movement, Mover, Observation, Place, Provenance, Side, Tier,
     claims::samples::{self, MESSAGE_BYTES, moved, one_message, order},
-    report::{Environment, Outcome, Payload, Where, text::columns},
+    report::{
+        Environment, Outcome, Payload, Where,
+        html::tests::{body, fault},
+        text::columns,
+    },
     words::size,
 };
 
@@ -233,6 +237,9 @@ fn derived_and_unseen_bytes() {
 fn forms_for_documents() {
     let three = report(textbook());
     insta::assert_snapshot!("svg", written(Format::Svg, &three, &AT_80));
+    let page = written(Format::Html, &three, &AT_80);
+    assert_eq!(fault(&page), None);
+    insta::assert_snapshot!("page", body(&page));
     insta::assert_snapshot!("mermaid", written(Format::Mermaid, &three, &AT_80));
     let json: serde_json::Value =
         serde_json::from_str(&written(Format::Json, &three, &AT_80)).unwrap();
@@ -302,13 +309,14 @@ fn hostile() -> Report {
 
 #[test]
 fn hostile_names_say_nothing_to_a_terminal_or_a_browser() {
-    for format in [Format::Text, Format::Svg, Format::Mermaid] {
+    for format in [Format::Text, Format::Svg, Format::Mermaid, Format::Html] {
         let document = written(format, &hostile(), &AT_80);
         let is_control = |it: char| it != '\n' && (it.is_control() || it == '\u{202e}');
         assert!(!document.contains(is_control), "{document}");
         assert!(format == Format::Text || !document.contains("<script"), "{document}");
     }
     check_xml(&written(Format::Svg, &hostile(), &AT_80));
+    assert_eq!(fault(&written(Format::Html, &hostile(), &AT_80)), None);
 }
 
 #[test]
@@ -323,29 +331,9 @@ fn an_svg_is_xml_and_needs_no_other_file() {
     assert!(svg.contains("<title id=\"title\">") && svg.contains("<desc id=\"desc\">"));
 }
 
-/// Elements that begin and end in order, attributes in quotation marks, known entities.
 #[track_caller]
 fn check_xml(text: &str) {
-    let mut open = Vec::new();
-    let mut rest = text.trim_end();
-    while !rest.is_empty() {
-        let (before, tag) = rest.split_once('<').expect(rest);
-        assert!(!before.contains('>') || open.last() == Some(&"style"), "{before}");
-        for entity in before.split('&').skip(1) {
-            let known = ["amp;", "lt;", "gt;", "quot;", "#39;"];
-            assert!(known.iter().any(|known| entity.starts_with(known)), "{entity}");
-        }
-        let (tag, after) = tag.split_once('>').expect(tag);
-        assert!(tag.matches('"').count().is_multiple_of(2), "{tag}");
-        match (tag.strip_prefix('/'), tag.ends_with('/')) {
-            (Some(name), _) => assert_eq!(open.pop(), Some(name)),
-            (None, true) => {}
-            (None, false) => open.push(tag.split(' ').next().unwrap()),
-        }
-        rest = after;
-        assert!(!open.is_empty() || rest.is_empty(), "{rest}");
-    }
-    assert!(open.is_empty(), "{open:?}");
+    assert_eq!(roxmltree::Document::parse(text).err(), None, "{text}");
 }
 
 #[test]
@@ -447,10 +435,12 @@ proptest! {
             let words = words::arrow(arrow, picture.route);
             prop_assert!(is_drawn || layout.lines.iter().any(|line| line.contains(&words)), "{arrow:?}");
         }
-        for format in [Format::Text, Format::Svg, Format::Mermaid] {
+        for format in [Format::Text, Format::Svg, Format::Mermaid, Format::Html] {
             let document = written(format, &report, &ASCII);
-            if format == Format::Svg {
-                check_xml(&document);
+            match format {
+                Format::Svg => check_xml(&document),
+                Format::Html => prop_assert_eq!(fault(&document), None),
+                _ => {}
             }
         }
     }

@@ -5,12 +5,17 @@ use std::collections::BTreeSet;
 use super::{
     End, FlowRow, Report, StackRow,
     answer::answer,
+    folded::frames,
     words::{end_name, percent},
 };
 use crate::{
     Provenance,
     flows::stacks::Frame,
-    report::document::{Cell, Column, Fact, Line, Row, Section, Table, Tone},
+    report::{
+        Origin,
+        document::{Cell, Column, Fact, Line, Row, Section, Table, Tone},
+        html::{Flames, MEASURED, Page, Part},
+    },
     words,
 };
 
@@ -36,19 +41,42 @@ const TINY: u64 = 1 << 16;
 /// The sections, from top to bottom, with these flows. `details`: also the numbers that a verdict stands
 /// on, and the sums.
 pub(super) fn sections(report: &Report, flows: &[FlowRow], details: bool) -> Vec<Section> {
+    let mut sections = flow_sections(report, flows, details);
+    sections.extend([
+        Section::Table(stacks(report)),
+        Section::Legend(more_stacks(report)),
+        Section::Facts(facts(report, details)),
+    ]);
+    sections
+}
+
+/// What a page shows.
+pub(super) fn page(report: &Report) -> Page {
+    let flows = flow_sections(report, &report.shown, true);
+    let mut parts: Vec<Part> = flows.into_iter().map(Part::from).collect();
+    let stacks = stacks(report);
+    if let Some(title) = stacks.title.filter(|_| !stacks.rows.is_empty()) {
+        parts.push(Part::Heading(title));
+        parts.extend(flames(report).map(Part::Flames));
+        parts.push(Section::Table(Table { title: None, ..stacks }).into());
+        parts.push(Section::Legend(more_stacks(report)).into());
+    }
+    let made = facts(report, true).into_iter();
+    let made = made.chain(report.origin.iter().flat_map(Origin::facts));
+    parts.extend([Part::Heading(MEASURED), Section::Facts(made.collect()).into()]);
+    Page { title: in_one_line(&report.target), parts }
+}
+
+fn flow_sections(report: &Report, flows: &[FlowRow], details: bool) -> Vec<Section> {
     let warnings = words::lost(report.lost_events)
         .into_iter()
         .chain(report.warnings.iter().map(|it| it.text.clone()));
-    let mut sections = vec![
+    vec![
         Section::Warnings(warnings.collect()),
         Section::Answer(vec![answer(report)]),
         Section::Table(rows(report, flows, details)),
         Section::Legend(legend(report, flows)),
-        Section::Table(stacks(report)),
-        Section::Legend(more_stacks(report)),
-    ];
-    sections.push(Section::Facts(facts(report, details)));
-    sections
+    ]
 }
 
 fn rows(report: &Report, flows: &[FlowRow], details: bool) -> Table {
@@ -192,6 +220,10 @@ fn stacks(report: &Report) -> Table {
         columns: vec![Column::number("share"), Column::name("copy", 30)],
         rows: shown.map(row).collect(),
     }
+}
+
+fn flames(report: &Report) -> Option<Flames> {
+    Flames::of(report.stacks.iter().flatten().map(|row| (frames(row), row.bytes)))
 }
 
 fn more_stacks(report: &Report) -> Vec<String> {

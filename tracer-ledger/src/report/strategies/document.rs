@@ -9,8 +9,11 @@ use crate::{
     Provenance, Side,
     claims::{Judgement, Quantity, Verdict},
     report::{
-        document::{Cell, Column, Fact, Line, Note, Row, Section, Table, Tone},
+        Origin,
+        diagram::{self, Figures},
+        document::{Bar, Cell, Column, Fact, Line, Note, Row, Section, Table, Tone},
         escape::plain,
+        html::{MEASURED, Page, Part},
     },
     words,
 };
@@ -28,9 +31,6 @@ const COLUMNS: [Column; 10] = [
     Column::number("context\nswitches").leaves(5),
     Column::word("textbook"),
 ];
-
-/// Columns of the longest bar.
-const BAR: f64 = 8.0;
 
 /// The sections, from top to bottom. `details`: also each movement, with what saw it.
 pub(super) fn sections(report: &Report, details: bool) -> Vec<Section> {
@@ -74,6 +74,26 @@ pub(in crate::report) fn after_pictures(
     ]
 }
 
+/// What a page shows: the pictures first.
+pub(in crate::report) fn page(report: &Report) -> Page {
+    let mut parts: Vec<Part> = before_pictures(report).into_iter().map(Part::from).collect();
+    let made = setting(&report.environment, &report.payload, true).into_iter();
+    let made = made.chain(report.origin.iter().flat_map(Origin::facts));
+    parts.extend([
+        Part::Figures(Figures::of(report)),
+        Part::Heading("The numbers beside the textbook's"),
+        Section::Table(strategies(report)).into(),
+        Section::Legend(vec![legend(report)]).into(),
+        Section::Notes(all_notes(report, false)).into(),
+        Section::Table(verified(report)).into(),
+        Part::Heading(MEASURED),
+        Section::Facts(made.collect()).into(),
+        Section::Table(movements(report)).into(),
+        Section::Facts(report.measured().map(counts).collect()).into(),
+    ]);
+    Page { title: diagram::title(report), parts }
+}
+
 fn strategies(report: &Report) -> Table {
     let longest = longest_bar(report);
     let mut rows = Vec::new();
@@ -96,9 +116,9 @@ fn cells(measured: &Measured, longest: f64) -> Vec<Cell> {
         number(Quantity::SystemCalls),
         number(Quantity::ModeSwitches),
         number(Quantity::CpuCopies),
-        Cell::new(
-            measured.judged(Quantity::CpuCopies).map_or_else(String::new, |it| bar(it, longest)),
-        ),
+        measured
+            .judged(Quantity::CpuCopies)
+            .map_or_else(|| Cell::new(""), |judged| bar(judged, longest)),
         number(Quantity::DmaCopies),
         number(Quantity::AllCopies),
         Cell::new(measured.per_message.faults()),
@@ -186,20 +206,10 @@ fn longest_bar(report: &Report) -> f64 {
     copies.flat_map(|judged| [judged.measured, judged.documented]).flatten().fold(1.0, f64::max)
 }
 
-/// The copies as a bar, the textbook's number as a tick on it.
-fn bar(judgement: &Judgement, longest: f64) -> String {
-    let scaled = |copies: f64| copies / longest * BAR;
-    let Some(measured) = judgement.measured.map(scaled) else { return String::new() };
-    let whole = measured.floor() as usize;
-    let mut bar: Vec<char> = std::iter::repeat_n('█', whole).collect();
-    if measured - measured.floor() >= 0.5 {
-        bar.push('▌');
-    }
-    if let Some(tick) = judgement.documented.map(|copies| scaled(copies).round() as usize) {
-        bar.resize(bar.len().max(tick + 1), ' ');
-        bar[tick] = '┃';
-    }
-    bar.into_iter().collect()
+fn bar(judgement: &Judgement, longest: f64) -> Cell {
+    let documented = judgement.documented;
+    let bar = |measured| Cell::bar(Bar { measured, documented, longest });
+    judgement.measured.map_or_else(|| Cell::new(""), bar)
 }
 
 /// What the columns mean.

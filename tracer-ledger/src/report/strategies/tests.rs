@@ -4,7 +4,11 @@ use super::*;
 use crate::{
     Observation, Tier, ZeroCopy,
     claims::samples,
-    report::{text::columns, write_schema},
+    report::{
+        html::tests::{body, fault},
+        text::columns,
+        write_schema,
+    },
     workload::{Cache, CheckedBy},
 };
 
@@ -167,6 +171,21 @@ fn without_colour(text: &str) -> String {
 #[test]
 fn markdown() {
     insta::assert_snapshot!(written(Format::Markdown, &verified(), &AT_100));
+}
+
+#[test]
+fn a_page() {
+    let page = written(Format::Html, &as_documented(), &AT_100);
+    assert_eq!(fault(&page), None);
+    insta::assert_snapshot!(body(&page));
+}
+
+#[test]
+fn a_page_of_any_report_stands_alone() {
+    for report in [as_bad_as_it_gets(), verified(), zero_copy(7)] {
+        let page = written(Format::Html, &report, &AT_100);
+        assert_eq!(fault(&page), None, "{page}");
+    }
 }
 
 #[test]
