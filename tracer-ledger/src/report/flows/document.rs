@@ -1,6 +1,9 @@
 //! What people read of a program: the answer, a row a flow with its verdict below it, and who copies.
 
-use std::collections::BTreeSet;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{
     End, FlowRow, Report, StackRow,
@@ -10,10 +13,11 @@ use super::{
 };
 use crate::{
     Provenance,
-    flows::stacks::Frame,
+    claims::Verdict,
+    flows::{Kind, stacks::Frame},
     report::{
         Origin,
-        document::{Cell, Column, Fact, Line, Row, Section, Table, Tone},
+        document::{Cell, Column, Fact, Line, Note, Row, Section, Table, Tone},
         html::{Flames, MEASURED, Page, Part},
     },
     words,
@@ -54,6 +58,10 @@ pub(super) fn sections(report: &Report, flows: &[FlowRow], details: bool) -> Vec
 pub(super) fn page(report: &Report) -> Page {
     let flows = flow_sections(report, &report.shown, true);
     let mut parts: Vec<Part> = flows.into_iter().map(Part::from).collect();
+    let reasons = reasons(report);
+    if !reasons.is_empty() {
+        parts.extend([Part::Heading("Not seen to move"), Section::Notes(reasons).into()]);
+    }
     let stacks = stacks(report);
     if let Some(title) = stacks.title.filter(|_| !stacks.rows.is_empty()) {
         parts.push(Part::Heading(title));
@@ -194,6 +202,26 @@ fn rest(report: &Report) -> String {
         1 => format!("1 other flow ({size}) is not shown; {all}"),
         _ => format!("{count} other flows ({size}) are not shown; {all}"),
     }
+}
+
+/// Payload of all flows that no witness saw move, with the reasons, the most first.
+fn reasons(report: &Report) -> Vec<Note> {
+    let mut bytes = BTreeMap::<(Kind, Kind, &str), u64>::new();
+    for row in &report.flows {
+        for part in &row.unseen {
+            let why = (row.source.kind, row.destination.kind, part.reason.text.as_str());
+            let bytes = bytes.entry(why).or_default();
+            *bytes = bytes.saturating_add(part.bytes);
+        }
+    }
+    let mut bytes: Vec<_> = bytes.into_iter().collect();
+    bytes.sort_by_key(|(_, bytes)| Reverse(*bytes));
+    let note = |((from, to, why), bytes): ((Kind, Kind, &str), u64)| Note {
+        mark: words::mark(Verdict::NotMeasurable),
+        tone: Tone::Open,
+        text: format!("{}, {from} → {to}: {why}", words::size(bytes)),
+    };
+    bytes.into_iter().map(note).collect()
 }
 
 /// Stacks that are shown.

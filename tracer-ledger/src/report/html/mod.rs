@@ -89,6 +89,10 @@ impl Tone {
 }
 
 impl Column {
+    fn class_of(self, cell: &Cell) -> String {
+        format!("{} {}", self.class(), cell.tone.class()).trim_end().to_owned()
+    }
+
     fn class(self) -> &'static str {
         match self.form {
             Form::Word => "is-word",
