@@ -10,6 +10,7 @@ pub mod further;
 pub mod made_code;
 pub mod manners;
 pub mod nginx;
+pub mod page;
 pub mod postgres;
 pub mod programs;
 pub mod python;

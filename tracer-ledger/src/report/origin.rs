@@ -37,10 +37,13 @@ impl Origin {
         let commit = commit.as_ref().map(|commit| format!(" ({commit})")).unwrap_or_default();
         let hypervisor = hypervisor.as_ref().map(|name| format!(", virtual ({name})"));
         let hypervisor = hypervisor.unwrap_or_default();
+        // Where copytrace is installed says nothing of the numbers.
+        let (program, arguments) = command_line.split_once(' ').unwrap_or((command_line, ""));
+        let program = program.rsplit('/').next().unwrap_or(program);
         vec![
             Fact::new("By", format!("copytrace {version}{commit}, {started}")),
             Fact::new("Machine", format!("{host}: {cpus} × {processor}{hypervisor}")),
-            Fact::new("Command", command_line),
+            Fact::new("Command", format!("{program} {arguments}").trim_end()),
         ]
     }
 }
