@@ -1,6 +1,7 @@
 //! Pages of the documentation that are written of what a command prints on each kernel, in each tier:
 //! `cargo xtask test --write-docs`. What is printed is checked, too, and on the page either way.
 
+mod example;
 mod matrix;
 pub mod screen;
 mod series;
@@ -33,8 +34,8 @@ pub struct Page {
 }
 
 /// All pages.
-pub static PAGES: [Page; 5] =
-    [matrix::PAGE, verifier::PAGE, screen::DEMO, screen::CLASS, screen::PICTURE];
+pub static PAGES: [Page; 6] =
+    [matrix::PAGE, verifier::PAGE, screen::DEMO, screen::CLASS, screen::PICTURE, example::PAGE];
 
 const TIERS: [Tier; 3] = [Tier::Fentry, Tier::Kprobe, Tier::Tracepoint];
 

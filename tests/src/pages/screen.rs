@@ -71,7 +71,8 @@ pub const PICTURE: Page = Page {
     write: |all| Ok(Term::new().render_svg(&only(all)?.text)),
 };
 
-fn only(all: &[Printed]) -> Result<&Printed> {
+/// What was printed once.
+pub fn only(all: &[Printed]) -> Result<&Printed> {
     all.first().context("nothing was printed")
 }
 

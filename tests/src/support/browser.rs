@@ -52,23 +52,40 @@ pub struct View {
     pub is_dark: bool,
 }
 
+/// The browser, with its files in a folder; skips what needs it where there is none.
+fn headless(folder: &Path) -> Result<Command> {
+    let Some(program) = NAMES.iter().find_map(command::find) else {
+        bail!(Skipped(format!("there is no browser, such as {}: install it", NAMES[0])));
+    };
+    let mut browser = Command::new(program);
+    // It does not start as root with its sandbox, and it shows pages of ours only.
+    browser.args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]);
+    browser.args(["--disable-dev-shm-usage", "--no-first-run"]);
+    browser.arg(format!("--user-data-dir={}", folder.display()));
+    for variable in ["HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"] {
+        browser.env(variable, folder);
+    }
+    Ok(browser)
+}
+
+/// Draws the beginning of a page, of so many pixels, as PNG.
+pub fn draw(page: &Path, picture: &Path, [width, height]: [u32; 2]) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut browser = headless(folder.path())?;
+    browser.arg(format!("--screenshot={}", picture.display()));
+    browser.arg(format!("--window-size={width},{height}"));
+    command::run(browser.arg(format!("file://{}", page.display())))?;
+    Ok(())
+}
+
 impl Browser {
     /// Starts it, if there is one.
     pub fn start() -> Result<Self> {
-        let Some(program) = NAMES.iter().find_map(command::find) else {
-            bail!(Skipped(format!("there is no browser, such as {}: install it", NAMES[0])));
-        };
         let folder = tempfile::tempdir_in("/var/tmp")?;
+        let mut browser = headless(folder.path())?;
         let (its_orders, told) = std::io::pipe()?;
         let (said, its_answers) = std::io::pipe()?;
-        let mut browser = Command::new(program);
-        // It does not start as root with its sandbox, and it shows pages of ours only.
-        browser.args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]);
-        browser.args(["--disable-dev-shm-usage", "--no-first-run", "--remote-debugging-pipe"]);
-        browser.arg(format!("--user-data-dir={}", folder.path().display()));
-        for variable in ["HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"] {
-            browser.env(variable, folder.path());
-        }
+        browser.arg("--remote-debugging-pipe");
         browser.arg("about:blank").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let ends = [its_orders.as_raw_fd(), its_answers.as_raw_fd()];
         // SAFETY: only calls that are safe between fork and exec; the ends are open until then.

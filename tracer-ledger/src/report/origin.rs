@@ -41,7 +41,7 @@ impl Origin {
         let (program, arguments) = command_line.split_once(' ').unwrap_or((command_line, ""));
         let program = program.rsplit('/').next().unwrap_or(program);
         vec![
-            Fact::new("By", format!("copytrace {version}{commit}, {started}")),
+            Fact::new("Made by", format!("copytrace {version}{commit}, {started}")),
             Fact::new("Machine", format!("{host}: {cpus} × {processor}{hypervisor}")),
             Fact::new("Command", format!("{program} {arguments}").trim_end()),
         ]

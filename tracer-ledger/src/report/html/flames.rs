@@ -104,8 +104,9 @@ impl Flames {
         writeln!(
             f,
             "<svg x=\"{x:.3}%\" y=\"{y}\" width=\"{width:.3}%\" height=\"{BOX}\">\
-             <title>{name}: {}, {width:.1} %</title>\
+             <title>{name}, {}: {}, {width:.1} %</title>\
              <rect class=\"flame {}\" width=\"100%\" height=\"100%\" rx=\"2\"/>{}</svg>",
+            it.layer.words(),
             words::size(it.bytes),
             it.layer.class(),
             if width < NAMED {
