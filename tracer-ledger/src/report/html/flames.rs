@@ -17,6 +17,9 @@ const MOST_LEVELS: usize = 160;
 /// Boxes that a page has room for.
 const MOST_BOXES: usize = 1000;
 
+/// A box that is less than one part in so many of all is narrower than a pixel.
+const PARTS: u64 = 2000;
+
 /// Columns of the longest name: functions of C++ have such of any length.
 const LONGEST: usize = 100;
 
@@ -71,11 +74,12 @@ impl Flames {
         }
         let all = paths.values().sum();
         let mut boxes = boxes(paths);
-        let is_whole = boxes.len() <= MOST_BOXES;
+        let every = boxes.len();
+        boxes.retain(|it| it.bytes >= all / PARTS);
         // A caller is no narrower than what it calls, and comes first.
         boxes.sort_by_key(|it| Reverse(it.bytes));
         boxes.truncate(MOST_BOXES);
-        (!boxes.is_empty()).then_some(Self { boxes, all, is_whole })
+        (!boxes.is_empty()).then_some(Self { is_whole: boxes.len() == every, boxes, all })
     }
 
     pub(super) fn caption(&self) -> String {
