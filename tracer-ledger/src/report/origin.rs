@@ -42,7 +42,7 @@ impl Origin {
         let program = program.rsplit('/').next().unwrap_or(program);
         vec![
             Fact::new("Made by", format!("copytrace {version}{commit}, {started}")),
-            Fact::new("Machine", format!("{host}: {cpus} × {processor}{hypervisor}")),
+            Fact::new("Host", format!("{host}: {cpus} × {processor}{hypervisor}")),
             Fact::new("Command", format!("{program} {arguments}").trim_end()),
         ]
     }
