@@ -5,7 +5,7 @@ use xtask::KernelVersion;
 use crate::check::{Check, Tier};
 use crate::checks::{
     bad_use, brokers, detail, documents, expect, flows, further, jvm, made_code, manners, nginx,
-    postgres, programs, python, real_brokers, redis, screen, soak, speed, together, unseen,
+    page, postgres, programs, python, real_brokers, redis, screen, soak, speed, together, unseen,
 };
 
 /// The kernel of guests on which everything is tried.
@@ -49,7 +49,7 @@ const fn row(
 /// All checks. Those that take longest come first: then all cores have something to do to the end.
 /// What programs of others and more than one copytrace show of a kernel does not depend on how its
 /// functions are entered.
-pub const ROWS: [Row; 35] = [
+pub const ROWS: [Row; 36] = [
     row(&soak::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
     row(&further::CHECKS, NOWHERE, FUNCTIONS, NOWHERE),
     row(&further::DERIVED, NOWHERE, TRACEPOINT, NOWHERE),
@@ -59,6 +59,7 @@ pub const ROWS: [Row; 35] = [
     row(&documents::DRAWN, TRACEPOINT, FUNCTIONS, NOWHERE),
     row(&screen::GUEST_CHECKS, NOWHERE, FENTRY, NOWHERE),
     row(&screen::LESSON_CHECKS, TRACEPOINT, NOWHERE, NOWHERE),
+    row(&page::CHECKS, TRACEPOINT, NOWHERE, NOWHERE),
     row(&documents::CONDITIONS, NOWHERE, FUNCTIONS, NOWHERE),
     row(&speed::CHECKS, TRACEPOINT, KPROBE, NOWHERE),
     row(&documents::WITHOUT_FUNCTIONS, TRACEPOINT, NOWHERE, NOWHERE),

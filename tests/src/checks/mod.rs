@@ -11,6 +11,7 @@ pub mod jvm;
 pub mod made_code;
 pub mod manners;
 pub mod nginx;
+pub mod page;
 pub mod postgres;
 pub mod programs;
 pub mod python;

@@ -2,6 +2,7 @@
 //! `cargo xtask test --write-docs`. What is printed is checked, too, and on the page either way.
 
 pub mod block;
+mod example;
 mod matrix;
 pub mod nginx;
 pub mod screen;
@@ -65,12 +66,13 @@ pub fn print(name: &str, context: &str) -> Result<()> {
 }
 
 /// All pages.
-pub static PAGES: [Page; 8] = [
+pub static PAGES: [Page; 9] = [
     matrix::PAGE,
     verifier::PAGE,
     screen::DEMO,
     screen::CLASS,
     screen::PICTURE,
+    example::PAGE,
     nginx::README,
     nginx::ANY_PROGRAM,
     second_machine::PAGE,

@@ -1,5 +1,6 @@
 //! What checks share: documents, traced programs, and what is expected.
 
+pub mod browser;
 pub mod document;
 pub mod expected;
 pub mod left;

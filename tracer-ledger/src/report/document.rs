@@ -71,18 +71,29 @@ pub(super) struct Row {
 }
 
 /// What is in a row and a column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Cell {
     pub(super) text: Text,
     pub(super) tone: Tone,
 }
 
 /// The text of a cell.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Text {
     Plain(String),
     /// From one name to the other.
     Way(String, String),
+    /// Drawn; its number has a cell of its own.
+    Bar(Bar),
+}
+
+/// A number as a bar, the textbook's as a tick on it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Bar {
+    pub(super) measured: f64,
+    pub(super) documented: Option<f64>,
+    /// The number of the longest bar.
+    pub(super) longest: f64,
 }
 
 /// A sentence about a row.
@@ -154,6 +165,11 @@ impl Column {
         Self { heading: "", form: Form::Bar, leaves: 0 }
     }
 
+    /// The heading in one line.
+    pub(super) fn title(&self) -> String {
+        self.heading.replace("-\n", "").replace('\n', " ").trim().to_owned()
+    }
+
     /// The column leaves a table that is too wide, before those with lower numbers.
     pub(super) const fn leaves(self, leaves: u8) -> Self {
         Self { leaves, ..self }
@@ -184,6 +200,15 @@ impl Row {
     }
 }
 
+impl Table {
+    /// The columns that have something in them, each with its place in a row.
+    pub(super) fn used(&self) -> Vec<(usize, Column)> {
+        let is_used = |index: usize| self.rows.iter().any(|row| !row.cells[index].is_empty());
+        let columns = self.columns.iter().copied().enumerate();
+        columns.filter(|(index, _)| is_used(*index)).collect()
+    }
+}
+
 impl Cell {
     pub(super) fn new(text: impl Into<String>) -> Self {
         Self { text: Text::Plain(text.into()), tone: Tone::Plain }
@@ -191,6 +216,10 @@ impl Cell {
 
     pub(super) fn way(from: String, to: String) -> Self {
         Self { text: Text::Way(from, to), tone: Tone::Plain }
+    }
+
+    pub(super) fn bar(bar: Bar) -> Self {
+        Self { text: Text::Bar(bar), tone: Tone::Plain }
     }
 
     pub(super) fn is_empty(&self) -> bool {

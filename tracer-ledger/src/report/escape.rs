@@ -1,7 +1,11 @@
 //! Names that others chose, of files, programs and functions, in what people and programs read: none
 //! of them can say anything to a terminal, a browser or a spreadsheet.
 
-use std::{borrow::Cow, fmt::Write as _, io};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+    io,
+};
 
 use serde_json::ser::Formatter;
 
@@ -51,6 +55,34 @@ pub fn markdown(text: &str) -> String {
         escaped.push(character);
     }
     escaped
+}
+
+/// A text in a page or a picture, HTML or SVG: no mark-up, and well-formed XML.
+pub fn markup(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in plain(text).chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            // XML has no such characters.
+            '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+/// [`markup`] for templates.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Markup;
+
+impl askama::filters::Escaper for Markup {
+    fn write_escaped_str<W: fmt::Write>(&self, mut to: W, text: &str) -> fmt::Result {
+        to.write_str(&markup(text))
+    }
 }
 
 /// A text in a cell of a spreadsheet: no formula
@@ -142,6 +174,7 @@ mod tests {
     #[test]
     fn a_name_is_no_markup_and_no_formula() {
         assert_eq!(markdown("a|b<img src=x>_c_"), "a\\|b\\<img src=x\\>\\_c\\_");
+        assert_eq!(markup("<a b='\"'>&\u{ffff}\n"), "&lt;a b=&#39;&quot;&#39;&gt;&amp;\u{fffd}\\n");
         assert_eq!(cell("=cmd()"), "'=cmd()");
         assert_eq!(cell("/srv/a=b"), "/srv/a=b");
     }

@@ -54,13 +54,10 @@ fn write_table(table: &Table, out: &mut dyn io::Write) -> io::Result<()> {
     if let Some(title) = table.title {
         writeln!(out, "**{title}**\n")?;
     }
-    let used = |(index, column): &(usize, &Column)| {
-        let is_empty = |row: &Row| row.cells[*index].is_empty();
-        column.form != Form::Bar && !table.rows.iter().all(is_empty)
-    };
-    let columns: Vec<(usize, &Column)> = table.columns.iter().enumerate().filter(used).collect();
+    let mut columns = table.used();
+    columns.retain(|(_, column)| column.form != Form::Bar);
     let has_more = table.rows.iter().any(|row| !row.below.is_empty());
-    let headings = columns.iter().map(|(_, column)| heading(column.heading));
+    let headings = columns.iter().map(|(_, column)| column.title());
     let headings: Vec<_> = headings.chain(has_more.then(String::new)).collect();
     let rules = columns.iter().map(|(_, column)| rule(column));
     let rules: String = rules.chain(has_more.then_some("---|")).collect();
@@ -70,15 +67,11 @@ fn write_table(table: &Table, out: &mut dyn io::Write) -> io::Result<()> {
         let cells: Vec<_> = cells.chain(has_more.then(|| sentences(row))).collect();
         writeln!(out, "| {} |", cells.join(" | "))?;
     }
-    let legend = table.legend(|column| columns.iter().any(|(_, other)| *other == column));
+    let legend = table.legend(|column| columns.iter().any(|(_, other)| other == column));
     if !legend.is_empty() {
         writeln!(out, "\n{}", escaped(&legend))?;
     }
     Ok(())
-}
-
-fn heading(text: &str) -> String {
-    text.replace("-\n", "").replace('\n', " ").trim().to_owned()
 }
 
 fn rule(column: &Column) -> &'static str {
@@ -96,6 +89,7 @@ impl Cell {
         match &self.text {
             Text::Plain(text) => escaped(text),
             Text::Way(from, to) => escaped(&format!("{from} → {to}")),
+            Text::Bar(_) => String::new(),
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod diagram;
 mod document;
 pub mod escape;
 pub mod flows;
+mod html;
 mod json;
 mod markdown;
 mod origin;
@@ -28,6 +29,7 @@ pub use style::Style;
 use std::io;
 
 use document::Section;
+use html::Page;
 use serde::Serialize;
 
 /// The form of a report.
@@ -41,15 +43,19 @@ pub enum Format {
     Json,
     /// A table for a document
     Markdown,
+    /// A page for a browser, in one file
+    Html,
     /// Comma-separated values, for a spreadsheet
     Csv,
 }
 
-/// Writes a report in a form: what people read of it with or without details, the model, or its lines.
+/// Writes a report in a form: what people read of it with or without details, its page, the model, or its
+/// lines.
 fn write_in<R: Serialize>(
     format: Format,
     report: &R,
     sections: impl FnOnce(&R, bool) -> Vec<Section>,
+    page: impl FnOnce(&R) -> Page,
     csv: impl FnOnce(&R, &mut dyn io::Write) -> io::Result<()>,
     style: &Style,
     out: &mut dyn io::Write,
@@ -58,6 +64,7 @@ fn write_in<R: Serialize>(
         Format::Table => terminal::write(&sections(report, style.details), style, out),
         Format::Json => json::write(report, out),
         Format::Markdown => markdown::write(&sections(report, true), out),
+        Format::Html => html::write(&page(report), out),
         Format::Csv => csv(report, out),
     }
 }

@@ -10,13 +10,16 @@ use comfy_table::{
 
 use super::{
     Style,
-    document::{Cell, Column, Fact, Form, Line, Note, Row, Section, Table, Text, Tone},
+    document::{Bar, Cell, Column, Fact, Form, Line, Note, Row, Section, Table, Text, Tone},
     text::{LEAST, columns, fitted, way, wrap},
 };
 
 /// A rule under the headings, and no other line.
 const RULE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 const ASCII_RULE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('-'));
+
+/// Columns of the longest bar.
+const BAR: f64 = 8.0;
 
 const WARNING: &str = " WARNING  ";
 
@@ -125,9 +128,7 @@ struct Layout {
 impl Layout {
     fn of(table: &Table, style: &Style) -> Self {
         let width = usize::from(style.width);
-        let used = |index: &usize| table.rows.iter().any(|row| !row.cells[*index].is_empty());
-        let mut columns: Vec<(usize, Column)> =
-            table.columns.iter().copied().enumerate().filter(|(index, _)| used(index)).collect();
+        let mut columns = table.used();
         loop {
             let widths = widths(&columns, table, style);
             let needed = columns.iter().zip(&widths);
@@ -195,6 +196,7 @@ fn draw(cell: &Cell, column: Column, width: usize, style: &Style) -> TableCell {
         (Text::Way(from, to), _) => {
             way(&style.drawn(from), &style.drawn(to), &style.drawn(" → "), width, style.cut())
         }
+        (Text::Bar(bar), _) => style.drawn(&drawn_bar(*bar)).into_owned(),
         (Text::Plain(text), Form::Name { .. }) => fitted(&style.drawn(text), width, style.cut()),
         (Text::Plain(text), _) => style.drawn(text).into_owned(),
     };
@@ -210,6 +212,22 @@ fn draw(cell: &Cell, column: Column, width: usize, style: &Style) -> TableCell {
     }
 }
 
+/// The tick is on the bar, or behind it.
+fn drawn_bar(bar: Bar) -> String {
+    let scaled = |number: f64| number / bar.longest * BAR;
+    let length = scaled(bar.measured);
+    let whole = length.floor() as usize;
+    let mut drawn: Vec<char> = std::iter::repeat_n('█', whole).collect();
+    if length - length.floor() >= 0.5 {
+        drawn.push('▌');
+    }
+    if let Some(tick) = bar.documented.map(|number| scaled(number).round() as usize) {
+        drawn.resize(drawn.len().max(tick + 1), ' ');
+        drawn[tick] = '┃';
+    }
+    drawn.into_iter().collect()
+}
+
 /// What each column would take.
 fn widths(of: &[(usize, Column)], table: &Table, style: &Style) -> Vec<usize> {
     let cell = |cell: &Cell| match &cell.text {
@@ -217,6 +235,7 @@ fn widths(of: &[(usize, Column)], table: &Table, style: &Style) -> Vec<usize> {
         Text::Way(from, to) => {
             [from, " → ", to].into_iter().map(|part| columns(&style.drawn(part))).sum()
         }
+        Text::Bar(bar) => columns(&style.drawn(&drawn_bar(*bar))),
     };
     let width = |(index, column): &(usize, Column)| {
         let cells = table.rows.iter().map(|row| cell(&row.cells[*index]));

@@ -17,7 +17,7 @@ pub struct Rows {
     /// Sort rows by, the most first [default: payload]
     #[arg(long, value_enum)]
     sort: Option<Sort>,
-    /// Show so many rows of the table, 0 for all [default: enough for 95 % of the payload]
+    /// Show so many rows of the table or page, 0 for all [default: enough for 95 % of the payload]
     #[arg(long, value_name = "N")]
     top: Option<usize>,
 }
@@ -43,8 +43,8 @@ impl Rows {
         );
         usage::refuse_useless(
             verb,
-            self.top.is_some() && !formats.contains(&Format::Table),
-            "--top is for a table: every other form has each row",
+            self.top.is_some() && !formats.iter().any(|format| format.is_in_short()),
+            "--top is for a table and a page: every other form has each row",
         );
     }
 }

@@ -2,7 +2,11 @@
 
 use super::{BrokerReport, words};
 use crate::{
-    report::document::{Cell, Column, Fact, Note, Row, Section, Table},
+    report::{
+        Origin,
+        document::{Cell, Column, Fact, Note, Row, Section, Table},
+        html::{MEASURED, Page, Part},
+    },
     words as all,
 };
 
@@ -62,27 +66,55 @@ const PROGRAM_COUNTS: [Column; 11] = [
 
 /// The sections, from top to bottom.
 pub(super) fn sections(report: &BrokerReport) -> Vec<Section> {
-    let warnings = all::lost(report.lost_events)
-        .into_iter()
-        .chain(report.warnings.iter().map(|it| it.text.clone()));
-    let mut sections = vec![
-        Section::Warnings(warnings.collect()),
-        Section::Table(table(&SPEED, report.delivered.iter().map(words::speed))),
-        Section::Legend(vec![words::UNITS.to_owned()]),
-        Section::Table(table(&COUNTS, report.delivered.iter().map(words::counts))),
-    ];
+    let mut sections = vec![warnings(report), speed(report), units(), counts(report)];
     sections.extend(programs(report).into_iter().flatten());
-    sections.extend([
-        list("Since when", words::differences(report)),
-        list("To disk", report.produced.iter().map(words::produced).collect()),
-        list("Features", words::features(report)),
-        list("Crashes", vec![words::survival(report)]),
-        Section::Notes(claims(report)),
-        Section::Facts(
-            words::setting(report).into_iter().map(|(name, text)| Fact::new(name, text)).collect(),
-        ),
-    ]);
+    sections.extend(findings(report).map(Section::Facts));
+    sections.extend([Section::Notes(claims(report)), Section::Facts(setting(report))]);
     sections
+}
+
+/// What a page shows.
+pub(super) fn page(report: &BrokerReport) -> Page {
+    let mut parts = vec![
+        warnings(report).into(),
+        Part::Heading("Speed"),
+        speed(report).into(),
+        units().into(),
+        Part::Heading("Counts"),
+        counts(report).into(),
+    ];
+    if let Some(programs) = programs(report) {
+        parts.push(Part::Heading("Kafka and RocketMQ themselves"));
+        parts.extend(programs.map(Part::from));
+    }
+    let made = report.origin.iter().flat_map(Origin::facts);
+    parts.extend([
+        Part::Heading("What was found"),
+        Section::Facts(findings(report).into_iter().flatten().collect()).into(),
+        Part::Heading("The documents' claims"),
+        Section::Notes(claims(report)).into(),
+        Part::Heading(MEASURED),
+        Section::Facts(setting(report).into_iter().chain(made).collect()).into(),
+    ]);
+    Page { title: "What delivering messages costs a broker".to_owned(), parts }
+}
+
+fn warnings(report: &BrokerReport) -> Section {
+    let lost = all::lost(report.lost_events).into_iter();
+    let warnings = lost.chain(report.warnings.iter().map(|it| it.text.clone()));
+    Section::Warnings(warnings.collect())
+}
+
+fn speed(report: &BrokerReport) -> Section {
+    Section::Table(table(&SPEED, report.delivered.iter().map(words::speed)))
+}
+
+fn units() -> Section {
+    Section::Legend(vec![words::UNITS.to_owned()])
+}
+
+fn counts(report: &BrokerReport) -> Section {
+    Section::Table(table(&COUNTS, report.delivered.iter().map(words::counts)))
 }
 
 /// What was measured of the programs themselves, if they were.
@@ -93,9 +125,24 @@ fn programs(report: &BrokerReport) -> Option<[Section; 4]> {
             Section::Table(table(&PROGRAM_SPEED, rows().map(words::program_speed))),
             Section::Table(table(&PROGRAM_COUNTS, rows().map(words::program_counts))),
             Section::Legend(vec![words::of_programs(&report.programs)]),
-            list("Programs", rows().map(words::program_way).collect()),
+            Section::Facts(list("Programs", rows().map(words::program_way).collect())),
         ]
     })
+}
+
+/// Since when copies cost, and what else was tried.
+fn findings(report: &BrokerReport) -> [Vec<Fact>; 4] {
+    [
+        list("Since when", words::differences(report)),
+        list("To disk", report.produced.iter().map(words::produced).collect()),
+        list("Features", words::features(report)),
+        list("Crashes", vec![words::survival(report)]),
+    ]
+}
+
+fn setting(report: &BrokerReport) -> Vec<Fact> {
+    let setting = words::setting(report).into_iter();
+    setting.map(|(name, text)| Fact::new(name, text)).collect()
 }
 
 fn table(columns: &[Column], rows: impl Iterator<Item = Vec<String>>) -> Table {
@@ -104,9 +151,9 @@ fn table(columns: &[Column], rows: impl Iterator<Item = Vec<String>>) -> Table {
 }
 
 /// The name stands before the first line only.
-fn list(name: &str, lines: Vec<String>) -> Section {
+fn list(name: &str, lines: Vec<String>) -> Vec<Fact> {
     let names = std::iter::once(name).chain(std::iter::repeat(""));
-    Section::Facts(names.zip(lines).map(|(name, line)| Fact::new(name, line)).collect())
+    names.zip(lines).map(|(name, line)| Fact::new(name, line)).collect()
 }
 
 fn claims(report: &BrokerReport) -> Vec<Note> {

@@ -259,5 +259,5 @@ pub fn write(
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     let sections = |report: &_, _| document::sections(report);
-    write_in(format, report, sections, csv::write, style, out)
+    write_in(format, report, sections, document::page, csv::write, style, out)
 }

@@ -6,7 +6,7 @@ use crate::{
     broker::{Answer, Feature, Flavour, Survival},
     claims::Verdict,
     flows::{Calls, Endpoint, Ledger, Traffic, derive::Witnesses, jvm, tests as flow_tests},
-    report::flows,
+    report::{flows, html::tests::fault},
     workload::Cache,
 };
 
@@ -174,7 +174,7 @@ fn every_format_has_every_program() {
     let mut report = report(&evidence());
     report.add(vec![program("plaintext", true, false), program("other", false, true)]);
     assert_eq!(report.lost_events, 4);
-    for format in [Format::Table, Format::Markdown, Format::Csv] {
+    for format in [Format::Table, Format::Markdown, Format::Html, Format::Csv] {
         let text = written(format, &report);
         assert!(text.contains("plaintext") && text.contains("other"), "{text}");
     }
@@ -258,11 +258,12 @@ fn a_difference_counts_from_the_size_on_that_all_larger_ones_share() {
 #[test]
 fn every_format_has_every_delivery() {
     let report = report(&evidence());
-    for format in [Format::Table, Format::Markdown, Format::Csv] {
+    for format in [Format::Table, Format::Markdown, Format::Html, Format::Csv] {
         let text = written(format, &report);
         let lines = text.lines().filter(|line| line.contains("rocketmq-heap"));
         assert!(lines.count() >= 3, "{text}");
     }
+    assert_eq!(fault(&written(Format::Html, &report)), None);
     let table = written(Format::Table, &report);
     for line in table.lines() {
         assert!(line.chars().count() <= 100, "{line}");

@@ -2,7 +2,9 @@
 //!
 //! A [`Picture`] says what is to be seen, its [`Layout`] where, and a file for each form draws it.
 
+mod average;
 mod crossing;
+mod figure;
 mod grid;
 mod layout;
 mod mermaid;
@@ -16,13 +18,14 @@ mod tests;
 
 use std::io;
 
+pub(super) use figure::Figures;
 use layout::Layout;
 pub(super) use picture::FEW;
 use picture::Picture;
 
 use super::{
-    Report, Style, json,
-    strategies::{after_pictures, before_pictures},
+    Report, Style, html, json,
+    strategies::{after_pictures, before_pictures, page},
 };
 
 /// The form of pictures.
@@ -36,6 +39,8 @@ pub enum Format {
     Svg,
     /// A flowchart, for a Markdown document
     Mermaid,
+    /// A page for a browser, in one file: the pictures, the table and how it was measured
+    Html,
     /// What was measured, in the JSON document of `copytrace demo`
     Json,
 }
@@ -52,6 +57,7 @@ pub fn write(
         Format::Text => write_text(report, &pictures, style, out),
         Format::Svg => svg::write(report, &pictures, out),
         Format::Mermaid => mermaid::write(report, &pictures, out),
+        Format::Html => html::write(&page(report), out),
         Format::Json => json::write(report, out),
     }
 }
@@ -88,7 +94,7 @@ fn pictures(report: &Report) -> Vec<(Picture, Layout)> {
 }
 
 /// What the pictures show.
-fn title(report: &Report) -> String {
+pub(super) fn title(report: &Report) -> String {
     words::title(report.measured().map(|measured| measured.name.clone()).collect(), &report.payload)
 }
 

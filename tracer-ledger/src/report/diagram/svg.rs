@@ -1,10 +1,7 @@
 //! Pictures as an SVG document: one file that needs no other, light or dark as its reader has it, and whole
 //! without colours. Its description says what is drawn.
 
-use std::{
-    fmt::{self, Write as _},
-    io,
-};
+use std::{fmt, io};
 
 use super::{
     crossing::{Crossing, Switches},
@@ -18,13 +15,13 @@ use crate::{
     claims::Verdict,
     report::{
         Report,
-        escape::plain,
+        escape::markup as escaped,
         strategies::{answer, setting},
         text::{CUT, columns, fitted, wrap},
     },
 };
 
-/// How a page looks.
+/// How pictures look.
 const STYLE: &str = include_str!("style.css");
 
 /// Pixels of a cell.
@@ -45,11 +42,17 @@ const WRAPPED: usize = 70;
 /// Panels beside each other.
 const BESIDE: usize = 3;
 
+/// Pixels that the parts of the machine reach above and below the cells.
+const BLEED: f64 = 4.0;
+
 /// Pixels that a place is lower than its cells.
 const INSET: f64 = 7.0;
 
 /// Pixels of an arrow's head.
 const HEAD: f64 = 10.0;
+
+/// Pixels that a line ends before and after the bytes that stand in it.
+const AROUND: f64 = 4.0;
 
 /// Pixels that a character of a small text takes, on average.
 const CHARACTER: f64 = 6.6;
@@ -64,6 +67,61 @@ pub(super) fn write(
     let mut text = String::new();
     page.write(report, pictures, &mut text).map_err(io::Error::other)?;
     out.write_all(text.as_bytes())
+}
+
+/// One picture, for a page that has its name, numbers and lines beside it.
+#[derive(Debug)]
+pub(in crate::report) struct Alone {
+    layout: Layout,
+    described: String,
+}
+
+impl Alone {
+    pub(super) fn of(picture: &Picture, layout: &Layout) -> Self {
+        Self { layout: layout.clone(), described: picture.described.clone() }
+    }
+}
+
+impl fmt::Display for Alone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { layout, described } = self;
+        let (width, height) = (WIDTH as f64 * COLUMN, layout.height as f64 * ROW + 2.0 * BLEED);
+        writeln!(
+            f,
+            "<svg viewBox=\"0 -{BLEED} {width} {height}\" role=\"img\" aria-label=\"{}\">",
+            escaped(described)
+        )?;
+        scene(f, layout)?;
+        write!(f, "</svg>")
+    }
+}
+
+/// What a line or mark means, with a sample of it, for such a page.
+#[derive(Debug)]
+pub(in crate::report) struct Entry {
+    sample: Sample,
+    pub(in crate::report) words: &'static str,
+}
+
+/// What lines and marks mean.
+pub(super) fn key(pictures: &[(Picture, Layout)]) -> Vec<Entry> {
+    let entries = entries(pictures).into_iter();
+    entries.map(|(sample, words)| Entry { sample, words }).collect()
+}
+
+impl Entry {
+    /// Whether it has a sample: what is said of a letter has none.
+    pub(in crate::report) fn is_drawn(&self) -> bool {
+        !matches!(self.sample, Sample::Word)
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "<svg class=\"sample\" viewBox=\"0 0 38 {ROW}\" aria-hidden=\"true\">")?;
+        write_sample(f, 0.0, ROW / 2.0, self.sample)?;
+        write!(f, "</svg>")
+    }
 }
 
 /// Where the panels are.
@@ -106,7 +164,7 @@ impl Page {
         &self,
         report: &Report,
         pictures: &[(Picture, Layout)],
-        to: &mut String,
+        to: &mut dyn fmt::Write,
     ) -> fmt::Result {
         let Self { width, height, .. } = self;
         let title = title(report);
@@ -164,17 +222,13 @@ fn said(picture: &Picture, layout: &Layout) -> Vec<String> {
     said.flat_map(|text| wrap(text, WRAPPED)).collect()
 }
 
-fn panel(to: &mut String, picture: &(Picture, Layout), height: f64) -> fmt::Result {
+fn panel(to: &mut dyn fmt::Write, picture: &(Picture, Layout), height: f64) -> fmt::Result {
     let width = panel_width();
     let (picture, layout) = picture;
     writeln!(to, "<rect class=\"panel\" width=\"{width}\" height=\"{height}\" rx=\"10\"/>")?;
     heading(to, picture)?;
     writeln!(to, "<g transform=\"translate({INSIDE} {TITLE})\">")?;
-    bands(to, layout)?;
-    layout.boxes.iter().try_for_each(|it| place(to, it))?;
-    layout.drawn.iter().try_for_each(|drawn| arrow(to, drawn))?;
-    layout.drawn.iter().try_for_each(|drawn| label(to, drawn, layout))?;
-    layout.crossings.iter().try_for_each(|it| crossing(to, it, layout.rules[0]))?;
+    scene(to, layout)?;
     writeln!(to, "</g>")?;
     let below = TITLE + layout.height as f64 * ROW + INSIDE + 8.0;
     for (index, line) in said(picture, layout).iter().enumerate() {
@@ -183,8 +237,17 @@ fn panel(to: &mut String, picture: &(Picture, Layout), height: f64) -> fmt::Resu
     Ok(())
 }
 
+/// The picture itself.
+fn scene(to: &mut dyn fmt::Write, layout: &Layout) -> fmt::Result {
+    bands(to, layout)?;
+    layout.boxes.iter().try_for_each(|it| place(to, it))?;
+    layout.drawn.iter().try_for_each(|drawn| arrow(to, drawn))?;
+    layout.drawn.iter().try_for_each(|drawn| label(to, drawn, layout))?;
+    layout.crossings.iter().try_for_each(|it| crossing(to, it, layout.rules[0]))
+}
+
 /// The name, the verdict, and the numbers with the textbook's.
-fn heading(to: &mut String, picture: &Picture) -> fmt::Result {
+fn heading(to: &mut dyn fmt::Write, picture: &Picture) -> fmt::Result {
     let name = fitted(&picture.name, 28, CUT);
     text(to, "name", INSIDE, 26.0, &name)?;
     let class = match picture.verdict {
@@ -206,10 +269,10 @@ fn heading(to: &mut String, picture: &Picture) -> fmt::Result {
 }
 
 /// User mode, the kernel and devices, with the lines between them.
-fn bands(to: &mut String, layout: &Layout) -> fmt::Result {
+fn bands(to: &mut dyn fmt::Write, layout: &Layout) -> fmt::Result {
     let width = WIDTH as f64 * COLUMN;
     let lines = layout.rules.map(|y| middle(Cell { x: 0, y }).1);
-    let (top, bottom) = (-4.0, layout.height as f64 * ROW + 4.0);
+    let (top, bottom) = (-BLEED, layout.height as f64 * ROW + BLEED);
     let ends = [(top, lines[0]), (lines[0], lines[1]), (lines[1], bottom)];
     for ((zone, at), (from, until)) in layout.zones.iter().zip(ends) {
         let class = class_of(*zone);
@@ -234,7 +297,7 @@ fn class_of(zone: Zone) -> &'static str {
     }
 }
 
-fn place(to: &mut String, it: &Box) -> fmt::Result {
+fn place(to: &mut dyn fmt::Write, it: &Box) -> fmt::Result {
     let Box { area, name, is_used, is_framed } = it;
     let (x, y) = (left(area.x), area.y as f64 * ROW + INSET);
     let (width, height) = (area.width as f64 * COLUMN, area.height as f64 * ROW - 2.0 * INSET);
@@ -248,14 +311,14 @@ fn place(to: &mut String, it: &Box) -> fmt::Result {
     text(to, class, x + width / 2.0, y + height / 2.0 + 4.5, name)
 }
 
-fn arrow(to: &mut String, Drawn { kind, way, .. }: &Drawn) -> fmt::Result {
+fn arrow(to: &mut dyn fmt::Write, Drawn { kind, way, .. }: &Drawn) -> fmt::Result {
     let (path, head) = path(way);
     stroke(to, *kind, &path)?;
     writeln!(to, "<path class=\"{}-head\" d=\"{head}\"/>", name(*kind))
 }
 
 /// A line: the one of DMA has another one in it, which makes it two.
-fn stroke(to: &mut String, kind: Kind, path: &str) -> fmt::Result {
+fn stroke(to: &mut dyn fmt::Write, kind: Kind, path: &str) -> fmt::Result {
     writeln!(to, "<path class=\"line {}\" d=\"{path}\"/>", name(kind))?;
     if kind == Kind::Moved(Mover::Dma) {
         writeln!(to, "<path class=\"core-line\" d=\"{path}\"/>")?;
@@ -320,13 +383,13 @@ fn edge(cell: Cell, heading: Heading, sign: f64) -> (f64, f64) {
     (x + sign * ahead_x * across, y + sign * ahead_y * down)
 }
 
-fn label(to: &mut String, drawn: &Drawn, layout: &Layout) -> fmt::Result {
+fn label(to: &mut dyn fmt::Write, drawn: &Drawn, layout: &Layout) -> fmt::Result {
     let Drawn { label, way, .. } = drawn;
     let width = columns(&label.text) as f64 * COLUMN;
     let (x, (_, y)) = (left(label.at.x), middle(label.at));
     let class = class_of(layout.zone_at(label.at.y));
     if way.cells().any(|cell| cell == label.at) {
-        let top = y - 9.0;
+        let (x, top, width) = (x - AROUND, y - 9.0, width + 2.0 * AROUND);
         writeln!(
             to,
             "<rect class=\"{class}\" x=\"{x}\" y=\"{top}\" width=\"{width}\" height=\"18\"/>"
@@ -336,7 +399,7 @@ fn label(to: &mut String, drawn: &Drawn, layout: &Layout) -> fmt::Result {
 }
 
 /// Two numbered circles on the line, and below it what the CPU does in the kernel between them.
-fn crossing(to: &mut String, crossing: &Crossing, border: usize) -> fmt::Result {
+fn crossing(to: &mut dyn fmt::Write, crossing: &Crossing, border: usize) -> fmt::Result {
     let Crossing { begin, end, switches, name } = crossing;
     let (first, y) = middle(Cell { x: *begin, y: border });
     let (last, below) = middle(Cell { x: *end, y: border + 1 });
@@ -370,7 +433,7 @@ fn crossing(to: &mut String, crossing: &Crossing, border: usize) -> fmt::Result 
 }
 
 /// What stands for a sample of a line or mark.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Sample {
     Line(Kind),
     Switch,
@@ -416,7 +479,7 @@ fn entries(pictures: &[(Picture, Layout)]) -> Vec<(Sample, &'static str)> {
     entries
 }
 
-fn write_sample(to: &mut String, x: f64, y: f64, sample: Sample) -> fmt::Result {
+fn write_sample(to: &mut dyn fmt::Write, x: f64, y: f64, sample: Sample) -> fmt::Result {
     match sample {
         Sample::Line(kind) => stroke(to, kind, &format!("M{x} {y}H{}", x + 38.0)),
         Sample::Switch => {
@@ -437,25 +500,7 @@ fn middle(cell: Cell) -> (f64, f64) {
     (left(cell.x) + COLUMN / 2.0, cell.y as f64 * ROW + ROW / 2.0)
 }
 
-fn text(to: &mut String, class: &str, x: f64, y: f64, text: &str) -> fmt::Result {
+fn text(to: &mut dyn fmt::Write, class: &str, x: f64, y: f64, text: &str) -> fmt::Result {
     let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
     writeln!(to, "<text{class} x=\"{x}\" y=\"{y}\">{}</text>", escaped(text))
-}
-
-/// A text without mark-up.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in plain(text).chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            // XML has no such characters.
-            '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }

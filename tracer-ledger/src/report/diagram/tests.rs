@@ -12,7 +12,11 @@ use super::{
 use crate::{
     Movement, Mover, Observation, Place, Provenance, Side, Tier,
     claims::samples::{self, MESSAGE_BYTES, moved, one_message, order},
-    report::{Environment, Outcome, Payload, Where, text::columns},
+    report::{
+        Environment, MovementRow, Outcome, Payload, Where,
+        html::tests::{body, fault},
+        text::columns,
+    },
     words::size,
 };
 
@@ -235,6 +239,9 @@ fn derived_and_unseen_bytes() {
 fn forms_for_documents() {
     let three = report(textbook());
     insta::assert_snapshot!("svg", written(Format::Svg, &three, &AT_80));
+    let page = written(Format::Html, &three, &AT_80);
+    assert_eq!(fault(&page), None);
+    insta::assert_snapshot!("page", body(&page));
     insta::assert_snapshot!("mermaid", written(Format::Mermaid, &three, &AT_80));
     let json: serde_json::Value =
         serde_json::from_str(&written(Format::Json, &three, &AT_80)).unwrap();
@@ -283,6 +290,23 @@ fn what_is_only_counted_has_no_number() {
     assert!(layout.lines[0].contains("read() and 2 × write()"), "{:?}", layout.lines);
 }
 
+#[test]
+fn of_many_messages_one_is_drawn() {
+    let mut observed = samples::mmap_write();
+    observed.syscalls.insert("write".into(), 300);
+    observed.payload_bytes += 1;
+    let payload = Payload { messages: observed.messages, ..PAYLOAD };
+    let many = Report::new(environment(), payload, &[observed.into()]);
+    let (one, besides) = average::of_one_message(&many);
+    assert_eq!(besides, [Some("Over all 256 messages: mmap() and 300 × write().".to_owned())]);
+    let measured = one.measured().next().unwrap();
+    assert_eq!(measured.syscalls, [("write".to_owned(), 1)].into());
+    let of_sender = |movement: &&MovementRow| movement.side == Sender;
+    let bytes = measured.movements.iter().filter(of_sender).map(|movement| movement.bytes);
+    assert!(bytes.clone().count() > 1 && bytes.clone().all(|bytes| bytes == MESSAGE_BYTES));
+    assert_eq!(measured.unaccounted_bytes, 1, "what is unseen stays");
+}
+
 const HOSTILE: &str = "\u{1b}[31m<script>&\"'`\n|]-->\u{202e}漢字";
 
 fn hostile() -> Report {
@@ -304,13 +328,14 @@ fn hostile() -> Report {
 
 #[test]
 fn hostile_names_say_nothing_to_a_terminal_or_a_browser() {
-    for format in [Format::Text, Format::Svg, Format::Mermaid] {
+    for format in [Format::Text, Format::Svg, Format::Mermaid, Format::Html] {
         let document = written(format, &hostile(), &AT_80);
         let is_control = |it: char| it != '\n' && (it.is_control() || it == '\u{202e}');
         assert!(!document.contains(is_control), "{document}");
         assert!(format == Format::Text || !document.contains("<script"), "{document}");
     }
     check_xml(&written(Format::Svg, &hostile(), &AT_80));
+    assert_eq!(fault(&written(Format::Html, &hostile(), &AT_80)), None);
 }
 
 #[test]
@@ -325,29 +350,9 @@ fn an_svg_is_xml_and_needs_no_other_file() {
     assert!(svg.contains("<title id=\"title\">") && svg.contains("<desc id=\"desc\">"));
 }
 
-/// Elements that begin and end in order, attributes in quotation marks, known entities.
 #[track_caller]
 fn check_xml(text: &str) {
-    let mut open = Vec::new();
-    let mut rest = text.trim_end();
-    while !rest.is_empty() {
-        let (before, tag) = rest.split_once('<').expect(rest);
-        assert!(!before.contains('>') || open.last() == Some(&"style"), "{before}");
-        for entity in before.split('&').skip(1) {
-            let known = ["amp;", "lt;", "gt;", "quot;", "#39;"];
-            assert!(known.iter().any(|known| entity.starts_with(known)), "{entity}");
-        }
-        let (tag, after) = tag.split_once('>').expect(tag);
-        assert!(tag.matches('"').count().is_multiple_of(2), "{tag}");
-        match (tag.strip_prefix('/'), tag.ends_with('/')) {
-            (Some(name), _) => assert_eq!(open.pop(), Some(name)),
-            (None, true) => {}
-            (None, false) => open.push(tag.split(' ').next().unwrap()),
-        }
-        rest = after;
-        assert!(!open.is_empty() || rest.is_empty(), "{rest}");
-    }
-    assert!(open.is_empty(), "{open:?}");
+    assert_eq!(roxmltree::Document::parse(text).err(), None, "{text}");
 }
 
 #[test]
@@ -474,5 +479,15 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn a_page_stands_alone_whatever_is_drawn(observed in any_observation()) {
+        let page = written(Format::Html, &report([observed]), &AT_80);
+        prop_assert_eq!(fault(&page), None);
     }
 }

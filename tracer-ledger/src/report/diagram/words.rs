@@ -160,6 +160,16 @@ pub(super) fn counted(made: &[(String, u64)]) -> String {
     format!("Counted, in an order that is not known: {}.", joined(made))
 }
 
+/// Of calls that are not as many for every message. `calls`: for all messages together.
+pub(super) fn over_all(messages: u64, calls: Vec<String>) -> String {
+    format!("Over all {messages} messages: {}.", joined(calls))
+}
+
+/// Of a picture of one of many.
+pub(super) fn average(messages: u64) -> String {
+    format!("Each picture is of one of the {messages} messages, on average.")
+}
+
 /// Of page faults in user mode.
 pub(super) fn faults(faults: u64) -> String {
     format!(

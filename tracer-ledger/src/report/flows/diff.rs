@@ -13,6 +13,7 @@ use crate::{
         Format, Style,
         document::{Cell, Column, Fact, Row, Section, Table, Tone},
         escape::{cell, plain},
+        html::{Page, Part},
         write_in,
     },
     words,
@@ -127,7 +128,7 @@ pub fn write(
     style: &Style,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    write_in(format, diff, |diff, _| sections(diff), write_csv, style, out)
+    write_in(format, diff, |diff, _| sections(diff), page, write_csv, style, out)
 }
 
 /// The columns, in the order of [`row`].
@@ -161,6 +162,12 @@ fn sections(diff: &Diff) -> Vec<Section> {
         Section::Legend(rest),
         Section::Facts(vec![Fact::new("Before", plain(before)), Fact::new("After", plain(after))]),
     ]
+}
+
+/// What a page shows.
+fn page(diff: &Diff) -> Page {
+    let parts = sections(diff).into_iter().map(Part::from).collect();
+    Page { title: "Before and after: the flows of two runs".to_owned(), parts }
 }
 
 fn row(pair: &Pair) -> Row {

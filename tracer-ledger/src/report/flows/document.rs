@@ -1,16 +1,25 @@
 //! What people read of a program: the answer, a row a flow with its verdict below it, and who copies.
 
-use std::collections::BTreeSet;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{
     End, FlowRow, JvmRow, Owner, Report, StackRow,
     answer::answer,
+    folded::frames,
     words::{end_name, percent},
 };
 use crate::{
     Provenance,
-    flows::stacks::Frame,
-    report::document::{Cell, Column, Fact, Line, Row, Section, Table, Tone},
+    claims::Verdict,
+    flows::{Kind, stacks::Frame},
+    report::{
+        Origin,
+        document::{Cell, Column, Fact, Line, Note, Row, Section, Table, Tone},
+        html::{Flames, MEASURED, Page, Part},
+    },
     words,
 };
 
@@ -36,20 +45,47 @@ const TINY: u64 = 1 << 16;
 /// The sections, from top to bottom, with these flows. `details`: also the numbers that a verdict stands
 /// on, and the sums.
 pub(super) fn sections(report: &Report, flows: &[FlowRow], details: bool) -> Vec<Section> {
+    let mut sections = flow_sections(report, flows, details);
+    sections.extend([
+        Section::Table(stacks(report)),
+        Section::Legend(more_stacks(report)),
+        Section::Facts(facts(report, details)),
+    ]);
+    sections
+}
+
+/// What a page shows.
+pub(super) fn page(report: &Report) -> Page {
+    let flows = flow_sections(report, &report.shown, true);
+    let mut parts: Vec<Part> = flows.into_iter().map(Part::from).collect();
+    let reasons = reasons(report);
+    if !reasons.is_empty() {
+        parts.extend([Part::Heading("Not seen to move"), Section::Notes(reasons).into()]);
+    }
+    let stacks = stacks(report);
+    if let Some(title) = stacks.title.filter(|_| !stacks.rows.is_empty()) {
+        parts.push(Part::Heading(title));
+        parts.extend(flames(report).map(Part::Flames));
+        parts.push(Section::Table(Table { title: None, ..stacks }).into());
+        parts.push(Section::Legend(more_stacks(report)).into());
+    }
+    let made = facts(report, true).into_iter();
+    let made = made.chain(report.origin.iter().flat_map(Origin::facts));
+    parts.extend([Part::Heading(MEASURED), Section::Facts(made.collect()).into()]);
+    Page { title: in_one_line(&report.target), parts }
+}
+
+fn flow_sections(report: &Report, flows: &[FlowRow], details: bool) -> Vec<Section> {
     let warnings = words::lost(report.lost_events)
         .into_iter()
         .chain(report.warnings.iter().map(|it| it.text.clone()));
-    let mut sections = vec![
+    vec![
         Section::Warnings(warnings.collect()),
         Section::Answer(vec![answer(report)]),
         Section::Table(rows(report, flows, details)),
         Section::Legend(legend(report, flows)),
         Section::Table(inside_jvms(report)),
-        Section::Table(stacks(report)),
-        Section::Legend(more_stacks(report)),
-    ];
-    sections.push(Section::Facts(facts(report, details)));
-    sections
+    ]
 }
 
 fn rows(report: &Report, flows: &[FlowRow], details: bool) -> Table {
@@ -188,7 +224,28 @@ fn inside_jvms(report: &Report) -> Table {
             Column::word("pid"),
         ],
         rows: report.jvm_copies.iter().map(row).collect(),
+        ..Table::default()
     }
+}
+
+/// Payload of all flows that no witness saw move, with the reasons, the most first.
+fn reasons(report: &Report) -> Vec<Note> {
+    let mut bytes = BTreeMap::<(Kind, Kind, &str), u64>::new();
+    for row in &report.flows {
+        for part in &row.unseen {
+            let why = (row.source.kind, row.destination.kind, part.reason.text.as_str());
+            let bytes = bytes.entry(why).or_default();
+            *bytes = bytes.saturating_add(part.bytes);
+        }
+    }
+    let mut bytes: Vec<_> = bytes.into_iter().collect();
+    bytes.sort_by_key(|(_, bytes)| Reverse(*bytes));
+    let note = |((from, to, why), bytes): ((Kind, Kind, &str), u64)| Note {
+        mark: words::mark(Verdict::NotMeasurable),
+        tone: Tone::Open,
+        text: format!("{}, {from} → {to}: {why}", words::size(bytes)),
+    };
+    bytes.into_iter().map(note).collect()
 }
 
 /// Stacks that are shown.
@@ -216,6 +273,10 @@ fn stacks(report: &Report) -> Table {
         rows: shown.map(row).collect(),
         ..Table::default()
     }
+}
+
+fn flames(report: &Report) -> Option<Flames> {
+    Flames::of(report.stacks.iter().flatten().map(|row| (frames(row), row.bytes)))
 }
 
 fn more_stacks(report: &Report) -> Vec<String> {

@@ -4,7 +4,7 @@
 use std::io;
 
 use super::{Report, StackRow};
-use crate::Provenance;
+use crate::{Provenance, report::html::Layer};
 
 /// What is appended to functions of the kernel, as perf's folding script does it.
 const KERNEL: &str = "_[k]";
@@ -20,15 +20,24 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
 }
 
 fn line(row: &StackRow) -> String {
-    let user = row.user.iter().rev().map(|frame| frame.function.clone());
-    let kernel = row.kernel.iter().rev().map(|frame| format!("{}{KERNEL}", frame.function));
-    let mut functions = vec![row.process.comm.clone()];
-    functions.extend(user.chain(kernel));
-    functions.push(match (row.routine.as_str(), row.provenance) {
-        ("", _) => NO_STACK.to_owned(),
-        (routine, Provenance::Measured) => format!("{routine}{KERNEL}"),
-        (call, Provenance::Derived) => format!("{call}, derived{KERNEL}"),
-    });
-    let clean = functions.iter().map(|name| name.replace(';', ":"));
+    let part = |(layer, name): (Layer, String)| match layer {
+        Layer::Kernel | Layer::Copy => format!("{name}{KERNEL}"),
+        Layer::Program | Layer::User | Layer::Unknown => name,
+    };
+    let clean = frames(row).into_iter().map(|frame| part(frame).replace(';', ":"));
     clean.collect::<Vec<_>>().join(";")
+}
+
+/// From the program to the routine that copied.
+pub(super) fn frames(row: &StackRow) -> Vec<(Layer, String)> {
+    let user = row.user.iter().rev().map(|frame| (Layer::User, frame.function.clone()));
+    let kernel = row.kernel.iter().rev().map(|frame| (Layer::Kernel, frame.function.clone()));
+    let mut frames = vec![(Layer::Program, row.process.comm.clone())];
+    frames.extend(user.chain(kernel));
+    frames.push(match (row.routine.as_str(), row.provenance) {
+        ("", _) => (Layer::Unknown, NO_STACK.to_owned()),
+        (routine, Provenance::Measured) => (Layer::Copy, routine.to_owned()),
+        (call, Provenance::Derived) => (Layer::Copy, format!("{call}, derived")),
+    });
+    frames
 }

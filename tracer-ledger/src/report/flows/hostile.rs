@@ -28,7 +28,7 @@ use crate::{
         medium::Medium,
         stacks::{Frame, Seen, Sighting, Stack, Weight},
     },
-    report::{Origin, Style, Where, escape, write_schema},
+    report::{Origin, Style, Where, escape, html::tests::fault, write_schema},
 };
 
 fn text() -> BoxedStrategy<String> {
@@ -366,8 +366,15 @@ fn per() -> impl Strategy<Value = Per> {
     select(&Per::ALL[..])
 }
 
-const TEXTS: [Format; 6] =
-    [Format::Table, Format::Markdown, Format::Csv, Format::Json, Format::Jsonl, Format::Folded];
+const TEXTS: [(&str, Format); 7] = [
+    ("table", Format::Table),
+    ("markdown", Format::Markdown),
+    ("html", Format::Html),
+    ("csv", Format::Csv),
+    ("json", Format::Json),
+    ("jsonl", Format::Jsonl),
+    ("folded", Format::Folded),
+];
 
 fn rendered(report: &Report, style: &Style) -> BTreeMap<&'static str, String> {
     let text = |format| {
@@ -375,10 +382,7 @@ fn rendered(report: &Report, style: &Style) -> BTreeMap<&'static str, String> {
         write(format, report, style, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
-    ["table", "markdown", "csv", "json", "jsonl", "folded"]
-        .into_iter()
-        .zip(TEXTS.map(text))
-        .collect()
+    TEXTS.map(|(name, format)| (name, text(format))).into()
 }
 
 static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
@@ -404,6 +408,7 @@ fn is_harmless(report: &Report, style: &Style) -> Result<(), TestCaseError> {
     let lines: Vec<csv::StringRecord> = lines.collect::<Result<_, _>>()?;
     prop_assert_eq!(lines.len(), report.flows.len());
     prop_assert_eq!(broken_row(&texts["markdown"]), None);
+    prop_assert_eq!(fault(&texts["html"]), None, "{}", &texts["html"]);
     let stacks = report.stacks.as_deref().unwrap_or_default();
     prop_assert_eq!(texts["folded"].lines().count(), stacks.len());
     let mut profile = Vec::new();
@@ -413,12 +418,15 @@ fn is_harmless(report: &Report, style: &Style) -> Result<(), TestCaseError> {
 }
 
 fn are_harmless_beside(one: &Report, other: &Report, style: &Style) -> Result<(), TestCaseError> {
-    let (diff, mut table, mut document) = (Diff::new(one, other), Vec::new(), Vec::new());
-    diff::write(crate::report::Format::Table, &diff, style, &mut table).unwrap();
-    diff::write(crate::report::Format::Json, &diff, style, &mut document).unwrap();
-    for text in [table, document] {
+    use crate::report::Format::{Html, Json, Table};
+    let diff = Diff::new(one, other);
+    for format in [Table, Json, Html] {
+        let mut text = Vec::new();
+        diff::write(format, &diff, style, &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
         prop_assert_eq!(control(&text), None, "{:?}", text);
+        let fault = if format == Html { fault(&text) } else { None };
+        prop_assert_eq!(fault, None, "{:?}", text);
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ pub use model::{
 
 use std::io;
 
-use super::{Style, markdown, terminal};
+use super::{Style, html, markdown, terminal};
 
 /// The form of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub enum Format {
     Jsonl,
     /// A table for a document
     Markdown,
+    /// A page for a browser, in one file; with stacks, also a flame graph
+    Html,
     /// A header, and one line for each flow; of many reports, one header
     Csv,
     /// Stacks of the CPU copies with their bytes, for flame graphs
@@ -52,7 +54,12 @@ impl Format {
         matches!(self, Self::Folded | Self::Pprof)
     }
 
-    /// Whether it is for other programs to read.
+    /// Whether it shows no more rows than a reader wants.
+    pub fn is_in_short(self) -> bool {
+        matches!(self, Self::Table | Self::Html)
+    }
+
+    /// Whether it is for other programs to read: a browser, a script, a spreadsheet.
     pub fn is_for_programs(self) -> bool {
         !matches!(self, Self::Table | Self::Markdown)
     }
@@ -81,6 +88,7 @@ pub fn write(
             let report = report.plain();
             markdown::write(&document::sections(&report, &report.flows, true), out)
         }
+        Format::Html => html::write(&document::page(&report.plain()), out),
         Format::Csv => csv::write(&report.plain(), out),
         Format::Folded => folded::write(&report.plain(), out),
         Format::Pprof => pprof::write(&report.plain(), out),

@@ -19,7 +19,13 @@ use crate::{
         stacks::{Frame, Seen, Stack, Stacks, Weight, add},
         tests::{cpu_copy, file, flow, late, tcp},
     },
-    report::{self, Style, Where, escape, flows::Format, text::columns, write_schema},
+    report::{
+        self, Style, Where, escape,
+        flows::Format,
+        html::tests::{body, fault},
+        text::columns,
+        write_schema,
+    },
 };
 
 const BYTES: u64 = 64 << 20;
@@ -363,6 +369,20 @@ fn what_a_virtual_machine_copies_is_beside_the_flows() {
 }
 
 #[test]
+fn the_page() {
+    let page = written(Format::Html);
+    assert_eq!(fault(&page), None);
+    insta::assert_snapshot!(body(&page));
+}
+
+#[test]
+fn stacks_on_a_page() {
+    let page = String::from_utf8(bytes(&at_stacks(), Format::Html)).unwrap();
+    assert_eq!(fault(&page), None);
+    insta::assert_snapshot!(body(&page).split_once("Who copies").unwrap().1);
+}
+
+#[test]
 fn the_markdown() {
     insta::assert_snapshot!(written(Format::Markdown));
 }
@@ -474,6 +494,9 @@ fn two_runs_side_by_side() {
     insta::assert_snapshot!(written(report::Format::Table, 100));
     is_no_wider(&written(report::Format::Table, 60), 60);
     insta::assert_snapshot!("two_runs_in_a_document", written(report::Format::Markdown, 100));
+    let page = written(report::Format::Html, 100);
+    assert_eq!(fault(&page), None);
+    insta::assert_snapshot!("two_runs_on_a_page", body(&page));
     assert_eq!(written(report::Format::Csv, 100).lines().count(), 1 + diff.flows.len());
     let document = written(report::Format::Json, 100);
     let mut schema = Vec::new();
@@ -522,7 +545,15 @@ proptest! {
     #[test]
     fn no_name_controls_what_shows_it(name in any_name()) {
         let recording = named(&name);
-        for format in [Format::Table, Format::Json, Format::Markdown, Format::Csv, Format::Folded] {
+        let formats = [
+            Format::Table,
+            Format::Json,
+            Format::Markdown,
+            Format::Html,
+            Format::Csv,
+            Format::Folded,
+        ];
+        for format in formats {
             let text = written_at(100, &recording, format);
             prop_assert_eq!(control(&text), None, "{:?}: {:?}", format, text);
         }
@@ -542,6 +573,13 @@ proptest! {
         let text = written_at(100, &recording, Format::Markdown);
         prop_assert_eq!(broken_row(&text), None, "{}", text);
         prop_assert!(!text.replace("\\<", "").contains('<'), "{}", text);
+        let text = written_at(100, &recording, Format::Html);
+        prop_assert_eq!(fault(&text), None, "{}", text);
+        let page = roxmltree::Document::parse(&text.replace("<!DOCTYPE html>", "")).map(|page| {
+            page.descendants().filter_map(|it| it.text()).collect::<String>()
+        })?;
+        let shown = escape::plain(&name).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
+        prop_assert!(page.contains(&shown), "{}", text);
         let text = written_at(100, &recording, Format::Folded);
         prop_assert_eq!(text.lines().count(), 1);
         prop_assert!(text.trim_end().ends_with(&format!(" {BYTES}")), "{}", text);

@@ -9,8 +9,11 @@ use crate::{
     Provenance, Side, Speed, Spread,
     claims::{Judgement, Quantity, Verdict},
     report::{
-        document::{Cell, Column, Fact, Key, Line, Note, Row, Section, Table, Tone},
+        Origin,
+        diagram::{self, Figures},
+        document::{Bar, Cell, Column, Fact, Key, Line, Note, Row, Section, Table, Tone},
         escape::plain,
+        html::{MEASURED, Page, Part},
     },
     words,
 };
@@ -39,9 +42,6 @@ const BAR: Column = Column::bar().leaves(4);
 const CPU_TIME: Column = Column::number("CPU time\nper MiB").leaves(3);
 /// Until everything has arrived, without probes.
 const THROUGHPUT: Column = Column::number("MB/s\nmedian").leaves(5);
-
-/// Columns of the longest bar.
-const LONGEST: f64 = 8.0;
 
 /// The sections, from top to bottom. `details`: also each movement, with what saw it.
 pub(super) fn sections(report: &Report, details: bool) -> Vec<Section> {
@@ -86,6 +86,25 @@ pub(in crate::report) fn after_pictures(
     ]
 }
 
+/// What a page shows: the pictures first.
+pub(in crate::report) fn page(report: &Report) -> Page {
+    let mut parts: Vec<Part> = before_pictures(report).into_iter().map(Part::from).collect();
+    let made = setting(&report.environment, &report.payload, true).into_iter();
+    let made = made.chain(timed(report)).chain(report.origin.iter().flat_map(Origin::facts));
+    parts.extend([
+        Part::Figures(Figures::of(report)),
+        Part::Heading("The numbers beside the textbook's"),
+        Section::Table(strategies(report)).into(),
+        Section::Notes(all_notes(report, false)).into(),
+        Section::Table(verified(report)).into(),
+        Part::Heading(MEASURED),
+        Section::Facts(made.collect()).into(),
+        Section::Table(movements(report)).into(),
+        Section::Facts(report.measured().map(counts).collect()).into(),
+    ]);
+    Page { title: diagram::title(report), parts }
+}
+
 fn strategies(report: &Report) -> Table {
     let longest = longest_bar(report);
     let mut rows = Vec::new();
@@ -110,9 +129,9 @@ fn cells(measured: &Measured, longest: f64) -> Vec<Cell> {
         number(Quantity::SystemCalls),
         number(Quantity::ModeSwitches),
         number(Quantity::CpuCopies),
-        Cell::new(
-            measured.judged(Quantity::CpuCopies).map_or_else(String::new, |it| bar(it, longest)),
-        ),
+        measured
+            .judged(Quantity::CpuCopies)
+            .map_or_else(|| Cell::new(""), |judged| bar(judged, longest)),
         number(Quantity::DmaCopies),
         number(Quantity::AllCopies),
         Cell::new(cpu_time),
@@ -221,20 +240,10 @@ fn longest_bar(report: &Report) -> f64 {
     copies.flat_map(|judged| [judged.measured, judged.documented]).flatten().fold(1.0, f64::max)
 }
 
-/// The copies as a bar, the textbook's number as a tick on it.
-fn bar(judgement: &Judgement, longest: f64) -> String {
-    let scaled = |copies: f64| copies / longest * LONGEST;
-    let Some(measured) = judgement.measured.map(scaled) else { return String::new() };
-    let whole = measured.floor() as usize;
-    let mut bar: Vec<char> = std::iter::repeat_n('█', whole).collect();
-    if measured - measured.floor() >= 0.5 {
-        bar.push('▌');
-    }
-    if let Some(tick) = judgement.documented.map(|copies| scaled(copies).round() as usize) {
-        bar.resize(bar.len().max(tick + 1), ' ');
-        bar[tick] = '┃';
-    }
-    bar.into_iter().collect()
+fn bar(judgement: &Judgement, longest: f64) -> Cell {
+    let documented = judgement.documented;
+    let bar = |measured| Cell::bar(Bar { measured, documented, longest });
+    judgement.measured.map_or_else(|| Cell::new(""), bar)
 }
 
 /// What the columns mean.

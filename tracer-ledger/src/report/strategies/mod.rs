@@ -11,7 +11,7 @@ mod verification;
 mod words;
 
 pub(super) use answer::answer;
-pub(super) use document::{after_pictures, before_pictures, difference, setting};
+pub(super) use document::{after_pictures, before_pictures, difference, page, setting};
 pub use environment::{Environment, Where};
 pub use model::{
     Measured, MovementRow, Outcome, Payload, PerMessage, Report, SCHEMA, Skipped, StrategyRow,
@@ -31,5 +31,5 @@ pub fn write(
     style: &Style,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    write_in(format, report, document::sections, csv::write, style, out)
+    write_in(format, report, document::sections, page, csv::write, style, out)
 }

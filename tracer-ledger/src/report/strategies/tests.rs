@@ -4,7 +4,12 @@ use super::*;
 use crate::{
     Observation, Round, Tier, ZeroCopy,
     claims::samples,
-    report::{Origin, text::columns, write_schema},
+    report::{
+        Origin,
+        html::tests::{body, fault},
+        text::columns,
+        write_schema,
+    },
     workload::{Cache, CheckedBy},
 };
 
@@ -297,6 +302,21 @@ fn without_colour(text: &str) -> String {
 #[test]
 fn markdown() {
     insta::assert_snapshot!(written(Format::Markdown, &verified(), &AT_100));
+}
+
+#[test]
+fn a_page() {
+    let page = written(Format::Html, &as_documented(), &AT_100);
+    assert_eq!(fault(&page), None);
+    insta::assert_snapshot!(body(&page));
+}
+
+#[test]
+fn a_page_of_any_report_stands_alone() {
+    for report in [as_bad_as_it_gets(), verified(), zero_copy(7)] {
+        let page = written(Format::Html, &report, &AT_100);
+        assert_eq!(fault(&page), None, "{page}");
+    }
 }
 
 #[test]

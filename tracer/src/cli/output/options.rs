@@ -23,6 +23,7 @@ impl Form for Format {
         match extension(name) {
             "json" => Some(Self::Json),
             "md" => Some(Self::Markdown),
+            "html" | "htm" => Some(Self::Html),
             "csv" => Some(Self::Csv),
             _ => None,
         }
@@ -35,6 +36,7 @@ impl Form for diagram::Format {
             "svg" => Some(Self::Svg),
             // As Mermaid's own command names them.
             "mmd" | "mermaid" => Some(Self::Mermaid),
+            "html" | "htm" => Some(Self::Html),
             "json" => Some(Self::Json),
             _ => None,
         }
@@ -47,6 +49,7 @@ impl Form for flows::Format {
             "json" => Some(Self::Json),
             "jsonl" => Some(Self::Jsonl),
             "md" => Some(Self::Markdown),
+            "html" | "htm" => Some(Self::Html),
             "csv" => Some(Self::Csv),
             "folded" => Some(Self::Folded),
             // As perf and pprof name theirs.
@@ -182,9 +185,10 @@ mod tests {
 
     #[test]
     fn a_name_says_the_form() {
-        let names = ["a.json", "b.md", "c.pb.gz", "-", "report", "x.d/y.txt"];
-        use flows::Format::{Csv, Json, Markdown, Pprof, Table};
-        assert_eq!(outputs(None, &names).formats(), [Json, Markdown, Pprof, Table, Table, Table]);
+        let names = ["a.json", "b.md", "c.pb.gz", "d.html", "-", "report", "x.d/y.txt"];
+        use flows::Format::{Csv, Html, Json, Markdown, Pprof, Table};
+        let formats = outputs(None, &names).formats();
+        assert_eq!(formats, [Json, Markdown, Pprof, Html, Table, Table, Table]);
         assert_eq!(outputs(Some(Csv), &["a.json"]).formats(), [Csv]);
         assert_eq!(outputs(None, &[]).formats(), [Table]);
     }

@@ -103,6 +103,11 @@ impl Options {
             self.interval.is_some() && formats.contains(&Format::Pprof),
             "--interval makes many reports, and --format pprof is one profile a file",
         );
+        usage::refuse_useless(
+            verb,
+            self.interval.is_some() && formats.contains(&Format::Html),
+            "--interval makes many reports, and --format html is one page a file",
+        );
     }
 
     fn takes_stacks(&self) -> bool {
