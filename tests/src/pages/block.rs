@@ -1,6 +1,8 @@
 //! A block of a document that shows what a command prints: it is written by `cargo xtask test --write-docs`,
 //! and compared by `cargo xtask test`.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, ensure};
 
 /// A block.
@@ -18,11 +20,12 @@ pub struct Block {
 impl Block {
     /// Fails if the document shows something else than what was printed.
     pub fn compare(&self, document: &str, printed: &str) -> Result<()> {
+        let page = Path::new(self.file).file_stem().unwrap_or_default().display();
         let (shown, printed) =
             ((self.mask)(self.find(document)?.1), (self.mask)(&(self.cut)(printed)));
         ensure!(
             shown == printed,
-            "{} shows something else: `cargo xtask test --write-docs {0}` writes it anew. \
+            "{} shows something else: `cargo xtask test --write-docs {page}` writes it anew. \
              Shown:\n{shown}\nprinted:\n{printed}",
             self.file
         );
