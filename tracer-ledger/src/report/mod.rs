@@ -5,9 +5,10 @@
 //! format for all verbs.
 
 pub mod brokers;
-pub mod diagram;
+mod diagram;
 mod document;
 pub mod escape;
+pub mod explain;
 pub mod flows;
 mod html;
 mod json;

@@ -2,7 +2,7 @@
 
 use std::{io, process::ExitCode};
 
-use tracer_ledger::report::{Report, Style, diagram};
+use tracer_ledger::report::{Report, Style, explain};
 
 use super::{
     bundled,
@@ -26,7 +26,7 @@ pub struct Options {
     #[arg(long)]
     ascii: bool,
     #[command(flatten)]
-    outputs: Outputs<diagram::Format>,
+    outputs: Outputs<explain::Format>,
 }
 
 /// Runs the verb. The exit status is 0 if every strategy was measured, 128 + n after signal n.
@@ -38,7 +38,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     let request = Request { strategies, messages: 1, rounds: 0, setting, common };
     let write = |format, report: &Report, style: &Style, out: &mut dyn io::Write| {
         let style = Style { ascii: style.ascii || *ascii, ..*style };
-        diagram::write(format, report, &style, out)
+        explain::write(format, report, &style, out)
     };
     let judge = |_: &Report| ExitCode::SUCCESS;
     bundled::run(outputs, measure(&request, verbose), write, judge)

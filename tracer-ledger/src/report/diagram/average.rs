@@ -3,7 +3,7 @@
 use super::words;
 use crate::report::{
     Payload, Report,
-    strategies::{Measured, StrategyRow},
+    strategies::model::{Measured, StrategyRow},
 };
 
 /// The report on one message; and of each strategy the calls that are not as many for every message, in

@@ -3,7 +3,7 @@
 
 use super::{
     grid::{Area, Grid},
-    layout::WIDTH,
+    parts::WIDTH,
     picture::{Calls, Picture},
     words,
 };

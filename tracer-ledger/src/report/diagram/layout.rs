@@ -7,17 +7,15 @@ use crate::workload::Route;
 use super::{
     crossing::{self, Crossing},
     grid::{Area, Cell, Grid, Heading, Way},
-    picture::{Arrow, Kind, Picture, Spot, Zone},
+    parts::{Arrow, Kind, Spot, WIDTH, Zone},
+    picture::Picture,
     words,
 };
 use crate::report::text::columns;
 
-/// Columns of a picture.
-pub(super) const WIDTH: usize = 66;
-
 /// Where a picture's parts are.
 #[derive(Clone, Debug)]
-pub(super) struct Layout {
+pub(in crate::report) struct Layout {
     pub(super) height: usize,
     /// The line between user and kernel mode, and the one between the kernel and devices.
     pub(super) rules: [usize; 2],

@@ -5,7 +5,8 @@ use std::io;
 
 use super::{
     layout::Layout,
-    picture::{Arrow, Calls, Count, Kind, Picture, Spot, Zone},
+    parts::{Arrow, Kind, Spot, Zone},
+    picture::{Calls, Count, Picture},
     skipped, title, words,
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// Writes all pictures as one flowchart, with a frame around each.
-pub(super) fn write(
+pub(in crate::report) fn write(
     report: &Report,
     pictures: &[(Picture, Layout)],
     out: &mut dyn io::Write,

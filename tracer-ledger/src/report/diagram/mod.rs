@@ -7,82 +7,28 @@ mod crossing;
 mod figure;
 mod grid;
 mod layout;
-mod mermaid;
+pub(super) mod mermaid;
+mod parts;
 mod picture;
-mod svg;
-mod terminal;
+pub(super) mod svg;
+pub(super) mod terminal;
 pub(super) mod words;
 
 #[cfg(test)]
 mod tests;
-
-use std::io;
 
 pub(super) use figure::Figures;
 use layout::Layout;
 pub(super) use picture::FEW;
 use picture::Picture;
 
-use super::{
-    Report, Style, html, json,
-    strategies::{after_pictures, before_pictures, page},
-};
+use super::Report;
 
-/// The form of pictures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
-pub enum Format {
-    /// Pictures for the terminal
-    #[default]
-    Text,
-    /// A picture for a page or a slide
-    Svg,
-    /// A flowchart, for a Markdown document
-    Mermaid,
-    /// A page for a browser, in one file: the pictures, the table and how it was measured
-    Html,
-    /// What was measured, in the JSON document of `copytrace demo`
-    Json,
-}
-
-/// Writes a picture of each strategy that was measured. Only the text looks at the style.
-pub fn write(
-    format: Format,
-    report: &Report,
-    style: &Style,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
-    let pictures = pictures(report);
-    match format {
-        Format::Text => write_text(report, &pictures, style, out),
-        Format::Svg => svg::write(report, &pictures, out),
-        Format::Mermaid => mermaid::write(report, &pictures, out),
-        Format::Html => html::write(&page(report), out),
-        Format::Json => json::write(report, out),
-    }
-}
-
-/// The answer, the pictures, what their lines mean, and where they were measured.
-fn write_text(
-    report: &Report,
-    pictures: &[(Picture, Layout)],
-    style: &Style,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
-    let mut before = Vec::new();
-    super::terminal::write(&before_pictures(report), style, &mut before)?;
-    if !before.is_empty() {
-        out.write_all(&before)?;
-        writeln!(out)?;
-    }
-    terminal::write(pictures, style, out)?;
-    writeln!(out)?;
-    let legend = terminal::legend(pictures, style.ascii);
-    super::terminal::write(&after_pictures(report, legend, skipped(report)), style, out)
-}
+/// Pictures, each with the places of what is on it.
+pub(super) type Pictures = Vec<(Picture, Layout)>;
 
 /// A picture of each strategy that was measured, all of the same height.
-fn pictures(report: &Report) -> Vec<(Picture, Layout)> {
+pub(super) fn pictures(report: &Report) -> Pictures {
     let pictures: Vec<Picture> =
         report.measured().map(|measured| Picture::of(measured, report)).collect();
     let is_tall = layout::is_tall(&pictures);
@@ -99,6 +45,6 @@ pub(super) fn title(report: &Report) -> String {
 }
 
 /// Strategies without a picture, with the reason.
-fn skipped(report: &Report) -> Vec<String> {
+pub(super) fn skipped(report: &Report) -> Vec<String> {
     report.skipped().map(|row| words::skipped(&row.name, &row.skipped)).collect()
 }

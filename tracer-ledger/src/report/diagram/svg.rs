@@ -6,8 +6,9 @@ use std::{fmt, io};
 use super::{
     crossing::{Crossing, Switches},
     grid::{Cell, Heading, Way},
-    layout::{Box, Drawn, Layout, WIDTH},
-    picture::{Kind, Picture, Zone},
+    layout::{Box, Drawn, Layout},
+    parts::{Kind, WIDTH, Zone},
+    picture::Picture,
     skipped, title, words,
 };
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
     report::{
         Report,
         escape::markup as escaped,
-        strategies::{answer, setting},
+        strategies::{answer::answer, setting::setting},
         text::{CUT, columns, fitted, wrap},
     },
 };
@@ -58,7 +59,7 @@ const AROUND: f64 = 4.0;
 const CHARACTER: f64 = 6.6;
 
 /// Writes all pictures as one document.
-pub(super) fn write(
+pub(in crate::report) fn write(
     report: &Report,
     pictures: &[(Picture, Layout)],
     out: &mut dyn io::Write,

@@ -8,8 +8,9 @@ use anstyle::{AnsiColor, Style as Ansi};
 use super::{
     crossing::{Crossing, Switches},
     grid::Heading,
-    layout::{Layout, WIDTH},
-    picture::{Count, Kind, Picture},
+    layout::Layout,
+    parts::{Kind, WIDTH},
+    picture::{Count, Picture},
     words,
 };
 use crate::{
@@ -171,7 +172,7 @@ impl Canvas {
 }
 
 /// Draws pictures, each with its title and what is said below it.
-pub(super) fn write(
+pub(in crate::report) fn write(
     pictures: &[(Picture, Layout)],
     style: &Style,
     out: &mut dyn io::Write,
@@ -411,7 +412,7 @@ fn cross(canvas: &mut Canvas, crossing: &Crossing, border: usize, is_ascii: bool
 }
 
 /// What the lines and marks of these pictures mean.
-pub(super) fn legend(pictures: &[(Picture, Layout)], is_ascii: bool) -> Vec<String> {
+pub(in crate::report) fn legend(pictures: &[(Picture, Layout)], is_ascii: bool) -> Vec<String> {
     let drawn: Vec<Kind> = pictures
         .iter()
         .flat_map(|(_, layout)| layout.drawn.iter().map(|drawn| drawn.kind))

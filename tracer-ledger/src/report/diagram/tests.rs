@@ -6,14 +6,16 @@ use crate::workload::{Cache, Route};
 use proptest::prelude::*;
 
 use super::{
-    picture::{Arrow, Kind, Picture, Spot},
+    parts::{Arrow, Kind, Spot},
+    picture::Picture,
     *,
 };
 use crate::{
     Movement, Mover, Observation, Place, Provenance, Side, Tier,
     claims::samples::{self, MESSAGE_BYTES, moved, one_message, order},
     report::{
-        Environment, MovementRow, Outcome, Payload, Where,
+        Environment, MovementRow, Outcome, Payload, Style, Where,
+        explain::{Format, write},
         html::tests::{body, fault},
         text::columns,
     },

@@ -2,11 +2,11 @@
 
 use crate::workload::Route;
 
-use super::picture::{Arrow, Kind, Spot, Zone};
+use super::parts::{Arrow, Kind, Spot, Zone};
 use crate::{
     Mover, Provenance, Side, Tier,
     claims::{Quantity, Verdict},
-    report::strategies::{Measured, MovementRow, Payload},
+    report::strategies::model::{Measured, MovementRow, Payload},
     words::{joined, mark, size},
 };
 

@@ -2,8 +2,8 @@
 //! and the way of the bytes.
 
 use super::{
-    Environment, Measured, MovementRow, Payload, Report, Skipped, StrategyRow, answer::answer,
-    drawing, notes::notes, verification,
+    Measured, MovementRow, Report, Skipped, StrategyRow, answer::answer, drawing, notes::notes,
+    setting::setting, verification,
 };
 use crate::{
     Provenance, Side, Speed, Spread,
@@ -12,7 +12,6 @@ use crate::{
         Origin,
         diagram::{self, Figures},
         document::{Bar, Cell, Column, Fact, Key, Line, Note, Row, Section, Table, Tone},
-        escape::plain,
         html::{MEASURED, Page, Part},
     },
     words,
@@ -196,36 +195,10 @@ fn beside_textbook(measured: &Measured) -> Cell {
     let Some(worst) = measured.worst(|_| true) else { return Cell::new("") };
     let word = match worst {
         Verdict::Confirmed => "agrees".to_owned(),
-        Verdict::Refined | Verdict::Refuted => difference(measured),
+        Verdict::Refined | Verdict::Refuted => measured.difference(),
         Verdict::NotMeasurable | Verdict::NotTested => words::UNSEEN.to_owned(),
     };
     Cell::new(format!("{} {word}", words::mark(worst))).toned(worst.into())
-}
-
-/// `fewer calls`, `more copies`, `fewer calls, copies`
-pub(in crate::report) fn difference(measured: &Measured) -> String {
-    let how = |quantity| {
-        let judged = measured.judged(quantity)?;
-        let differs = judged.verdict > Some(Verdict::Confirmed);
-        Some(match judged.measured.partial_cmp(&judged.documented) {
-            _ if !differs => return None,
-            Some(std::cmp::Ordering::Less) => "fewer",
-            Some(std::cmp::Ordering::Greater) => "more",
-            _ => "other",
-        })
-    };
-    let calls = how(Quantity::SystemCalls).map(|how| (how, "calls"));
-    let calls = calls.or(how(Quantity::ModeSwitches).map(|how| (how, "switches")));
-    let copies = [Quantity::AllCopies, Quantity::CpuCopies, Quantity::DmaCopies];
-    let copies = copies.into_iter().find_map(how).map(|how| (how, "copies"));
-    match (calls, copies) {
-        (Some((how, what)), Some((same, copies))) if how == same => {
-            format!("{how} {what}, {copies}")
-        }
-        (Some((how, what)), Some((other, copies))) => format!("{how} {what}, {other} {copies}"),
-        (Some((how, what)), None) | (None, Some((how, what))) => format!("{how} {what}"),
-        (None, None) => String::new(),
-    }
 }
 
 fn skipped_row(skipped: &Skipped) -> Row {
@@ -382,28 +355,6 @@ fn counts(measured: &Measured) -> Fact {
     }
     parts.retain(|part| !part.is_empty());
     Fact::new(&measured.name, parts.join("; "))
-}
-
-/// What was sent, and where and how it was measured.
-pub(in crate::report) fn setting(
-    environment: &Environment,
-    sent: &Payload,
-    details: bool,
-) -> Vec<Fact> {
-    let gather = if environment.scatter_gather { "on" } else { "off" };
-    let more = if details { "" } else { "; --verbose shows each movement" };
-    let sent = format!(
-        "{}, {} page cache: {} → {}, scatter-gather {gather}",
-        sent,
-        environment.cache.name(),
-        plain(&environment.disk),
-        plain(&environment.nic),
-    );
-    let Environment { kernel, where_, tier, .. } = environment;
-    vec![
-        Fact::new("Sent", sent),
-        Fact::new("Measured", format!("Linux {} {where_}, by {tier}{more}", plain(kernel))),
-    ]
 }
 
 /// What times are of.

@@ -1,17 +1,17 @@
 //! The report on strategies, which `demo` makes: its model, and what people read of it.
 
-mod answer;
+pub(super) mod answer;
 mod csv;
 mod document;
 mod drawing;
 mod environment;
-mod model;
+pub(super) mod model;
 mod notes;
+pub(super) mod setting;
 mod verification;
 mod words;
 
-pub(super) use answer::answer;
-pub(super) use document::{after_pictures, before_pictures, difference, page, setting};
+pub(super) use document::{after_pictures, before_pictures, page};
 pub use environment::{Environment, Where};
 pub use model::{
     Measured, MovementRow, Outcome, Payload, PerMessage, Report, SCHEMA, Skipped, StrategyRow,

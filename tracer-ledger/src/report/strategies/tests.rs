@@ -1,6 +1,6 @@
 //! Every format of the reports a real kernel gives.
 
-use super::*;
+use super::{answer::answer, *};
 use crate::{
     Observation, Round, Tier, ZeroCopy,
     claims::samples,

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::model::{Measured, MovementRow, Payload, PerMessage};
-use crate::words::{rough, size};
+use crate::{
+    claims::{Quantity, Verdict},
+    words::{rough, size},
+};
 
 impl PerMessage {
     /// Page faults, in user mode and in kernel mode.
@@ -16,6 +19,32 @@ impl Measured {
     /// Context switches per message.
     pub(super) fn switches(&self) -> String {
         rough(self.per_message.context_switches())
+    }
+
+    /// How it differs from the textbook: `fewer calls`, `more copies`, `fewer calls, copies`.
+    pub(in crate::report) fn difference(&self) -> String {
+        let how = |quantity| {
+            let judged = self.judged(quantity)?;
+            let differs = judged.verdict > Some(Verdict::Confirmed);
+            Some(match judged.measured.partial_cmp(&judged.documented) {
+                _ if !differs => return None,
+                Some(std::cmp::Ordering::Less) => "fewer",
+                Some(std::cmp::Ordering::Greater) => "more",
+                _ => "other",
+            })
+        };
+        let calls = how(Quantity::SystemCalls).map(|how| (how, "calls"));
+        let calls = calls.or(how(Quantity::ModeSwitches).map(|how| (how, "switches")));
+        let copies = [Quantity::AllCopies, Quantity::CpuCopies, Quantity::DmaCopies];
+        let copies = copies.into_iter().find_map(how).map(|how| (how, "copies"));
+        match (calls, copies) {
+            (Some((how, what)), Some((same, copies))) if how == same => {
+                format!("{how} {what}, {copies}")
+            }
+            (Some((how, what)), Some((other, copies))) => format!("{how} {what}, {other} {copies}"),
+            (Some((how, what)), None) | (None, Some((how, what))) => format!("{how} {what}"),
+            (None, None) => String::new(),
+        }
     }
 }
 

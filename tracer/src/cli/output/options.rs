@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{ValueEnum, error::ErrorKind};
-use tracer_ledger::report::{Format, Style, diagram, flows};
+use tracer_ledger::report::{Format, Style, explain, flows};
 
 use super::Destination;
 use crate::cli::usage;
@@ -30,7 +30,7 @@ impl Form for Format {
     }
 }
 
-impl Form for diagram::Format {
+impl Form for explain::Format {
     fn of(name: &str) -> Option<Self> {
         match extension(name) {
             "svg" => Some(Self::Svg),
@@ -91,7 +91,7 @@ impl<F: Form> Outputs<F> {
     pub fn check<'a>(&'a self, verb: &str, besides: impl IntoIterator<Item = &'a Path>) {
         let known = |path: &&PathBuf| {
             let name = name(path);
-            let of_any = flows::Format::of(name).is_some() || diagram::Format::of(name).is_some();
+            let of_any = flows::Format::of(name).is_some() || explain::Format::of(name).is_some();
             of_any && F::of(name).is_none()
         };
         if let Some(path) = self.outputs.iter().filter(|_| self.format.is_none()).find(known) {
