@@ -17,7 +17,7 @@ use crate::{
 pub fn sched_switch(ctx: RawTracePointContext) -> i32 {
     if let Some(task) = tasks::task_in_window() {
         let call = call::under_way();
-        // As `__schedule` decides between `nvcsw` and `nivcsw`.
+        // As `__schedule` chooses between `nvcsw` and `nivcsw`.
         let preempted = ctx.arg::<u64>(0) & 1 != 0;
         let voluntary = !preempted && state(&ctx) != 0;
         let event = if voluntary { Event::SwitchVoluntary } else { Event::SwitchInvoluntary };

@@ -1,5 +1,5 @@
-//! Which files a program's machine code is mapped from, so that the addresses of its stacks have
-//! names also when it is gone.
+//! The files that a program's machine code is mapped from: they give the addresses of its stacks names,
+//! even after the program has ended.
 
 use aya_ebpf::{
     bindings::{pt_regs, task_struct},
@@ -41,7 +41,7 @@ pub fn executed(process: u32) {
     }
 }
 
-/// Where the current process goes on when it leaves the kernel.
+/// Where the current process continues when it leaves the kernel.
 #[inline(always)]
 fn instruction_pointer() -> Option<u64> {
     if layout!(helper_task_pt_regs) == ABSENT {
@@ -52,7 +52,7 @@ fn instruction_pointer() -> Option<u64> {
     read(regs as u64, core::mem::offset_of!(pt_regs, rip) as u32)
 }
 
-/// A child has what its parent has.
+/// A child has its parent's mappings.
 #[inline(always)]
 pub fn forked(process: u32, parent: u32) {
     if option!(stacks) != NEVER {
@@ -67,7 +67,7 @@ pub fn mapped(process: u32, address: u64) {
         return;
     }
     let mut area = Area { start: 0, end: 0, offset: 0, file: 0 };
-    // Where it is not called these addresses have no names.
+    // If it is not called, these addresses have no names.
     // SAFETY: `on_area` writes to `area` alone.
     unsafe { area::at(address, on_area as *mut core::ffi::c_void, &mut area) };
     let Area { start, end, offset, file } = area;
@@ -78,7 +78,7 @@ pub fn mapped(process: u32, address: u64) {
     }
 }
 
-/// What a `vm_area_struct` says.
+/// The fields read from a `vm_area_struct`.
 #[derive(Clone, Copy)]
 struct Area {
     start: u64,

@@ -1,4 +1,4 @@
-//! Who copies: the stacks of the kernel and of the program at the moment of a copy.
+//! Stacks of the kernel and of the program at the moment of a copy.
 
 use aya_ebpf::{
     bindings::BPF_F_USER_STACK, macros::map, maps::StackTrace, programs::tracing::StackIdContext,
@@ -36,7 +36,7 @@ pub fn of_any_copy(ctx: &impl StackIdContext, key: Key) -> Key {
     in_both(ctx, key)
 }
 
-/// A copy on behalf of a socket, in whatever thread runs: the kernel's stack.
+/// A copy on behalf of a socket, in any thread: the kernel's stack.
 #[inline(always)]
 pub fn of_packet_copy(ctx: &impl StackIdContext, key: Key) -> Key {
     if option!(stacks) != AT_COPIES {
@@ -72,7 +72,7 @@ fn id(ctx: &impl StackIdContext, key: Key, flags: u64) -> StackId {
     };
     match found {
         Ok(id) => StackId(id as u16 + 1),
-        // Another stack has its place, or it lies in memory that is not there.
+        // Another stack has its slot, or it lies in memory that is not present.
         Err(_) => StackId::LOST,
     }
 }
