@@ -1,4 +1,4 @@
-//! The driver's side: starts consumer and sender as children, and takes their word.
+//! The driver's side: starts consumer and sender as children, and reads their events.
 //!
 //! A child ends when its handle is dropped, and when the thread that started it ends: start them
 //! from a thread that stays, such as the one that runs the runtime's `block_on`.
@@ -27,10 +27,10 @@ use crate::{
 };
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// Slower than any disk one would measure: how fast a warm cache is filled at least.
+/// The slowest disk allowed for: bytes per second at which a warm cache is filled at least.
 const SLOWEST_BYTES_PER_SECOND: u64 = 10_000_000;
 
-/// Where a consumer of this machine receives.
+/// The network of a consumer on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Network {
     /// On 127.0.0.1, in this network namespace.
@@ -47,7 +47,7 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// Starts one. `exe` is a program that has [`crate::child::Child`] among its verbs, as a rule
+    /// Starts a consumer. `exe` is a program that has [`crate::child::Child`] among its verbs, as a rule
     /// the running one.
     pub async fn start(exe: &Path, network: &Network) -> Result<Self> {
         let mut arguments: Vec<OsString> = vec![consumer::VERB.into(), "--listen".into()];
@@ -64,7 +64,7 @@ impl Consumer {
         }
     }
 
-    /// Where it can be reached.
+    /// Its address.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -75,16 +75,16 @@ impl Consumer {
     }
 }
 
-/// What a sender is to send.
+/// A sender's task.
 #[derive(Clone, Copy, Debug)]
 pub struct SenderSpec<'a> {
     /// Name of the strategy.
     pub strategy: &'a str,
-    /// What to send.
+    /// The payload.
     pub payload: &'a Payload,
-    /// Whom to, for the routes to a socket.
+    /// The receiver, for the routes to a socket.
     pub to: Receiver,
-    /// Where the payload is before.
+    /// The state of the payload in the page cache before the transfer.
     pub cache: Cache,
 }
 
@@ -96,7 +96,7 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Starts one and waits until it is set up. `exe` as for [`Consumer::start`]. A strategy that
+    /// Starts a sender and waits until it is set up. `exe` as for [`Consumer::start`]. A strategy that
     /// cannot run here is an [`Error::Unsupported`].
     pub async fn prepare(exe: &Path, spec: &SenderSpec<'_>) -> Result<Self> {
         let limit = START_TIMEOUT
@@ -179,7 +179,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts it; it inherits `file`, under the same number.
+    /// Starts it; it inherits `file`, under the same descriptor.
     pub(crate) fn start(
         who: &'static str,
         exe: &Path,
@@ -205,8 +205,7 @@ impl Process {
         Ok(Self { who, pid, child, stdin, lines })
     }
 
-    /// Tells it a line. Should it be gone, its end is what is to be told, not that it does not
-    /// listen.
+    /// Writes a line to it. If it has ended, the error to report is its end, not the failed write.
     pub(crate) async fn say(&mut self, line: &str) {
         let _ = self.stdin.write_all(format!("{line}\n").as_bytes()).await;
     }
@@ -234,10 +233,10 @@ impl Process {
         serde_json::from_str(&line).map_err(|cause| Error::ChildGibberish { who, line, cause })
     }
 
-    /// Ends it if it did not by itself, and says how it did.
+    /// Ends it if it has not ended by itself, and returns how it ended.
     pub(crate) async fn ended(&mut self) -> Error {
         let who = self.who;
-        // One that closed its output is about to end; one that spoke out of turn must be made to.
+        // A child that closed its output is about to end; one that broke the protocol must be killed.
         if timeout(Duration::from_secs(1), self.child.wait()).await.is_err() {
             let _ = self.child.start_kill();
         }

@@ -1,5 +1,4 @@
-//! A file of known random content that has no name: nothing of it is left behind, however the
-//! process ends.
+//! A nameless file of known random content: nothing of it remains, however the process ends.
 
 use std::{
     fs::{File, OpenOptions},
@@ -20,7 +19,7 @@ use crate::{Disk, Error, Result};
 /// Bytes written at a time.
 const CHUNK: usize = 1 << 20;
 
-/// How many messages, and how long: at least one byte, and fewer than a file can have.
+/// The number of messages and their length: at least one byte, and fewer than a file can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
     messages: u64,
@@ -28,7 +27,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// So many messages of so many bytes each.
+    /// A shape of `messages` messages of `message_bytes` bytes each.
     pub fn new(messages: u64, message_bytes: u64) -> Result<Self> {
         let fits = messages
             .checked_mul(message_bytes)
@@ -39,7 +38,7 @@ impl Shape {
         Ok(Self { messages, message_bytes })
     }
 
-    /// How many messages.
+    /// The number of messages.
     pub fn messages(&self) -> u64 {
         self.messages
     }
@@ -77,8 +76,8 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// Makes the file in a directory, exactly as long as the messages (readahead past their end
-    /// would be counted), in as few extents as the file system can, and waits for the disk.
+    /// Makes the file in a directory, in as few extents as the file system can, and waits for the disk.
+    /// It is exactly as long as the messages: read-ahead past their end would be counted.
     pub fn create(dir: &Path, shape: Shape, seed: u64) -> Result<Self> {
         let full = |cause| disk_full(dir, shape, cause);
         let file = nameless(dir)?;
@@ -89,12 +88,12 @@ impl Payload {
         Ok(Self { file, shape, seed, hash, disk, dir: dir.to_owned() })
     }
 
-    /// How many messages it holds, and how long.
+    /// The shape of its messages.
     pub fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// What its content was made from.
+    /// The seed of its content.
     pub fn seed(&self) -> u64 {
         self.seed
     }
@@ -104,12 +103,12 @@ impl Payload {
         self.hash
     }
 
-    /// The disk it lies on.
+    /// Its disk.
     pub fn disk(&self) -> &Disk {
         &self.disk
     }
 
-    /// The directory it was made in.
+    /// Its directory.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -121,7 +120,7 @@ impl AsFd for Payload {
     }
 }
 
-/// An empty file beside a payload, with room for as much.
+/// An empty file beside a payload, with room for as many bytes.
 pub(crate) fn empty(dir: &Path, shape: Shape) -> Result<File> {
     let file = nameless(dir)?;
     reserve(&file, shape.bytes())
@@ -130,8 +129,7 @@ pub(crate) fn empty(dir: &Path, shape: Shape) -> Result<File> {
     Ok(file)
 }
 
-/// A new file without a name; where the file system has no such thing, one that loses its name at
-/// once.
+/// A new file without a name; on a file system without `O_TMPFILE`, one that is unlinked at once.
 fn nameless(dir: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
@@ -149,9 +147,9 @@ fn nameless(dir: &Path) -> Result<File> {
     ))
 }
 
-/// Reserves the blocks: a full disk is noticed before anything is written.
+/// Reserves the blocks: a full disk is noticed before the first write.
 fn reserve(file: &File, bytes: u64) -> io::Result<()> {
-    // The end of a child is a signal, and some file systems give up at one.
+    // The end of a child is a signal, and some file systems are interrupted by one.
     let reserve = || rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes);
     match rustix::io::retry_on_intr(reserve) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
@@ -159,7 +157,7 @@ fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     }
 }
 
-/// Writes random bytes, the same for the same seed, and answers their hash.
+/// Writes random bytes, the same for the same seed, and returns their hash.
 pub(crate) fn generate(bytes: u64, seed: u64, mut to: impl Write) -> io::Result<blake3::Hash> {
     let mut random = SmallRng::seed_from_u64(seed);
     let mut hasher = blake3::Hasher::new();

@@ -22,15 +22,14 @@ const UNITS: [(&str, u64); 14] = [
 const BINARY: [(u64, &str); 4] =
     [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
 
-/// Why a text is not a size.
+/// The reason why a text is not a size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not a size: write a number of bytes such as 4096, or with a unit such as 64K, 64KiB, 1.5MiB, 10MB"
 )]
 pub struct NotASize;
 
-/// Reads a size: a whole number of bytes, if need be as parts of a unit. Fit for clap's
-/// `value_parser`.
+/// Reads a size: a whole number of bytes, possibly as a fraction of a unit. A `value_parser` for clap.
 pub fn parse(text: &str) -> Result<u64, NotASize> {
     let text = text.trim();
     let end = text.find(|it: char| !it.is_ascii_digit() && it != '.').unwrap_or(text.len());
@@ -48,7 +47,7 @@ pub fn parse(text: &str) -> Result<u64, NotASize> {
     bytes.try_into().map_err(|_| NotASize)
 }
 
-/// Writes a size so that people read it: `64 KiB`, `1.5 MiB`, `100 bytes`.
+/// Formats a size for people: `64 KiB`, `1.5 MiB`, `100 bytes`.
 pub fn display(bytes: u64) -> String {
     match BINARY.iter().find(|(unit, _)| bytes >= *unit) {
         Some((unit, name)) if bytes.is_multiple_of(*unit) => format!("{} {name}", bytes / unit),

@@ -1,10 +1,10 @@
-//! What a strategy counts of its own calls, without making one of its own.
+//! A strategy's counts of its own calls, kept without any system call.
 
 use std::collections::BTreeMap;
 
 use tracer_ledger::ZeroCopy;
 
-/// How many different system calls one strategy may make in its window.
+/// The most different system calls of a strategy in its window.
 const NAMES: usize = 8;
 
 /// Counts of one transfer. Nothing here allocates: it is used inside the window.
@@ -13,13 +13,13 @@ pub struct Tally {
     calls: [(&'static str, u64); NAMES],
     /// Bytes handed to the socket.
     pub sent: u64,
-    /// Calls that read less than was asked.
+    /// Calls that read less than asked.
     pub partial_reads: u64,
-    /// Calls that sent less than was asked.
+    /// Calls that sent less than asked.
     pub partial_writes: u64,
     /// Calls that a signal interrupted.
     pub interrupted: u64,
-    /// What the kernel said of zero-copy sends.
+    /// The kernel's notifications of zero-copy sends.
     pub zero_copy: Option<ZeroCopy>,
 }
 
@@ -32,8 +32,7 @@ impl Tally {
         *count += 1;
     }
 
-    /// Notes that the kernel is done with so many zero-copy sends, and whether it says that it
-    /// copied them after all.
+    /// Counts `sends` zero-copy sends that the kernel is done with, and whether it copied them after all.
     pub fn zero_copy(&mut self, sends: u64, copied: Option<bool>) {
         let said = self.zero_copy.get_or_insert_default();
         said.notifications += sends;

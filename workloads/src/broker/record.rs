@@ -1,4 +1,4 @@
-//! The one format of the broker: what lies on its disk is what goes over its connections.
+//! The one format of the broker, on disk and on its connections.
 //!
 //! A record is a header of [`HEADER`] bytes, a tag and a body. All numbers are little-endian:
 //!
@@ -22,36 +22,36 @@ pub const LONGEST_TAG: usize = 255;
 /// Bytes of the longest body.
 pub const LONGEST_BODY: usize = 16 << 20;
 
-/// Where the checksum ends, and what it covers begins.
+/// The end of the checksum, and the beginning of the bytes that it covers.
 const CHECKED: usize = 8;
 
-/// What a record is. Those below 16 lie on disk.
+/// The kinds of records. Those below 16 are stored on disk.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A message. Its origin is that of the [`Kind::Half`] it was committed from, or 0.
     Message = 1,
-    /// A message of a transaction that is not committed: nobody gets it.
+    /// A message of a transaction that is not committed: invisible to consumers.
     Half = 2,
     /// The transaction of the half message at the origin was rolled back.
     Rollback = 3,
-    /// The message at the origin again, for one group that failed with it.
+    /// The message at the origin again, for the group that failed with it.
     Retry = 4,
-    /// The message at the origin, which one group failed with too often.
+    /// The message at the origin, with which one group failed too often.
     Dead = 5,
-    /// A group has done with all that lies before the origin.
+    /// A group is done with all messages before the origin.
     Progress = 6,
     /// Asks to commit the half message at the origin.
     Commit = 16,
-    /// Says that a group failed with the message at the origin.
+    /// Reports that a group failed with the message at the origin.
     Failed = 17,
     /// Asks for messages from the origin on; see [`super::wire::Order`].
     Fetch = 18,
-    /// Done; the origin is the result.
+    /// Success; the origin is the result.
     Done = 32,
-    /// Not done; the body says why.
+    /// Failure; the body has the reason.
     Refused = 33,
-    /// No more messages now; the origin is the offset to go on from.
+    /// No more messages now; the origin is the offset to resume from.
     End = 34,
 }
 
@@ -79,23 +79,23 @@ impl Kind {
 /// A record, its tag and body borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// How often a consumer failed with the message.
     pub tries: u8,
     /// Consumer group, or 0.
     pub group: u32,
-    /// Where it begins in its log, or 0 on its way there.
+    /// Its offset in its log, or 0 before it is stored.
     pub offset: u64,
     /// The offset of another record, or 0.
     pub origin: u64,
-    /// What consumers choose by.
+    /// The tag, by which consumers choose messages.
     pub tag: &'a [u8],
     /// The content.
     pub body: &'a [u8],
 }
 
-/// What a header says.
+/// A decoded header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Bytes of the whole record.
@@ -115,16 +115,16 @@ pub struct Header {
     checksum: u32,
 }
 
-/// Why bytes are no record.
+/// Reasons why bytes are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// They end too early.
+    /// The bytes end before the record does.
     Short,
-    /// The length is none a record can have.
+    /// The length is impossible for a record.
     Length(u32),
-    /// No record is of this kind.
+    /// The kind is unknown.
     Kind(u8),
-    /// The checksum is of other bytes.
+    /// The checksum does not match.
     Checksum,
 }
 
@@ -140,7 +140,7 @@ impl fmt::Display for Flaw {
 }
 
 impl Header {
-    /// Reads the header at the beginning of `bytes`, without a look at what the checksum covers.
+    /// Reads the header at the beginning of `bytes`, without a check of the checksum.
     pub fn read(bytes: &[u8]) -> Result<Self, Flaw> {
         let bytes: &[u8; HEADER] = bytes.first_chunk().ok_or(Flaw::Short)?;
         let length = u32_at(bytes, 0);
@@ -197,7 +197,7 @@ impl<'a> Record<'a> {
         out[start + 4..start + CHECKED].copy_from_slice(&checksum.to_le_bytes());
     }
 
-    /// Reads the record at the beginning of `bytes`; what follows it is not looked at.
+    /// Reads the record at the beginning of `bytes`, and ignores the rest.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Flaw> {
         let header = Header::read(bytes)?;
         let whole = bytes.get(..header.length).ok_or(Flaw::Short)?;

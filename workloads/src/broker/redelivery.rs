@@ -1,6 +1,6 @@
 //! Failed messages: a message that a group failed with is appended again for that group, and after
-//! [`TRIES`] failures to the dead-letter log instead. How often it failed lies in the record, and
-//! what was appended again is known from the logs alone.
+//! [`TRIES`] failures to the dead-letter log instead. The number of failures is in the record, and the
+//! logs alone tell which messages were appended again.
 
 use std::{
     collections::HashMap,
@@ -14,10 +14,10 @@ use super::{
 };
 use crate::{Error, Result};
 
-/// How often a group may fail with a message before it is dead.
+/// Failures of a group with a message before it counts as dead.
 pub const TRIES: u8 = 3;
 
-/// What became of a failed message.
+/// The fate of a failed message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Redelivery {
     /// It comes again, from this offset of the commit log.
@@ -31,7 +31,7 @@ pub enum Redelivery {
 pub struct Redeliveries(Mutex<HashMap<(u32, u64), Redelivery>>);
 
 impl Redeliveries {
-    /// Learns from a record of either log, at start-up.
+    /// Reads a record of either log, at start-up.
     pub fn learn(&self, record: &Record<'_>) {
         let redelivery = match record.kind {
             Kind::Retry => Redelivery::Again(record.offset),
@@ -42,7 +42,7 @@ impl Redeliveries {
         failed.insert((record.group, record.origin), redelivery);
     }
 
-    /// Notes that a group failed with the message at `offset`. To say so again changes nothing.
+    /// Notes that a group failed with the message at `offset`. A repeated report changes nothing.
     pub fn failed(
         &self,
         log: &Log,

@@ -24,14 +24,14 @@ use crate::{Error, Result, pinned, process};
 
 pub use super::span::Spent;
 
-/// How long a consumer may take nothing before it is given up.
+/// How long a consumer may read nothing before the broker drops it.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes read at a time from a connection.
 const BUFFER: usize = 64 << 10;
 /// A connection's thread does little: its memory is locked when it is measured.
 const STACK: usize = 256 << 10;
 
-/// What the driver asks on standard input.
+/// The driver's question on standard input.
 pub(crate) const STATE: &str = "state";
 
 /// The verb of the broker.
@@ -54,36 +54,36 @@ pub struct BrokerArgs {
     pub(crate) parent: u32,
 }
 
-/// What a broker says on its standard output, one JSON object a line.
+/// The events of a broker on its standard output, one JSON object a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum BrokerEvent {
-    /// It takes connections.
+    /// It accepts connections.
     Listening {
-        /// On this port of every address.
+        /// The port, at every address.
         port: u16,
         /// Its process id.
         pid: u32,
-        /// What was cut off its logs at start-up, in words.
+        /// The torn ends of its logs that it cut off at start-up, in words.
         torn: Vec<String>,
     },
-    /// All consumers that are measured are connected, and their orders may come.
+    /// All measured consumers are connected, and may send their orders.
     Connected,
     /// All their orders were carried out.
     Delivered(Spent),
-    /// The answer to a question.
+    /// The answer to the question for its state.
     State {
-        /// How often messages were flushed to disk until now.
+        /// The number of flushes of messages to disk until now.
         syncs: u64,
     },
-    /// It gives up.
+    /// It ends with an error.
     Error {
-        /// Why, in one line.
+        /// The reason, in one line.
         what: String,
     },
 }
 
-/// Runs as a child: says where it listens, and serves until the driver ends it.
+/// Runs as a child: prints its address, and serves until the driver ends it.
 pub fn run(args: &BrokerArgs) -> Result<()> {
     process::ignore_signals();
     process::die_with_parent(args.parent)?;
@@ -113,7 +113,7 @@ fn answer_driver(store: &Store) -> Result<()> {
     Ok(())
 }
 
-/// Says a line on standard error, in one piece. There is nobody else to tell if that fails.
+/// Writes a line to standard error, in one piece. If that fails, there is no other place to report it.
 fn note(line: &str) {
     let _ = io::stderr().write_all(format!("broker: {line}\n").as_bytes());
 }
@@ -151,7 +151,7 @@ struct Connection {
     way: Box<dyn Deliver>,
 }
 
-/// Why a connection ends before the other side ends it.
+/// Reasons for a connection to end before the other side ends it.
 enum End {
     Connection(io::Error),
     Child(Error),
@@ -184,7 +184,7 @@ impl Connection {
         started.map(drop).map_err(Error::os("start a thread for a connection"))
     }
 
-    /// Answers one request after the other until the other side has no more.
+    /// Answers requests one after the other until the other side sends no more.
     fn serve(&mut self) -> Result<(), End> {
         loop {
             let Some(request) = wire::read(&mut self.input, &mut self.request)? else {
@@ -214,7 +214,7 @@ impl Connection {
     }
 }
 
-/// Carries an order out, and says where to go on.
+/// Carries an order out, and sends the offset to resume from.
 fn deliver(
     store: &Store,
     way: &mut dyn Deliver,
@@ -236,7 +236,7 @@ fn deliver(
     say(&mut socket, buffer, &end)
 }
 
-/// Does what a request asks for, and answers with the result.
+/// Carries out a request, and returns the record that answers it.
 fn answer(store: &Store, request: &Record<'_>) -> Result<Record<'static>> {
     let done = |origin| Record::mark(Kind::Done, request.group, origin);
     match request.kind {
@@ -254,7 +254,7 @@ fn answer(store: &Store, request: &Record<'_>) -> Result<Record<'static>> {
     }
 }
 
-/// Sends an answer: in one call, and without new memory as a rule.
+/// Sends an answer: in one call, and usually without an allocation.
 fn say(
     socket: &mut impl Write,
     buffer: &mut Vec<u8>,

@@ -1,4 +1,4 @@
-//! The sender: the process that is measured.
+//! The sender: the measured process.
 
 mod consumer;
 mod datagrams;
@@ -37,7 +37,7 @@ pub(crate) use request::{Request, SenderArgs};
 /// The verb of the sender.
 pub(crate) const VERB: &str = "run-sender";
 
-/// Runs as a child: sets everything up, says `ready`, waits for `go`, sends, and says `done`.
+/// Runs as a child: sets everything up, reports `ready`, waits for `go`, sends, and reports `done`.
 pub fn run(args: &SenderArgs) -> Result<()> {
     process::ignore_signals();
     process::die_with_parent(args.parent)?;
@@ -49,15 +49,15 @@ pub fn run(args: &SenderArgs) -> Result<()> {
     outcome.map_or(Ok(()), |outcome| process::say(&SenderEvent::Done(outcome)))
 }
 
-/// Whether the driver said `go`, and did not close its end.
+/// Whether the driver sent `go`, and did not close its end.
 fn told_to_go() -> Result<bool> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line).map_err(Error::os("wait for the driver"))?;
     Ok(line.trim_end() == GO)
 }
 
-/// Sets up, asks `gate` whether to go on, sends, and has every byte confirmed. Without an outcome if
-/// the gate was closed.
+/// Sets up, asks `gate` whether to continue, sends, and has every byte confirmed. No outcome if the gate
+/// was closed.
 pub(crate) fn send(
     request: &Request,
     gate: impl FnOnce(Ready) -> Result<bool>,
@@ -103,7 +103,7 @@ fn check_length(request: &Request) -> Result<()> {
     if found == expected { Ok(()) } else { Err(Error::PayloadLength { expected, found }) }
 }
 
-/// What was seen of one transfer from inside the process.
+/// Measurements of one transfer from inside the process.
 struct Measured {
     result: Result<(), Failure>,
     tally: Tally,
@@ -111,8 +111,8 @@ struct Measured {
     elapsed: Duration,
 }
 
-/// Makes the transfer in a window. The clock and the accounts are read outside of it: on some
-/// machines that is a system call.
+/// Makes the transfer in a window. Clock and resource usage are read outside of it: on some machines
+/// reading the clock is a system call.
 fn measure(transfer: &mut dyn Transfer, far_end: &dyn FarEnd) -> Measured {
     let socket = far_end.socket();
     let mut tally = Tally::default();
@@ -157,7 +157,7 @@ impl Measured {
     }
 }
 
-/// Compares what arrived with what the payload is, as far as somebody knows.
+/// Compares the bytes that arrived with the payload, as far as the far end has them.
 fn confirm(arrived: &Arrived, request: &Request, far_end: &dyn FarEnd) -> Result<CheckedBy> {
     let sent = request.shape.bytes();
     if arrived.bytes != sent {

@@ -7,8 +7,8 @@ use rustix::io::{self, Errno};
 use super::contract::Failure;
 use crate::tally::Tally;
 
-/// How long one call may wait for the consumer. A stalled transfer can take a few of them to notice,
-/// as long as each still got some bytes into a buffer.
+/// The longest wait of one call for the consumer. A stalled transfer is noticed after a few calls, if
+/// each still got some bytes into a buffer.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Fills the buffer from the file.
@@ -32,7 +32,7 @@ pub fn pread_full(
     })
 }
 
-/// Has `read` fill the buffer; it is given how much was done before, and the rest.
+/// Calls `read` until the buffer is full, with the bytes done before and the rest.
 fn fill(
     buffer: &mut [u8],
     tally: &mut Tally,
@@ -57,8 +57,7 @@ pub fn write_all(socket: BorrowedFd<'_>, bytes: &[u8], tally: &mut Tally) -> Res
     pass_all("write", bytes, tally, |rest| io::write(socket, rest))
 }
 
-/// Makes a call, which is given what is left of the bytes and answers how many it took, until it
-/// took them all.
+/// Repeats a call with the rest of the bytes, until all are taken. The call returns how many it took.
 pub fn pass_all(
     name: &'static str,
     bytes: &[u8],
@@ -74,7 +73,7 @@ pub fn pass_all(
     Ok(())
 }
 
-/// Writes all of both parts to the socket, as one.
+/// Writes all bytes of both parts to the socket, as one message.
 pub fn writev_all(
     socket: BorrowedFd<'_>,
     parts: [&[u8]; 2],
@@ -110,7 +109,7 @@ pub fn sendfile_all(
     Ok(())
 }
 
-/// Makes a call, again when a signal interrupted it.
+/// Makes a call, and repeats it if a signal interrupts it.
 pub fn counted<T>(
     name: &'static str,
     tally: &mut Tally,
@@ -125,7 +124,7 @@ pub fn counted<T>(
     }
 }
 
-/// Notes what a call handed to the socket.
+/// Counts the bytes that a call handed to the socket.
 pub fn note_sent(sent: usize, asked: usize, tally: &mut Tally) {
     tally.sent += sent as u64;
     tally.partial_writes += u64::from(sent < asked);

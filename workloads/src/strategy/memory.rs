@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{Error, Result, tally::Tally};
 
-/// What `mmap` gave, until it is dropped.
+/// A mapping, unmapped when this is dropped.
 pub struct Region {
     /// Its first byte.
     pub start: *mut c_void,
@@ -31,11 +31,11 @@ impl Drop for Region {
     }
 }
 
-/// A file in memory, to be read only.
+/// A file mapped for reading.
 pub struct Mapping(Region);
 
 impl Mapping {
-    /// Maps it inside the window: how a mapping is made belongs to the strategy.
+    /// Maps it inside the window: the way of mapping belongs to the strategy.
     pub fn new(
         file: BorrowedFd<'_>,
         length: usize,
@@ -49,7 +49,7 @@ impl Mapping {
         Ok(Self(Region { start, length }))
     }
 
-    /// What the file holds.
+    /// The content of the file.
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: the mapping has this length and lives as long as `self`; the payload's file has
         // no name, so nobody else writes to it or cuts it off.
@@ -57,11 +57,11 @@ impl Mapping {
     }
 }
 
-/// A file in memory, to be written to: what is written is the file's.
+/// A file mapped for writing: what is written is in the file.
 pub struct WritableMapping(Region);
 
 impl WritableMapping {
-    /// Maps its first `length` bytes, which it must have.
+    /// Maps the first `length` bytes, which the file must have.
     pub fn new(file: BorrowedFd<'_>, length: usize, tally: &mut Tally) -> Result<Self, Failure> {
         let access = ProtFlags::READ | ProtFlags::WRITE;
         let start = calls::counted("mmap", tally, || {
@@ -71,17 +71,17 @@ impl WritableMapping {
         Ok(Self(Region { start, length }))
     }
 
-    /// Where it begins.
+    /// Its first byte.
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
         self.0.start.cast()
     }
 }
 
-/// Whole pages of memory that are already there: using them takes no page fault.
+/// Whole pages of memory, already present: using them takes no page fault.
 pub struct Memory(Region);
 
 impl Memory {
-    /// So many bytes, at least one.
+    /// `length` bytes, at least one.
     pub fn new(length: usize) -> Result<Self> {
         let access = ProtFlags::READ | ProtFlags::WRITE;
         let flags = MapFlags::PRIVATE | MapFlags::POPULATE;
@@ -91,7 +91,7 @@ impl Memory {
         Ok(Self(Region { start, length }))
     }
 
-    /// The whole payload. The file's position stays where it is.
+    /// The whole payload. The file's position does not change.
     pub fn with_payload(job: &Job<'_>) -> Result<Self> {
         let mut memory = Self::new(job.shape.len())?;
         calls::pread_full(job.file, &mut memory, 0, &mut Tally::default())
@@ -100,7 +100,7 @@ impl Memory {
     }
 }
 
-/// Passes one message on, as a strategy does it.
+/// Sends one message in the way of a strategy.
 type Pass = fn(&Job<'_>, &[u8], &mut Tally) -> Result<(), Failure>;
 
 /// A transfer of the payload from memory, message by message.
@@ -111,7 +111,7 @@ pub struct FromMemory<'a> {
 }
 
 impl<'a> FromMemory<'a> {
-    /// With the payload in memory already.
+    /// The transfer, with the payload already in memory.
     pub fn prepare(job: &Job<'a>, pass: Pass) -> Result<Box<dyn Transfer + 'a>> {
         Ok(Box::new(Self { job: *job, payload: Memory::with_payload(job)?, pass }))
     }

@@ -1,5 +1,6 @@
-//! `send` with `MSG_ZEROCOPY` each message from memory, in as many datagrams as it needs: they take its
-//! pages instead of a copy, and the kernel says on the socket's error queue when they are free again.
+//! `send` with `MSG_ZEROCOPY` each message from memory, in as many datagrams as it needs: the packets
+//! refer to its pages instead of a copy, and a notification on the socket's error queue tells when the
+//! pages are free again.
 
 use super::cut::Datagrams;
 use crate::{
@@ -37,13 +38,13 @@ struct Prepared<'a> {
 }
 
 impl Transfer for Prepared<'_> {
-    /// The payload stays as it is until the end: nothing has to be free before.
+    /// The payload does not change: no notification has to be awaited before the next send.
     fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
         let Self { job, datagrams, notifications } = self;
         let socket = job.socket;
         for datagram in datagrams.iter() {
             while notifications.send(socket, datagram, tally)?.is_none() {
-                // Half of them: otherwise every other send would be refused.
+                // Half of the sends in flight: otherwise every other send would be refused.
                 let half = notifications.in_flight() / 2;
                 while notifications.in_flight() > half {
                     notifications.wait(socket, tally, |_| ())?;

@@ -24,7 +24,7 @@ pub static STRATEGY: Strategy = Strategy {
 };
 
 fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
-    // Asked for nothing, it still says whether it could.
+    // A request of 0 bytes still checks whether the call is possible.
     copy_file_range(job.file, None, job.socket, None, 0).map_err(Error::refused(
         "copy_file_range() here",
         "choose a directory on another file system with --dir",

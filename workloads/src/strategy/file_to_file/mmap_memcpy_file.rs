@@ -33,8 +33,8 @@ fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
 
 struct Prepared<'a> {
     job: Job<'a>,
-    /// Kept, so that they end outside the window. The kernel writes the pages to the disk when it
-    /// likes: so it does after `write`.
+    /// Kept, so that they are unmapped outside the window. The kernel writes the pages to the disk later,
+    /// as after `write`.
     mappings: Option<(Mapping, WritableMapping)>,
 }
 

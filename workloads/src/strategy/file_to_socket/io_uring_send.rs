@@ -1,4 +1,4 @@
-//! Read and send by `io_uring`: one system call hands over both, the send linked to the read.
+//! Read and send by `io_uring`: one system call submits both, the send linked to the read.
 
 use std::{mem::ManuallyDrop, os::fd::AsRawFd};
 
@@ -39,7 +39,7 @@ fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
 struct Prepared<'a> {
     job: Job<'a>,
     ring: Ring,
-    /// Never given back: after a failure the kernel may still be at it.
+    /// Never freed: after a failure the kernel may still use it.
     buffer: ManuallyDrop<Memory>,
 }
 

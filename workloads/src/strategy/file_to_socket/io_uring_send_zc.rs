@@ -1,5 +1,5 @@
 //! As `io-uring-send`, but the socket takes the buffer's pages instead of a copy, and a notification
-//! says when they are free again.
+//! tells when they are free again.
 
 use std::{mem::ManuallyDrop, os::fd::AsRawFd};
 
@@ -41,12 +41,12 @@ fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
     Ok(Box::new(Prepared { job: *job, ring, reports, buffers }))
 }
 
-/// Whether this kernel knows the flag, as it does from 6.2 on: it looks at the flags before it looks
-/// for the socket, and there is none.
+/// Whether this kernel knows the flag, as it does from 6.2 on. It checks the flags before it looks for
+/// the socket, and there is none.
 fn reports_usage(ring: &mut Ring) -> Result<bool> {
     let nowhere = SendZc::new(Fd(-1), std::ptr::null(), 0);
     let nowhere = nowhere.zc_flags(IORING_SEND_ZC_REPORT_USAGE).build();
-    // SAFETY: it has no memory.
+    // SAFETY: the operation has no memory.
     let ended = unsafe { ring.run([nowhere], 0, &mut Tally::default(), |_, _, _| ()) };
     let [ended] = ended.map_err(|failure| failure.outside("ask io_uring for its flags"))?;
     Ok(ended.error() != Some(rustix::io::Errno::INVAL))
@@ -55,9 +55,9 @@ fn reports_usage(ring: &mut Ring) -> Result<bool> {
 struct Prepared<'a> {
     job: Job<'a>,
     ring: Ring,
-    /// Whether notifications say if the bytes were copied.
+    /// Whether notifications tell if the bytes were copied.
     reports: bool,
-    /// Never given back: after a failure the kernel may still be at them.
+    /// Never freed: after a failure the kernel may still use them.
     buffers: ManuallyDrop<Buffers>,
 }
 

@@ -1,5 +1,5 @@
-//! `splice` by `io_uring`: one system call hands over the way from the file into a pipe and, linked to it,
-//! the way from the pipe to the socket. The kernel makes both in threads of its own.
+//! `splice` by `io_uring`: one system call submits the splice from the file into a pipe and, linked to
+//! it, the splice from the pipe to the socket. The kernel makes both in threads of its own.
 
 use std::os::fd::AsRawFd;
 

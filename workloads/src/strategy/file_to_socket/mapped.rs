@@ -1,4 +1,4 @@
-//! What the strategies that map the file have in common.
+//! Shared parts of the strategies that map the file.
 
 use std::os::fd::BorrowedFd;
 
@@ -12,12 +12,12 @@ use crate::{
     tally::Tally,
 };
 
-/// Maps the file once, inside the window, and has `send` send each message out of the mapping.
+/// Maps the file once, inside the window, and has `send` send each message from the mapping.
 pub struct Mapped<'a, S> {
     job: Job<'a>,
     flags: MapFlags,
     send: S,
-    /// Kept, so that it ends outside the window.
+    /// Kept, so that it is unmapped outside the window.
     mapping: Option<Mapping>,
 }
 

@@ -1,5 +1,5 @@
-//! `mmap` the file once, copy each message to the heap, `write` it from there: what RocketMQ does by
-//! default (`transferMsgByHeap`).
+//! `mmap` the file once, copy each message to the heap, `write` it from there: RocketMQ's default
+//! (`transferMsgByHeap`).
 
 use std::os::fd::BorrowedFd;
 

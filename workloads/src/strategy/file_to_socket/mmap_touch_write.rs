@@ -1,5 +1,5 @@
-//! As `mmap-write`, but the program looks at each message first, as a broker that filters does: the
-//! page faults come from user mode.
+//! As `mmap-write`, but the program reads each message first, as a broker that filters does: the page
+//! faults come from user mode.
 
 use std::{os::fd::BorrowedFd, ptr};
 
@@ -36,9 +36,9 @@ fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
     Ok(Box::new(Mapped::new(job, MapFlags::SHARED, send)))
 }
 
-/// Reads a byte of every page the message lies on.
+/// Reads a byte of every page of the message.
 fn touch(message: &[u8], page: usize) {
-    // Bytes a page apart meet every page but, where the message ends early in one, the last.
+    // Bytes a page apart hit every page, except the last one if the message ends early in it.
     for byte in message.iter().step_by(page).chain(message.last()) {
         // SAFETY: a reference is valid to read from.
         unsafe { ptr::read_volatile(byte) };

@@ -1,5 +1,5 @@
 //! `pread` into a buffer that is free, `send` it with `MSG_ZEROCOPY`: the socket takes the buffer's pages
-//! instead of a copy, and the kernel says on the socket's error queue when they are free again.
+//! instead of a copy, and a notification on the socket's error queue tells when they are free again.
 
 use crate::{
     Result, Route,
@@ -14,8 +14,8 @@ use crate::{
     tally::Tally,
 };
 
-/// Sends of which the kernel has not said yet that it is done with them, at most: one for each
-/// buffer, and more where a send took less than a buffer.
+/// The most sends without a notification yet: one for each buffer, and more where a send took less than a
+/// buffer.
 const MOST_IN_FLIGHT: u32 = 256;
 
 pub static STRATEGY: Strategy = Strategy {
@@ -84,7 +84,7 @@ impl Prepared<'_> {
         Ok(())
     }
 
-    /// Waits until the kernel is done with some sends.
+    /// Waits for the notifications of some sends.
     fn wait(&mut self, tally: &mut Tally) -> Result<(), Failure> {
         let Self { job, buffers, notifications, buffer_of } = self;
         notifications.wait(job.socket, tally, |send| buffers.ended(buffer_of[slot(send)]))

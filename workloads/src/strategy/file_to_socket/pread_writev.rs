@@ -14,7 +14,7 @@ use crate::{
     tally::Tally,
 };
 
-/// Bytes of a header: the first of each message, so that the payload is sent as it is.
+/// Bytes of a header: the first of each message, so that the payload is sent unchanged.
 const HEADER: usize = 64;
 
 pub static STRATEGY: Strategy = Strategy {

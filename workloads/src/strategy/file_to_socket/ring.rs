@@ -17,10 +17,10 @@ use crate::{
     tally::Tally,
 };
 
-/// More than the operations of a message. There is room for twice as many completions: they, and a
-/// notification for each buffer.
+/// More than the operations of a message. The completion queue has twice as many entries: for the
+/// operations, and for a notification of each buffer.
 const ENTRIES: u32 = 16;
-/// What one operation reads or sends at most: `MAX_RW_COUNT` in `linux/fs.h`.
+/// The most bytes of one operation: `MAX_RW_COUNT` in `linux/fs.h`.
 const MOST_BYTES: u64 = 0x7fff_f000;
 
 /// `IORING_NOTIF_USAGE_ZC_COPIED` in `linux/io_uring.h`: the highest bit of a notification's result.
@@ -31,27 +31,27 @@ const ADVICE: &str = "the sysctl kernel.io_uring_disabled must be 0, and no secc
 /// A ring whose operations belong to one message at a time.
 pub struct Ring(IoUring);
 
-/// How an operation ended.
+/// The result of an operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// As the system call would have returned it: negative is an error's number.
+    /// The return value of the system call: negative for an error.
     result: i32,
 }
 
-/// What the kernel says of the memory of a zero-copy send.
+/// The kernel's notification on the memory of a zero-copy send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// The send has ended, and the memory is still needed.
     Busy,
     /// The memory is free again.
     Free {
-        /// Whether the bytes were copied after all, if the send asked to be told.
+        /// Whether the bytes were copied after all, if the send asked for this.
         copied: bool,
     },
 }
 
 impl Ring {
-    /// One that has these operations, each with its number.
+    /// A ring on a kernel with these operations, each given with its number.
     pub fn new(operations: &[(&str, u8)]) -> Result<Self> {
         let ring = IoUring::new(ENTRIES).map_err(Error::refused("set up an io_uring", ADVICE))?;
         let mut probe = Probe::new();
@@ -68,13 +68,13 @@ impl Ring {
         }
     }
 
-    /// Makes operations under a tag, and waits until all have ended. `heard` is given the tags of
-    /// zero-copy sends, and what the kernel says of their memory.
+    /// Submits operations under a tag, and waits until all have ended. `heard` receives the notifications
+    /// of zero-copy sends, with their tags.
     ///
     /// # Safety
     ///
-    /// The memory that the operations read or write must never be given back, and nobody else may
-    /// use it before they have ended: after a failure, that is never.
+    /// The memory that the operations read or write must never be freed, and must not be used otherwise
+    /// before they have ended: after a failure, that is never.
     pub unsafe fn run<const N: usize>(
         &mut self,
         operations: [squeue::Entry; N],
@@ -97,7 +97,7 @@ impl Ring {
         Ok(ended)
     }
 
-    /// Waits until `heard` is told something.
+    /// Waits until `heard` receives a notification.
     pub fn listen(
         &mut self,
         tally: &mut Tally,
@@ -108,14 +108,14 @@ impl Ring {
         Ok(())
     }
 
-    /// Hands over what was pushed, and waits for so many completions.
+    /// Submits the operations, and waits for `completions` completions.
     fn enter(&mut self, completions: usize, tally: &mut Tally) -> Result<(), Failure> {
         let limit = types::Timespec::from(STALL_TIMEOUT);
         let arguments = types::SubmitArgs::new().timespec(&limit);
         calls::counted("io_uring_enter", tally, || {
             self.0.submitter().submit_with_args(completions, &arguments).map_err(|error| {
                 match Errno::from_io_error(&error).unwrap_or(Errno::IO) {
-                    // A blocking socket would say it so.
+                    // A blocking socket would return this.
                     Errno::TIME => Errno::AGAIN,
                     errno => errno,
                 }
@@ -124,7 +124,7 @@ impl Ring {
         .map(drop)
     }
 
-    /// Takes what has completed, and answers how many operations have ended.
+    /// Takes the completions, and returns how many operations have ended.
     fn take(
         &mut self,
         ended: &mut [Ended],
@@ -156,8 +156,8 @@ impl Ended {
         (self.result < 0).then(|| Errno::from_raw_os_error(-self.result))
     }
 
-    /// How many bytes an operation moved. None if it did not begin: the one it is linked to did
-    /// not move all of its own, or a signal came.
+    /// How many bytes an operation moved. None if it did not begin: the operation before it in the chain
+    /// moved only a part, or a signal came.
     fn bytes(self, name: &'static str, tally: &mut Tally) -> Result<Option<usize>, Failure> {
         match self.error() {
             None => Ok(Some(self.result as usize)),
@@ -170,7 +170,7 @@ impl Ended {
         }
     }
 
-    /// How many of so many bytes it read from the file.
+    /// The bytes it read from the file, of `asked`.
     pub fn read(
         self,
         asked: usize,
@@ -187,7 +187,7 @@ impl Ended {
         }
     }
 
-    /// How many of so many bytes it sent.
+    /// The bytes it sent, of `asked`.
     pub fn sent(
         self,
         asked: usize,
@@ -205,18 +205,18 @@ impl Ended {
 /// A message on its way from the file through memory to the socket.
 pub struct Message {
     pub file: Fd,
-    /// Where it begins in the file.
+    /// Its offset in the file.
     pub offset: u64,
-    /// Where it is put in memory.
+    /// Its buffer in memory.
     pub buffer: *mut u8,
     /// Its length, and the buffer's.
     pub length: usize,
-    /// What its sends are tagged with.
+    /// The tag of its sends.
     pub tag: u32,
 }
 
 impl Ring {
-    /// Reads a message and sends it, with an operation that `send` makes for a part of the buffer.
+    /// Reads a message and sends it, with the operation that `send` makes for a part of the buffer.
     ///
     /// # Safety
     ///

@@ -1,4 +1,4 @@
-//! `write` each message from memory: a broker that keeps its messages there.
+//! `write` each message from memory, as in a broker that keeps its messages there.
 
 use crate::{
     Result, Route,

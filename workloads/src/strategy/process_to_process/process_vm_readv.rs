@@ -1,4 +1,4 @@
-//! `process_vm_readv`: the receiver fetches each message out of the other process's memory.
+//! `process_vm_readv`: the receiver reads each message out of the other process's memory.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Copy each message into memory that another process has too, and looks at where it is.
+//! Copy each message into memory shared with another process, which reads it in place.
 
 use crate::{
     Result, Route,

@@ -1,4 +1,4 @@
-//! `send` into a socket of this machine, from which another process receives.
+//! `send` into a Unix stream socket, from which another process receives.
 
 use rustix::net::{SendFlags, send};
 

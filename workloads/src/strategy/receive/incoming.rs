@@ -1,4 +1,4 @@
-//! What the receiving strategies have in common.
+//! Shared parts of the receiving strategies.
 
 use std::os::fd::BorrowedFd;
 
@@ -12,7 +12,7 @@ use crate::{
     tally::Tally,
 };
 
-/// Receives into the buffer and answers how much; that nothing more comes is a failure.
+/// Receives into the buffer and returns the number of bytes; the end of the stream is a failure.
 pub fn some(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
@@ -29,7 +29,7 @@ pub fn some(
     Ok(received)
 }
 
-/// The other end closed the connection before everything had come.
+/// The other end closed the connection before all bytes had arrived.
 pub fn closed(name: &'static str) -> Failure {
     Failure::Call { name, errno: Errno::CONNRESET }
 }

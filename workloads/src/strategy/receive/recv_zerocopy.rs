@@ -1,5 +1,5 @@
-//! `getsockopt(TCP_ZEROCOPY_RECEIVE)`: the kernel maps whole pages of the payload, and what does not
-//! come in whole pages is received by copy.
+//! `getsockopt(TCP_ZEROCOPY_RECEIVE)`: the kernel maps whole pages of the payload, and receives the rest
+//! by copy.
 
 use std::{mem::size_of, os::fd::AsRawFd, ptr};
 
@@ -51,12 +51,12 @@ fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
         job: *job,
         window,
         copied: Memory::new(bytes)?,
-        // Between two pieces that were copied lies a page at least.
+        // Between two copied pieces there is at least one mapped page.
         pieces: Vec::with_capacity(2 * bytes.div_ceil(page::size()) + 2),
     }))
 }
 
-/// Bytes that came one after the other in the same way.
+/// Consecutive bytes that arrived in the same way.
 struct Piece {
     mapped: bool,
     bytes: usize,
@@ -64,11 +64,11 @@ struct Piece {
 
 struct Prepared<'a> {
     job: Job<'a>,
-    /// Where the socket's pages are mapped, one after the other.
+    /// The mapped pages of the socket, in order.
     window: Region,
-    /// What was copied, one after the other.
+    /// The copied bytes, in order.
     copied: Memory,
-    /// In which order the two make the payload.
+    /// The order of both in the payload.
     pieces: Vec<Piece>,
 }
 
@@ -77,7 +77,7 @@ impl Prepared<'_> {
         self.pieces.iter().filter(|piece| piece.mapped == mapped).map(|piece| piece.bytes).sum()
     }
 
-    /// Never allocates: there is room for every piece.
+    /// Notes a piece. Never allocates: there is room for every piece.
     fn came(&mut self, mapped: bool, bytes: usize) {
         match self.pieces.last_mut() {
             Some(last) if last.mapped == mapped => last.bytes += bytes,
@@ -106,7 +106,7 @@ impl Transfer for Prepared<'_> {
             mapped += some;
             let to_copy = (ask.to_copy as usize).min(rest - some);
             if some == 0 || to_copy > 0 {
-                // Nothing said: the end of the stream, or bytes that came meanwhile.
+                // If the kernel says nothing: the end of the stream, or bytes that arrived meanwhile.
                 let length = if to_copy > 0 { to_copy } else { rest - some };
                 let buffer = &mut self.copied[copied..copied + length];
                 let some = incoming::some(socket, buffer, RecvFlags::empty(), tally)?;
@@ -141,11 +141,11 @@ impl Transfer for Prepared<'_> {
 /// The first fields of `struct tcp_zerocopy_receive`, which every version of it has.
 #[repr(C)]
 struct ZeroCopyReceive {
-    /// Where to map.
+    /// The address to map at.
     address: u64,
-    /// How much at most; then how much was mapped.
+    /// The most bytes to map; then the bytes mapped.
     length: u32,
-    /// How much after that must be received by copy.
+    /// The bytes after that which must be received by copy.
     to_copy: u32,
 }
 
