@@ -1,4 +1,4 @@
-//! The processes that a check has started, and those that they have started.
+//! The processes that a check has started, and their descendants.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Of a process that is there, if only as a zombie.
+    /// A process that exists, if only as a zombie.
     pub fn of(pid: u32) -> Option<Self> {
         Self::parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
@@ -33,7 +33,7 @@ impl Process {
         Some(Self { pid, parent, state, terminal })
     }
 
-    /// What it is, and what it does.
+    /// Its command line, and its state.
     fn describe(&self) -> String {
         let read = |name: &str| {
             std::fs::read_to_string(format!("/proc/{}/{name}", self.pid)).unwrap_or_default()
@@ -43,12 +43,12 @@ impl Process {
     }
 }
 
-/// Takes the orphans of processes that end, so that none gets away.
+/// Adopts the orphans of processes that end, so that none escapes.
 pub fn adopt_orphans() -> Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
 }
 
-/// All that descend from this process and have not ended.
+/// All descendants of this process that have not ended.
 pub fn descendants() -> Vec<Process> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -71,12 +71,12 @@ fn of(ancestor: u32, all: Vec<Process>) -> Vec<Process> {
     found
 }
 
-/// What processes do, one a line.
+/// The processes' command lines and states, one a line.
 pub fn describe(processes: &[Process]) -> String {
     processes.iter().map(Process::describe).collect::<Vec<_>>().join("\n")
 }
 
-/// Ends processes at once, and what they start meanwhile.
+/// Kills all descendants, and those that they start meanwhile.
 pub fn kill_descendants() {
     let mut killed = BTreeSet::new();
     loop {
@@ -87,14 +87,14 @@ pub fn kill_descendants() {
         }
         for process in new {
             if let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) {
-                // It may have ended by itself.
+                // It may have ended already.
                 let _ = kill_process(pid, Signal::KILL);
             }
         }
     }
 }
 
-/// Takes the exit statuses of adopted children. Nobody else may wait for a child any more.
+/// Collects the exit statuses of adopted children. Nothing else may wait for a child afterwards.
 pub fn reap() {
     while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
 }

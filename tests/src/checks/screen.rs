@@ -1,4 +1,4 @@
-//! README shows what is printed.
+//! README shows the current output.
 
 use std::process::Command;
 

@@ -1,5 +1,4 @@
-//! What README shows of the first screen, as text and as a picture. `cargo xtask test` compares the text with
-//! what is printed.
+//! README's first screen, as text and as a picture. `cargo xtask test` compares the text with the output.
 
 use anstyle_svg::Term;
 use anyhow::{Context as _, Result, ensure};
@@ -9,23 +8,23 @@ use crate::check::Tier;
 
 const README: &str = include_str!("../../../README.md");
 
-/// A block of README, and how it is printed.
+/// A block of README, and the command that prints it.
 pub struct Screen {
-    /// What stands in the comments before and after it.
+    /// Its name in the comments before and after it.
     name: &'static str,
-    /// What copytrace is asked.
+    /// The arguments of copytrace.
     pub arguments: &'static [&'static str],
-    /// Whether a strategy makes calls as often as it takes, which is told with three digits after the point.
+    /// Whether a strategy's number of calls varies, which shows as three digits after the decimal point.
     has_luck: bool,
 }
 
-/// Sections that README shows, between empty lines: the answer, and the table.
+/// Sections shown in README, between empty lines: the answer, and the table.
 const SECTIONS: usize = 2;
 
 /// The answer and the table of the textbook.
 pub const TEXTBOOK: Screen = Screen { name: "textbook", arguments: &["demo"], has_luck: false };
 
-/// What a class measures.
+/// The measurement for a class.
 pub const LESSON: Screen = Screen {
     name: "lesson",
     arguments: &[
@@ -76,7 +75,7 @@ fn only(all: &[Printed]) -> Result<&Printed> {
 }
 
 impl Screen {
-    /// Fails if README shows something else than what was printed.
+    /// Fails if README differs from the output.
     pub fn compare(&self, printed: &str) -> Result<()> {
         let masked = |text: &str| masked(text, self.has_luck);
         let (shown, printed) = (masked(self.find(README)?.1), masked(&self.cut(printed)));
@@ -95,7 +94,7 @@ impl Screen {
         Ok(format!("{before}{}{after}", self.cut(&only(all)?.text)))
     }
 
-    /// What stands before the block, the block, and what stands after it.
+    /// The text before the block, the block, and the text after it.
     fn find<'a>(&self, readme: &'a str) -> Result<(&'a str, &'a str, &'a str)> {
         let begin = format!("<!-- {} -->\n```\n", self.name);
         let at = readme.find(&begin).with_context(|| format!("README has no {begin}"))?;
@@ -110,7 +109,7 @@ impl Screen {
     }
 }
 
-/// Without the kernel's version, which may break a line, and without what is luck.
+/// Without the kernel's version, which may break a line, and without varying numbers.
 fn masked(text: &str, has_luck: bool) -> String {
     let (answer, table) = text.split_once("\n\n").unwrap_or((text, ""));
     let answer: Vec<_> = answer.split_whitespace().collect();

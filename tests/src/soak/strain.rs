@@ -1,4 +1,4 @@
-//! More objects than there is room for, while whoever counts them is not looking.
+//! More objects than there is room for, while copytrace is stopped.
 
 use std::io::Read;
 
@@ -18,7 +18,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let (mut truth, buffers) = (Truth::default(), Buffers::new(1 << 12));
-    // A call without bytes: the file is known by name before there is no more room.
+    // A call without bytes: the file gets its name before the room runs out.
     rustix::io::write(std::fs::File::create(&args.place.truth)?, b"")?;
     truth.say("ready")?;
     std::io::stdin().read_exact(&mut [0])?;

@@ -1,4 +1,4 @@
-//! A program that runs already, and writes away what it is given.
+//! A program that is already running, and discards its input.
 
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
@@ -28,7 +28,7 @@ impl Sink {
         self.cat.id()
     }
 
-    /// Ends the call that it was in when somebody attached: that one is in no report.
+    /// Ends the call that was under way at the attach: it is in no report.
     pub fn wake(&mut self) -> Result<()> {
         self.give(1)
     }
@@ -44,7 +44,7 @@ impl Sink {
         })
     }
 
-    /// It must have gone on to the end.
+    /// It must have run to its end.
     pub fn end(mut self) -> Result<()> {
         drop(self.pipe.take());
         let status = self.cat.wait()?;
