@@ -79,7 +79,7 @@ struct Arguments {
     options: Options,
 }
 
-/// What is measured, and how thoroughly.
+/// The selection of measurements, and their repetitions.
 #[derive(Clone, clap::Args)]
 struct Options {
     /// How often every case is repeated
@@ -156,7 +156,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// Has this very program measure here as root, or in a guest.
+/// Measures with this program here as root, or in a guest.
 fn prepare(arguments: &Arguments) -> Result<u8> {
     let consent = Consent::unless(arguments.no_setup);
     if !arguments.no_build {

@@ -83,7 +83,7 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Tells of an error, and what this process is to end with.
+/// Prints an error, and returns the exit status of this process.
 pub fn exit_code(result: Result<u8>) -> ExitCode {
     match result {
         Ok(status) => ExitCode::from(status),

@@ -1,5 +1,5 @@
-//! This machine's end of one command in a guest of its own: hands it over, relays streams and
-//! signals, takes the exit status.
+//! This machine's end of one command in a guest of its own: sends it, relays streams and signals,
+//! receives the exit status.
 
 use std::io::{Read as _, Write};
 use std::os::unix::net::UnixStream;
@@ -20,10 +20,10 @@ use crate::{signals, terminal};
 /// Emulated machines boot in five seconds; busy ones take longer.
 pub const BOOT_PATIENCE: Duration = Duration::from_secs(120);
 
-/// How often deadlines are looked at.
+/// The interval at which deadlines are checked.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Where the command's input comes from.
+/// The source of the command's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
     /// There is none.
@@ -32,15 +32,15 @@ pub enum Input {
     Inherited,
 }
 
-/// Where the command's stdout goes.
+/// The destination of the command's stdout.
 pub enum Output {
     /// To this process's stdout.
     Inherited,
-    /// To somebody else.
+    /// To this writer.
     To(Box<dyn Write>),
 }
 
-/// What a guest is connected by, and what it is to do.
+/// The connections to a guest, and its command.
 pub struct Session {
     /// The running guest.
     pub machine: Running,
@@ -52,11 +52,11 @@ pub struct Session {
     pub request: Request,
     /// Its output.
     pub output: Output,
-    /// How long it may take altogether.
+    /// The time limit.
     pub timeout: Option<Duration>,
 }
 
-/// Why a guest was switched off before its command ended.
+/// The reason why a guest was switched off before its command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cut {
     Interrupted(i32),
@@ -64,7 +64,7 @@ enum Cut {
     Timeout,
 }
 
-/// What the watching thread and the relaying one tell each other.
+/// State shared by the watching thread and the relaying one.
 #[derive(Default)]
 struct Shared {
     ready: AtomicBool,
@@ -79,7 +79,7 @@ impl Shared {
 }
 
 impl Session {
-    /// Runs the command to its end. Signals must be held back already.
+    /// Runs the command to its end. Signals must be blocked already.
     pub fn run(mut self) -> Result<u8> {
         let shared = Arc::new(Shared::default());
         let watch = Watch {
@@ -92,7 +92,7 @@ impl Session {
         let status = self.converse(&shared);
         shared.over.store(true, Ordering::SeqCst);
         self.machine.stop();
-        // A signal must not find the watch gone, nor two of them.
+        // While a signal is handled there must be exactly one watch.
         let _ = watch.join();
         match (status?, shared.cut()) {
             (Some(status), _) => Ok(u8::try_from(status).unwrap_or(u8::MAX)),
@@ -122,7 +122,7 @@ impl Session {
         let mut files = Taken::default();
         let folder = PathBuf::from(self.request.folder());
         loop {
-            // A guest that was switched off in the middle of a frame has ended, too.
+            // A guest that was switched off during a frame has ended too.
             let Ok(Some((kind, payload))) = receive(&self.control) else { return Ok(None) };
             match kind {
                 Kind::Ready => {
@@ -174,7 +174,7 @@ fn relay_input(port: &UnixStream) {
     }
 }
 
-/// Looks after signals and deadlines while the command runs.
+/// Handles signals and deadlines while the command runs.
 struct Watch {
     machine: Running,
     control: UnixStream,
@@ -220,7 +220,7 @@ impl Watch {
         *self.shared.cut.lock().unwrap_or_else(PoisonError::into_inner) = Some(cut);
         self.machine.stop();
         if let Cut::Interrupted(signal) = cut {
-            // The other thread may be stuck writing to somebody who does not read.
+            // The other thread may be blocked writing to a reader that has stopped.
             std::thread::sleep(Duration::from_secs(1));
             terminal::restore();
             std::process::exit(128 + signal);

@@ -1,6 +1,6 @@
-//! What this machine and the guest say to each other, in frames over two virtio ports: one for
-//! control and output, one for the command's input, so that a command that does not read its
-//! input can still be interrupted.
+//! The protocol between this machine and the guest, in frames over two virtio ports: one for control and
+//! output, one for the command's input, so that a command that does not read its input can still be
+//! interrupted.
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
@@ -13,7 +13,7 @@ pub const CONTROL_PORT: &str = "/dev/vport0p1";
 /// The guest's name of the port for input.
 pub const INPUT_PORT: &str = "/dev/vport0p2";
 
-/// What a frame carries.
+/// The kinds of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Guest: ready for the first command.
@@ -64,7 +64,8 @@ pub struct Request {
     folder: Vec<u8>,
     /// The size of the terminal to run on, if it is to run on one.
     pub terminal: Option<Size>,
-    /// Whether there is input. Nothing says which command input is for: such a one is a guest's last.
+    /// Whether there is input. Frames of input do not name their command: one with input is a guest's
+    /// last.
     pub input: bool,
     /// Whether what it writes into its folder is brought back.
     pub returns_files: bool,

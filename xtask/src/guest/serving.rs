@@ -15,7 +15,7 @@ use crate::vm::Prepared;
 pub struct Guest {
     machine: Running,
     control: UnixStream,
-    /// How long it took to boot: how fast it is.
+    /// The time it took to boot: a measure of its speed.
     pub boot_time: Duration,
 }
 
@@ -23,21 +23,21 @@ pub struct Guest {
 pub struct Finished {
     /// Its exit status; 128 and a signal's number if that ended it.
     pub status: i32,
-    /// What it wrote to stdout.
+    /// Its output on stdout.
     pub stdout: Vec<u8>,
-    /// What it wrote to stderr.
+    /// Its output on stderr.
     pub stderr: Vec<u8>,
 }
 
-/// What ended before the command did.
+/// The reason why a command did not end.
 pub enum Lost {
     /// The guest.
     Died(Death),
-    /// The time it had; and what it wrote to stderr until then.
+    /// The time limit; with its stderr until then.
     TimedOut(Vec<u8>),
 }
 
-/// What comes next from the guest.
+/// The next event from the guest.
 enum Next {
     Frame(Kind, Vec<u8>),
     Ended,
@@ -62,7 +62,7 @@ impl Guest {
         Ok(guest)
     }
 
-    /// Runs a command. A guest that lost one can run no other.
+    /// Runs a command. A guest that lost one can run no more.
     pub fn run(&mut self, request: &Request, time: Duration) -> Result<Result<Finished, Lost>> {
         let deadline = Instant::now() + time;
         let json = serde_json::to_vec(request)?;
@@ -88,7 +88,7 @@ impl Guest {
         }
     }
 
-    /// The next frame. One that was cut in the middle is the end.
+    /// The next frame. A truncated one is the end.
     fn next(&self, deadline: Instant) -> Next {
         let left = deadline.saturating_duration_since(Instant::now());
         // A time-out of zero would be none.
