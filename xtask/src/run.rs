@@ -28,7 +28,7 @@ const KPROBES: &str = "/sys/bus/event_source/devices/kprobe";
 /// `cargo xtask run`
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// What to run: a verb of copytrace
+    /// Verb of copytrace to run
     #[arg(long, value_enum, value_name = "VERB", default_value_t = Scenario::Demo)]
     scenario: Scenario,
     /// Draw the way of a message by these strategies, as `copytrace explain` does
@@ -62,7 +62,7 @@ impl Arguments {
         self.scenario == Scenario::Brokers && self.words.iter().any(|word| word == "--real")
     }
 
-    /// What copytrace gets. A file comes first: what follows may be a command.
+    /// The arguments of copytrace. A file comes first, because the later ones may be a command.
     fn of_copytrace(&self, file: Option<&Path>) -> Vec<OsString> {
         let mut all = vec![OsString::from(self.scenario().verb())];
         all.extend_from_slice(&self.explain);
@@ -102,7 +102,7 @@ impl Scenario {
         }
     }
 
-    /// Where it runs: what is asked about this machine, no guest can answer.
+    /// The place of the run: questions about this machine cannot be answered by a guest.
     fn place(self, wanted: Place) -> Place {
         match (self, wanted) {
             (Self::Attach | Self::Doctor, Place::Auto) => Place::Host,
@@ -116,7 +116,7 @@ impl Scenario {
     }
 }
 
-/// Where the measurement runs.
+/// The place of the measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Place {
     /// Here if this kernel takes function probes, else in a guest
@@ -285,7 +285,7 @@ fn job(copytrace: &Path, arguments: &Arguments, result: Option<&ResultFile>) -> 
     })
 }
 
-/// What the command cannot find out by itself: where it is, and whether a terminal shows it.
+/// Variables that the command needs: its place, and whether its output is shown on a terminal.
 fn environment(to_stdout: bool) -> Vec<(OsString, OsString)> {
     let mut all = vec![(OsString::from("COPYTRACE_WHERE"), OsString::from("vm"))];
     if to_stdout && std::io::stdout().is_terminal() {

@@ -19,7 +19,7 @@ pub struct Arguments {
     selection: Selection,
 }
 
-/// What is to be tested, and how.
+/// The selection of checks, and how they are made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub struct Selection {
     /// On every kernel, and with all repetitions
@@ -52,7 +52,7 @@ impl Selection {
         self.filters.is_empty() || self.filters.iter().any(matches)
     }
 
-    /// How the programs are built that are tested: as they are installed, when everything is tested.
+    /// The profile of the programs under test: that of an installation, when everything is tested.
     pub fn profile(&self) -> Profile {
         if self.all { Profile::Release } else { Profile::Dev }
     }

@@ -90,7 +90,7 @@ pub struct Job {
     pub input: Input,
     /// Its output.
     pub output: Output,
-    /// How long it may take.
+    /// The time limit.
     pub timeout: Option<Duration>,
     /// Say nothing but errors.
     pub quiet: bool,
@@ -120,7 +120,7 @@ pub fn main(arguments: Arguments) -> Result<u8> {
     Prepared::new(&Hardware { kernel, nic, modules }, consent)?.run(job)
 }
 
-/// What a guest is made of.
+/// The hardware and the kernel of a guest.
 #[derive(Clone, Debug)]
 pub struct Hardware {
     /// Its kernel.
@@ -138,7 +138,7 @@ pub struct Prepared {
     pub control: UnixStream,
     /// For input.
     pub input: UnixStream,
-    /// What it is, in one line.
+    /// Its description, in one line.
     pub description: String,
 }
 

@@ -1,6 +1,6 @@
 //! A guest that ended before its command did.
 
-/// How much of the kernel's log an error shows.
+/// Lines of the kernel's log that an error shows.
 const LOG_LINES: usize = 25;
 
 /// Flags that are always zero where a 64-bit kernel runs: those that are reserved, and virtual 8086

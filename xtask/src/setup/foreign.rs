@@ -36,7 +36,7 @@ pub const ALL: [Foreign; 5] = [RSYNC, PYTHON, REDIS, POSTGRES, SS];
 /// A program that is there.
 #[derive(Clone)]
 pub struct Found {
-    /// Where.
+    /// The path of the program.
     pub program: PathBuf,
     /// Of an unpacked one: what stands for the root folder.
     root: Option<PathBuf>,
@@ -84,7 +84,7 @@ impl Found {
         command
     }
 
-    /// Tells a command, and what it starts, where the program's libraries are.
+    /// Sets the path of the program's libraries, for a command and its children.
     pub fn tell(&self, command: &mut Command) {
         if let Some(root) = &self.root {
             let libraries = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"];
