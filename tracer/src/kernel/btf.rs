@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::wanted::Wanted;
 
-/// Where the kernel publishes its BTF.
+/// The file of the kernel's BTF.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
 /// Why BTF could not be read.
@@ -85,7 +85,7 @@ impl Type {
 pub struct Btf {
     data: Vec<u8>,
     strings: usize,
-    /// Where each type begins, by its id. Type 0 is void.
+    /// The offset of each type, by its id. Type 0 is void.
     types: Vec<u32>,
     /// The ids of the types that have one of the wanted names.
     by_name: BTreeMap<String, Vec<u32>>,
@@ -179,7 +179,7 @@ impl Btf {
         self.named(name, KIND_FUNC)
     }
 
-    /// How many arguments a raw tracepoint passes.
+    /// The number of arguments that a raw tracepoint passes.
     pub fn tracepoint_arguments(&self, tracepoint: &str) -> Option<u32> {
         let id = self.named(&tracepoint_type(tracepoint), KIND_TYPEDEF)?;
         let prototype = self.ty(self.resolve(id))?;
@@ -187,7 +187,7 @@ impl Btf {
         (prototype.kind() == KIND_FUNC_PROTO).then(|| (prototype.count() as u32).saturating_sub(1))
     }
 
-    /// Which of a function's parameters is called `wanted`, counted from 0.
+    /// The index of a function's parameter of this name, from 0.
     pub fn parameter(&self, function: &str, wanted: &str) -> Option<u32> {
         let prototype = self.ty(self.ty(self.function(function)?)?.size_or_type)?;
         let count = if prototype.kind() == KIND_FUNC_PROTO { prototype.count() } else { 0 };
@@ -282,7 +282,7 @@ impl Names {
     }
 }
 
-/// How many bytes follow a type's header.
+/// The number of bytes that follow a type's header.
 fn tail_size(ty: Type) -> Option<usize> {
     let count = ty.count();
     Some(match ty.kind() {

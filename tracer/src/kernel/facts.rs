@@ -1,4 +1,4 @@
-//! What is known of a kernel: answers, by name.
+//! The facts of a kernel: answers, by name.
 
 use std::{collections::BTreeMap, io};
 

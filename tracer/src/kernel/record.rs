@@ -1,5 +1,5 @@
-//! What a kernel says of itself, as it says it, kept in a file: so the catalogue is tried on kernels that do
-//! not run here, and so is what it will ask one day.
+//! A kernel's types and symbols, unchanged, in a file: the catalogue is tested on kernels that do not run
+//! here, and so are its future questions.
 
 use std::{
     collections::BTreeMap,

@@ -9,7 +9,7 @@ use std::{
 
 use super::wanted::Wanted;
 
-/// Where the kernel shows its symbols.
+/// The file of the kernel's symbols.
 pub const TABLE: &str = "/proc/kallsyms";
 
 /// The first byte of the running kernel's text, which stands near the beginning of the table.
@@ -120,8 +120,8 @@ impl Symbols {
         (address - start < symbol.size).then_some(symbol)
     }
 
-    /// Where the text is: from a first symbol to a last one, in pieces where symbols are further
-    /// apart than `gap`. The last symbol of a piece is not in it: nobody knows how long it is.
+    /// The ranges of the text: from a first symbol to a last one, split where symbols are further apart
+    /// than `gap`. The last symbol of a range is not in it, because its length is unknown.
     pub fn ranges(&self, gap: u64) -> Vec<(u64, u64)> {
         let near = |a: &(u64, Range<u32>), b: &(u64, Range<u32>)| b.0 - a.0 <= gap;
         let pieces = self.sorted.chunk_by(near);

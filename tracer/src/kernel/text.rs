@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where the kernel shows its memory as an ELF core file.
+/// The kernel's memory as an ELF core file.
 pub const KCORE: &str = "/proc/kcore";
 
 /// Why the kernel's text could not be read.
@@ -16,9 +16,9 @@ pub enum TextError {
     /// The file is missing, or lockdown or a missing capability forbids it.
     #[error("cannot read {}: {error}", path.display())]
     Io {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         error: io::Error,
     },
     /// The file has no segment with this address.

@@ -33,7 +33,7 @@ impl<T: Into<String>> FromIterator<T> for Wanted {
     }
 }
 
-/// What tells most names from the wanted ones at a glance: the last letter and the length.
+/// A cheap test that rejects most names: the last letter and the length.
 fn glance(name: &[u8]) -> usize {
     usize::from(name.last().copied().unwrap_or(0)) << 8 | name.len() & 0xff
 }

@@ -1,5 +1,5 @@
-//! What traced programs can be called, and what their stacks and files can say: it is named, whatever
-//! it is. `PROPTEST_CASES=10000` tries more of it.
+//! Hostile names of traced programs, and hostile content of their stacks and files: naming copes with all
+//! of it. `PROPTEST_CASES=10000` tries more cases.
 
 use std::io::Write as _;
 

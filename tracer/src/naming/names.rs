@@ -7,8 +7,8 @@ use tracer_ledger::flows::{Endpoint, Flow, Kind, Process, UNKNOWN};
 
 use super::{endpoint::Surroundings, words::text};
 
-/// What is known by name. It grows with what is traced; of more than [`MOST`] processes or objects,
-/// those that were not used for longest are forgotten.
+/// The known names. They grow with the traced processes and objects; above [`MOST`] of either, the least
+/// recently used are forgotten.
 #[derive(Debug, Default)]
 pub struct Names {
     processes: BTreeMap<u32, Used<Process>>,

@@ -11,7 +11,7 @@ use tracer_common::flow::{COMPONENT, DEPTH, NO_DESCRIPTOR, Object};
 
 use super::words::text;
 
-/// Where file systems are mounted, by the kernel's number of the device.
+/// The mount points of file systems, by the kernel's number of the device.
 #[derive(Debug, Default)]
 pub struct Mounts(BTreeMap<u32, PathBuf>);
 

@@ -1,6 +1,5 @@
-//! What compilers that run inside a program write down of the functions they make:
-//! `/tmp/perf-PID.map`, a line `START SIZE NAME` for each, numbers in hexadecimal
-//! (the kernel's tools/perf/Documentation/jit-interface.txt).
+//! The perf map of a just-in-time compiler: `/tmp/perf-PID.map`, a line `START SIZE NAME` for each,
+//! numbers in hexadecimal (the kernel's tools/perf/Documentation/jit-interface.txt).
 //!
 //! Anybody can make a file in `/tmp`: it is believed if the program's own user made it, or root; and
 //! nothing that it can be makes this program wait, or read without end.

@@ -27,11 +27,11 @@ pub struct Code {
     pub start: u64,
     /// The address after the last.
     pub end: u64,
-    /// Where in the file the first one is, in bytes.
+    /// The offset of the first address in the file, in bytes.
     pub offset: u64,
     /// The file.
     pub path: PathBuf,
-    /// Where the very file is that is mapped, if another may be under that path.
+    /// A path to exactly the mapped file, if another one may be under its name.
     pub exact: Option<PathBuf>,
 }
 
@@ -43,7 +43,7 @@ pub struct Symbols {
     files: HashMap<(PathBuf, u64), Frame>,
     /// By process and address: machine code of no file, such as a compiler makes while it runs.
     made: HashMap<(u32, u64), Frame>,
-    /// What such compilers write down.
+    /// The functions of just-in-time compilers.
     perf_maps: PerfMaps,
     /// Files with machine code, as far as they can be read.
     opened: HashMap<PathBuf, Option<Arc<File>>>,
@@ -58,7 +58,7 @@ const MOST_FILES: usize = 256;
 /// Addresses of each kind that are remembered.
 const MOST_ADDRESSES: usize = 200_000;
 
-/// What `/proc/PID/maps` appends to the path of a file that has none any more.
+/// The suffix of a deleted file's path in `/proc/PID/maps`.
 const DELETED: &str = " (deleted)";
 const KERNEL: &str = "kernel";
 const UNKNOWN: &str = "[unknown]";

@@ -1,5 +1,5 @@
-//! What was found of a kernel, kept for the next time: reading a kernel's BTF and symbol table whole
-//! takes longer than all else that comes before tracing.
+//! The cache of a kernel's facts: reading the whole BTF and symbol table takes longer than everything
+//! else before tracing.
 //!
 //! The file is found by the kernel's build id. It has no absolute addresses, which change with each
 //! boot, and no machine code, which depends on the processor: that is read from the running kernel each
@@ -26,7 +26,7 @@ const NOTES: &str = "/sys/kernel/notes";
 /// More than a file ever has, in bytes.
 const LONGEST: u64 = 1 << 20;
 
-/// What is kept.
+/// The content of the cache.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Kept {
     /// Of what; see [`Version`].
@@ -37,7 +37,7 @@ struct Kept {
     calls: Vec<Call>,
 }
 
-/// What must be the same as when it was kept.
+/// The version: a cache with another one is ignored.
 #[derive(PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Version {
     /// That of copytrace, and its catalogue.
@@ -78,7 +78,7 @@ impl Version {
     }
 }
 
-/// What is known of the running kernel, if it was kept. `catalogue`: tells one catalogue from another.
+/// The facts of the running kernel, if they are cached. `catalogue`: a hash of the catalogue.
 pub fn recall(catalogue: u64) -> Option<Facts> {
     let path = path()?;
     match read(&path).and_then(|kept| restore(kept, &Version::new(catalogue))) {

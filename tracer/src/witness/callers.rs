@@ -9,7 +9,7 @@ use crate::kernel::{
     text::{KernelText, TextError},
 };
 
-/// Where calls to copy routines are looked for.
+/// The range of the search for calls to copy routines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Breadth {
     /// In the callers of the catalogue.
