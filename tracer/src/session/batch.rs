@@ -12,8 +12,8 @@ use aya_obj::generated::{bpf_attr, bpf_cmd::BPF_MAP_LOOKUP_AND_DELETE_BATCH};
 /// Keys a call. The kernel needs room for what has one hash at least.
 const AT_ONCE: usize = 1024;
 
-/// Where there are fewer, they are better taken one by one: while the kernel looks for the next one
-/// in an empty part of the map, no kprobe on this CPU runs its program.
+/// The fewest entries to read in a batch. Fewer are better read one by one: while the kernel searches an
+/// empty part of the map, no kprobe on this CPU runs its program.
 pub const FEWEST: usize = 4096;
 
 /// Takes everything out of a map of such keys and values. What is added meanwhile may be left there.

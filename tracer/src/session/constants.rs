@@ -13,7 +13,7 @@ use super::{
 };
 use crate::witness::Plan;
 
-/// What they do, for this purpose.
+/// The options of the programs, for this purpose.
 pub fn options(plan: &Plan, purpose: Purpose, cycles: &Counters) -> Result<Options, SessionError> {
     let of_any = Options {
         twins: u32::from(plan.preemption.is_some()),

@@ -1,4 +1,4 @@
-//! What the programs counted, summed over the CPUs.
+//! The programs' counts, summed over the CPUs.
 
 use std::collections::BTreeMap;
 

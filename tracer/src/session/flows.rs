@@ -23,12 +23,12 @@ use crate::naming::Names;
 /// Processes and objects with the ids they have in flows.
 type Discovered = (Vec<(u32, Process)>, Vec<(u32, Object)>);
 
-/// What was counted since the last look, by name.
+/// The counts since the last reading, by name.
 #[derive(Debug, Default)]
 pub struct Taken {
     /// The traffic of each flow.
     pub ledger: Ledger,
-    /// Where copies were made, if that is asked for.
+    /// The stacks of copies, if they are asked for.
     pub samples: Vec<Sample>,
     /// And where machine code was mapped.
     pub modules: Vec<Module>,
@@ -44,7 +44,7 @@ impl Session {
         self.map::<Array<_, u32>>("EPOCH").is_ok_and(|map| map.get(&0, 0).is_ok())
     }
 
-    /// What the plan's witnesses see.
+    /// The capabilities of the plan's witnesses.
     pub fn witnesses(&self) -> Witnesses {
         Witnesses { copies: !self.plan.sites.is_empty(), references: !self.plan.probes.is_empty() }
     }

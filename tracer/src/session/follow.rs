@@ -1,4 +1,4 @@
-//! Which processes are traced, and the signals that they are sent.
+//! The traced processes, and the signals that are sent to them.
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -1,6 +1,6 @@
-//! What the kernel keeps for the maps, as `map_mem_usage` of each kind of map has it (`kernel/bpf`, from
-//! Linux 6.4 on, which shows it in `/proc/PID/fdinfo`). It is charged to the control group of who made
-//! them.
+//! The kernel's memory for the maps, as computed by `map_mem_usage` of each kind of map (`kernel/bpf`,
+//! from Linux 6.4 on, which shows it in `/proc/PID/fdinfo`). It is charged to the control group of the
+//! process that made them.
 
 use std::ops::AddAssign;
 
@@ -26,7 +26,7 @@ impl AddAssign for Memory {
     }
 }
 
-/// What of a map its memory depends on.
+/// The properties of a map that its memory depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     /// A [`bpf_map_type`].

@@ -65,14 +65,14 @@ pub struct Session {
     object: Object,
     plan: Plan,
     links: Vec<Link>,
-    /// What waits for the kernel to detach, once nothing is counted any more.
+    /// The thread that waits for the kernel to detach, once nothing is counted any more.
     detaching: Option<JoinHandle<()>>,
     verify: bool,
     purpose: Purpose,
     options: Options,
     /// Lost events that were reported already.
     lost: u64,
-    /// How many processes were given an id here.
+    /// The number of processes that were given an id here.
     followed: u32,
     /// In a PID namespace.
     numbers: Option<Numbers>,
@@ -131,7 +131,7 @@ impl Session {
         Ok(session)
     }
 
-    /// What is attached.
+    /// The attached programs.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }

@@ -67,7 +67,7 @@ fn in_every_tier(counts: &Counts) -> Vec<Movement> {
     movements
 }
 
-/// What the program itself copied; a mapping of a file is the page cache.
+/// The program's own copies; a mapping of a file is the page cache.
 fn user_copies(counts: &Counts) -> Vec<Movement> {
     let copies = counts.of(Event::UserCopy);
     let place = |kind: u8, end| if kind & end != 0 { Place::PageCache } else { Place::User };
@@ -114,7 +114,7 @@ fn ciphered(counts: &Counts, plan: &Plan) -> Vec<Movement> {
     out_of_pages(counts, plan, Event::Cipher, Mover::Cipher)
 }
 
-/// What functions did with pages: out of the place the catalogue says, or whose memory they are.
+/// Movements of pages by functions: from the place in the catalogue, or by the owner of the pages.
 fn out_of_pages(counts: &Counts, plan: &Plan, event: Event, mover: Mover) -> Vec<Movement> {
     let witnesses = FUNCTIONS.iter().filter(|witness| witness.movement.2 == mover);
     witnesses
@@ -143,7 +143,7 @@ fn leaf_named<'a>(plan: &'a Plan, symbol: &str) -> Option<&'a Leaf> {
     plan.leaves.iter().find(|leaf| leaf.symbol == symbol)
 }
 
-/// What breakpoints saw on a routine, whoever called it.
+/// Bytes that breakpoints saw in a routine, for all its callers.
 fn leaf_bytes(counts: &Counts, leaf: &Leaf, kind: u8, detail: u32) -> u64 {
     let wanted = (kind, leaf::detail(leaf.site.routine, detail));
     sum(counts.of(Event::Leaf).filter(|(key, _)| (key.kind, key.detail) == wanted)).bytes
@@ -168,8 +168,8 @@ fn site_copies(counts: &Counts, plan: &Plan) -> Vec<Movement> {
     movements
 }
 
-/// What the breakpoints saw of one site's copies: all that its leaf routine copied for the same
-/// kind of iterator, less what other sites gave to the same routine.
+/// The breakpoints' bytes for one site's copies: all that its leaf routine copied for the same kind of
+/// iterator, minus the copies of other sites through the same routine.
 fn verified(
     counts: &Counts,
     plan: &Plan,
@@ -189,7 +189,7 @@ fn verified(
     Some(seen.saturating_sub(others.map(|(.., tally)| tally.bytes).sum()))
 }
 
-/// Which way a call site's bytes went, by the caller and by what the iterator iterates over.
+/// The way of a call site's bytes, by the caller and by the iterator's kind.
 pub(super) fn way_of(site: &CallSite, key: Key, plan: &Plan) -> Option<Way> {
     let known = CALLERS.iter().find(|caller| caller.name == site.caller);
     let place = known.map_or(Place::Kernel, |caller| caller.place);
@@ -207,8 +207,8 @@ pub(super) fn way_of(site: &CallSite, key: Key, plan: &Plan) -> Option<Way> {
     Some(if site.routine.from_iterator { (other, place, by) } else { (place, other, by) })
 }
 
-/// Which way the bytes of one counter of copies went, and what copied them. Nothing of copies that
-/// are in no ledger, such as those of packets that were sent before.
+/// The way of the bytes of one counter of copies, and the routine that copied them. None for copies that
+/// are in no ledger, such as those of retransmitted packets.
 pub(super) fn copy_of(key: &Key, plan: &Plan) -> Option<(Way, &'static str)> {
     if key.event == Event::CopySite as u8 {
         let site = plan.sites.iter().find(|site| site.address == key.address)?;

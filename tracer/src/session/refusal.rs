@@ -1,10 +1,10 @@
-//! What the kernel says when it refuses something.
+//! A refusal by the kernel.
 
 use std::{error::Error, io, iter::successors};
 
 use aya::maps::MapError;
 
-/// What the kernel said, and by which number.
+/// The kernel's error, and its number.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct Refusal {

@@ -1,4 +1,4 @@
-//! What the programs must know before they run: where they are, who is who, and what counts cycles.
+//! Data for the programs before they run: call sites, process numbers, cycle counters.
 
 use aya::maps::{HashMap, MapData};
 use tracer_common::{NO_ITERATOR, Site};
@@ -34,7 +34,7 @@ impl Session {
         Ok(())
     }
 
-    /// What the kernel calls a process; nothing if it has ended.
+    /// The kernel's number of a process; none if it has ended.
     pub(super) fn kernel_number(&self, pid: u32) -> Result<Option<u32>, SessionError> {
         let Some(numbers) = &self.numbers else { return Ok(Some(pid)) };
         Ok(numbers.all().map_err(SessionError::Numbers)?.get(&pid).copied())

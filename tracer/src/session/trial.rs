@@ -1,5 +1,4 @@
-//! What the kernel lets us attach, found out by attaching programs that do nothing. Nothing stays
-//! attached.
+//! The kernel's support of probes, found by attaching programs that do nothing. Nothing stays attached.
 
 use std::{
     io,
@@ -57,7 +56,7 @@ impl Trying {
         }
     }
 
-    /// What came of it.
+    /// The result.
     pub fn finish(self) -> Trial {
         let answer = |from: Receiver<Answer>| {
             from.recv().unwrap_or_else(|_| Err("it could not be tried".into()))
@@ -98,7 +97,7 @@ fn kprobe() -> Result<OwnedFd, Refusal> {
         .map_err(reason)
 }
 
-/// What the kernel said, and where it is too short, which right is missing.
+/// The kernel's error; where that is too short, the missing capability.
 fn reason(error: io::Error) -> Refusal {
     let said = Refusal::from(error);
     match said.errno() {

@@ -1,4 +1,5 @@
-//! What hardware breakpoints saw and no call site explains: bytes on a path that the catalogue lacks.
+//! Bytes that hardware breakpoints saw and no call site explains: their way is missing from the
+//! catalogue.
 
 use std::{collections::BTreeMap, fs};
 
@@ -14,7 +15,7 @@ use crate::{
 /// Length of the instruction that calls a routine.
 const CALL: u64 = 5;
 
-/// How many callers of a routine are named: not those of less than a hundredth.
+/// The number of a routine's callers that are named, if they have a hundredth of the bytes.
 const NAMED: usize = 3;
 const LEAST: i64 = 100;
 
@@ -23,7 +24,7 @@ const LEAST: i64 = 100;
 #[derive(Debug, Default)]
 pub struct Unexplained(BTreeMap<&'static str, Balance>);
 
-/// What went through a routine, less what is explained.
+/// The bytes of a routine, minus the explained ones.
 #[derive(Debug, Default)]
 struct Balance {
     bytes: i64,

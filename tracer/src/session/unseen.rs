@@ -1,4 +1,4 @@
-//! What is not seen, and why: what a kernel lacks or refuses, and events that were lost.
+//! Unseen events and the reasons: missing or refused features of the kernel, and lost events.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::{
 use crate::witness::layout::{Subject, Unknown};
 
 impl Session {
-    /// What the kernel did not let be attached, and what is not seen for it.
+    /// Probes that the kernel refused, and the events that are then unseen.
     pub fn unseen(&self) -> Vec<Warning> {
         let refused = self.refused.iter();
         let refused = refused.map(|error| Warning::NotAttached { error: error.to_string() });
@@ -53,7 +53,7 @@ impl Session {
         Ok(given_up + unseen.saturating_sub(taken_over.iter().sum::<u64>()))
     }
 
-    /// How often the kernel could not run a program, of those that it happened to.
+    /// The number of times the kernel could not run a program, for those that were skipped.
     fn skipped(&self) -> BTreeMap<&'static str, u64> {
         let all = self.object.programs();
         let all = all.filter_map(|(name, program)| Some((name, misses::of_program(program)?)));

@@ -1,9 +1,8 @@
-//! What is looked for besides the traced processes: programs by their name or their control group, and
-//! signals.
+//! Targets besides the traced processes: programs by their name or their control group, and signals.
 
 use std::{os::unix::fs::MetadataExt as _, path::Path};
 
-/// What is looked for besides what the traced processes move.
+/// Targets besides the transfers of traced processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// Programs of this name, which are traced from when they start, whoever starts them.

@@ -1,8 +1,8 @@
-//! What a program costs the kernel's verifier, by its own account.
+//! A program's cost in the kernel's verifier, by the verifier's own account.
 
 use serde::Serialize;
 
-/// What a program costs the verifier.
+/// A program's cost in the verifier: instructions and stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cost {
     /// Its name in the object.

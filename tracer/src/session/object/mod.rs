@@ -101,14 +101,14 @@ impl Object {
     }
 }
 
-/// What these programs cost the kernel's verifier, each by itself.
+/// The cost of these programs in the kernel's verifier, each by itself.
 pub fn costs(setup: &Setup<'_>, wanted: &[Wanted]) -> Result<Vec<Cost>, SessionError> {
     let prepared = Prepared::new(setup, wanted)?;
     let costs = in_parallel(wanted, |wanted| prepared.program(*wanted)?.cost());
     costs.into_iter().collect()
 }
 
-/// What the maps will take, with these numbers of entries.
+/// The memory of the maps, with these numbers of entries.
 pub fn memory(room: &Room, cpus: usize) -> Result<Memory, SessionError> {
     let mut all = Memory::default();
     for (name, map) in parse(&[])?.maps {

@@ -1,4 +1,4 @@
-//! What is changed in the programs' instructions, by what the kernel offers.
+//! Changes to the programs' instructions, by the features of the kernel.
 
 use aya_obj::{
     Function,

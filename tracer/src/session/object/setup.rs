@@ -1,4 +1,4 @@
-//! What an object is made with: which of its programs, the values of its constants, the room of its maps.
+//! The set-up of an object: its programs, the values of its constants, the room of its maps.
 
 use std::collections::BTreeMap;
 
@@ -25,19 +25,20 @@ impl Wanted {
     }
 }
 
-/// What the object's programs and maps are made with.
+/// The set-up of the object's programs and maps.
 pub struct Setup<'a> {
     /// Values of the programs' constants, by name.
     pub globals: [(&'a str, &'a [u8]); 2],
-    /// How much room the maps have.
+    /// The room of the maps.
     pub room: &'a Room,
     /// The kernel offers no helper that calls functions of a program.
     pub without_callbacks: bool,
-    /// What programs call to stay on their CPU; see [`Plan::preemption`](crate::witness::Plan::preemption).
+    /// The kernel functions that disable and enable preemption; see
+    /// [`Plan::preemption`](crate::witness::Plan::preemption).
     pub preemption: Option<[u32; 2]>,
 }
 
-/// How much room maps have.
+/// The room of maps.
 pub struct Room {
     /// In entries, by name; others have as much as the object says.
     pub entries: BTreeMap<&'static str, u32>,
