@@ -153,7 +153,7 @@ fn write_kernel(out: &mut dyn Write, kernel: &Kernel) -> io::Result<()> {
     writeln!(out, "  capabilities: {}", capabilities())
 }
 
-/// What the kernel will keep for the maps.
+/// The kernel's memory for the maps.
 fn write_memory(out: &mut dyn Write, allocation: Allocation) -> io::Result<()> {
     let flows = |stacks| Purpose::Flows {
         detail: Detail::Process,
@@ -236,7 +236,7 @@ fn write_tier(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     Ok(())
 }
 
-/// What this kernel does not have, and what then is not seen.
+/// Features that this kernel lacks, and what is then not seen.
 fn write_missing(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     let unknown = plan.unknown.iter().map(|unknown| unknown.warning().to_string());
     let missing = plan.missing.iter().map(|it| format!("{}: {}", it.witness, it.reason));
@@ -248,7 +248,7 @@ fn write_missing(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     writeln!(out)
 }
 
-/// How many there are.
+/// The number of witnesses.
 fn witnesses(plan: &Plan) -> String {
     format!(
         "Witnesses: {} tracepoints, {} functions, {} call sites",

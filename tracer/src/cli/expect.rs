@@ -16,7 +16,7 @@ use super::say;
 /// The exit status if a rule is broken, and nothing else went wrong.
 const BROKEN: u8 = 3;
 
-/// What must hold.
+/// Rules that must hold.
 #[derive(Debug, clap::Args)]
 pub struct Expect {
     /// Fail with status 3 unless this holds, such as 'nginx: file -> tcp: cpu <= 0.01'; may be repeated
@@ -74,7 +74,7 @@ pub fn conclude(expectations: &[Expectation], quiet: bool) -> ExitCode {
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) }
 }
 
-/// How many hold; nothing where that was said, or there is none.
+/// The number of rules that hold; none if it was printed already, or there is no rule.
 fn summary(all: usize, broken: usize) -> Option<String> {
     match (all, broken) {
         (0, _) | (1, 1) => None,

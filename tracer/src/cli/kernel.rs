@@ -13,7 +13,7 @@ use tracer_ledger::report::Where;
 
 use super::rights;
 
-/// Which tier the user asked for.
+/// The tier that the user asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum TierChoice {
     /// The best this kernel offers
@@ -26,7 +26,7 @@ pub enum TierChoice {
     Tracepoint,
 }
 
-/// Where to look for copies.
+/// The range in which to look for copies.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Sites {
     /// Probe calls to copy routines in all of the kernel, and not only on the known ways: a path
@@ -36,7 +36,7 @@ pub struct Sites {
 }
 
 impl Sites {
-    /// What it means.
+    /// The breadth of the search.
     pub fn breadth(self) -> Breadth {
         if self.all_copy_sites { Breadth::Everywhere } else { Breadth::Catalogue }
     }
@@ -50,11 +50,11 @@ pub fn location() -> Where {
     }
 }
 
-/// What is known of the running kernel.
+/// The facts of the running kernel.
 pub struct Kernel {
     /// Answers to the catalogue's questions.
     pub facts: Facts,
-    /// What can be attached.
+    /// The probes that can be attached.
     pub trial: Trial,
 }
 

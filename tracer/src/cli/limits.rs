@@ -11,7 +11,7 @@ use tracer::session::{Refusal, SessionError};
 
 const RAISED: [Resource; 2] = [Resource::Nofile, Resource::Memlock];
 
-/// What they were when this program began.
+/// The limits when this program began.
 static BEFORE: OnceLock<[Rlimit; RAISED.len()]> = OnceLock::new();
 
 /// Raises them as far as they go: without a right, to the hard limits.
@@ -32,7 +32,7 @@ pub fn restore() -> io::Result<()> {
     RAISED.into_iter().zip(before).try_for_each(|(limit, was)| Ok(setrlimit(limit, *was)?))
 }
 
-/// What to do about an error, if it is that limit.
+/// Advice on an error, if that limit is the reason.
 pub fn advice(error: &anyhow::Error) -> &'static str {
     match error.chain().find_map(errno) {
         Some(libc::EMFILE) => {

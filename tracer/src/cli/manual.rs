@@ -10,7 +10,7 @@ use clap::Command;
 use clap_mangen::Man;
 use roff::{Roff, bold, roman};
 
-/// What a page has besides the arguments.
+/// Parts of a page besides the arguments.
 struct Verb {
     name: &'static str,
     /// Command lines, and what they do.
@@ -165,7 +165,7 @@ const VERBS: &[Verb] = &[
     },
 ];
 
-/// What the program uses, whatever the verb.
+/// Files that the program uses, whatever the verb.
 const FILES: &[(&str, &str)] = &[
     (
         "/var/cache/copytrace",

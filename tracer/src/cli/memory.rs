@@ -13,7 +13,7 @@ use tracer::{
 };
 use tracer_ledger::Warning;
 
-/// What a control group has left of its limit, in bytes.
+/// The rest of a control group's limit, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Left {
     group: PathBuf,
@@ -21,10 +21,10 @@ struct Left {
     limit: u64,
 }
 
-/// What copytrace itself takes while it starts, in bytes: it was seen to take 17 MiB.
+/// Memory of copytrace itself at its start, in bytes: 17 MiB were observed.
 const OWN: u64 = 20 << 20;
 
-/// How many times less room than usual the maps may have.
+/// Divisors of the room in maps, tried in turn.
 const SCARCITIES: [u32; 5] = [1, 2, 4, 8, 16];
 
 /// The purpose with as much room as there is memory for, and what is to be said of that. Refuses to start
@@ -73,7 +73,7 @@ fn least() -> Option<Left> {
 /// back at once, in `memory.stat`.
 type Files = [&'static str; 3];
 
-/// Where memory is limited: a line of `/proc/self/cgroup`, as mount point, group and files.
+/// The limits of memory: a line of `/proc/self/cgroup`, as mount point, group and files.
 fn hierarchy(line: &str) -> Option<(&'static Path, &str, Files)> {
     const SECOND: Files = ["memory.max", "memory.current", "inactive_file"];
     const FIRST: Files = ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"];

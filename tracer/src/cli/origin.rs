@@ -1,4 +1,4 @@
-//! What a document says of the copytrace that made it.
+//! The origin of a document: the copytrace that made it.
 
 use std::{env, time::SystemTime};
 

@@ -22,7 +22,7 @@ pub enum Form {
     Json,
 }
 
-/// What was loaded, and what it cost.
+/// The loaded programs, and their cost.
 #[derive(Serialize)]
 pub struct Programs<'a> {
     kernel: &'a str,

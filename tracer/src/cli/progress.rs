@@ -1,4 +1,4 @@
-//! What a run is doing, on stderr: one line that changes on a terminal, nothing in a pipe.
+//! The progress of a run, on stderr: one line that changes on a terminal, nothing in a pipe.
 
 use std::{
     io::{IsTerminal, stderr},

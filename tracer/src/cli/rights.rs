@@ -1,4 +1,4 @@
-//! What to do where the kernel refuses eBPF for want of a right.
+//! Advice where the kernel refuses eBPF because a capability is missing.
 
 use std::fs;
 

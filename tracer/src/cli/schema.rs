@@ -23,7 +23,7 @@ pub struct Options {
     document: Document,
 }
 
-/// What has a schema.
+/// Documents that have a schema.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Document {
     /// What `demo` prints

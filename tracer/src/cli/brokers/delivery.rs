@@ -46,9 +46,9 @@ pub struct Log {
     pub messages: u64,
 }
 
-/// Where the consumers are.
+/// The network of the consumers.
 pub struct Network {
-    /// Where they reach the broker.
+    /// The address at which they reach the broker.
     pub broker: IpAddr,
     /// Their network namespace, if it is another.
     pub namespace: Option<PathBuf>,

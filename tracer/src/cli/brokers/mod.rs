@@ -37,7 +37,7 @@ use super::{
 };
 use delivery::{Log, Network};
 
-/// How often a broker is killed to see what is left.
+/// The number of times that a broker is killed to see which messages survive.
 const KILLS: u64 = 5;
 
 /// Runs the verb. The exit status is 0 if everything was measured, 128 + n after signal n.
@@ -150,7 +150,7 @@ fn folder(dir: &Path) -> anyhow::Result<TempDir> {
     })
 }
 
-/// Where the consumers are, and the network device towards them.
+/// The network of the consumers, and the network device towards them.
 async fn network(wanted: Option<Link>) -> anyhow::Result<(Network, Nic)> {
     let link = Link::find(wanted)?;
     match link {

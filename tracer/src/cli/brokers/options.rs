@@ -85,12 +85,12 @@ impl Options {
         }
     }
 
-    /// How consumers are reached.
+    /// The link to the consumers.
     pub fn to(&self) -> Option<Link> {
         if self.real { Some(Link::Loopback) } else { self.to }
     }
 
-    /// How many messages of a size lie in the log.
+    /// The number of messages of a size in the log.
     pub fn messages(&self, message_bytes: u64) -> u64 {
         let fitting = LOG_BYTES / message_bytes.max(1);
         self.messages.unwrap_or(fitting.clamp(16, MOST_MESSAGES))

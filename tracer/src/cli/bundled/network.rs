@@ -1,4 +1,4 @@
-//! How a consumer on this machine is reached.
+//! The link to a consumer on this machine.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use workloads::driver::Network;
 /// The network namespace a NIC of this machine leads to, as `ip netns add copytrace` makes it.
 pub const NAMESPACE: &str = "/run/netns/copytrace";
 
-/// How a consumer on this machine is reached.
+/// The link to a consumer on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Link {
     /// In the network namespace `copytrace`, through a network card
@@ -43,7 +43,7 @@ impl Link {
         }
     }
 
-    /// What it comes to for a consumer.
+    /// The network of a consumer.
     pub fn network(self) -> Network {
         match self {
             Self::Nic => Network::Namespace(NAMESPACE.into()),

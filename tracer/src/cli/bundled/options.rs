@@ -13,7 +13,7 @@ use crate::cli::{
     usage,
 };
 
-/// What these verbs take.
+/// The options of these verbs.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub struct Options {
@@ -50,7 +50,7 @@ impl Options {
     }
 }
 
-/// What to do with the NIC's scatter-gather.
+/// The setting of the NIC's scatter-gather.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum ScatterGather {
     /// Leave it as it is

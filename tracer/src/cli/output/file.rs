@@ -19,7 +19,7 @@ use rustix::{
 
 use crate::cli::user::User;
 
-/// Who may read a result.
+/// Permissions to read a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readers {
     /// As the umask has it.
@@ -38,12 +38,12 @@ impl Readers {
 pub struct ResultFile {
     path: PathBuf,
     readers: Readers,
-    /// Who called sudo: the file is that user's, and is where that user may write.
+    /// The user who called sudo: owner of the file, whose permissions decide where it may be written.
     owner: Option<User>,
     way: Way,
 }
 
-/// How it is written.
+/// The way of writing.
 enum Way {
     /// To a file without a name in the same folder, which then gets the name.
     Unnamed { file: File, folder: OwnedFd },
@@ -124,7 +124,7 @@ fn way(path: &Path, readers: Readers) -> anyhow::Result<Way> {
     }
 }
 
-/// What is no regular file is written as it is, and so is what the system offers in `/dev`, such as
+/// A stream for a path that is not a regular file, or is one of the system's in `/dev`, such as
 /// `/dev/stdout`.
 fn stream(path: &Path) -> io::Result<Option<File>> {
     let is_stream = |file: std::fs::FileType| {

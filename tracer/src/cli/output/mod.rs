@@ -1,4 +1,4 @@
-//! Where a result goes, and how it may look there.
+//! The destination of a result, and the style for it.
 
 pub mod file;
 mod options;
@@ -23,7 +23,7 @@ const WIDTH: u16 = 100;
 /// Nobody reads wider tables.
 const WIDEST: u16 = 200;
 
-/// Where a result goes.
+/// The destination of a result.
 pub enum Destination {
     /// Standard output.
     Stdout,
@@ -34,7 +34,7 @@ pub enum Destination {
 }
 
 impl Destination {
-    /// What `--output` names, `-` for standard output. A file is prepared before anything is
+    /// The destination of `--output`; `-` is standard output. A file is prepared before anything is
     /// measured, so that a long run never ends in "permission denied".
     fn of(path: &Path) -> anyhow::Result<Self> {
         match path {
@@ -106,7 +106,7 @@ fn is_device(stream: &impl AsFd) -> bool {
     stat.is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_char_device())
 }
 
-/// What the user said of how results look: of colour, and whether details are shown.
+/// The user's choice of colour, and of details.
 static LOOK: OnceLock<(ColorChoice, bool)> = OnceLock::new();
 
 /// Takes what the user said, once.

@@ -1,4 +1,4 @@
-//! What a verb takes of where its result goes and in which form.
+//! The options for destination and format of a result.
 
 use std::{
     ffi::OsStr,
@@ -61,7 +61,7 @@ fn extension(name: &str) -> &str {
     name.rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 
-/// Where the result goes, and in which form.
+/// The destinations of a result, each with its format.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Outputs<F: Form> {

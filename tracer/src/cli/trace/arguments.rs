@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-/// What stands for a secret.
+/// The replacement of a secret.
 const MASK: &str = "***";
 
 /// Words in the names of flags, variables and headers that have secrets.

@@ -75,8 +75,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     written.map(|()| judged)
 }
 
-/// What the user is told when it begins: everything from now on is counted. `after`: how long it took
-/// to attach.
+/// The message when tracing begins: everything from now on is counted. `after`: the time of attaching.
 fn begun(target: &str, after: Duration) -> String {
     let seconds = after.as_secs_f64();
     format!("copytrace: tracing {target}, attached in {seconds:.2} s; Ctrl-C ends it")

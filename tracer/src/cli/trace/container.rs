@@ -12,11 +12,10 @@ use anyhow::{bail, ensure};
 use super::spawn::run_as;
 use crate::cli::user::User;
 
-/// What begins a component of a control group's path before a container's id, which `.scope` follows
-/// where systemd was asked for it.
+/// Prefixes of a container's id in a component of a control group's path; systemd appends `.scope`.
 const RUNTIMES: [&str; 5] = ["docker-", "libpod-", "cri-containerd-", "crio-", "nerdctl-"];
 
-/// What begins a component before a container's name, and what ends it.
+/// Prefixes of a container's name in a component, and the characters that end it.
 const SCOPES: [(&str, &str); 3] =
     [("machine-", ".scope"), ("systemd-nspawn@", ".service"), ("lxc.payload.", "")];
 

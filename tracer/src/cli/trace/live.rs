@@ -6,7 +6,7 @@ use tracer_ledger::report::flows::Total;
 
 use crate::cli::progress::Progress;
 
-/// How often it changes: slow enough to be read.
+/// The interval of updates: slow enough to be read.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Adding up what it says may take one part in so many of the time.
@@ -17,7 +17,7 @@ pub struct Live {
     /// None while others may write to the terminal.
     line: Option<Progress>,
     at: Instant,
-    /// How long it took to add that up: with very many flows the line changes less often.
+    /// The time it took to add that up: with very many flows the updates are less frequent.
     took: Duration,
     payload: u64,
     calls: u64,

@@ -49,7 +49,7 @@ pub use attach::run as attach;
 pub use run::Options as RunOptions;
 pub use run::run;
 
-/// What both verbs take.
+/// The options of both verbs.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub struct Options {
@@ -103,18 +103,18 @@ impl Options {
         self.stacks || self.outputs.formats().iter().any(|format| format.is_of_stacks())
     }
 
-    /// What became of the rules, in what was measured until the end.
+    /// The results of the rules, for everything measured until the end.
     fn judge(&self, recording: &Recording) -> Vec<Expectation> {
         of_flows(&self.expect.rules(), recording)
     }
 }
 
-/// Where the results go. It is found out before anything is traced whether they can be written.
+/// The destinations of results. Whether they can be written is checked before tracing begins.
 struct Results {
     reports: Vec<Output<Format>>,
     recording: Option<ResultFile>,
     view: View,
-    /// What was counted when a report was written last.
+    /// The total when a report was last written.
     reported: Option<Total>,
 }
 
@@ -194,7 +194,7 @@ fn keep(recording: &Recording, file: &mut ResultFile) -> anyhow::Result<()> {
     file.write(&text)
 }
 
-/// What the user sees while a program is traced: live figures, and a report every so often.
+/// Output during tracing: live figures, and periodic reports.
 struct Meanwhile {
     live: Option<Live>,
     interval: Option<Duration>,

@@ -1,12 +1,12 @@
-//! What root may do is given up once everything is attached: what follows reads files, names and
-//! symbols that others chose.
+//! Dropping root's capabilities once everything is attached: afterwards files, names and symbols are read
+//! that others chose.
 
 use rustix::{
     io,
     thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs},
 };
 
-/// What is to be done yet, besides counting and naming.
+/// Tasks still to do, besides counting and naming.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Needs {
     /// Functions of the kernel are to be named.

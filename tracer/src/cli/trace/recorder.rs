@@ -1,4 +1,4 @@
-//! What a traced program did so far: the kernel's counters, by name, summed up.
+//! The record of a traced program: the kernel's counters, by name, summed up.
 
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ use crate::cli::{
 /// Flows that are kept apart; beyond them connections and processes of one name become one.
 const MOST_FLOWS: usize = 100_000;
 
-/// How often the kernel's counters are taken, in ms, if that is fast and no report is due before.
+/// The interval of reading the kernel's counters, in ms, if reading is fast and no report is due before.
 pub const TICK_MS: u64 = 200;
 const TICK: Duration = Duration::from_millis(TICK_MS);
 
@@ -41,7 +41,7 @@ pub struct Recorder {
     session: Session,
     names: Names,
     ledger: Ledger,
-    /// Where copies are made, if that is asked for.
+    /// The stacks of copies, if they are asked for.
     stacks: Option<StackRecorder>,
     origin: Origin,
     environment: Environment,
@@ -56,9 +56,9 @@ pub struct Recorder {
     functions: Functions,
     /// Nothing is counted any more.
     failed: bool,
-    /// How often counters are taken.
+    /// The interval of reading counters.
     tick: Duration,
-    /// How long the last tick took.
+    /// The duration of the last reading.
     took: Duration,
 }
 
@@ -125,12 +125,12 @@ impl Recorder {
         privileges::give_up(needs, || self.session.can_be_read());
     }
 
-    /// How many processes are traced now; none if that cannot be known.
+    /// The number of processes traced now; none if unknown.
     pub fn followed(&mut self) -> usize {
         self.session.followed().map_or(0, |processes| processes.len())
     }
 
-    /// Where processes are added.
+    /// The session, to add processes to.
     pub fn session(&mut self) -> &mut Session {
         &mut self.session
     }
@@ -144,8 +144,8 @@ impl Recorder {
         Ok(process.is_some())
     }
 
-    /// How long to wait for the next tick: the longer the last one took, the shorter, for there is
-    /// room for so many counters and objects only.
+    /// The time until the next reading: the longer the last one took, the shorter, because the room for
+    /// counters and objects is limited.
     pub fn pause(&self) -> Duration {
         self.tick.saturating_sub(self.took).max(SHORTEST_PAUSE)
     }
@@ -181,7 +181,7 @@ impl Recorder {
         self.warnings.push(warning);
     }
 
-    /// What the reader of the report is to know.
+    /// Adds a warning to the report.
     pub fn warn(&mut self, warning: Warning) {
         self.warnings.push(warning);
     }

@@ -20,7 +20,7 @@ use crate::cli::{inherited, user::User};
 /// Why a command did not start.
 #[derive(Debug)]
 pub struct NotStarted {
-    /// What the shell would exit with: 127 if there is no such command, else 126.
+    /// The exit status of a shell in this case: 127 if there is no such command, else 126.
     pub status: u8,
     /// Why, in one line.
     pub error: anyhow::Error,
@@ -73,7 +73,7 @@ pub fn spawn(
     }
 }
 
-/// What became of a child that waits.
+/// The state of a waiting child.
 enum Met {
     LetGo,
     /// It never said who it is.

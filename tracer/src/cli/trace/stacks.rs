@@ -31,7 +31,7 @@ impl StackRecorder {
         self.symbols.read(process, pid);
     }
 
-    /// What processes mapped; their files are known by name.
+    /// Adds the mappings of processes, whose files are known by name.
     pub fn learn(&mut self, modules: &[Module], names: &mut Names) {
         for Module { process, origin, start, end, offset } in modules {
             if *end == 0 {
@@ -67,7 +67,7 @@ impl StackRecorder {
         &self.stacks
     }
 
-    /// What to know before trusting them.
+    /// A warning about the stacks.
     pub fn warning(&self) -> Option<Warning> {
         self.folded.then_some(Warning::StacksAdded)
     }

@@ -1,4 +1,4 @@
-//! Which processes to attach to.
+//! The processes to attach to.
 
 use std::{
     collections::BTreeSet,
@@ -16,7 +16,7 @@ use super::{
     recorder::TICK_MS,
 };
 
-/// What the user named.
+/// The targets that the user named.
 #[derive(Clone, Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub struct Target {
@@ -83,7 +83,8 @@ impl Target {
         }
     }
 
-    /// Who is found only by looking now and then, if there are such. `stacks`: they are taken.
+    /// A warning about processes that are found only by polling, if there can be any. `stacks`: stacks
+    /// are taken.
     pub fn blind_spot(&self, stacks: bool) -> Option<Warning> {
         let is_second = cgroup_id(&self.folder()?).is_some();
         let (who, why) = match (is_second, stacks) {
@@ -105,7 +106,7 @@ impl Target {
         }
     }
 
-    /// What the user is to know of a target without a process, if that may be a mistake.
+    /// A note on a target without a process, if that may be a mistake.
     pub fn nobody_yet(&self) -> Option<String> {
         let name = self.comm.as_deref()?;
         Some(format!(

@@ -14,7 +14,7 @@ use tracer_ledger::{expect::Expectation, report::flows::Recording};
 use super::{Results, signals::Signals};
 use crate::cli::say;
 
-/// How long the last report may take before a signal ends this program without it.
+/// The time the last report has before a signal ends this program without it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Reports on their way out.
@@ -24,7 +24,7 @@ pub struct Writer {
     busy: Option<oneshot::Receiver<anyhow::Result<()>>>,
 }
 
-/// What is to be written.
+/// A report to write.
 struct Work {
     recording: Recording,
     /// Of the last one, which is kept as a recording, too: what became of the rules.

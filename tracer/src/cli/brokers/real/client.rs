@@ -12,7 +12,7 @@ use tokio::{
 
 use super::java::Process;
 
-/// How long it may take for what it is told. It gives up earlier by itself when nothing comes.
+/// The time limit of an order. The client itself gives up earlier if nothing comes.
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// Partitions of a topic, or queues.
@@ -22,18 +22,18 @@ pub const PARTITIONS: u64 = 4;
 pub struct Messages {
     /// The topic that they are in, and nothing else.
     pub topic: String,
-    /// How many.
+    /// The number of messages.
     pub count: u64,
     /// Bytes of each.
     pub bytes: u64,
 }
 
-/// What was sent or received, every message being checked.
+/// The result of a client, which checks every message.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Done {
     /// How many.
     pub messages: u64,
-    /// What they take in the broker's log.
+    /// Their bytes in the broker's log.
     pub log_bytes: u64,
     /// How long it took.
     pub seconds: f64,

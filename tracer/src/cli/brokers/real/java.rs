@@ -23,18 +23,18 @@ use tokio::{
 const OLDEST: u32 = 17;
 const INSTALL: &str = "`apt-get install openjdk-17-jdk-headless`, or set JAVA_HOME";
 
-/// How long a server may take until it listens, and how often is looked.
+/// The time a server has until it listens, and the interval of polling.
 const START: Duration = Duration::from_secs(300);
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How long a killed process may take to be gone, and how often is looked.
+/// The time a killed process has to end, and the interval of polling.
 const END: Duration = Duration::from_secs(10);
 const LOOK_AT_END: Duration = Duration::from_millis(2);
 
-/// How many of the last lines of a log an error has.
+/// The number of last lines of a log in an error.
 const TAIL: usize = 8;
 
-/// What runs Java, and what compiles it.
+/// The Java runtime and the compiler.
 #[derive(Clone)]
 pub struct Java {
     java: PathBuf,
@@ -101,7 +101,7 @@ impl Java {
     }
 }
 
-/// Where virtual machines put what is temporary, in their folder.
+/// The folder of temporary files of virtual machines.
 pub const TEMPORARY: &str = "tmp";
 
 /// The first number of a version: `javac 17.0.15`, `openjdk 21 2023-09-19`, of old ones `javac 1.8.0_402`.
@@ -122,7 +122,7 @@ fn number_in(text: &str) -> u32 {
 /// A process of ours, which is killed when this is dropped, or when copytrace ends.
 pub struct Process {
     name: &'static str,
-    /// What it says, and why it ended.
+    /// The log of its output and of the reason for its end.
     log: PathBuf,
     pub pid: u32,
     pub child: Child,

@@ -43,7 +43,7 @@ pub struct Programs {
     homes: Vec<(&'static Program, Home)>,
 }
 
-/// Where the user says that they are.
+/// The folders of the programs, given by the user.
 #[derive(Debug, clap::Args)]
 pub struct Homes {
     /// Where Apache Kafka is: a distribution, or a folder with its jars
@@ -75,7 +75,7 @@ impl Homes {
 
 /// One kind of delivery, and what was seen of it.
 struct Delivery<'a> {
-    /// Which of the running programs.
+    /// The index of the running program.
     of: usize,
     setting: &'static Setting,
     messages: &'a Messages,
@@ -169,7 +169,7 @@ async fn start(programs: Programs, dir: &Path) -> anyhow::Result<Vec<Running>> {
     Ok(first.into_iter().chain(second).collect())
 }
 
-/// What comes of work, if there is some.
+/// Runs all futures, if there are any.
 async fn all<T>(
     work: Option<impl Future<Output = anyhow::Result<T>>>,
 ) -> anyhow::Result<Option<T>> {

@@ -7,7 +7,7 @@ use super::{
     program::{Plan, Program, Server, Setting},
 };
 
-/// What a report has of it.
+/// The description of Apache RocketMQ.
 pub static ROCKETMQ: Program = Program {
     title: "Apache RocketMQ",
     name: "rocketmq",

@@ -15,7 +15,7 @@ use super::{
 const SERVER_MEMORY: u32 = 512;
 const CLIENT_MEMORY: u32 = 512;
 
-/// Where compiled classes go, in the folder.
+/// The subfolder for compiled classes.
 const CLASSES: &str = "classes";
 
 /// All of it ends, and is removed, when this is dropped: the folder last.
@@ -92,7 +92,7 @@ impl Running {
         self.told(set)
     }
 
-    /// What a client was told; that a server has ended explains more than that the client got no answer.
+    /// The result of a client. If a server has ended, that is the better error than a missing answer.
     fn told<T>(&mut self, told: anyhow::Result<T>) -> anyhow::Result<T> {
         told.map_err(|error| {
             let ended = self.servers.iter_mut().find_map(|server| server.runs().err());

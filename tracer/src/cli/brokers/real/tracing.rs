@@ -23,10 +23,10 @@ use crate::cli::{
     machine, memory,
 };
 
-/// How often the kernel's counters are taken: there is room for so many objects only.
+/// The interval of reading the kernel's counters: there is limited room for objects.
 const TICK: Duration = Duration::from_millis(200);
 
-/// What all traced deliveries share.
+/// State shared by all traced deliveries.
 pub struct Tracing<'a> {
     kernel: &'a Kernel,
     tier: TierChoice,
@@ -113,7 +113,7 @@ impl<'a> Tracing<'a> {
         Ok(())
     }
 
-    /// What a report has of a delivery.
+    /// The report's row for a delivery.
     pub fn row(&self, delivery: Delivery<'_>, running: &[Running]) -> ProgramDelivery {
         let Running { program, version, .. } = &running[delivery.of];
         ProgramDelivery::new(ProgramRounds {
@@ -128,7 +128,7 @@ impl<'a> Tracing<'a> {
         })
     }
 
-    /// What is to be known of all of them.
+    /// The warnings about all deliveries.
     pub fn warnings(self) -> Vec<Warning> {
         let Self { mut warnings, unexplained, verify, .. } = self;
         warnings.extend(unexplained.warnings(&Functions::read(verify)));
