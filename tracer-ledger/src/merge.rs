@@ -6,7 +6,8 @@ use super::{Movement, Mover, Place, Provenance, Side};
 
 const BETWEEN_WITNESSES: &str = ", ";
 
-/// What two movements must share to be one. The order is the way of the bytes through the machine.
+/// The properties of movements that are merged into one. The order is the way of the bytes through the
+/// machine.
 type Key = (Side, Place, Place, Mover, Provenance);
 
 /// Merges the movements that differ only in their witness. Bytes and calls add up; the witnesses

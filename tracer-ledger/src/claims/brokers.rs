@@ -1,4 +1,4 @@
-//! What the documents say of the two brokers, and what running brokers built like them says to it.
+//! The textbook's claims about the two brokers, and the results of running brokers built like them.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,14 +9,14 @@ use crate::{
     broker::{Answer, Feature, Flavour, Survival},
 };
 
-/// What was seen of the brokers.
+/// The measurements of the brokers.
 #[derive(Clone, Debug)]
 pub struct Evidence {
     /// Every delivery.
     pub deliveries: Vec<Delivery>,
-    /// How each flavour answered each feature.
+    /// The answer of each flavour to each feature.
     pub features: Vec<(Flavour, Feature, Answer)>,
-    /// What was left when a broker was killed.
+    /// The messages that survived when a broker was killed.
     pub survival: Survival,
     /// Whether times mean anything: not where every instruction is emulated.
     pub times_count: bool,
@@ -26,9 +26,9 @@ pub struct Evidence {
 pub struct Claim {
     /// Its number.
     pub id: &'static str,
-    /// What it says.
+    /// The text of the claim.
     pub text: &'static str,
-    /// What the evidence says.
+    /// The verdict from the evidence, and its reason.
     judge: fn(&Evidence) -> (Verdict, String),
 }
 
@@ -69,9 +69,9 @@ pub static CLAIMS: [Claim; 6] = [
 pub struct BrokerClaim {
     /// The claim's number, such as `Q1`.
     pub id: String,
-    /// What the documents say.
+    /// The textbook's claim.
     pub text: String,
-    /// What the measurement says.
+    /// The verdict of the measurement.
     pub verdict: Verdict,
     /// Why, and on what evidence.
     pub note: String,
@@ -84,9 +84,9 @@ pub struct Difference {
     pub fewer: String,
     /// The flavour with more.
     pub more: String,
-    /// What it should cost less of.
+    /// The quantity that should be less.
     pub cost: Cost,
-    /// How many consumers there were.
+    /// The number of consumers.
     pub consumers: u64,
     /// Whether the log was in the page cache before: `cold` or `warm`.
     pub cache: String,

@@ -5,13 +5,13 @@ use super::documents::Strategy;
 use super::finding::{Finding, Weight};
 use crate::Observation;
 
-/// What differs in the number of system calls.
+/// The differences in the number of system calls.
 pub(super) fn compare_calls(documented: &Strategy, observed: &Observation) -> Vec<Finding> {
     differences(documented, Quantity::SystemCalls, observed)
 }
 
-/// What differs in the number of mode switches: each call is two, and so is each page fault taken
-/// in user mode.
+/// The differences in the number of mode switches: each call is two, and so is each page fault taken in
+/// user mode.
 pub(super) fn compare_switches(documented: &Strategy, observed: &Observation) -> Vec<Finding> {
     let mut findings = differences(documented, Quantity::ModeSwitches, observed);
     if observed.page_faults_user > 0 {

@@ -17,7 +17,7 @@ pub enum Condition {
     NoScatterGather,
 }
 
-/// What a condition changes: one movement, and its bytes per payload byte.
+/// The effect of a condition: one movement, and its bytes per payload byte.
 #[derive(Debug, PartialEq)]
 pub(super) struct Effect {
     from: Place,
@@ -25,7 +25,7 @@ pub(super) struct Effect {
     by: Mover,
     /// Bytes per payload byte under the condition.
     pub(super) expected: f64,
-    /// Why.
+    /// The reason.
     pub(super) reason: &'static str,
 }
 

@@ -6,12 +6,12 @@ use crate::{Movement, Mover, Place};
 /// One arrow of the documents' picture: one copy of every payload byte.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Arrow {
-    /// Where the arrow begins in the documents' picture, and after that the other places from
-    /// where a kernel may hand the same bytes on: to be counted as this arrow.
+    /// The start of the arrow in the textbook's picture, and then the other places from which a kernel
+    /// may move the same bytes: these count as this arrow.
     pub from: &'static [Place],
-    /// Where it ends.
+    /// The end of the arrow.
     pub to: Place,
-    /// What moves the bytes.
+    /// The mover of the bytes.
     pub by: Mover,
 }
 
@@ -22,7 +22,7 @@ impl Arrow {
     }
 }
 
-/// What the documents say a strategy does for one message.
+/// The textbook's description of a strategy, for one message.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Strategy {
     /// The strategy's name.
@@ -45,7 +45,7 @@ pub struct Claim {
     pub strategy: &'static str,
     /// The number it is about.
     pub quantity: Quantity,
-    /// What it says.
+    /// The text of the claim.
     pub text: &'static str,
     /// Another strategy that is said to need one more of the quantity.
     pub one_fewer_than: Option<&'static str>,
@@ -64,7 +64,7 @@ const PAGE_CACHE_TO_NIC: Arrow = Arrow {
     by: Mover::Dma,
 };
 
-/// What the documents say of each strategy.
+/// The textbook's description of each strategy.
 pub static STRATEGIES: [Strategy; 3] = [
     Strategy {
         name: "read-write",
@@ -148,7 +148,7 @@ impl Claim {
 }
 
 impl Strategy {
-    /// What the documents say of a strategy, if they speak of it.
+    /// The textbook's description of a strategy, if there is one.
     pub fn of(name: &str) -> Option<&'static Self> {
         STRATEGIES.iter().find(|strategy| strategy.name == name)
     }

@@ -2,7 +2,7 @@
 
 use super::Verdict;
 
-/// How much a finding weighs against the documents' number; the heaviest one decides.
+/// The weight of a finding against the textbook's number; the heaviest one decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Weight {
     /// Worth saying, and changes nothing.
@@ -38,7 +38,7 @@ pub(super) fn verdict(findings: &[Finding]) -> Verdict {
     }
 }
 
-/// What moves the number, each cause once, without the arithmetic that follows a colon.
+/// The causes of a difference, each once, without the arithmetic that follows a colon.
 pub(super) fn causes(findings: &[Finding]) -> Vec<String> {
     let mut causes: Vec<String> = Vec::new();
     for finding in findings.iter().filter(|finding| finding.weight > Weight::Remark) {

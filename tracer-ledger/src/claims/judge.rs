@@ -11,15 +11,15 @@ use crate::{Mover, Observation, Provenance, workload::Route};
 /// A number of the documents beside the measured one.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Judgement {
-    /// What the numbers count.
+    /// The quantity of the numbers.
     pub quantity: Quantity,
     /// The documents' number; absent when they do not speak of the strategy.
     pub documented: Option<f64>,
     /// The measured number; absent when it could not be seen.
     pub measured: Option<f64>,
-    /// How the measured number was come by: derived as soon as a part of it was.
+    /// The provenance of the measured number: derived as soon as a part of it is.
     pub provenance: Provenance,
-    /// How the two compare; absent when the documents do not speak of the strategy.
+    /// The verdict of the comparison; absent if the textbook does not cover the strategy.
     pub verdict: Option<Verdict>,
     /// Why the numbers differ, and what else is worth knowing about them.
     pub reasons: Vec<String>,

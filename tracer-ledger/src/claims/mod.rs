@@ -1,4 +1,4 @@
-//! What the documents say, as data, and how it compares with what was measured.
+//! The textbook's claims, as data, and their comparison with the measurement.
 //!
 //! [`documents`] holds the claims. [`judge`] compares one quantity of a strategy with them, and
 //! [`judge_claims`] all the claims about a strategy. Both know nothing of where the numbers came
@@ -28,7 +28,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// How far two numbers of copies per payload byte may be apart and still be the same.
+/// The difference up to which two numbers of copies per payload byte count as equal.
 pub const TOLERANCE: f64 = 0.02;
 
 /// Something both the documents and the measurement put a number on.
@@ -70,7 +70,7 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// What measuring says about a claim.
+/// The verdict of a measurement on a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -80,7 +80,7 @@ pub enum Verdict {
     Refined,
     /// The number differs, and nothing known explains it.
     Refuted,
-    /// What the claim is about could not be seen.
+    /// The subject of the claim could not be seen.
     NotMeasurable,
     /// The measurement cannot test the claim.
     NotTested,

@@ -6,7 +6,7 @@ use super::finding::{Finding, Weight};
 use super::{Quantity, TOLERANCE};
 use crate::{Movement, Mover, Observation, Place, merge};
 
-/// What differs, for the movers that a quantity counts.
+/// The differences, for the movers that a quantity counts.
 pub(super) fn compare(
     documented: &Strategy,
     quantity: Quantity,

@@ -47,7 +47,7 @@ fn received() -> Movement {
     }
 }
 
-/// What the kernel does for its socket when the device cannot gather.
+/// The kernel's copy for its socket when the device has no scatter-gather.
 pub(crate) fn linearised() -> Movement {
     moved(Place::Socket, Place::Kernel, Mover::Cpu, "__pskb_pull_tail+0x5b → skb_copy_bits")
 }

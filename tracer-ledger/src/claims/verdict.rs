@@ -12,17 +12,17 @@ use crate::{Observation, Provenance};
 pub struct ClaimVerdict {
     /// The claim's number, such as `T1`.
     pub id: String,
-    /// What the documents say.
+    /// The textbook's claim.
     pub text: String,
-    /// What the two numbers count.
+    /// The quantity of the two numbers.
     pub quantity: Quantity,
     /// The documents' number.
     pub documented: f64,
     /// The measured number; `null` when it could not be seen.
     pub measured: Option<f64>,
-    /// How the measured number was come by.
+    /// The provenance of the measured number.
     pub provenance: Provenance,
-    /// How the two compare.
+    /// The verdict of the comparison.
     pub verdict: Verdict,
     /// Why, and on what evidence; empty when there is nothing to add.
     pub note: String,
@@ -73,7 +73,7 @@ fn claim_verdict(
     })
 }
 
-/// How much less the strategy needs than the one it is compared with, and whether that is one.
+/// The difference to the strategy it is compared with, and whether that is one.
 fn one_fewer(
     claim: &Claim,
     judgement: &Judgement,
@@ -97,7 +97,7 @@ fn caveats(judgement: &Judgement, observed: &Observation) -> Vec<String> {
     caveats
 }
 
-/// What the derived parts of a number were derived from, each once.
+/// The sources of the derived parts of a number, each once.
 fn sources(quantity: Quantity, observed: &Observation) -> String {
     let mut sources: Vec<&str> = Vec::new();
     for movement in observed.own() {

@@ -1,4 +1,4 @@
-//! What a rule says of flows.
+//! Rules for flows.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use crate::{
     warning::words_of_calls,
 };
 
-/// What comes of each rule.
+/// The result of each rule.
 pub fn of_flows(rules: &[Rule], recording: &Recording) -> Vec<Expectation> {
     if rules.is_empty() {
         return Vec::new();
@@ -71,7 +71,7 @@ fn evidence(rule: &Rule, ledger: &Ledger, gap: Option<String>) -> Result<Evidenc
 }
 
 impl Measure {
-    /// What it counts of a flow.
+    /// The amount of the measure in a flow.
     fn amount(self, flow: &Flow, traffic: &Traffic) -> u64 {
         match self {
             Self::Cpu => traffic.bytes_by(Mover::Cpu),
@@ -100,14 +100,14 @@ impl Measure {
         if self.is_of_bytes() { traffic.unseen_bytes() } else { 0 }
     }
 
-    /// What it may leave out: each end may have a movement that was not seen.
+    /// Bytes that may be missing from it: each end may have an unseen movement.
     fn missing(self, traffic: &Traffic) -> u64 {
         let ends = [At::Source, At::Destination].map(|at| traffic.unseen_at(at));
         if self.is_of_bytes() { ends.iter().sum() } else { 0 }
     }
 }
 
-/// What a network card writes into memory for a receiver is in no number.
+/// The bytes that a network card writes into a receiver's memory are in no number.
 fn unseen_card(measure: Measure, matched: &Ledger) -> Option<String> {
     let is_received = |flow: &Flow| {
         flow.source.as_ref().is_some_and(|it| matches!(it.kind, Kind::Tcp | Kind::Udp))
@@ -217,10 +217,10 @@ fn named(wanted: Option<&WildMatch>, names: &[&str], is_half_known: impl Fn() ->
     }
 }
 
-/// What stands between the two addresses of a connection.
+/// The separator between the two addresses of a connection.
 const BETWEEN: &str = " → ";
 
-/// What an end is called: its name, each address of a connection, and what it has in common with others.
+/// The names of an end: its name, each address of a connection, and its group.
 fn names(end: &Endpoint) -> Vec<&str> {
     let group = end.group.as_str();
     let address = group.strip_prefix(BETWEEN.trim_start()).unwrap_or(group);

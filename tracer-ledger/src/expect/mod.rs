@@ -22,7 +22,7 @@ pub use flows::of_flows;
 pub use rule::{Measure, Mistake, Rule};
 pub use strategies::of_strategies;
 
-/// What came of a rule.
+/// The result of a rule.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Expectation {
     /// The rule.
@@ -31,21 +31,21 @@ pub struct Expectation {
     pub held: bool,
     /// The value that it is about; `null` where that is open.
     pub measured: Option<f64>,
-    /// How the value was come by.
+    /// The provenance of the value.
     pub provenance: Provenance,
     /// Payload that the rule is about, in bytes.
     pub bytes: u64,
-    /// What of it was not seen to move, or may be part of it.
+    /// Bytes of it that were not seen to move, or that may belong to it.
     pub unseen_bytes: u64,
     /// Why it is broken, with the flow; `null` if it holds.
     pub reason: Option<String>,
 }
 
-/// What a rule is judged on: the sum of all that it matches.
+/// The basis for judging a rule: the sum of all flows that it matches.
 struct Evidence {
     /// Payload that arrived.
     bytes: u64,
-    /// What the measure counts.
+    /// The amount of the measure.
     amount: u64,
     /// Payload that was not seen to move, or that may belong to it.
     unseen_bytes: u64,
@@ -53,11 +53,11 @@ struct Evidence {
     missing: u64,
     /// Why it was not seen.
     unseen_reason: String,
-    /// How the amount was come by.
+    /// The provenance of the amount.
     provenance: Provenance,
     /// Why nothing can be said for another reason, if so.
     gap: Option<String>,
-    /// What was matched, in words.
+    /// The matched flows, in words.
     what: String,
 }
 

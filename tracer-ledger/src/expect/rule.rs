@@ -1,4 +1,4 @@
-//! What a user expects, in one line: `[PROGRAM: ][SOURCE -> DESTINATION: ]MEASURE OP NUMBER`.
+//! A rule of a user, in one line: `[PROGRAM: ][SOURCE -> DESTINATION: ]MEASURE OP NUMBER`.
 
 use std::{fmt, ops::Range, str::FromStr};
 
@@ -9,11 +9,11 @@ use crate::{flows::Kind, ratio};
 /// A condition, and what it is about: everything that it does not name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
-    /// Whose flows; of `demo`, which strategy.
+    /// The program of the flows; for `demo`, the strategy.
     pub(super) program: Option<WildMatch>,
     /// From what to what.
     pub(super) way: Option<Way>,
-    /// What is compared.
+    /// The measure to compare.
     pub(super) measure: Measure,
     operator: Operator,
     number: f64,
@@ -26,23 +26,23 @@ pub(super) struct Way {
     pub(super) destination: End,
 }
 
-/// What an end of a flow must be; nothing: any.
+/// The required end of a flow; nothing stands for any.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct End {
     pub(super) kind: Option<Kind>,
     pub(super) name: Option<WildMatch>,
 }
 
-/// What is compared.
+/// The measures of rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
     /// Copies of a byte by the CPU.
     Cpu,
     /// Copies of a byte by devices.
     Dma,
-    /// Both.
+    /// Copies by the CPU and by devices.
     Copies,
-    /// How often a byte changed hands with its page.
+    /// Moves by reference per byte.
     ByReference,
     /// Mode switches for each MiB.
     Switches,
@@ -63,7 +63,7 @@ impl Rule {
         self.way.is_some()
     }
 
-    /// What is compared.
+    /// The measure to compare.
     pub fn measure(&self) -> Measure {
         self.measure
     }
@@ -205,10 +205,10 @@ impl FromStr for Rule {
     }
 }
 
-/// What stands for any kind.
+/// The wildcard for any kind.
 const ANY: &str = "*";
 
-/// What stands between a source and a destination.
+/// The separators between a source and a destination.
 const ARROWS: [&str; 2] = ["->", "→"];
 
 fn rule(text: &str) -> Result<Rule, Wrong<'_>> {
@@ -224,7 +224,7 @@ fn rule(text: &str) -> Result<Rule, Wrong<'_>> {
     Ok(Rule { program, way, measure, operator, number })
 }
 
-/// Whose flows, and which of them.
+/// The program, and the ends of the flows.
 fn subject(text: &str) -> Result<(Option<WildMatch>, Option<Way>), Wrong<'_>> {
     let text = text.trim();
     let mut arrows: Vec<_> = ARROWS.iter().flat_map(|arrow| text.match_indices(arrow)).collect();

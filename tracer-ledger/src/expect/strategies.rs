@@ -1,4 +1,4 @@
-//! What a rule says of the strategies of `demo`, whose name stands where a program's does.
+//! Rules for the strategies of `demo`: a strategy's name stands for the program's.
 
 use super::{Evidence, Expectation, Measure, Rule, judge, lost};
 use crate::{
@@ -7,13 +7,13 @@ use crate::{
     report::{Measured, Report},
 };
 
-/// What comes of each rule.
+/// The result of each rule.
 pub fn of_strategies(rules: &[Rule], report: &Report) -> Vec<Expectation> {
     rules.iter().map(|rule| judge(rule, evidence(rule, report))).collect()
 }
 
 impl Measure {
-    /// What it is called of a strategy, and which movers it counts; nothing if it is of flows only.
+    /// The quantity of a strategy, and the movers that it counts; none for measures of flows only.
     fn of_strategy(self) -> Option<(Quantity, &'static [Mover])> {
         match self {
             Self::Cpu => Some((Quantity::CpuCopies, &[Mover::Cpu])),

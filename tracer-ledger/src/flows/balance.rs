@@ -13,9 +13,9 @@ use crate::{Mover, Place};
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum At {
-    /// Where bytes leave their source.
+    /// The end where bytes leave their source.
     Source,
-    /// Where they arrive.
+    /// The end where they arrive.
     Destination,
 }
 
@@ -24,11 +24,11 @@ pub enum At {
 pub struct Unseen {
     /// At which end.
     pub at: At,
-    /// What is there.
+    /// The medium of that end.
     pub medium: Medium,
     /// The program went past the page cache.
     pub direct: bool,
-    /// How much, in bytes.
+    /// The number of bytes.
     pub bytes: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What no witness of this kernel sees, derived from what system calls returned.
+//! Movements that no witness of this kernel sees, derived from the return values of system calls.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Endpoint, Flow, Kind, Ledger, Traffic};
 use crate::{Movement, Mover, Place, Provenance, Side};
 
-/// What of the bytes' ways was measured.
+/// The witnesses: the ways of the bytes that were measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Witnesses {
     /// CPU copies were seen at the calls to the copy routines.
@@ -52,7 +52,7 @@ const MAPS_PAGES: &str = "getsockopt";
 /// Those that copy from a process's memory to another one's.
 pub const BETWEEN: [&str; 2] = ["process_vm_readv", "process_vm_writev"];
 
-/// Whose pages a pipe holds, where all it was given is pages of one kind.
+/// The owner of the pages in a pipe, if all of them are of one kind.
 type Pipes = BTreeMap<Endpoint, Place>;
 
 fn pages_in_pipes(ledger: &Ledger) -> Pipes {
@@ -74,7 +74,7 @@ fn pages_in_pipes(ledger: &Ledger) -> Pipes {
     pipes
 }
 
-/// What some system calls of a flow returned.
+/// The return values of some system calls of a flow.
 struct Returned {
     bytes: u64,
     calls: u64,
@@ -153,7 +153,7 @@ fn linearised(destination: &Endpoint, traffic: &Traffic) -> Movement {
     }
 }
 
-/// What went from the one to the other without the program's memory.
+/// Bytes that went from one to the other without the program's memory.
 fn passed(
     source: &Endpoint,
     destination: &Endpoint,
@@ -170,7 +170,7 @@ fn passed(
     Some(passed.movement(from, destination.place(), by, passed.left))
 }
 
-/// What the kernel copied from a file to another one, unless they may share it.
+/// Bytes that the kernel copied from a file to another one, unless they may share blocks.
 fn copied_files(source: &Endpoint, destination: &Endpoint, traffic: &Traffic) -> Option<Movement> {
     let are_files = source.kind == Kind::File && destination.kind == Kind::File;
     let may_share = source.medium.shares_blocks() || destination.medium.shares_blocks();
@@ -179,7 +179,7 @@ fn copied_files(source: &Endpoint, destination: &Endpoint, traffic: &Traffic) ->
         .then(|| copied.movement(source.place(), destination.place(), Mover::Cpu, copied.bytes))
 }
 
-/// What came into the program's memory.
+/// Bytes that came into the program's memory.
 fn read(source: &Endpoint, traffic: &Traffic) -> Vec<Movement> {
     let is_read =
         |name: &str| !PASSES.contains(&name) && ![COPIES_FILES, MAPS_PAGES].contains(&name);
@@ -194,8 +194,8 @@ fn read(source: &Endpoint, traffic: &Traffic) -> Vec<Movement> {
     movements
 }
 
-/// What came into the program's memory by a way that every kernel shows: a device wrote what was
-/// read past the page cache, and a tracepoint sees what is copied out of packets.
+/// Bytes that came into the program's memory by a way that every kernel shows: a device wrote those read
+/// past the page cache, and a tracepoint sees those copied from packets.
 fn seen_arriving(traffic: &Traffic) -> u64 {
     let seen = traffic.movements.iter().filter(|movement| {
         movement.to == Place::User && matches!(movement.from, Place::Disk | Place::Socket)
@@ -203,7 +203,7 @@ fn seen_arriving(traffic: &Traffic) -> u64 {
     seen.map(|movement| movement.bytes).sum()
 }
 
-/// What went out of the program's memory, or out of what it mapped.
+/// Bytes that left the program's memory, or its mappings.
 fn written(destination: &Endpoint, traffic: &Traffic) -> Vec<Movement> {
     let to = destination.place();
     let gives_pages = |name: &str| name == GIVES_PAGES && destination.kind == Kind::Pipe;
@@ -230,7 +230,7 @@ fn written(destination: &Endpoint, traffic: &Traffic) -> Vec<Movement> {
     movements
 }
 
-/// What moves bytes from the one to the other without the program's memory. Pages go from the page cache,
+/// The mover of bytes from one to the other without the program's memory. Pages go from the page cache,
 /// from pipes and from sockets into pipes and plain sockets; a file takes none, but a copy. Of other
 /// sockets and files it depends on what they are.
 fn passing(source: &Endpoint, destination: &Endpoint) -> Option<Mover> {

@@ -25,9 +25,9 @@ const LITTLE: u64 = 5;
 /// Rows in short, the busiest first.
 #[derive(Clone, Debug)]
 pub struct Digest {
-    /// What is shown.
+    /// The rows that are shown.
     pub shown: Vec<Entry>,
-    /// What is too little for that.
+    /// The rows that are too small for that.
     pub left_out: Vec<Entry>,
 }
 
@@ -37,24 +37,24 @@ pub struct Entry {
     /// Their sum, named by what they have in common; of connections as many as one of them has at
     /// least.
     pub row: Row,
-    /// How many rows it is made of.
+    /// The number of rows it is made of.
     pub rows: u64,
-    /// How many sources they have.
+    /// The number of their sources.
     pub sources: u64,
-    /// How many destinations they have.
+    /// The number of their destinations.
     pub destinations: u64,
 }
 
-/// What rows have in common that become one.
+/// The common property of rows that are folded into one.
 #[derive(Clone, Copy)]
 enum Alike {
-    /// What the report tells processes apart by, kinds, and all ends but files.
+    /// The process, as the report tells processes apart, the kinds, and all ends except files.
     Ends,
-    /// What the report tells processes apart by, and kinds.
+    /// The process, as the report tells processes apart, and the kinds.
     Kinds,
     /// The name of the program, and kinds.
     Program,
-    /// Kinds.
+    /// The kinds.
     Way,
 }
 
@@ -73,7 +73,7 @@ const FOLDS: [Fold; 5] = [
     Fold { below: LITTLE, alike: Alike::Way },
 ];
 
-/// What rows are sorted by, the most first.
+/// The keys for sorting rows, in descending order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Sort {
@@ -163,10 +163,10 @@ fn cut(mut entries: Vec<Entry>, whole: u64) -> Digest {
     Digest { shown: entries, left_out }
 }
 
-/// What a program sends to itself it receives with heads and all, in a row as busy or busier: the way
-/// there comes before the way back.
+/// Bytes that a program sends to itself are received with their headers, in a row as busy or busier: the
+/// sending row comes first.
 fn sent_first(entries: &mut [Entry]) {
-    /// What the two may differ by, in hundredths.
+    /// The tolerance between the two, in hundredths.
     const NEARLY: u64 = 90;
     let is_sent = |entry: &Entry| entry.row.flow.destination.kind != Kind::Memory;
     let bytes = |entry: &Entry| entry.row.traffic.payload_bytes;
@@ -206,7 +206,7 @@ fn in_group(flow: Flow, rows: &[&Row]) -> Vec<Entry> {
 }
 
 impl Alike {
-    /// What a flow has in common with others.
+    /// The common part of a flow and others.
     fn common(self, flow: &Flow, per: Per) -> Flow {
         let process = match self {
             Self::Ends | Self::Kinds => coarse(flow, per).process,

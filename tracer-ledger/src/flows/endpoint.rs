@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::medium::Medium;
 use crate::Place;
 
-/// What is called so had no room where it was described, or was forgotten since.
+/// The name of an object whose description found no room, or was forgotten.
 pub const UNKNOWN: &str = "(unknown)";
 
-/// What bytes come from or go to.
+/// The kinds of sources and destinations.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -38,7 +38,7 @@ impl Kind {
     pub const ALL: [Self; 7] =
         [Self::File, Self::Tcp, Self::Udp, Self::Unix, Self::Pipe, Self::Memory, Self::Other];
 
-    /// Where its bytes are, as the kernel sees it.
+    /// The place of its bytes, as the kernel sees it.
     pub fn place(self) -> Place {
         match self {
             Self::File => Place::PageCache,
@@ -72,17 +72,17 @@ impl fmt::Display for Kind {
 /// One end of a flow.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Endpoint {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// Which: a path, the two addresses of a connection, the number of a pipe; empty for memory.
+    /// Its name: a path, the two addresses of a connection, the number of a pipe; empty for memory.
     pub name: String,
-    /// What it has in common with others of its kind, such as the port of a server; the name
-    /// where it is nothing.
+    /// Its group, shared with others of its kind, such as the port of a server; the name where there is
+    /// none.
     pub group: String,
     /// The file descriptor it was used under, if those are told apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub descriptor: Option<u32>,
-    /// What it is on.
+    /// Its medium.
     #[serde(default, skip_serializing_if = "Medium::is_usual")]
     pub medium: Medium,
 }
@@ -93,7 +93,7 @@ impl Endpoint {
         Self::new(Kind::Memory, "")
     }
 
-    /// Where its bytes are, as the kernel sees it.
+    /// The place of its bytes, as the kernel sees it.
     pub fn place(&self) -> Place {
         if self.medium.is_made_by_kernel() { Place::Kernel } else { self.kind.place() }
     }
@@ -133,11 +133,11 @@ pub struct Process {
     pub thread: Option<u32>,
 }
 
-/// What is told apart besides processes and objects.
+/// The level of detail: what is told apart besides processes and objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Detail {
-    /// Nothing.
+    /// Nothing more.
     #[default]
     Process,
     /// The threads of a process.

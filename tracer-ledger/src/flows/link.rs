@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Endpoint, Flow, Kind, Ledger, Process, Traffic, add};
 
-/// What was read from one object by one process, and written on.
+/// Bytes read from one object by one process, and then written on.
 type Readers = BTreeMap<(Process, Endpoint), Vec<(Flow, u64)>>;
 
 /// Moves what was read from an object, and then written on out of the same memory, to the flow it

@@ -1,17 +1,17 @@
-//! What an object is on: a file system, a device, a protocol. It tells what its kind does not: whether bytes
-//! get in and out of it by the page cache, and what a witness is missing for.
+//! The medium of an object: a file system, a device, a protocol. It tells more than the kind: whether
+//! bytes pass through the page cache, and which ways have no witness.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What an object is on.
+/// The medium of an object.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Medium {
-    /// What its kind says, or it is not known.
+    /// The usual one of its kind, or an unknown one.
     #[default]
     Usual,
     /// A file system, by its magic number (`linux/magic.h`).
@@ -24,7 +24,7 @@ pub enum Medium {
     Protocol(u16, u16),
 }
 
-/// How a file system keeps its files in memory.
+/// The way a file system keeps its files in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cache {
     /// In the page cache.

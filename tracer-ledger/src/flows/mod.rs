@@ -30,15 +30,14 @@ use serde::{Deserialize, Serialize};
 pub use endpoint::{Detail, Endpoint, Kind, Process, UNKNOWN};
 pub use traffic::{Calls, Operations, Traffic};
 
-/// Whose bytes went from where to where.
+/// A flow: a process, a source and a destination.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Flow {
     /// The process that made the calls.
     pub process: Process,
-    /// Where the bytes came from; nothing if the kernel sent them later, when it did not know any
-    /// longer who had written them into the socket.
+    /// The source; none if the kernel sent the bytes later, when their writer was no longer known.
     pub source: Option<Endpoint>,
-    /// Where they went to.
+    /// The destination.
     pub destination: Endpoint,
 }
 

@@ -1,4 +1,4 @@
-//! What holds for every ledger, whatever is in it.
+//! Properties of every ledger, whatever its content.
 
 use proptest::prelude::*;
 
@@ -70,7 +70,7 @@ fn events() -> impl Strategy<Value = Vec<(Flow, Traffic)>> {
     prop::collection::vec((flow(), traffic()), 0..12)
 }
 
-/// What a recorder makes of events as they come.
+/// A recorder's ledger of events in their order.
 fn recorded<'a>(events: impl IntoIterator<Item = &'a (Flow, Traffic)>) -> Ledger {
     let mut ledger = Ledger::new();
     for (flow, traffic) in events {

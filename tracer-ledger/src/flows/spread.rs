@@ -1,4 +1,4 @@
-//! What the kernel did later for a socket belongs to the flows into it.
+//! The kernel's late work for a socket belongs to the flows into it.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Who copies: each CPU copy's bytes by the functions it was made in.
+//! Stacks of copies: each CPU copy's bytes, by the functions it was made in.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub struct Frame {
     pub module: String,
 }
 
-/// Where something happened, the innermost function first.
+/// A stack, the innermost function first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Stack {
     /// In the kernel.
@@ -30,7 +30,7 @@ pub struct Stack {
     pub user: Vec<Frame>,
 }
 
-/// What was seen at a stack.
+/// The events that stacks are taken for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Seen {
@@ -40,23 +40,23 @@ pub enum Seen {
         from: Place,
         /// To where.
         to: Place,
-        /// What copied: the kernel's routine.
+        /// The kernel's copy routine.
         routine: String,
     },
     /// A system call of this name, whose copies are derived.
     Call(String),
 }
 
-/// How much of it.
+/// The bytes and events of a stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weight {
     /// Bytes copied, or returned by the call.
     pub bytes: u64,
-    /// How often.
+    /// The number of events.
     pub calls: u64,
 }
 
-/// Whose, what, and where.
+/// A flow, an event, and a stack.
 pub type Sighting = (Flow, Seen, Stack);
 
 /// Everything that was seen at a stack, by flows as a report has them.
@@ -81,7 +81,7 @@ pub fn without_programs(stacks: Stacks) -> Stacks {
 /// Copies made at one stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copies {
-    /// Whose.
+    /// The process.
     pub process: Process,
     /// From where.
     pub from: Place,
@@ -91,11 +91,11 @@ pub struct Copies {
     pub provenance: Provenance,
     /// The routine that copied, or the call; empty if no stack was seen.
     pub routine: String,
-    /// Where; empty if no stack was seen.
+    /// The stack; empty if none was seen.
     pub stack: Stack,
     /// Bytes copied.
     pub bytes: u64,
-    /// How often; 0 of what is derived.
+    /// The number of calls; 0 if derived.
     pub calls: u64,
 }
 

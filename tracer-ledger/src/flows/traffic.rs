@@ -1,4 +1,4 @@
-//! What happened in one flow.
+//! The traffic of one flow.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{Movement, Mover, Place, merge};
 /// System calls of one name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Calls {
-    /// How many.
+    /// The number of calls.
     pub count: u64,
     /// Bytes they returned.
     pub bytes: u64,
@@ -40,7 +40,7 @@ pub struct Operations {
     pub name: String,
     /// On a socket that is traced.
     pub on_socket: bool,
-    /// How many ended, and their positive results.
+    /// The number of operations that ended, and their positive results.
     pub calls: Calls,
 }
 

@@ -11,7 +11,7 @@ use crate::{
     workload::{CheckedBy, Route},
 };
 
-/// What was sent, and is known to have arrived.
+/// The payload, known to have arrived.
 #[derive(Clone, Debug)]
 pub struct Trial {
     /// The strategy's name.
@@ -26,15 +26,15 @@ pub struct Trial {
     pub others: BTreeSet<u32>,
     /// Payload size of one message, in bytes.
     pub message_bytes: u64,
-    /// How many messages.
+    /// The number of messages.
     pub messages: u64,
     /// Payload bytes of all of them.
     pub bytes: u64,
-    /// What the kernel told the program of zero-copy sends.
+    /// The kernel's notifications of the program's zero-copy sends.
     pub zero_copy: Option<ZeroCopy>,
     /// Payload bytes that two files share on the disk, so that nothing had to move.
     pub shared_bytes: u64,
-    /// How it was found out what arrived.
+    /// The method by which the received bytes were checked.
     pub checked_by: CheckedBy,
 }
 
@@ -93,9 +93,9 @@ pub fn observe(
     }
 }
 
-/// What an operation of io_uring moves in a trial, whose route says what it reads from and writes to: its name, on
-/// a socket or not, and the way. Not SEND_ZC: whether its bytes are copied later only its notifications say,
-/// and on some kernels they are wrong.
+/// The ways of io_uring's operations in a trial, whose route gives the objects: the operation's name,
+/// whether it is on a socket, and the way. Not SEND_ZC: only its notifications tell whether its bytes are
+/// copied later, and on some kernels they are wrong.
 const OPERATIONS: [(&str, bool, Place, Place, Mover); 4] = [
     ("READ", false, Place::PageCache, Place::User, Mover::Cpu),
     ("SEND", true, Place::User, Place::Socket, Mover::Cpu),

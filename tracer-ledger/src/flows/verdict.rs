@@ -1,5 +1,5 @@
-//! What a row's numbers say of copies, in one line, and what would change it. Advice is given only
-//! where the numbers prove it.
+//! The verdict on a row's copies, in one line, with advice. Advice is given only where the numbers prove
+//! it.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Endpoint, Kind, Traffic, balance::At, group::Row};
 use crate::{Mover, Place, ratio};
 
-/// What was found, for programs to tell apart.
+/// The verdicts, for programs to tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Code {
@@ -107,7 +107,7 @@ fn uncounted(row: &Row) -> Option<Verdict> {
     })
 }
 
-/// What was not seen to move decides nothing as long as it is too little to show in a ratio.
+/// Whether unseen bytes leave the verdict open. They do not if they are too few to show in a ratio.
 pub fn leaves_open(traffic: &Traffic) -> bool {
     is_much(traffic.unseen_bytes(), traffic.payload_bytes)
 }
@@ -119,7 +119,7 @@ pub fn is_much(part: u64, whole: u64) -> bool {
     ratio(part, whole) >= LITTLE
 }
 
-/// How often calls were made whose bytes nobody counts, by name.
+/// The number of calls whose bytes nobody counts, by name.
 pub fn uncounted_calls<'a>(
     traffic: impl Iterator<Item = &'a Traffic> + Clone,
 ) -> BTreeMap<String, u64> {
@@ -140,7 +140,7 @@ fn unseen(row: &Row) -> Option<Verdict> {
     })
 }
 
-/// How much was not seen at which end.
+/// The unseen bytes at each end.
 fn ends_of_unseen(traffic: &Traffic) -> String {
     let ends = [(At::Source, "leave their source"), (At::Destination, "arrive")];
     let missing = ends.map(|(at, what)| (traffic.unseen_at(at), what)).into_iter();
@@ -150,7 +150,7 @@ fn ends_of_unseen(traffic: &Traffic) -> String {
     texts.join(", ")
 }
 
-/// What the bytes of a row were not seen at, each once.
+/// The media at which bytes of a row were not seen, each once.
 fn words_of_unseen(row: &Row) -> String {
     let mut reasons: Vec<_> = row.traffic.unseen.iter().map(|unseen| unseen.reason()).collect();
     reasons.dedup();
@@ -296,7 +296,7 @@ fn copied(row: &Row) -> Verdict {
     }
 }
 
-/// What passes the pages on instead, from this source to this destination.
+/// The calls that would pass the pages on instead, from this source to this destination.
 fn without_memory(row: &Row) -> &'static str {
     let source = row.flow.source.as_ref().map(|source| source.kind);
     match (source, row.flow.destination.kind) {

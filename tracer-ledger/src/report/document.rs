@@ -6,13 +6,13 @@ use crate::claims::Verdict;
 /// A part of a report.
 #[derive(Debug)]
 pub(super) enum Section {
-    /// What to know before trusting the numbers.
+    /// Warnings about the numbers.
     Warnings(Vec<String>),
     /// The answer: a sentence or two.
     Answer(Vec<String>),
     /// Rows and columns, with a heading if it needs one.
     Table(Table),
-    /// What columns and marks mean.
+    /// The meanings of columns and marks.
     Legend(Vec<String>),
     /// One finding a line, each behind its mark.
     Notes(Vec<Note>),
@@ -38,7 +38,7 @@ pub(super) struct Column {
     pub(super) leaves: u8,
 }
 
-/// How a column is laid out.
+/// The layout of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// Words, never cut.
@@ -60,7 +60,7 @@ pub(super) struct Row {
     pub(super) below: Vec<Line>,
 }
 
-/// What is in a row and a column.
+/// The content of a row and a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cell {
     pub(super) text: Text,
@@ -82,7 +82,7 @@ pub(super) struct Line {
     pub(super) tone: Tone,
 }
 
-/// How something is to be taken, which colour may show.
+/// The tone of a text, which colour may show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Tone {
     #[default]

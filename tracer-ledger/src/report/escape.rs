@@ -35,7 +35,7 @@ fn is_control(character: char) -> bool {
     character.is_control() || ['\u{2028}', '\u{2029}'].contains(&character) || reorders
 }
 
-/// What most names are, and quickly told.
+/// A quick test that most names pass.
 fn is_printable_ascii(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }

@@ -20,7 +20,7 @@ const ASCII_RULE: TableStyle = TableStyle::new().header_separator(LineStyle::non
 
 const WARNING: &str = " WARNING  ";
 
-/// What every line begins with.
+/// The left margin of every line.
 const MARGIN: &str = " ";
 
 /// Columns between two columns.
@@ -32,7 +32,7 @@ const PARAGRAPH: usize = 100;
 /// Sentences below a row begin where the last column does, if that leaves them so many columns.
 const BELOW: usize = 34;
 
-/// Where they begin else.
+/// The indentation of other lines.
 const INDENT: usize = 5;
 
 /// Writes a report.
@@ -107,11 +107,11 @@ fn write_table(table: &Table, style: &Style, out: &mut dyn io::Write) -> io::Res
     Ok(())
 }
 
-/// Which columns a table has where there is so much room, and how wide they are.
+/// The columns of a table for a width, and their widths.
 struct Layout {
     columns: Vec<(usize, Column)>,
     widths: Vec<usize>,
-    /// Where sentences below a row begin.
+    /// The indentation of sentences below a row.
     below: usize,
 }
 
@@ -198,7 +198,7 @@ fn draw(cell: &Cell, column: Column, width: usize, style: &Style) -> TableCell {
     }
 }
 
-/// What each column would take.
+/// The widths that the columns would take.
 fn widths(of: &[(usize, Column)], table: &Table, style: &Style) -> Vec<usize> {
     let cell = |cell: &Cell| match &cell.text {
         Text::Plain(text) => columns(&style.drawn(text)),
@@ -213,7 +213,7 @@ fn widths(of: &[(usize, Column)], table: &Table, style: &Style) -> Vec<usize> {
     of.iter().map(width).collect()
 }
 
-/// What a column that would take `width` is cut to before other columns leave.
+/// The width to which a column of `width` is cut before other columns are dropped.
 fn least(column: Column, width: usize) -> usize {
     match column.form {
         Form::Name { least } => width.min(least),
@@ -246,7 +246,7 @@ fn below(widths: &[usize], width: usize) -> usize {
     if start + BELOW <= width { start } else { INDENT }
 }
 
-/// What stands before a paragraph's first line, and indents the others.
+/// The beginning of a paragraph's first line, which indents the others.
 struct Lead {
     painted: String,
     width: usize,

@@ -1,4 +1,4 @@
-//! What a bundled workload does, in words that its reports share with it.
+//! The properties of a bundled workload that its reports use.
 
 mod route;
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 pub use route::Route;
 
-/// How it was found out what arrived.
+/// The method by which the received bytes were checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CheckedBy {
-    /// Who received it counted and hashed it.
+    /// The receiver counted and hashed them.
     #[default]
     Hash,
     /// Nobody received it: the device that dropped it counted what it was given.
@@ -29,7 +29,7 @@ pub enum Cache {
 }
 
 impl CheckedBy {
-    /// Both.
+    /// Both methods.
     pub const ALL: [Self; 2] = [Self::Hash, Self::DeviceCounters];
 }
 

@@ -1,4 +1,4 @@
-//! What people read of the brokers: speed, counts, what was tried, and what follows for the claims.
+//! The brokers' report for people: speed, counts, features, and the verdicts on the claims.
 
 use super::{BrokerReport, words};
 use crate::{
@@ -84,7 +84,7 @@ pub(super) fn sections(report: &BrokerReport) -> Vec<Section> {
     sections
 }
 
-/// What was measured of the programs themselves, if they were.
+/// The measurements of the programs themselves, if there are any.
 fn programs(report: &BrokerReport) -> Option<[Section; 4]> {
     let rows = || report.programs.iter();
     (!report.programs.is_empty()).then(|| {

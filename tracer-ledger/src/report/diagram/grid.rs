@@ -10,7 +10,7 @@ pub(super) struct Cell {
     pub(super) y: usize,
 }
 
-/// Where the next cell of a way is.
+/// The direction of the next cell of a way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Heading {
     Up,
@@ -32,7 +32,7 @@ pub(super) struct Area {
     pub(super) height: usize,
 }
 
-/// What may be in a cell.
+/// The uses of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Use {
     Free,
@@ -50,14 +50,14 @@ enum Axis {
     Vertical,
 }
 
-/// Which cells are taken.
+/// The occupied cells.
 pub(super) struct Grid {
     width: usize,
     height: usize,
     cells: Vec<Use>,
 }
 
-/// What a way costs. A detour of some cells is better than a bend or a crossing.
+/// The costs of a way. A detour of some cells is better than a bend or a crossing.
 const STEP: u32 = 10;
 const BEND: u32 = 100;
 const CROSSING: u32 = 80;
@@ -140,7 +140,7 @@ impl Way {
         self.0.iter().map(|(cell, _)| *cell)
     }
 
-    /// Where it points at its end.
+    /// Its direction at its end.
     pub(super) fn end(&self) -> Option<(Cell, Heading)> {
         self.0.last().copied()
     }

@@ -1,6 +1,6 @@
-//! Where everything of a picture is. The places are always the same, whatever moves between them, so that
-//! pictures can be laid side by side; arrows take the best way that is left, and what has no room is said in
-//! words. Every writer draws what is here, in cells of its own size.
+//! The layout of a picture. The places are always the same, whatever moves between them, so that pictures
+//! can be compared side by side. Arrows take the best free way; those without room become lines of text.
+//! Every writer draws this layout, in cells of its own size.
 
 use crate::workload::Route;
 
@@ -15,7 +15,7 @@ use crate::report::text::columns;
 /// Columns of a picture.
 pub(super) const WIDTH: usize = 66;
 
-/// Where a picture's parts are.
+/// The positions of a picture's parts.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     pub(super) height: usize,
@@ -25,7 +25,7 @@ pub(super) struct Layout {
     pub(super) boxes: Vec<Box>,
     pub(super) drawn: Vec<Drawn>,
     pub(super) crossings: Vec<Crossing>,
-    /// What is to be said below, for there was no room.
+    /// Lines of text below the picture, for parts that found no room.
     pub(super) lines: Vec<String>,
 }
 
@@ -89,7 +89,7 @@ fn is_in_second_row(spot: Spot) -> bool {
     matches!(spot, Spot::Kernel | Spot::SecondPageCache)
 }
 
-/// Where a place is.
+/// The area of a place.
 fn area(spot: Spot, picture: &Picture, rows: Rows) -> Area {
     let (x, width) = match spot {
         Spot::Disk | Spot::PageCache => (3, 14),
@@ -201,7 +201,7 @@ fn ways<'a>(picture: &'a Picture, rows: Rows, grid: &mut Grid) -> Vec<(&'a Arrow
     ways.into_iter().map(|(_, arrow, way)| (arrow, way)).collect()
 }
 
-/// Where the bytes of an arrow stand: in its line, beside it, and as much of it as there is room for.
+/// The position of an arrow's bytes: in its line, beside it, and cut to the room there is.
 fn label(arrow: &Arrow, way: &Way, grid: &mut Grid) -> Option<Text> {
     let straights = way.straights();
     let end = way.end().map(|(cell, _)| cell);

@@ -87,7 +87,7 @@ fn pictures(report: &Report) -> Vec<(Picture, Layout)> {
     pictures.into_iter().map(laid_out).collect()
 }
 
-/// What the pictures show.
+/// The title of the pictures.
 fn title(report: &Report) -> String {
     words::title(report.measured().map(|measured| measured.name.clone()).collect(), &report.payload)
 }

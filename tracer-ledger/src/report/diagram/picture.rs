@@ -1,5 +1,5 @@
-//! What a picture of a strategy shows, before it is known where: places, arrows between them, system calls
-//! in their order as far as that is known, and in words whatever cannot be drawn.
+//! The content of a picture of a strategy, without positions: places, arrows between them, system calls
+//! in their order as far as it is known, and lines of text for parts that cannot be drawn.
 
 use crate::workload::Route;
 
@@ -46,7 +46,7 @@ pub(super) enum Spot {
     /// Of the file that is written.
     SecondPageCache,
     SecondDisk,
-    /// Where bytes come from that no probe saw move.
+    /// The unknown source of bytes that no probe saw move.
     Unseen,
 }
 
@@ -102,7 +102,7 @@ impl Spot {
     }
 }
 
-/// What an arrow stands for.
+/// The meaning of an arrow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Moved(Mover),
@@ -134,7 +134,7 @@ pub(super) struct Count {
 pub(super) enum Calls {
     /// Each, in the order they are made.
     Ordered(Vec<String>),
-    /// How many, by name: their order is not known.
+    /// Their numbers, by name: the order is not known.
     Counted(Vec<(String, u64)>),
 }
 
@@ -151,7 +151,7 @@ pub(super) struct Picture {
     pub(super) calls: Calls,
     /// Page faults in user mode, each of which takes the CPU into the kernel and back, too.
     pub(super) faults: u64,
-    /// What else is to be said.
+    /// Other lines of text.
     pub(super) lines: Vec<String>,
     /// The whole picture in words.
     pub(super) described: String,
@@ -255,7 +255,7 @@ impl Calls {
     }
 }
 
-/// What was seen to move, as arrows; in words what is no part of the picture.
+/// The observed movements, as arrows; as text if they are not a part of the picture.
 fn arrows(measured: &Measured, lines: &mut Vec<String>) -> Vec<Arrow> {
     let is_between_processes = measured.route == Route::ProcessToProcess;
     let (mut drawn, mut few, mut others) = (Vec::new(), Vec::new(), Vec::new());
@@ -313,7 +313,7 @@ impl Arrow {
     }
 }
 
-/// Which of two places of a kind a movement begins and ends at.
+/// The spots at which a movement begins and ends, where there are two of a kind.
 fn spots(movement: &MovementRow, route: Route) -> (Spot, Spot) {
     let (from, to) = (Spot::of(movement.from), Spot::of(movement.to));
     if from == to {
@@ -365,7 +365,7 @@ fn same(one: Option<u64>, other: Option<u64>) -> bool {
     one.abs_diff(other) as f64 <= TOLERANCE * one.max(other) as f64
 }
 
-/// What must have moved and was not seen to.
+/// Movements that must have happened, but were not seen.
 fn unseen(
     measured: &Measured,
     report: &Report,
@@ -405,7 +405,7 @@ fn unseen(
     arrows
 }
 
-/// What the derived numbers come from, each once.
+/// The sources of the derived numbers, each once.
 fn sources(measured: &Measured) -> Option<String> {
     let mut sources: Vec<String> = Vec::new();
     for movement in measured.movements_of(measured.side) {

@@ -43,7 +43,7 @@ fn textbook() -> [Observation; 3] {
     [samples::read_write(), samples::mmap_write(), samples::sendfile()].map(one_message)
 }
 
-/// What the driver copies of each packet to look at its headers.
+/// The driver's copy of each packet's headers.
 fn few(mut observed: Observation) -> Observation {
     let mut few = samples::linearised();
     (few.bytes, few.calls) = (24, 6);
@@ -51,7 +51,7 @@ fn few(mut observed: Observation) -> Observation {
     observed
 }
 
-/// What was seen of one message of another strategy. `movements`: of the whole message each.
+/// An observation of one message of another strategy. `movements`: of the whole message each.
 fn other(
     strategy: &str,
     route: Route,
@@ -408,7 +408,7 @@ fn any_observation() -> impl Strategy<Value = Observation> {
     )
 }
 
-/// What a line says of a movement.
+/// Whether a line mentions a movement.
 fn is_said(lines: &[String], from: &str, bytes: u64) -> bool {
     lines.iter().any(|line| line.contains(from) && line.contains(&size(bytes)))
 }

@@ -1,4 +1,5 @@
-//! What people read of a program: the answer, a row a flow with its verdict below it, and who copies.
+//! The report on a program for people: the answer, a row for each flow with its verdict, and the stacks
+//! of copies.
 
 use std::collections::BTreeSet;
 
@@ -29,8 +30,7 @@ const COLUMNS: [Column; 11] = [
     Column::name("flow", 36),
 ];
 
-/// What is counted for a MiB of payload is not told of flows with less than this, in bytes: it would be
-/// blown up.
+/// The bytes below which a flow shows no numbers per MiB of payload: they would be exaggerated.
 const TINY: u64 = 1 << 16;
 
 /// The sections, from top to bottom, with these flows. `details`: also the numbers that a verdict stands
@@ -126,7 +126,7 @@ fn files(count: u64, folder: &str) -> String {
     }
 }
 
-/// What is said of a flow.
+/// The lines below a flow's row.
 fn below(row: &FlowRow, details: bool) -> Vec<Line> {
     let mut lines = vec![Line::new(&row.verdict.text, Tone::Plain)];
     if details {
@@ -239,7 +239,7 @@ fn in_one_line(target: &str) -> String {
     }
 }
 
-/// What the table does not show, as names and values.
+/// Facts that the table does not show, as names and values.
 fn facts(report: &Report, details: bool) -> Vec<Fact> {
     let environment = &report.environment;
     let where_ =
@@ -283,7 +283,7 @@ fn total(report: &Report) -> String {
     )
 }
 
-/// What hardware breakpoints saw of the copies, if they were asked.
+/// The verification by hardware breakpoints, if there was one.
 fn verified(report: &Report) -> Option<String> {
     let movements = report.flows.iter().flat_map(|flow| &flow.movements);
     let pairs = movements.filter_map(|movement| Some((movement.bytes, movement.verified_bytes?)));

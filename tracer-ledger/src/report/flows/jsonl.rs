@@ -14,9 +14,9 @@ pub struct Line {
     /// When it was written, as RFC 3339 has it, in UTC; absent in what is made of a recording.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
-    /// What was counted since the line before: all, in the first one.
+    /// The counts since the previous line; in the first one, all.
     pub since_last: Total,
-    /// What was counted until now.
+    /// The counts until now.
     #[serde(flatten)]
     pub report: Report,
 }
