@@ -37,7 +37,7 @@ fn on_fork(parent: Entry<Task>, child: u64) -> Option<()> {
     }
     let (id, pid) = (object::new_id()?, number::of_process(child)?);
     let parent = *parent;
-    process::introduce(id, pid, bpf_get_current_comm().ok()?)?;
+    process::insert(id, pid, bpf_get_current_comm().ok()?)?;
     module::forked(id, parent.process);
     TASKS.insert(tgid, Task { process: id, pid, ..parent }, 0).ok()
 }
@@ -106,7 +106,7 @@ fn in_cgroup() -> bool {
 fn begin() -> Option<()> {
     let Some(pid) = number::of_current_process() else { return Some(()) };
     let id = object::new_id()?;
-    process::introduce(id, pid, bpf_get_current_comm().ok()?)?;
+    process::insert(id, pid, bpf_get_current_comm().ok()?)?;
     module::executed(id);
     TASKS.insert(current_tgid(), Task::new(window::OPEN, id, pid), 0).ok()
 }
@@ -151,7 +151,7 @@ fn begin_elsewhere(task: u64) -> Option<()> {
     let is_traced = TASKS.entry(&tgid).is_some();
     let (false, Some(pid)) = (is_traced, number::of_process(task)) else { return Some(()) };
     let id = object::new_id()?;
-    process::introduce(id, pid, read(task, layout!(task_name))?)?;
+    process::insert(id, pid, read(task, layout!(task_name))?)?;
     TASKS.insert(tgid, Task::new(window::OPEN, id, pid), 0).ok()
 }
 
@@ -160,7 +160,7 @@ fn on_exec(mut task: Entry<Task>) -> Option<()> {
     // An `exec` leaves one thread of the process.
     reads::forget_process(task.process);
     let id = object::new_id()?;
-    process::introduce(id, task.pid, bpf_get_current_comm().ok()?)?;
+    process::insert(id, task.pid, bpf_get_current_comm().ok()?)?;
     module::executed(id);
     task.process = id;
     if task.window == window::AT_EXEC {

@@ -23,11 +23,11 @@ pub fn sched_switch(ctx: RawTracePointContext) -> i32 {
         let event = if voluntary { Event::SwitchVoluntary } else { Event::SwitchInvoluntary };
         add(key(event, call::flow_in(task, call)), 0);
         if let Some(call) = call {
-            call::stop(call);
+            call::pause(call);
         }
     }
     if option!(times) != 0 {
-        call::go_on(ctx.arg(2));
+        call::resume(ctx.arg(2));
     }
     0
 }

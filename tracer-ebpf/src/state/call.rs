@@ -48,18 +48,18 @@ fn current_thread() -> u32 {
 
 /// The current thread leaves its CPU during `call`.
 #[inline(always)]
-pub fn stop(mut call: Entry<Current>) {
+pub fn pause(mut call: Entry<Current>) {
     // Only the CPU of its thread uses it.
-    call.watch.stop();
+    call.watch.pause();
 }
 
 /// A `struct task_struct` comes to this CPU.
 #[inline(always)]
-pub fn go_on(task: u64) {
+pub fn resume(task: u64) {
     let thread = read(task, layout!(task_pid)).unwrap_or(0);
     if let Some(mut call) = call_of(thread) {
         // The thread does not run yet.
-        call.watch.go_on();
+        call.watch.resume();
     }
 }
 

@@ -30,7 +30,7 @@ impl StopWatch {
 
     /// Pauses it: the thread leaves its CPU.
     #[inline(always)]
-    pub fn stop(&mut self) {
+    pub fn pause(&mut self) {
         if self.since.time != 0 {
             let now = now();
             self.spent.time += now.time.saturating_sub(self.since.time);
@@ -41,7 +41,7 @@ impl StopWatch {
 
     /// Resumes it: the thread comes to a CPU again.
     #[inline(always)]
-    pub fn go_on(&mut self) {
+    pub fn resume(&mut self) {
         if self.since.time == 0 {
             self.since = now();
         }
@@ -49,7 +49,7 @@ impl StopWatch {
 
     #[inline(always)]
     pub fn read(mut self) -> Spent {
-        self.stop();
+        self.pause();
         self.spent
     }
 }

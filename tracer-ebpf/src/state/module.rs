@@ -56,7 +56,7 @@ fn instruction_pointer() -> Option<u64> {
 #[inline(always)]
 pub fn forked(process: u32, parent: u32) {
     if option!(stacks) != NEVER {
-        say(Module { process, origin: parent, ..Module::default() });
+        submit(Module { process, origin: parent, ..Module::default() });
     }
 }
 
@@ -74,7 +74,7 @@ pub fn mapped(process: u32, address: u64) {
     if file != 0
         && let Some(origin) = object::of_mapping(file)
     {
-        say(Module { process, origin, start, end, offset });
+        submit(Module { process, origin, start, end, offset });
     }
 }
 
@@ -101,7 +101,7 @@ unsafe extern "C" fn on_area(_: *mut task_struct, area: u64, found: *mut Area) -
 }
 
 #[inline(always)]
-fn say(module: Module) {
+fn submit(module: Module) {
     match MODULES.reserve::<Module>(0) {
         Some(mut entry) => {
             entry.write(module);

@@ -68,7 +68,7 @@ fn new_thread(thread: u64, process: u32) -> Option<u32> {
 
 /// Describes a new process.
 #[inline(always)]
-pub fn introduce(id: u32, pid: u32, name: [u8; 16]) -> Option<()> {
+pub fn insert(id: u32, pid: u32, name: [u8; 16]) -> Option<()> {
     PROCESSES.insert(id, Process { pid, thread: 0, owner: 0, name }, 0).ok()
 }
 
