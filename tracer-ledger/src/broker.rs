@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Flavour {
-    /// Messages go out with `sendfile`; the broker never sees what is in them
+    /// Messages are sent with `sendfile`; the broker never reads their content
     Kafka,
-    /// The log is mapped, and messages go out of the mapping with `writev`
+    /// The log is mapped, and messages are sent from the mapping with `writev`
     Rocketmq,
-    /// As RocketMQ ships (`transferMsgByHeap`): as rocketmq, with a copy to the heap first
+    /// RocketMQ's default (`transferMsgByHeap`): as rocketmq, with a copy to the heap first
     RocketmqHeap,
 }
 

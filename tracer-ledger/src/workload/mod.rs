@@ -22,9 +22,9 @@ pub enum CheckedBy {
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Cache {
-    /// None of it does: every byte comes from the disk.
+    /// Every byte comes from the disk.
     Cold,
-    /// All of it does: none comes from the disk.
+    /// No byte comes from the disk.
     Warm,
 }
 

@@ -33,17 +33,17 @@ pub struct Options {
     sites: bool,
     #[command(flatten)]
     breadth: Sites,
-    /// Only answer by the exit status whether this kernel takes function probes
+    /// Print nothing; exit with status 0 if this kernel supports function probes
     #[arg(long, conflicts_with_all = ["sites", "tier", "all_copy_sites"])]
     function_probes: bool,
     /// Show the catalogue as this tier resolves it
     #[arg(long, value_enum, default_value = "auto")]
     tier: TierChoice,
-    /// Load each eBPF program that `run --stacks --verify` would need, and print what it costs the
-    /// kernel's verifier
+    /// Load each eBPF program that `run --stacks --verify` would need, and print its cost in the kernel's
+    /// verifier
     #[arg(long, conflicts_with_all = ["sites", "function_probes"])]
     programs: bool,
-    /// Form of what `--programs` prints
+    /// Print `--programs` in this format
     #[arg(short, long, value_enum, default_value = "table", requires = "programs")]
     format: Form,
     /// Write this kernel's types, symbols and the callers of its copy routines to a .tar.gz, for a bug

@@ -22,7 +22,7 @@ pub struct Expect {
     /// Fail with status 3 unless this holds, such as 'nginx: file -> tcp: cpu <= 0.01'; may be repeated
     #[arg(long = "expect", value_name = "RULE")]
     rules: Vec<Rule>,
-    /// Fail unless each rule in this file holds: one a line; what begins with # is a comment
+    /// Fail unless each rule in this file holds: one per line; lines that begin with # are comments
     #[arg(long = "expect-file", value_name = "FILE", value_parser = read)]
     files: Vec<RuleFile>,
 }

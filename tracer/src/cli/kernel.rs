@@ -29,8 +29,8 @@ pub enum TierChoice {
 /// The range in which to look for copies.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Sites {
-    /// Probe calls to copy routines in all of the kernel, and not only on the known ways: a path
-    /// that nobody thought of shows up by the name of the function that copies
+    /// Probe the calls to copy routines in the whole kernel, and not only on the known ways: an unknown
+    /// way shows up by the name of the function that copies
     #[arg(long)]
     all_copy_sites: bool,
 }

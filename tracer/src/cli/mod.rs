@@ -32,8 +32,8 @@ use clap::{Parser, Subcommand};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracer_ledger::report::escape::plain;
 
-/// Shows, measured in the kernel, how often a program's data is really copied on its way from
-/// disk to network, and how often the CPU switches between user and kernel mode for it.
+/// Measures in the kernel how often a program's data is copied on its way from disk to network, and how
+/// often the CPU switches between user and kernel mode for it.
 #[derive(Debug, Parser)]
 #[command(name = "copytrace", version = env!("COPYTRACE_VERSION"), max_term_width = 100)]
 struct Cli {
@@ -49,21 +49,21 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Run the textbook's strategies and measure what one message costs
+    /// Run the textbook's strategies and measure the copies and mode switches of one message
     Demo(Box<demo::Options>),
-    /// Draw the way of one message: what moves its bytes, and where the CPU switches modes
+    /// Draw the way of one message: each movement of its bytes, and each mode switch
     Explain(Box<explain::Options>),
-    /// Run models of Kafka and RocketMQ, and measure how fast they deliver and what they copy
+    /// Run models of Kafka and RocketMQ, and measure their speed and their copies
     Brokers(Box<brokers::Options>),
-    /// Run a command, and say which way its data takes and how often it is copied
+    /// Run a command, and report the ways of its data and the copies
     Run(Box<trace::RunOptions>),
-    /// Trace processes that run already, and say the same of them
+    /// Trace running processes, and report the same
     Attach(Box<trace::AttachOptions>),
-    /// Render what `--record` kept
+    /// Render a recording of `--record`
     Report(report::Options),
     /// Compare two recordings
     Diff(diff::Options),
-    /// Say what can be measured on this kernel, and what is missing
+    /// Report what can be measured on this kernel, and what is missing
     Doctor(doctor::Options),
     /// Print the JSON Schema of the documents that `--format json` prints
     Schema(schema::Options),

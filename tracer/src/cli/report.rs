@@ -23,7 +23,7 @@ use super::{
 /// Arguments of `copytrace report`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// What `--record` wrote; `-` is standard input
+    /// Recording of `--record`; `-` is standard input
     file: PathBuf,
     #[command(flatten)]
     rows: Rows,

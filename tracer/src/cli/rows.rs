@@ -17,7 +17,7 @@ pub struct Rows {
     /// Sort rows by, the most first [default: payload]
     #[arg(long, value_enum)]
     sort: Option<Sort>,
-    /// Show so many rows of the table, 0 for all [default: enough for 95 % of the payload]
+    /// Show this number of rows, 0 for all [default: enough for 95 % of the payload]
     #[arg(long, value_name = "N")]
     top: Option<usize>,
 }

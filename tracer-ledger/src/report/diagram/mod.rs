@@ -36,7 +36,7 @@ pub enum Format {
     Svg,
     /// A flowchart, for a Markdown document
     Mermaid,
-    /// What was measured, in the JSON document of `copytrace demo`
+    /// The JSON document of `copytrace demo`
     Json,
 }
 

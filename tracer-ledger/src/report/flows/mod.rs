@@ -33,16 +33,15 @@ pub enum Format {
     Table,
     /// One JSON document; `copytrace schema flows` prints its schema
     Json,
-    /// One JSON document a line, of which --interval writes many; `copytrace schema lines` prints its
-    /// schema
+    /// One JSON document per line; --interval writes many; `copytrace schema lines` prints its schema
     Jsonl,
     /// A table for a document
     Markdown,
-    /// A header, and one line for each flow; of many reports, one header
+    /// A header, and one line for each flow; one header also for many reports
     Csv,
     /// Stacks of the CPU copies with their bytes, for flame graphs
     Folded,
-    /// Stacks of the CPU copies for pprof and what reads its format; binary
+    /// Stacks of the CPU copies for pprof and compatible tools; binary
     Pprof,
 }
 

@@ -31,10 +31,10 @@ pub struct Options {
     /// With --real: messages of one size and two rounds, unless you say otherwise
     #[arg(long, requires = "real")]
     pub quick: bool,
-    /// Which flavour of broker; may be repeated
+    /// Run this flavour of broker; may be repeated
     #[arg(long = "flavour", value_name = "NAME", value_enum, default_values_t = Flavour::ALL)]
     pub flavours: Vec<Flavour>,
-    /// How many messages lie in the log [default: fewer the larger they are]
+    /// Put this number of messages into the log [default: fewer the larger they are]
     #[arg(short = 'n', long, value_parser = clap::value_parser!(u64).range(1..))]
     pub messages: Option<u64>,
     /// Payload size of one message, such as 4096, 64KiB or 1MiB; may be repeated
@@ -44,28 +44,28 @@ pub struct Options {
         value_parser = workloads::size::parse
     )]
     message_sizes: Vec<u64>,
-    /// Whether the log is in the page cache before the transfer; may be repeated
+    /// Drop the log from the page cache first, or read it in; may be repeated
     #[arg(
         long = "cache", value_name = "CACHE", value_enum,
         default_values_t = [Cache::Cold, Cache::Warm]
     )]
     caches: Vec<Cache>,
-    /// How many consumers get every message at the same time; may be repeated
+    /// Deliver every message to this number of consumers at the same time; may be repeated
     #[arg(
         long, value_name = "COUNT", default_values = ["1", "16"],
         value_parser = clap::value_parser!(u64).range(1..=256)
     )]
     consumers: Vec<u64>,
-    /// How often each delivery is repeated for its speed, one flavour after the other
+    /// Repeat each delivery this often for its speed, one flavour after the other
     #[arg(
         long, default_value = "5", default_value_if("quick", ArgPredicate::IsPresent, "2"),
         value_parser = clap::value_parser!(u64).range(1..)
     )]
     pub rounds: u64,
-    /// How many producers write the log
+    /// Write the log with this number of producers
     #[arg(long, default_value = "16", value_parser = clap::value_parser!(u64).range(1..=256))]
     pub producers: u64,
-    /// How the consumers are reached [default: nic where the network namespace is, else loopback]
+    /// Reach the consumers by this link [default: nic where the network namespace exists, else loopback]
     #[arg(long, value_enum)]
     to: Option<Link>,
     #[command(flatten)]

@@ -13,7 +13,7 @@ pub const NAMESPACE: &str = "/run/netns/copytrace";
 pub enum Link {
     /// In the network namespace `copytrace`, through a network card
     Nic,
-    /// Over loopback, where no card copies
+    /// Over loopback, without a card's DMA
     Loopback,
 }
 

@@ -28,7 +28,7 @@ pub struct Options {
     /// Check every CPU copy against hardware breakpoints on the copy routines
     #[arg(long)]
     pub verify: bool,
-    /// Directory for the files that are sent, on the disk to measure
+    /// Create the files to send in this directory, on the disk to measure
     #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
     pub dir: PathBuf,
 }
@@ -53,7 +53,7 @@ impl Options {
 /// The setting of the NIC's scatter-gather.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum ScatterGather {
-    /// Leave it as it is
+    /// Do not change it
     Keep,
     /// Off for the run
     Off,

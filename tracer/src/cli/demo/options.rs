@@ -49,10 +49,9 @@ pub struct Setting {
     /// Drop the file from the page cache first, or read it in
     #[arg(long, value_enum, default_value = "cold")]
     pub cache: Cache,
-    /// Where the consumer is: `nic` (in the network namespace `copytrace`, reached through a
-    /// network card), `loopback`, the ADDR:PORT of a `workloads consume`, or nowhere: `dummy` is a
-    /// network device that drops what it is given, for datagrams [default: nic where there is that
-    /// namespace, else loopback]
+    /// Send to this consumer: `nic` (in the network namespace `copytrace`, through a network card),
+    /// `loopback`, the ADDR:PORT of a `workloads consume`, or `dummy`, a network device that drops
+    /// datagrams [default: nic where there is that namespace, else loopback]
     #[arg(long, value_name = "nic|loopback|dummy|ADDR:PORT")]
     pub to: Option<Target>,
 }

@@ -65,10 +65,10 @@ fn extension(name: &str) -> &str {
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Outputs<F: Form> {
-    /// Form of the result [default: what the name of --output ends with, such as .json; else table]
+    /// Write the result in this format [default: by the extension of --output, such as .json; else table]
     #[arg(short, long, value_enum)]
     format: Option<F>,
-    /// Write the result to a file, which may be repeated; `-` is standard output, the default but for
+    /// Write the result to this file; may be repeated. `-` is standard output, the default except for
     /// `run`, which writes to standard error
     #[arg(short, long = "output", value_name = "FILE")]
     outputs: Vec<PathBuf>,

@@ -25,7 +25,7 @@ pub struct Options {
     target: Target,
     #[command(flatten)]
     common: super::Options,
-    /// How long, such as 10s or 2m [default: until Ctrl-C, or until the processes end]
+    /// Trace for this time, such as 10s or 2m [default: until Ctrl-C, or until the processes end]
     #[arg(short, long, value_name = "TIME", value_parser = super::duration)]
     duration: Option<Duration>,
 }

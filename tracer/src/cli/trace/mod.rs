@@ -55,10 +55,10 @@ pub use run::run;
 pub struct Options {
     #[command(flatten)]
     rows: Rows,
-    /// Print a report every so often, such as 10s or 500ms, besides the one at the end
+    /// Print a report at this interval, such as 10s or 500ms, besides the one at the end
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub interval: Option<Duration>,
-    /// Take the kernel's and the program's stack of every CPU copy, and say who copies
+    /// Take the kernel's and the program's stack of every CPU copy
     #[arg(long)]
     stacks: bool,
     /// Check every CPU copy against hardware breakpoints on the copy routines
@@ -71,12 +71,13 @@ pub struct Options {
     pub tier: TierChoice,
     #[command(flatten)]
     pub outputs: Outputs<Format>,
-    /// Keep what was measured in a file that only its owner can read, for `copytrace report` and `copytrace diff`
+    /// Record the measurement in a file that only its owner can read, for `copytrace report` and
+    /// `copytrace diff`
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
     #[command(flatten)]
     expect: Expect,
-    /// Show no progress, no live figures, and no word on rules that hold
+    /// Show no progress, no live figures, and no message on rules that hold
     #[arg(short, long)]
     pub quiet: bool,
 }

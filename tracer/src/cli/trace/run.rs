@@ -28,13 +28,13 @@ const VERB: &str = "run";
 pub struct Options {
     #[command(flatten)]
     pub common: super::Options,
-    /// Run the command as this user [default: who called sudo]
+    /// Run the command as this user [default: the caller of sudo]
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
-    /// Trace what the command has started when the command itself has ended
+    /// Trace the command's descendants after the command itself has ended
     #[arg(long, value_enum, default_value = "yes", value_name = "YES|NO")]
     pub follow: Follow,
-    /// Report the command's arguments as they are; by default those that look like secrets are masked
+    /// Report the command's arguments unchanged; by default those that look like secrets are masked
     #[arg(long)]
     pub with_arguments: bool,
     /// The command, after `--`
@@ -45,9 +45,9 @@ pub struct Options {
 /// Whether a command's descendants are traced when it has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Follow {
-    /// As long as one of them lives
+    /// Until the last of them ends
     Yes,
-    /// No longer than the command lives
+    /// Until the command ends
     No,
 }
 

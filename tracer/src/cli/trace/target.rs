@@ -20,19 +20,19 @@ use super::{
 #[derive(Clone, Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub struct Target {
-    /// These processes, with their threads and later children
+    /// Trace these processes, with their threads and later children
     #[arg(short, long = "pid", value_name = "PID", num_args = 1.., value_delimiter = ',')]
     pids: Vec<u32>,
-    /// Every process in this control group and below, also those that enter it later
+    /// Trace every process in this control group and below, also those that enter it later
     #[arg(long, value_name = "PATH")]
     cgroup: Option<PathBuf>,
-    /// Every process of this name, also those that start later
+    /// Trace every process of this name, also those that start later
     #[arg(long, value_name = "NAME")]
     comm: Option<String>,
-    /// Every process in this container: its name, its id, or a beginning of the id
+    /// Trace every process in this container: its name, its id, or a prefix of the id
     #[arg(long, value_name = "ID")]
     container: Option<String>,
-    /// Every process of the system, or of the PID namespace that copytrace runs in, but its own
+    /// Trace every process of the system, or of copytrace's PID namespace, except copytrace itself
     #[arg(short, long)]
     all: bool,
 }

@@ -46,10 +46,10 @@ pub struct Programs {
 /// The folders of the programs, given by the user.
 #[derive(Debug, clap::Args)]
 pub struct Homes {
-    /// Where Apache Kafka is: a distribution, or a folder with its jars
+    /// Use this Apache Kafka: a distribution, or a folder with its jars
     #[arg(long, value_name = "DIR", requires = "real")]
     kafka_home: Option<PathBuf>,
-    /// Where Apache RocketMQ is: a distribution, or a folder with its jars
+    /// Use this Apache RocketMQ: a distribution, or a folder with its jars
     #[arg(long, value_name = "DIR", requires = "real")]
     rocketmq_home: Option<PathBuf>,
 }
