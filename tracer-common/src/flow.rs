@@ -26,7 +26,7 @@ impl Flow {
 /// A traced process, or what it became by `exec`; with [`Detail::THREADS`], one of its threads.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Process {
+pub struct TracedProcess {
     /// Its id as users know it.
     pub pid: u32,
     /// Of a thread: its id as users know it; else 0.

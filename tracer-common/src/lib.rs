@@ -732,7 +732,7 @@ impl Layout {
 mod pod {
     use super::{
         Ends, Key, Layout, Options, Site, Socket, Tally, Task,
-        flow::{Flow, Identity, Object, Process},
+        flow::{Flow, Identity, Object, TracedProcess},
         signal::{Sent, Signal},
     };
 
@@ -759,7 +759,7 @@ mod pod {
     // SAFETY: as above.
     unsafe impl aya::Pod for Object {}
     // SAFETY: as above.
-    unsafe impl aya::Pod for Process {}
+    unsafe impl aya::Pod for TracedProcess {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Signal {}
     // SAFETY: as above.

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use tracer_common::{
     ON_DEMAND,
-    flow::{Detail, Process},
+    flow::{Detail, TracedProcess},
 };
 
 use super::{counters, entry::Entries as _, object};
@@ -15,7 +15,7 @@ use crate::kernel::{number, option};
 
 /// Processes that userspace has not read yet, by their id in a flow.
 #[map]
-static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(1, ON_DEMAND);
+static PROCESSES: HashMap<u32, TracedProcess> = HashMap::with_max_entries(1, ON_DEMAND);
 
 /// A thread of a process, when threads are told apart.
 #[derive(Clone, Copy)]
@@ -55,7 +55,7 @@ fn of_thread(process: u32) -> u32 {
 #[inline(always)]
 fn new_thread(thread: u64, process: u32) -> Option<u32> {
     let id = object::new_id()?;
-    let who = Process {
+    let who = TracedProcess {
         pid: number::of_current_process()?,
         thread: number::of_current_thread()?,
         owner: process,
@@ -69,7 +69,7 @@ fn new_thread(thread: u64, process: u32) -> Option<u32> {
 /// Describes a new process.
 #[inline(always)]
 pub fn insert(id: u32, pid: u32, name: [u8; 16]) -> Option<()> {
-    PROCESSES.insert(id, Process { pid, thread: 0, owner: 0, name }, 0).ok()
+    PROCESSES.insert(id, TracedProcess { pid, thread: 0, owner: 0, name }, 0).ok()
 }
 
 /// Forgets the current thread, which has an entry only if threads are told apart.

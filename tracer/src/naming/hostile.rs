@@ -4,7 +4,7 @@
 use std::io::Write as _;
 
 use proptest::{array, collection::vec, prelude::*, sample::select};
-use tracer_common::flow::{self, COMPONENT, DEPTH, Identity, NO_DESCRIPTOR, Object, Process};
+use tracer_common::flow::{self, COMPONENT, DEPTH, Identity, NO_DESCRIPTOR, Object, TracedProcess};
 
 use super::{Code, Names, Symbols};
 
@@ -43,9 +43,9 @@ fn object() -> impl Strategy<Value = Object> {
     )
 }
 
-fn process() -> impl Strategy<Value = Process> {
+fn process() -> impl Strategy<Value = TracedProcess> {
     (any::<u32>(), any::<u32>(), array::uniform16(any::<u8>()))
-        .prop_map(|(pid, thread, name)| Process { pid, thread, owner: 0, name })
+        .prop_map(|(pid, thread, name)| TracedProcess { pid, thread, owner: 0, name })
 }
 
 /// Names of functions, also such as the compilers of C++ and Rust make them: with the types of their

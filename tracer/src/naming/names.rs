@@ -47,7 +47,11 @@ impl Names {
     }
 
     /// Remembers what processes and objects are.
-    pub fn learn(&mut self, processes: Vec<(u32, flow::Process)>, objects: Vec<(u32, Object)>) {
+    pub fn learn(
+        &mut self,
+        processes: Vec<(u32, flow::TracedProcess)>,
+        objects: Vec<(u32, Object)>,
+    ) {
         forget(&mut self.processes);
         forget(&mut self.objects);
         if self.owners.len() > MOST {

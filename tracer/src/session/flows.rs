@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Instant};
 use aya::maps::Array;
 use tracer_common::{
     Key, Stacks, Tally,
-    flow::{Object, Process},
+    flow::{Object, TracedProcess},
     stack::Module,
 };
 use tracer_ledger::flows::{self, Ledger, derive::Witnesses};
@@ -21,7 +21,7 @@ use super::{
 use crate::naming::Names;
 
 /// Processes and objects with the ids they have in flows.
-type Discovered = (Vec<(u32, Process)>, Vec<(u32, Object)>);
+type Discovered = (Vec<(u32, TracedProcess)>, Vec<(u32, Object)>);
 
 /// The counts since the last reading, by name.
 #[derive(Debug, Default)]

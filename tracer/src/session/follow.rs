@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use aya::maps::HashMap;
 use tracer_common::{
     Ends, Socket, Task,
-    flow::Process,
+    flow::TracedProcess,
     signal::{Sent, Signal},
     window,
 };
@@ -39,11 +39,11 @@ impl Session {
         self.followed += 1;
         let id = GIVEN_OUT_HERE | self.followed;
         let name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-        let mut process = Process { pid, thread: 0, owner: 0, name: [0; 16] };
+        let mut process = TracedProcess { pid, thread: 0, owner: 0, name: [0; 16] };
         for (to, from) in process.name[..15].iter_mut().zip(name.trim_ascii_end()) {
             *to = *from;
         }
-        self.map::<HashMap<_, u32, Process>>("PROCESSES")?
+        self.map::<HashMap<_, u32, TracedProcess>>("PROCESSES")?
             .insert(id, process, 0)
             .map_err(|error| map_error("PROCESSES", error))?;
         let window = match start {
