@@ -14,7 +14,7 @@ use crate::witness::{self, sites::CallSite};
 
 impl Session {
     /// Fills the map by which a program knows where it is, before any program runs.
-    pub(super) fn tell_sites(&mut self) -> Result<(), SessionError> {
+    pub(super) fn fill_sites(&mut self) -> Result<(), SessionError> {
         let sites = self.plan.sites.iter().map(|site| (site.address, site_of(site)));
         let leaves = self.plan.leaves.iter().map(|leaf| (leaf.address, leaf.site));
         let all: Vec<(u64, Site)> = sites.chain(leaves).collect();
@@ -26,7 +26,7 @@ impl Session {
     }
 
     /// Tells this side the numbers of processes, in a PID namespace.
-    pub(super) fn tell_numbers(&mut self) -> Result<(), SessionError> {
+    pub(super) fn fill_numbers(&mut self) -> Result<(), SessionError> {
         if self.options.namespace != 0 {
             let program = self.program(numbers::PROGRAM)?;
             self.numbers = Some(Numbers::new(program).map_err(SessionError::Numbers)?);
@@ -41,7 +41,7 @@ impl Session {
     }
 
     /// Gives the programs the counters of each CPU, which live as long as the session.
-    pub(super) fn tell_counters(&mut self, counters: Counters) -> Result<(), SessionError> {
+    pub(super) fn fill_counters(&mut self, counters: Counters) -> Result<(), SessionError> {
         if let Some(map) = self.object.map("CYCLES") {
             counters.put_into(map).map_err(|error| map_error("CYCLES", error))?;
         }

@@ -9,6 +9,7 @@ mod counters;
 mod counts;
 mod diagnostics;
 mod error;
+mod fill;
 pub mod flows;
 mod follow;
 mod mapped;
@@ -24,7 +25,6 @@ mod purpose;
 mod refusal;
 mod room;
 pub mod stacks;
-mod tell;
 mod traffic;
 pub mod trial;
 mod unexplained;
@@ -111,9 +111,9 @@ impl Session {
             numbers: None,
             refused: Vec::new(),
         };
-        session.tell_numbers()?;
-        session.tell_sites()?;
-        session.tell_counters(cycles)?;
+        session.fill_numbers()?;
+        session.fill_sites()?;
+        session.fill_counters(cycles)?;
         session.attach_sites()?;
         session.attach_functions()?;
         if verify {
