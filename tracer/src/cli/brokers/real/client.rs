@@ -10,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::java::Process;
+use super::java::JavaProcess;
 
 /// The time limit of an order. The client itself gives up earlier if nothing comes.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -48,7 +48,7 @@ enum Answer {
 
 /// It runs as long as this is not dropped.
 pub struct Client {
-    process: Process,
+    process: JavaProcess,
     stdin: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
 }
@@ -57,7 +57,7 @@ impl Client {
     /// Starts it.
     pub fn start(class: &'static str, command: Command, folder: &Path) -> anyhow::Result<Self> {
         let (stdin, stdout) = (Stdio::piped(), Some(Stdio::piped()));
-        let mut process = Process::start((class, class), command, folder, stdin, stdout)?;
+        let mut process = JavaProcess::start((class, class), command, folder, stdin, stdout)?;
         let stdin = process.child.stdin.take().context("there is no pipe to the client")?;
         let stdout = process.child.stdout.take().context("there is no pipe from the client")?;
         Ok(Self { process, stdin, lines: BufReader::new(stdout).lines() })

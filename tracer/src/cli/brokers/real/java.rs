@@ -72,7 +72,7 @@ impl Java {
     ) -> anyhow::Result<()> {
         let mut javac = Command::new(&self.javac);
         javac.args(["-J-XX:-UsePerfData", "-nowarn", "-d", into, "-cp", class_path]).args(sources);
-        let mut javac = Process::start(("javac", "javac"), javac, folder, Stdio::null(), None)?;
+        let mut javac = JavaProcess::start(("javac", "javac"), javac, folder, Stdio::null(), None)?;
         javac.succeeds().await
     }
 
@@ -120,7 +120,7 @@ fn number_in(text: &str) -> u32 {
 }
 
 /// A process of ours, which is killed when this is dropped, or when copytrace ends.
-pub struct Process {
+pub struct JavaProcess {
     name: &'static str,
     /// The log of its output and of the reason for its end.
     log: PathBuf,
@@ -128,7 +128,7 @@ pub struct Process {
     pub child: Child,
 }
 
-impl Process {
+impl JavaProcess {
     /// Starts it in a folder, with a log of that name there. `stdout`: if not into the log as well.
     pub fn start(
         (name, log): (&'static str, &str),
@@ -207,7 +207,7 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for JavaProcess {
     /// It must be gone before its folder is removed.
     fn drop(&mut self) {
         let _ = self.child.start_kill();
@@ -280,7 +280,7 @@ mod tests {
             let mut sleep = Command::new("sleep");
             sleep.arg("600");
             let process =
-                Process::start(("sleep", "sleep"), sleep, folder.path(), Stdio::null(), None)
+                JavaProcess::start(("sleep", "sleep"), sleep, folder.path(), Stdio::null(), None)
                     .unwrap();
             let stat = format!("/proc/{}/stat", process.pid);
             assert!(Path::new(&stat).exists());

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{
     client::{Client, Done, Messages},
-    java::{Java, Process, TEMPORARY},
+    java::{Java, JavaProcess, TEMPORARY},
     program::{Home, Plan, Program, Setting},
 };
 
@@ -23,7 +23,7 @@ pub struct Running {
     pub program: &'static Program,
     pub version: String,
     client: Client,
-    servers: Vec<Process>,
+    servers: Vec<JavaProcess>,
     _folder: TempDir,
 }
 
@@ -50,8 +50,13 @@ impl Running {
         for server in planned {
             let mut command = java.machine(at, SERVER_MEMORY, &flags, &class_path);
             command.arg(server.class).args(&server.arguments);
-            let mut process =
-                Process::start((program.title, server.class), command, at, Stdio::null(), None)?;
+            let mut process = JavaProcess::start(
+                (program.title, server.class),
+                command,
+                at,
+                Stdio::null(),
+                None,
+            )?;
             match server.port {
                 Some(port) => {
                     process.listens(port).await?;
