@@ -70,6 +70,6 @@ impl Child {
 fn finish<E: Serialize>(result: Result<()>, event: impl FnOnce(Error) -> E) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
     // If that fails too, there is no other place to report it.
-    let _ = process::say(&event(error));
+    let _ = process::emit(&event(error));
     ExitCode::FAILURE
 }

@@ -12,7 +12,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    Cache, Error, Outcome, Payload, Receiver, Shape,
+    Cache, Error, Outcome, PayloadFile, Receiver, Shape,
     child::Child,
     consumer,
     consumer::ListenArgs,
@@ -83,7 +83,7 @@ pub fn run(cli: Cli) -> ExitCode {
 fn send(args: &SendArgs) -> anyhow::Result<()> {
     let strategy = strategy::find(&args.strategy)?;
     let shape = Shape::new(args.messages, args.message_size)?;
-    let payload = Payload::create(&args.dir, shape, rand::random())?;
+    let payload = PayloadFile::create(&args.dir, shape, rand::random())?;
     let path = format!("/proc/self/fd/{}", payload.as_fd().as_raw_fd());
     let file =
         File::open(&path).map_err(Error::os_advice(format!("open {path}"), "mount /proc"))?;
@@ -94,7 +94,7 @@ fn send(args: &SendArgs) -> anyhow::Result<()> {
     report(&outcome, &payload)
 }
 
-fn report(outcome: &Outcome, payload: &Payload) -> anyhow::Result<()> {
+fn report(outcome: &Outcome, payload: &PayloadFile) -> anyhow::Result<()> {
     let seconds = outcome.elapsed_ns as f64 / 1e9;
     let rate = (outcome.bytes as f64 / seconds) as u64;
     eprintln!(

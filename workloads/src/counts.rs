@@ -9,7 +9,7 @@ const NAMES: usize = 8;
 
 /// Counts of one transfer. Nothing here allocates: it is used inside the window.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct CallCounts {
     calls: [(&'static str, u64); NAMES],
     /// Bytes handed to the socket.
     pub sent: u64,
@@ -23,7 +23,7 @@ pub struct Tally {
     pub zero_copy: Option<ZeroCopy>,
 }
 
-impl Tally {
+impl CallCounts {
     /// Counts one system call by name.
     pub fn call(&mut self, name: &'static str) {
         let slot = self.calls.iter_mut().find(|(used, _)| used.is_empty() || *used == name);
@@ -54,11 +54,11 @@ mod tests {
 
     #[test]
     fn calls_are_counted_by_name() {
-        let mut tally = Tally::default();
+        let mut counts = CallCounts::default();
         for name in ["mmap", "write", "write"] {
-            tally.call(name);
+            counts.call(name);
         }
         let expected = BTreeMap::from([("mmap".to_owned(), 1), ("write".to_owned(), 2)]);
-        assert_eq!(tally.calls(), expected);
+        assert_eq!(counts.calls(), expected);
     }
 }

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    Cache, Error, Outcome, Payload, Receiver, Result, consumer,
+    Cache, Error, Outcome, PayloadFile, Receiver, Result, consumer,
     protocol::{ConsumerEvent, GO, Ready, SenderEvent},
     sender,
 };
@@ -42,7 +42,7 @@ pub enum Network {
 /// A consumer that runs as a child.
 #[derive(Debug)]
 pub struct Consumer {
-    process: Process,
+    process: ChildProcess,
     addr: SocketAddr,
 }
 
@@ -57,7 +57,7 @@ impl Consumer {
                 arguments.extend(["0.0.0.0:0".into(), "--netns".into(), path.into()]);
             }
         }
-        let mut process = Process::start("consumer", exe, arguments, None)?;
+        let mut process = ChildProcess::start("consumer", exe, arguments, None)?;
         match process.event(Some(START_TIMEOUT)).await? {
             ConsumerEvent::Listening { addr, .. } => Ok(Self { process, addr }),
             ConsumerEvent::Error { what } => Err(Error::Child(what)),
@@ -81,7 +81,7 @@ pub struct SenderSpec<'a> {
     /// Name of the strategy.
     pub strategy: &'a str,
     /// The payload.
-    pub payload: &'a Payload,
+    pub payload: &'a PayloadFile,
     /// The receiver, for the routes to a socket.
     pub to: Receiver,
     /// The state of the payload in the page cache before the transfer.
@@ -91,7 +91,7 @@ pub struct SenderSpec<'a> {
 /// A sender that runs as a child, is set up, and waits.
 #[derive(Debug)]
 pub struct Sender {
-    process: Process,
+    process: ChildProcess,
     ready: Ready,
 }
 
@@ -102,7 +102,7 @@ impl Sender {
         let limit = START_TIMEOUT
             + Duration::from_secs(spec.payload.shape().bytes() / SLOWEST_BYTES_PER_SECOND);
         let file = spec.payload.as_fd();
-        let mut process = Process::start("sender", exe, sender_arguments(spec), Some(file))?;
+        let mut process = ChildProcess::start("sender", exe, sender_arguments(spec), Some(file))?;
         match process.event(Some(limit)).await? {
             SenderEvent::Ready(ready) => Ok(Self { process, ready }),
             SenderEvent::Unsupported { reason } => Err(Error::Unsupported { reason }),
@@ -140,7 +140,7 @@ impl Sender {
     ///
     /// There is no limit to how long a transfer takes; the sender gives up when it stands still.
     pub async fn go(mut self) -> Result<Outcome> {
-        self.process.say(GO).await;
+        self.process.write_line(GO).await;
         match self.process.event(None).await? {
             SenderEvent::Done(outcome) => Ok(outcome),
             SenderEvent::Unsupported { reason } => Err(Error::Unsupported { reason }),
@@ -170,7 +170,7 @@ fn sender_arguments(spec: &SenderSpec<'_>) -> Vec<OsString> {
 
 /// A child that speaks JSON lines. It is killed when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub(crate) struct ChildProcess {
     who: &'static str,
     pub(crate) pid: u32,
     child: Child,
@@ -178,7 +178,7 @@ pub(crate) struct Process {
     lines: Lines<BufReader<ChildStdout>>,
 }
 
-impl Process {
+impl ChildProcess {
     /// Starts it; it inherits `file`, under the same descriptor.
     pub(crate) fn start(
         who: &'static str,
@@ -206,7 +206,7 @@ impl Process {
     }
 
     /// Writes a line to it. If it has ended, the error to report is its end, not the failed write.
-    pub(crate) async fn say(&mut self, line: &str) {
+    pub(crate) async fn write_line(&mut self, line: &str) {
         let _ = self.stdin.write_all(format!("{line}\n").as_bytes()).await;
     }
 

@@ -66,7 +66,7 @@ impl Shape {
 
 /// The file.
 #[derive(Debug)]
-pub struct Payload {
+pub struct PayloadFile {
     file: File,
     shape: Shape,
     seed: u64,
@@ -75,7 +75,7 @@ pub struct Payload {
     dir: PathBuf,
 }
 
-impl Payload {
+impl PayloadFile {
     /// Makes the file in a directory, in as few extents as the file system can, and waits for the disk.
     /// It is exactly as long as the messages: read-ahead past their end would be counted.
     pub fn create(dir: &Path, shape: Shape, seed: u64) -> Result<Self> {
@@ -114,7 +114,7 @@ impl Payload {
     }
 }
 
-impl AsFd for Payload {
+impl AsFd for PayloadFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
@@ -199,7 +199,7 @@ mod tests {
 
     use super::*;
 
-    fn content(payload: &Payload) -> Vec<u8> {
+    fn content(payload: &PayloadFile) -> Vec<u8> {
         let mut content = Vec::new();
         let mut file = &payload.file;
         io::Seek::rewind(&mut file).unwrap();
@@ -213,7 +213,7 @@ mod tests {
         fn the_file_is_the_messages_and_nothing_else(messages in 1_u64..50, bytes in 1_u64..70_000, seed: u64) {
             let dir = tempfile::tempdir().unwrap();
             let shape = Shape::new(messages, bytes).unwrap();
-            let payload = Payload::create(dir.path(), shape, seed).unwrap();
+            let payload = PayloadFile::create(dir.path(), shape, seed).unwrap();
             let content = content(&payload);
             prop_assert_eq!(content.len() as u64, messages * bytes);
             prop_assert_eq!(blake3::hash(&content), payload.hash());
@@ -224,8 +224,9 @@ mod tests {
     #[test]
     fn a_seed_gives_the_same_content_again() {
         let dir = tempfile::tempdir().unwrap();
-        let hash =
-            |seed| Payload::create(dir.path(), Shape::new(3, 1000).unwrap(), seed).unwrap().hash();
+        let hash = |seed| {
+            PayloadFile::create(dir.path(), Shape::new(3, 1000).unwrap(), seed).unwrap().hash()
+        };
         assert_eq!(hash(1), hash(1));
         assert_ne!(hash(1), hash(2));
     }
@@ -234,7 +235,7 @@ mod tests {
     fn no_chunk_repeats_the_one_before() {
         let dir = tempfile::tempdir().unwrap();
         let shape = Shape::new(2, CHUNK as u64).unwrap();
-        let payload = Payload::create(dir.path(), shape, 7).unwrap();
+        let payload = PayloadFile::create(dir.path(), shape, 7).unwrap();
         let (mut first, mut second) = ([0; 64], [0; 64]);
         payload.file.read_exact_at(&mut first, 0).unwrap();
         payload.file.read_exact_at(&mut second, CHUNK as u64).unwrap();
@@ -252,7 +253,7 @@ mod tests {
     fn a_full_disk_says_how_much_and_where() {
         let dir = tempfile::tempdir().unwrap();
         let shape = Shape::new(1, 1 << 61).unwrap();
-        let error = Payload::create(dir.path(), shape, 0).unwrap_err().to_string();
+        let error = PayloadFile::create(dir.path(), shape, 0).unwrap_err().to_string();
         assert!(error.contains("--dir") && error.contains("2097152 TiB"), "{error}");
         assert!(error.contains(&dir.path().display().to_string()), "{error}");
     }
@@ -260,7 +261,7 @@ mod tests {
     #[test]
     fn a_directory_that_is_not_there_is_named() {
         let error =
-            Payload::create(Path::new("/nowhere"), Shape::new(1, 1).unwrap(), 0).unwrap_err();
+            PayloadFile::create(Path::new("/nowhere"), Shape::new(1, 1).unwrap(), 0).unwrap_err();
         assert!(error.to_string().contains("/nowhere"), "{error}");
     }
 }

@@ -56,7 +56,7 @@ pub fn run(args: &PeerArgs) -> Result<()> {
         Channel::SharedMemory => look(input, bytes),
         Channel::ItsMemory => hold(input, bytes),
     }?;
-    say(&answer.encode())?;
+    send(&answer.encode())?;
     stay()
 }
 
@@ -67,10 +67,10 @@ fn stay() -> ! {
 }
 
 fn ready(address: u64) -> Result<()> {
-    say(&address.to_le_bytes())
+    send(&address.to_le_bytes())
 }
 
-fn say(what: &[u8]) -> Result<()> {
+fn send(what: &[u8]) -> Result<()> {
     let mut output = io::stdout().lock();
     output
         .write_all(what)

@@ -32,7 +32,7 @@ pub fn ignore_signals() {
 }
 
 /// Writes an event to standard output, in one line.
-pub fn say(event: &impl Serialize) -> Result<()> {
+pub fn emit(event: &impl Serialize) -> Result<()> {
     let mut line = serde_json::to_vec(event).map_err(Error::os("write an event as JSON"))?;
     line.push(b'\n');
     io::stdout().write_all(&line).map_err(Error::os("tell the driver"))

@@ -13,7 +13,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use workloads::{
-    Cache, CheckedBy, Error, Outcome, Payload, Receiver, Result, Route, STRATEGIES, Shape,
+    Cache, CheckedBy, Error, Outcome, PayloadFile, Receiver, Result, Route, STRATEGIES, Shape,
     Strategy,
     driver::{Consumer, Network, Sender, SenderSpec},
     protocol::{Answer, ConsumerEvent, Mailbox, Service},
@@ -27,19 +27,19 @@ fn exe() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_workloads"))
 }
 
-fn payload_of(messages: u64, message_bytes: u64) -> Payload {
+fn payload_of(messages: u64, message_bytes: u64) -> PayloadFile {
     let shape = Shape::new(messages, message_bytes).unwrap();
     // Beside the program, which is more likely to be on a disk than /tmp.
-    Payload::create(exe().parent().unwrap(), shape, 7).unwrap()
+    PayloadFile::create(exe().parent().unwrap(), shape, 7).unwrap()
 }
 
-fn payload() -> Payload {
+fn payload() -> PayloadFile {
     payload_of(MESSAGES, MESSAGE_BYTES)
 }
 
 async fn sender(
     strategy: &str,
-    payload: &Payload,
+    payload: &PayloadFile,
     to: impl Into<Receiver>,
     cache: Cache,
 ) -> Result<Sender> {
@@ -50,7 +50,7 @@ async fn sender(
 /// As [`sender`]; none, with a note, where the strategy cannot run here.
 async fn possible(
     strategy: &str,
-    payload: &Payload,
+    payload: &PayloadFile,
     to: impl Into<Receiver>,
     cache: Cache,
 ) -> Option<Sender> {

@@ -11,7 +11,7 @@ use super::{
     Flavour,
     server::{self, BrokerEvent, STATE, Spent},
 };
-use crate::{Error, Result, driver::Process};
+use crate::{Error, Result, driver::ChildProcess};
 
 /// The logs are read and checked at start-up.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
@@ -20,7 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// A broker that runs as a child. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Broker {
-    process: Process,
+    process: ChildProcess,
     port: u16,
     torn: Vec<String>,
 }
@@ -40,7 +40,7 @@ impl Broker {
         if let Some(consumers) = measure {
             arguments.extend(["--measure".into(), consumers.to_string().into()]);
         }
-        let mut process = Process::start("broker", exe, arguments, None)?;
+        let mut process = ChildProcess::start("broker", exe, arguments, None)?;
         match process.event(Some(START_TIMEOUT)).await? {
             BrokerEvent::Listening { port, torn, .. } => Ok(Self { process, port, torn }),
             BrokerEvent::Error { what } => Err(Error::Child(what)),
@@ -88,7 +88,7 @@ impl Broker {
 
     /// The number of flushes of messages to disk until now.
     pub async fn syncs(&mut self) -> Result<u64> {
-        self.process.say(STATE).await;
+        self.process.write_line(STATE).await;
         match self.process.event(Some(TIMEOUT)).await? {
             BrokerEvent::State { syncs } => Ok(syncs),
             BrokerEvent::Error { what } => Err(Error::Child(what)),

@@ -120,7 +120,7 @@ impl Log {
         let torn =
             flaw.map(|flaw| Torn { path: path.to_owned(), at: end, bytes: length - end, flaw });
         if let Some(torn) = &torn {
-            if scan.goes_on_after_flaw().map_err(Error::os(failed()))? {
+            if scan.continues_after_flaw().map_err(Error::os(failed()))? {
                 return Err(Error::DamagedLog {
                     path: path.to_owned(),
                     at: end,
@@ -344,7 +344,7 @@ impl<'a> Scan<'a> {
 
     /// Whether an intact record follows the one with a flaw: then the log is not torn, but damaged, and
     /// the later records may have been acknowledged.
-    fn goes_on_after_flaw(&mut self) -> io::Result<bool> {
+    fn continues_after_flaw(&mut self) -> io::Result<bool> {
         self.at += self.record.len() as u64;
         Ok(matches!(self.next()?, Some(Ok(_))))
     }

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     log::{Log, Torn},
-    record::{Kind, Record},
+    record::{Record, RecordKind},
 };
 use crate::Result;
 
@@ -39,7 +39,7 @@ impl Progress {
     pub fn advance(&self, group: u32, next: u64) -> Result<()> {
         // Held until the record is appended: memory and log must end with the same offset.
         let mut all = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let range = self.log.append(&Record::mark(Kind::Progress, group, next))?;
+        let range = self.log.append(&Record::mark(RecordKind::Progress, group, next))?;
         all.insert(group, next);
         drop(all);
         self.log.persist(range.end)

@@ -6,12 +6,12 @@
 //! |---|---|---|
 //! | 0 | 4 | length of the whole record |
 //! | 4 | 4 | CRC-32 of all that follows |
-//! | 8 | 1 | [`Kind`] |
+//! | 8 | 1 | [`RecordKind`] |
 //! | 9 | 1 | tries: how often a consumer failed with the message |
 //! | 10 | 2 | length of the tag |
 //! | 12 | 4 | consumer group; 0 for none |
 //! | 16 | 8 | offset: where the record begins in its log |
-//! | 24 | 8 | origin: the offset of another record, see [`Kind`] |
+//! | 24 | 8 | origin: the offset of another record, see [`RecordKind`] |
 
 use std::fmt;
 
@@ -28,8 +28,8 @@ const CHECKED: usize = 8;
 /// The kinds of records. Those below 16 are stored on disk.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// A message. Its origin is that of the [`Kind::Half`] it was committed from, or 0.
+pub enum RecordKind {
+    /// A message. Its origin is that of the [`RecordKind::Half`] it was committed from, or 0.
     Message = 1,
     /// A message of a transaction that is not committed: invisible to consumers.
     Half = 2,
@@ -55,7 +55,7 @@ pub enum Kind {
     End = 34,
 }
 
-impl Kind {
+impl RecordKind {
     const ALL: [Self; 12] = [
         Self::Message,
         Self::Half,
@@ -80,7 +80,7 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
     /// Its kind.
-    pub kind: Kind,
+    pub kind: RecordKind,
     /// How often a consumer failed with the message.
     pub tries: u8,
     /// Consumer group, or 0.
@@ -103,7 +103,7 @@ pub struct Header {
     /// Bytes of its tag.
     pub tag: usize,
     /// See [`Record`].
-    pub kind: Kind,
+    pub kind: RecordKind,
     /// See [`Record`].
     pub tries: u8,
     /// See [`Record`].
@@ -123,7 +123,7 @@ pub enum Flaw {
     /// The length is impossible for a record.
     Length(u32),
     /// The kind is unknown.
-    Kind(u8),
+    RecordKind(u8),
     /// The checksum does not match.
     Checksum,
 }
@@ -133,7 +133,7 @@ impl fmt::Display for Flaw {
         match self {
             Self::Short => f.write_str("it ends too early"),
             Self::Length(length) => write!(f, "no record is {length} bytes long"),
-            Self::Kind(kind) => write!(f, "no record is of kind {kind}"),
+            Self::RecordKind(kind) => write!(f, "no record is of kind {kind}"),
             Self::Checksum => f.write_str("its checksum is of other bytes"),
         }
     }
@@ -153,7 +153,7 @@ impl Header {
         Ok(Self {
             length: length as usize,
             tag,
-            kind: Kind::of(bytes[8]).ok_or(Flaw::Kind(bytes[8]))?,
+            kind: RecordKind::of(bytes[8]).ok_or(Flaw::RecordKind(bytes[8]))?,
             tries: bytes[9],
             group: u32_at(bytes, 12),
             offset: u64_at(bytes, 16),
@@ -165,13 +165,13 @@ impl Header {
 
 impl<'a> Record<'a> {
     /// A record without content: a request, an answer, or a mark in a log.
-    pub fn mark(kind: Kind, group: u32, origin: u64) -> Self {
+    pub fn mark(kind: RecordKind, group: u32, origin: u64) -> Self {
         Self { kind, tries: 0, group, offset: 0, origin, tag: &[], body: &[] }
     }
 
     /// A new message.
     pub fn message(tag: &'a str, body: &'a [u8]) -> Self {
-        Self { tag: tag.as_bytes(), body, ..Record::mark(Kind::Message, 0, 0) }
+        Self { tag: tag.as_bytes(), body, ..Record::mark(RecordKind::Message, 0, 0) }
     }
 
     /// Bytes of the encoded record.
@@ -232,11 +232,11 @@ mod tests {
 
     prop_compose! {
         fn fields()(
-            kind in prop::sample::select(Kind::ALL.to_vec()),
+            kind in prop::sample::select(RecordKind::ALL.to_vec()),
             numbers: (u8, u32, u64, u64),
             tag in prop::collection::vec(any::<u8>(), 0..=LONGEST_TAG),
             body in prop::collection::vec(any::<u8>(), 0..5000),
-        ) -> (Kind, (u8, u32, u64, u64), Vec<u8>, Vec<u8>) {
+        ) -> (RecordKind, (u8, u32, u64, u64), Vec<u8>, Vec<u8>) {
             (kind, numbers, tag, body)
         }
     }

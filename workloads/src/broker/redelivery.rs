@@ -10,7 +10,7 @@ use std::{
 use super::{
     log::Log,
     mapping::Mapping,
-    record::{Kind, Record},
+    record::{Record, RecordKind},
 };
 use crate::{Error, Result};
 
@@ -34,8 +34,8 @@ impl Redeliveries {
     /// Reads a record of either log, at start-up.
     pub fn learn(&self, record: &Record<'_>) {
         let redelivery = match record.kind {
-            Kind::Retry => Redelivery::Again(record.offset),
-            Kind::Dead => Redelivery::Dead(record.offset),
+            RecordKind::Retry => Redelivery::Again(record.offset),
+            RecordKind::Dead => Redelivery::Dead(record.offset),
             _ => return,
         };
         let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -51,8 +51,8 @@ impl Redeliveries {
         (group, offset): (u32, u64),
     ) -> Result<Redelivery> {
         let message = mapping.record(log, offset)?.filter(|record| match record.kind {
-            Kind::Message => true,
-            Kind::Retry => record.group == group,
+            RecordKind::Message => true,
+            RecordKind::Retry => record.group == group,
             _ => false,
         });
         let Some(message) = message else {
@@ -62,7 +62,7 @@ impl Redeliveries {
             )));
         };
         let tries = message.tries + 1;
-        let again = Record { tries, group, origin: offset, kind: Kind::Retry, ..message };
+        let again = Record { tries, group, origin: offset, kind: RecordKind::Retry, ..message };
         let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let redelivery = match failed.get(&(group, offset)) {
             Some(redelivery) => *redelivery,
@@ -70,7 +70,7 @@ impl Redeliveries {
                 let redelivery = if tries < TRIES {
                     Redelivery::Again(log.append(&again)?.start)
                 } else {
-                    let dead = Record { kind: Kind::Dead, ..again };
+                    let dead = Record { kind: RecordKind::Dead, ..again };
                     Redelivery::Dead(dead_letters.append(&dead)?.start)
                 };
                 failed.insert((group, offset), redelivery);

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Flavour, Redelivery, TRIES,
-    record::{Kind, Record},
+    record::{Record, RecordKind},
     serve::{self, Deliver, Stopped},
     span::Span,
     store::Store,
@@ -97,7 +97,7 @@ pub fn run(args: &BrokerArgs) -> Result<()> {
     let listener = listener.map_err(Error::os("listen on a free port"))?;
     let port = listener.local_addr().map_err(Error::os("ask for the broker's port"))?.port();
     let span = args.measure.map(|consumers| Arc::new(Span::new(consumers)));
-    process::say(&BrokerEvent::Listening { port, pid: std::process::id(), torn })?;
+    process::emit(&BrokerEvent::Listening { port, pid: std::process::id(), torn })?;
     let served = Arc::clone(&store);
     thread::spawn(move || accept(&listener, &served, span.as_ref()));
     answer_driver(&store)
@@ -107,7 +107,7 @@ fn answer_driver(store: &Store) -> Result<()> {
     for line in io::stdin().lock().lines() {
         let line = line.map_err(Error::os("hear the driver"))?;
         if line == STATE {
-            process::say(&BrokerEvent::State { syncs: store.syncs() })?;
+            process::emit(&BrokerEvent::State { syncs: store.syncs() })?;
         }
     }
     Ok(())
@@ -133,7 +133,7 @@ fn accept(listener: &TcpListener, store: &Arc<Store>, span: Option<&Arc<Span>>) 
         }
         connected += 1;
         if span.is_some_and(|span| span.consumers() == connected) {
-            let told = pinned::pin().and_then(|()| process::say(&BrokerEvent::Connected));
+            let told = pinned::pin().and_then(|()| process::emit(&BrokerEvent::Connected));
             if let Err(error) = told {
                 note(&error.to_string());
             }
@@ -190,7 +190,8 @@ impl Connection {
             let Some(request) = wire::read(&mut self.input, &mut self.request)? else {
                 return Ok(());
             };
-            let spent = match Order::decode(&request).filter(|_| request.kind == Kind::Fetch) {
+            let spent = match Order::decode(&request).filter(|_| request.kind == RecordKind::Fetch)
+            {
                 Some(order) => {
                     let socket = self.input.get_ref();
                     if let Some(span) = &self.span {
@@ -203,12 +204,12 @@ impl Connection {
                 None => {
                     let mut socket = self.input.get_ref();
                     let result = answer(&self.store, &request);
-                    say(&mut socket, &mut self.answer, &result)?;
+                    send(&mut socket, &mut self.answer, &result)?;
                     None
                 }
             };
             if let Some(spent) = spent {
-                process::say(&BrokerEvent::Delivered(spent)).map_err(End::Child)?;
+                process::emit(&BrokerEvent::Delivered(spent)).map_err(End::Child)?;
             }
         }
     }
@@ -229,33 +230,33 @@ fn deliver(
         way.deliver(store, order, socket)
     });
     let end = match delivered {
-        Ok(next) => Ok(Record::mark(Kind::End, order.group, next)),
+        Ok(next) => Ok(Record::mark(RecordKind::End, order.group, next)),
         Err(Stopped::Broker(error)) => Err(error),
         Err(Stopped::Consumer(error)) => return Err(error),
     };
-    say(&mut socket, buffer, &end)
+    send(&mut socket, buffer, &end)
 }
 
 /// Carries out a request, and returns the record that answers it.
 fn answer(store: &Store, request: &Record<'_>) -> Result<Record<'static>> {
-    let done = |origin| Record::mark(Kind::Done, request.group, origin);
+    let done = |origin| Record::mark(RecordKind::Done, request.group, origin);
     match request.kind {
-        Kind::Message | Kind::Half => store.produce(request).map(done),
-        Kind::Commit => store.end(request.origin, Fate::Committed).map(done),
-        Kind::Rollback => store.end(request.origin, Fate::RolledBack).map(done),
-        Kind::Failed => {
+        RecordKind::Message | RecordKind::Half => store.produce(request).map(done),
+        RecordKind::Commit => store.end(request.origin, Fate::Committed).map(done),
+        RecordKind::Rollback => store.end(request.origin, Fate::RolledBack).map(done),
+        RecordKind::Failed => {
             store.failed(request.group, request.origin).map(|redelivery| match redelivery {
                 Redelivery::Again(offset) => done(offset),
                 Redelivery::Dead(offset) => Record { tries: TRIES, ..done(offset) },
             })
         }
-        Kind::Progress => store.advance(request.group, request.origin).map(|()| done(0)),
+        RecordKind::Progress => store.advance(request.group, request.origin).map(|()| done(0)),
         kind => Err(Error::Refused(format!("{kind:?} is no request of this version"))),
     }
 }
 
 /// Sends an answer: in one call, and usually without an allocation.
-fn say(
+fn send(
     socket: &mut impl Write,
     buffer: &mut Vec<u8>,
     result: &Result<Record<'_>>,
@@ -265,7 +266,7 @@ fn say(
         Ok(record) => record.encode(buffer),
         Err(error) => {
             let text = error.to_string();
-            let refused = Record::mark(Kind::Refused, 0, 0);
+            let refused = Record::mark(RecordKind::Refused, 0, 0);
             Record { body: text.as_bytes(), ..refused }.encode(buffer);
         }
     }

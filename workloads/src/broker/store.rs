@@ -9,7 +9,7 @@ use super::{
     log::{FIRST, Log, Torn},
     mapping::Mapping,
     progress::Progress,
-    record::{Kind, Record},
+    record::{Record, RecordKind},
     redelivery::{Redeliveries, Redelivery},
     transaction::{Fate, Transactions},
     wire::{Order, Source},
@@ -116,7 +116,7 @@ impl Store {
 
     /// Puts a producer's message on disk and returns its offset.
     pub fn produce(&self, message: &Record<'_>) -> Result<u64> {
-        if message.kind == Kind::Half {
+        if message.kind == RecordKind::Half {
             require(self.flavour, Feature::Transaction)?;
         }
         let fields = Record { tries: 0, group: 0, origin: 0, ..*message };
@@ -150,8 +150,8 @@ impl Store {
 /// A broker that does not read records must not store any that consumers may not get.
 fn admit(flavour: Flavour, record: &Record<'_>) -> Result<()> {
     match record.kind {
-        Kind::Half | Kind::Rollback => require(flavour, Feature::Transaction),
-        Kind::Retry => require(flavour, Feature::Redelivery),
+        RecordKind::Half | RecordKind::Rollback => require(flavour, Feature::Transaction),
+        RecordKind::Retry => require(flavour, Feature::Redelivery),
         _ => Ok(()),
     }
 }

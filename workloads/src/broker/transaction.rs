@@ -10,7 +10,7 @@ use std::{
 use super::{
     log::Log,
     mapping::Mapping,
-    record::{Kind, Record},
+    record::{Record, RecordKind},
 };
 use crate::{Error, Result};
 
@@ -31,8 +31,8 @@ impl Transactions {
     /// Reads a record of the log, at start-up.
     pub fn learn(&self, record: &Record<'_>) {
         let fate = match record.kind {
-            Kind::Message if record.origin != 0 => Fate::Committed,
-            Kind::Rollback => Fate::RolledBack,
+            RecordKind::Message if record.origin != 0 => Fate::Committed,
+            RecordKind::Rollback => Fate::RolledBack,
             _ => return,
         };
         let mut fates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,15 +42,15 @@ impl Transactions {
     /// Ends the transaction of the half message at `half`, and returns the offset of the record that
     /// ended it. Ending it again in the same way changes nothing.
     pub fn end(&self, log: &Log, mapping: &Mapping, half: u64, fate: Fate) -> Result<u64> {
-        let message = mapping.record(log, half)?.filter(|record| record.kind == Kind::Half);
+        let message = mapping.record(log, half)?.filter(|record| record.kind == RecordKind::Half);
         let Some(message) = message else {
             return Err(Error::Refused(format!(
                 "no transaction began at offset {half}: give the offset that its message got"
             )));
         };
         let successor = match fate {
-            Fate::Committed => Record { kind: Kind::Message, origin: half, ..message },
-            Fate::RolledBack => Record::mark(Kind::Rollback, 0, half),
+            Fate::Committed => Record { kind: RecordKind::Message, origin: half, ..message },
+            Fate::RolledBack => Record::mark(RecordKind::Rollback, 0, half),
         };
         // Held until the record is appended: two threads that end it at once must not both append.
         let mut fates = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,12 +1,12 @@
 //! The protocol of a connection: records in both directions, each request answered before the next. See
-//! [`Kind`].
+//! [`RecordKind`].
 
 use std::{
     io::{self, Read},
     time::Duration,
 };
 
-use super::record::{HEADER, Header, Kind, Record};
+use super::record::{HEADER, Header, Record, RecordKind};
 
 /// The logs that messages can be asked from.
 #[repr(u8)]
@@ -58,7 +58,7 @@ impl<'a> Order<'a> {
         body[0] = self.source as u8;
         body[1..5].copy_from_slice(&self.most.to_le_bytes());
         body[5..].copy_from_slice(&wait.to_le_bytes());
-        let mark = Record::mark(Kind::Fetch, self.group, self.from);
+        let mark = Record::mark(RecordKind::Fetch, self.group, self.from);
         Record { tag: self.tag, body: &body, ..mark }.encode(out);
     }
 
@@ -83,9 +83,9 @@ impl<'a> Order<'a> {
     /// Whether the order asks for a message with this header and tag.
     pub fn wants(&self, header: &Header, tag: &[u8]) -> bool {
         let visible = match (self.source, header.kind) {
-            (Source::Messages, Kind::Message) => true,
-            (Source::Messages, Kind::Retry) => header.group == self.group,
-            (Source::DeadLetters, Kind::Dead) => true,
+            (Source::Messages, RecordKind::Message) => true,
+            (Source::Messages, RecordKind::Retry) => header.group == self.group,
+            (Source::DeadLetters, RecordKind::Dead) => true,
             _ => false,
         };
         visible && (self.tag.is_empty() || self.tag == tag)

@@ -50,7 +50,7 @@ pub fn run(args: &ConsumerArgs) -> Result<()> {
     process::ignore_signals();
     process::die_with_parent(args.parent)?;
     let (listener, addr) = listen(&args.listen)?;
-    process::say(&ConsumerEvent::Listening { addr, pid: std::process::id() })?;
+    process::emit(&ConsumerEvent::Listening { addr, pid: std::process::id() })?;
     serve(&listener, |_, received| {
         // The sender notices a broken connection and reports it. Of an error here, such as in making a
         // key, it sees the end of the connection only.

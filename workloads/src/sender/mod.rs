@@ -16,13 +16,14 @@ use std::{
 };
 
 use crate::{
-    CheckedBy, Error, Outcome, Receiver, Result, Shape, cache, pinned, process,
+    CheckedBy, Error, Outcome, Receiver, Result, Shape, cache,
+    counts::CallCounts,
+    pinned, process,
     protocol::{GO, Ready, SenderEvent},
     strategy::{
         contract::{Failure, Job, Transfer},
         counterpart::Counterpart,
     },
-    tally::Tally,
     usage::Usage,
     window,
 };
@@ -43,10 +44,10 @@ pub fn run(args: &SenderArgs) -> Result<()> {
     process::die_with_parent(args.parent)?;
     let request = Request::from_args(args)?;
     let outcome = send(&request, |ready| {
-        process::say(&SenderEvent::Ready(ready))?;
+        process::emit(&SenderEvent::Ready(ready))?;
         told_to_go()
     })?;
-    outcome.map_or(Ok(()), |outcome| process::say(&SenderEvent::Done(outcome)))
+    outcome.map_or(Ok(()), |outcome| process::emit(&SenderEvent::Done(outcome)))
 }
 
 /// Whether the driver sent `go`, and did not close its end.
@@ -106,7 +107,7 @@ fn check_length(request: &Request) -> Result<()> {
 /// Measurements of one transfer from inside the process.
 struct Measured {
     result: Result<(), Failure>,
-    tally: Tally,
+    counts: CallCounts,
     usage: Usage,
     elapsed: Duration,
 }
@@ -115,20 +116,20 @@ struct Measured {
 /// reading the clock is a system call.
 fn measure(transfer: &mut dyn Transfer, far_end: &dyn FarEnd) -> Measured {
     let socket = far_end.socket();
-    let mut tally = Tally::default();
+    let mut counts = CallCounts::default();
     let before = Usage::now();
     let start = Instant::now();
     window::open(socket);
-    let result = transfer.run(&mut tally);
+    let result = transfer.run(&mut counts);
     window::close();
     let elapsed = start.elapsed();
     let usage = Usage::now().since(before);
-    Measured { result, tally, usage, elapsed }
+    Measured { result, counts, usage, elapsed }
 }
 
 impl Measured {
     fn explain(&self, failure: Failure, far_end: &dyn FarEnd, shape: Shape) -> Error {
-        let (sent, total) = (self.tally.sent, shape.bytes());
+        let (sent, total) = (self.counts.sent, shape.bytes());
         match failure {
             Failure::EndOfFile => Error::PayloadEnded { sent, total },
             Failure::Call { name, errno } => far_end.broken(name, errno.into(), sent, total),
@@ -140,18 +141,18 @@ impl Measured {
             strategy: request.strategy.name.to_owned(),
             messages: request.shape.messages(),
             message_bytes: request.shape.message_bytes(),
-            bytes: self.tally.sent,
+            bytes: self.counts.sent,
             hash: request.hash.to_string(),
-            calls: self.tally.calls(),
-            partial_reads: self.tally.partial_reads,
-            partial_writes: self.tally.partial_writes,
-            interrupted: self.tally.interrupted,
+            calls: self.counts.calls(),
+            partial_reads: self.counts.partial_reads,
+            partial_writes: self.counts.partial_writes,
+            interrupted: self.counts.interrupted,
             minor_faults: self.usage.minor_faults,
             major_faults: self.usage.major_faults,
             voluntary_switches: self.usage.voluntary_switches,
             involuntary_switches: self.usage.involuntary_switches,
             elapsed_ns: u64::try_from(self.elapsed.as_nanos()).unwrap_or(u64::MAX),
-            zero_copy: self.tally.zero_copy,
+            zero_copy: self.counts.zero_copy,
             ..Outcome::default()
         }
     }

@@ -3,7 +3,7 @@
 use std::{io, os::fd::BorrowedFd, path::Path};
 
 use super::counterpart::{Counterpart, Remote};
-use crate::{Error, Result, Route, Shape, protocol::Answer, tally::Tally};
+use crate::{Error, Result, Route, Shape, counts::CallCounts, protocol::Answer};
 
 /// One way to move the messages of a file: from the file itself, or from memory that was filled from it
 /// outside the window.
@@ -55,7 +55,7 @@ pub struct Job<'a> {
 pub trait Transfer {
     /// Sends every message, inside the window: only the strategy's own system calls, hence no allocation,
     /// no output, no clock.
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure>;
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure>;
 
     /// The bytes it received, if the strategy receives. Asked after the window.
     fn received(&self) -> Result<Option<Answer>> {

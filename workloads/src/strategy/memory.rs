@@ -13,7 +13,7 @@ use super::{
     calls,
     contract::{Failure, Job, Transfer},
 };
-use crate::{Error, Result, tally::Tally};
+use crate::{Error, Result, counts::CallCounts};
 
 /// A mapping, unmapped when this is dropped.
 pub struct Region {
@@ -40,9 +40,9 @@ impl Mapping {
         file: BorrowedFd<'_>,
         length: usize,
         flags: MapFlags,
-        tally: &mut Tally,
+        counts: &mut CallCounts,
     ) -> Result<Self, Failure> {
-        let start = calls::counted("mmap", tally, || {
+        let start = calls::counted("mmap", counts, || {
             // SAFETY: the kernel chooses an address where nothing is.
             unsafe { rustix::mm::mmap(ptr::null_mut(), length, ProtFlags::READ, flags, file, 0) }
         })?;
@@ -62,9 +62,13 @@ pub struct WritableMapping(Region);
 
 impl WritableMapping {
     /// Maps the first `length` bytes, which the file must have.
-    pub fn new(file: BorrowedFd<'_>, length: usize, tally: &mut Tally) -> Result<Self, Failure> {
+    pub fn new(
+        file: BorrowedFd<'_>,
+        length: usize,
+        counts: &mut CallCounts,
+    ) -> Result<Self, Failure> {
         let access = ProtFlags::READ | ProtFlags::WRITE;
-        let start = calls::counted("mmap", tally, || {
+        let start = calls::counted("mmap", counts, || {
             // SAFETY: the kernel chooses an address where nothing is.
             unsafe { rustix::mm::mmap(ptr::null_mut(), length, access, MapFlags::SHARED, file, 0) }
         })?;
@@ -94,14 +98,14 @@ impl Memory {
     /// The whole payload. The file's position does not change.
     pub fn with_payload(job: &Job<'_>) -> Result<Self> {
         let mut memory = Self::new(job.shape.len())?;
-        calls::pread_full(job.file, &mut memory, 0, &mut Tally::default())
+        calls::pread_full(job.file, &mut memory, 0, &mut CallCounts::default())
             .map_err(|failure| failure.outside("read the payload"))?;
         Ok(memory)
     }
 }
 
 /// Sends one message in the way of a strategy.
-type Pass = fn(&Job<'_>, &[u8], &mut Tally) -> Result<(), Failure>;
+type Pass = fn(&Job<'_>, &[u8], &mut CallCounts) -> Result<(), Failure>;
 
 /// A transfer of the payload from memory, message by message.
 pub struct FromMemory<'a> {
@@ -118,9 +122,9 @@ impl<'a> FromMemory<'a> {
 }
 
 impl Transfer for FromMemory<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let mut messages = self.payload.chunks_exact(self.job.shape.message_len());
-        messages.try_for_each(|message| (self.pass)(&self.job, message, tally))
+        messages.try_for_each(|message| (self.pass)(&self.job, message, counts))
     }
 }
 

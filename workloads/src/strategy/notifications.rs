@@ -14,7 +14,7 @@ use super::{
     contract::Failure,
     socket_option,
 };
-use crate::{Error, Result, tally::Tally};
+use crate::{Error, Result, counts::CallCounts};
 
 /// `linux/socket.h`
 const MSG_ZEROCOPY: SendFlags = SendFlags::from_bits_retain(0x400_0000);
@@ -52,12 +52,12 @@ impl Notifications {
         &mut self,
         socket: BorrowedFd<'_>,
         bytes: &[u8],
-        tally: &mut Tally,
+        counts: &mut CallCounts,
     ) -> Result<Option<(u32, usize)>, Failure> {
         let send = || rustix::net::send(socket, bytes, MSG_ZEROCOPY);
-        match calls::counted("sendto", tally, send) {
+        match calls::counted("sendto", counts, send) {
             Ok(sent) => {
-                calls::note_sent(sent, bytes.len(), tally);
+                calls::note_sent(sent, bytes.len(), counts);
                 let number = self.sends;
                 self.sends = number.wrapping_add(1);
                 Ok(Some((number, sent)))
@@ -71,24 +71,24 @@ impl Notifications {
     pub fn wait(
         &mut self,
         socket: BorrowedFd<'_>,
-        tally: &mut Tally,
+        counts: &mut CallCounts,
         mut ended: impl FnMut(u32),
     ) -> Result<(), Failure> {
         let limit = PollTimeout::try_from(STALL_TIMEOUT).unwrap_or(PollTimeout::MAX);
         // No events are requested: the error queue is always reported.
         let mut asked = [PollFd::new(socket, PollFlags::empty())];
-        let ready = calls::counted("poll", tally, || poll(&mut asked, limit).map_err(errno))?;
+        let ready = calls::counted("poll", counts, || poll(&mut asked, limit).map_err(errno))?;
         if ready == 0 {
             return Err(Failure::Call { name: "poll", errno: Errno::AGAIN });
         }
         let said = &mut self.said;
-        let heard = calls::counted("recvmsg", tally, || hear(socket, said));
-        let heard = heard.map_err(|failure| broken(socket, failure, tally))?;
-        if let Some(Done { first, last, copied }) = heard {
+        let received = calls::counted("recvmsg", counts, || receive(socket, said));
+        let received = received.map_err(|failure| broken(socket, failure, counts))?;
+        if let Some(Done { first, last, copied }) = received {
             let count = last.wrapping_sub(first).wrapping_add(1);
             (0..count).for_each(|send| ended(first.wrapping_add(send)));
             self.ended = self.ended.wrapping_add(count);
-            tally.zero_copy(u64::from(count), Some(copied));
+            counts.zero_copy(u64::from(count), Some(copied));
         }
         Ok(())
     }
@@ -104,7 +104,7 @@ struct Done {
 }
 
 /// Reads one notification from the error queue.
-fn hear(socket: BorrowedFd<'_>, said: &mut [u8]) -> rustix::io::Result<Option<Done>> {
+fn receive(socket: BorrowedFd<'_>, said: &mut [u8]) -> rustix::io::Result<Option<Done>> {
     let flags = MsgFlags::MSG_ERRQUEUE;
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut [], Some(said), flags).map_err(errno)?;
     let mut errors = message.cmsgs().map_err(errno)?.filter_map(|part| match part {
@@ -121,10 +121,10 @@ fn hear(socket: BorrowedFd<'_>, said: &mut [u8]) -> rustix::io::Result<Option<Do
 }
 
 /// An empty queue here means that the connection broke: the socket has the error.
-fn broken(socket: BorrowedFd<'_>, failure: Failure, tally: &mut Tally) -> Failure {
+fn broken(socket: BorrowedFd<'_>, failure: Failure, counts: &mut CallCounts) -> Failure {
     let Failure::Call { errno: Errno::AGAIN, .. } = failure else { return failure };
     let name = "getsockopt";
-    let error = calls::counted(name, tally, || rustix::net::sockopt::socket_error(socket));
+    let error = calls::counted(name, counts, || rustix::net::sockopt::socket_error(socket));
     match error {
         Ok(Err(errno)) => Failure::Call { name, errno },
         Ok(Ok(())) => Failure::Call { name, errno: Errno::PIPE },

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
 use super::{calls, contract::Failure};
-use crate::{Error, Result, page, tally::Tally};
+use crate::{Error, Result, counts::CallCounts, page};
 
 /// The largest size a pipe is given.
 const LARGEST: usize = 16 << 20;
@@ -51,19 +51,19 @@ impl Pipe {
         &self,
         socket: BorrowedFd<'_>,
         bytes: usize,
-        tally: &mut Tally,
-        mut fill: impl FnMut(usize, &mut Tally) -> Result<usize, Failure>,
+        counts: &mut CallCounts,
+        mut fill: impl FnMut(usize, &mut CallCounts) -> Result<usize, Failure>,
     ) -> Result<(), Failure> {
         let mut filled = 0;
         while filled < bytes {
-            let some = fill(filled, tally)?;
+            let some = fill(filled, counts)?;
             if some == 0 {
                 return Err(Failure::EndOfFile);
             }
-            tally.partial_reads += u64::from(some < bytes - filled);
+            counts.partial_reads += u64::from(some < bytes - filled);
             filled += some;
             let more = if filled < bytes { SpliceFlags::MORE } else { SpliceFlags::empty() };
-            self.drain(socket, some, more, tally)?;
+            self.drain(socket, some, more, counts)?;
         }
         Ok(())
     }
@@ -73,14 +73,14 @@ impl Pipe {
         socket: BorrowedFd<'_>,
         bytes: usize,
         flags: SpliceFlags,
-        tally: &mut Tally,
+        counts: &mut CallCounts,
     ) -> Result<(), Failure> {
         let mut rest = bytes;
         while rest > 0 {
-            let sent = calls::counted("splice", tally, || {
+            let sent = calls::counted("splice", counts, || {
                 splice(&self.reader, None, socket, None, rest, flags)
             })?;
-            calls::note_sent(sent, rest, tally);
+            calls::note_sent(sent, rest, counts);
             rest -= sent;
         }
         Ok(())

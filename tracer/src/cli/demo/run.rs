@@ -84,7 +84,7 @@ pub async fn measure(request: &Request<'_>, verbose: bool) -> anyhow::Result<Rep
         loop {
             // A file of its own for each: packets of the last one may still refer to its pages, and
             // those cannot be dropped from the page cache.
-            let payload = workloads::Payload::create(&common.dir, shape, rand::random())?;
+            let payload = workloads::PayloadFile::create(&common.dir, shape, rand::random())?;
             disk = payload.disk().to_string();
             let (name, cache) = (strategy.name, setting.cache);
             let spec = SenderSpec { strategy: name, payload: &payload, to, cache };

@@ -5,13 +5,13 @@
 use super::cut::Datagrams;
 use crate::{
     Result, Route,
+    counts::CallCounts,
     strategy::{
         buffers::check_limit,
         contract::{Failure, Job, Strategy, Transfer},
         counterpart::Counterpart,
         notifications::Notifications,
     },
-    tally::Tally,
 };
 
 pub static STRATEGY: Strategy = Strategy {
@@ -39,20 +39,20 @@ struct Prepared<'a> {
 
 impl Transfer for Prepared<'_> {
     /// The payload does not change: no notification has to be awaited before the next send.
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let Self { job, datagrams, notifications } = self;
         let socket = job.socket;
         for datagram in datagrams.iter() {
-            while notifications.send(socket, datagram, tally)?.is_none() {
+            while notifications.send(socket, datagram, counts)?.is_none() {
                 // Half of the sends in flight: otherwise every other send would be refused.
                 let half = notifications.in_flight() / 2;
                 while notifications.in_flight() > half {
-                    notifications.wait(socket, tally, |_| ())?;
+                    notifications.wait(socket, counts, |_| ())?;
                 }
             }
         }
         while notifications.in_flight() > 0 {
-            notifications.wait(socket, tally, |_| ())?;
+            notifications.wait(socket, counts, |_| ())?;
         }
         Ok(())
     }

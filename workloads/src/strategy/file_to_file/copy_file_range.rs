@@ -5,12 +5,12 @@ use rustix::fs::copy_file_range;
 
 use crate::{
     Error, Result, Route,
+    counts::CallCounts,
     strategy::{
         calls,
         contract::{Failure, Job, Strategy, Transfer},
         counterpart::Counterpart,
     },
-    tally::Tally,
 };
 
 pub static STRATEGY: Strategy = Strategy {
@@ -37,18 +37,18 @@ struct Prepared<'a> {
 }
 
 impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let Job { file, socket: to, shape, .. } = self.job;
         for _ in 0..shape.messages() {
             let mut rest = shape.message_len();
             while rest > 0 {
-                let copied = calls::counted("copy_file_range", tally, || {
+                let copied = calls::counted("copy_file_range", counts, || {
                     copy_file_range(file, None, to, None, rest)
                 })?;
                 if copied == 0 {
                     return Err(Failure::EndOfFile);
                 }
-                calls::note_sent(copied, rest, tally);
+                calls::note_sent(copied, rest, counts);
                 rest -= copied;
             }
         }

@@ -10,13 +10,13 @@ use io_uring::{
 use super::ring::{self, Message, Ring};
 use crate::{
     Result, Route,
+    counts::CallCounts,
     protocol::Service,
     strategy::{
         contract::{Failure, Job, Strategy, Transfer},
         counterpart::Counterpart,
         memory::Memory,
     },
-    tally::Tally,
 };
 
 pub static STRATEGY: Strategy = Strategy {
@@ -44,7 +44,7 @@ struct Prepared<'a> {
 }
 
 impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let Job { file, socket, shape, .. } = self.job;
         let socket = Fd(socket.as_raw_fd());
         let send =
@@ -58,7 +58,7 @@ impl Transfer for Prepared<'_> {
                 tag: 0,
             };
             // SAFETY: the buffer is never given back, and used for nothing else.
-            unsafe { self.ring.read_and_send(&message, tally, send, |_, _, _| ())? };
+            unsafe { self.ring.read_and_send(&message, counts, send, |_, _, _| ())? };
         }
         Ok(())
     }

@@ -7,14 +7,15 @@ use rustix::mm::MapFlags;
 
 use super::mapped::Mapped;
 use crate::{
-    Result, Route, page,
+    Result, Route,
+    counts::CallCounts,
+    page,
     protocol::Service,
     strategy::{
         calls,
         contract::{Job, Strategy, Transfer},
         counterpart::Counterpart,
     },
-    tally::Tally,
 };
 
 pub static STRATEGY: Strategy = Strategy {
@@ -29,9 +30,9 @@ pub static STRATEGY: Strategy = Strategy {
 
 fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
     let page = page::size();
-    let send = move |socket: BorrowedFd<'_>, message: &[u8], tally: &mut Tally| {
+    let send = move |socket: BorrowedFd<'_>, message: &[u8], counts: &mut CallCounts| {
         touch(message, page);
-        calls::write_all(socket, message, tally)
+        calls::write_all(socket, message, counts)
     };
     Ok(Box::new(Mapped::new(job, MapFlags::SHARED, send)))
 }

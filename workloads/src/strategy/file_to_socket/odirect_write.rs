@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     Disk, Error, Result, Route,
+    counts::CallCounts,
     protocol::Service,
     strategy::{
         calls,
@@ -17,7 +18,6 @@ use crate::{
         counterpart::Counterpart,
         memory::Memory,
     },
-    tally::Tally,
 };
 
 /// The smallest block of a disk, and the unit of its reads.
@@ -77,10 +77,10 @@ struct Prepared<'a> {
 }
 
 impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         for _ in 0..self.job.shape.messages() {
-            calls::read_full(self.file.as_fd(), &mut self.buffer, tally)?;
-            calls::write_all(self.job.socket, &self.buffer, tally)?;
+            calls::read_full(self.file.as_fd(), &mut self.buffer, counts)?;
+            calls::write_all(self.job.socket, &self.buffer, counts)?;
         }
         Ok(())
     }

@@ -10,11 +10,11 @@ use rustix::io::Errno;
 
 use crate::{
     Error, Result, Shape,
+    counts::CallCounts,
     strategy::{
         calls::{self, STALL_TIMEOUT},
         contract::Failure,
     },
-    tally::Tally,
 };
 
 /// More than the operations of a message. The completion queue has twice as many entries: for the
@@ -79,8 +79,8 @@ impl Ring {
         &mut self,
         operations: [squeue::Entry; N],
         tag: u32,
-        tally: &mut Tally,
-        mut heard: impl FnMut(u32, Notice, &mut Tally),
+        counts: &mut CallCounts,
+        mut heard: impl FnMut(u32, Notice, &mut CallCounts),
     ) -> Result<[Ended; N], Failure> {
         for (index, operation) in operations.into_iter().enumerate() {
             let operation = operation.user_data(u64::from(tag) << 32 | index as u64);
@@ -91,8 +91,8 @@ impl Ring {
         let mut ended = [Ended::default(); N];
         let mut running = N;
         while running > 0 {
-            self.enter(running, tally)?;
-            running -= self.take(&mut ended, tally, &mut heard);
+            self.enter(running, counts)?;
+            running -= self.take(&mut ended, counts, &mut heard);
         }
         Ok(ended)
     }
@@ -100,19 +100,19 @@ impl Ring {
     /// Waits until `heard` receives a notification.
     pub fn listen(
         &mut self,
-        tally: &mut Tally,
-        mut heard: impl FnMut(u32, Notice, &mut Tally),
+        counts: &mut CallCounts,
+        mut heard: impl FnMut(u32, Notice, &mut CallCounts),
     ) -> Result<(), Failure> {
-        self.enter(1, tally)?;
-        self.take(&mut [], tally, &mut heard);
+        self.enter(1, counts)?;
+        self.take(&mut [], counts, &mut heard);
         Ok(())
     }
 
     /// Submits the operations, and waits for `completions` completions.
-    fn enter(&mut self, completions: usize, tally: &mut Tally) -> Result<(), Failure> {
+    fn enter(&mut self, completions: usize, counts: &mut CallCounts) -> Result<(), Failure> {
         let limit = types::Timespec::from(STALL_TIMEOUT);
         let arguments = types::SubmitArgs::new().timespec(&limit);
-        calls::counted("io_uring_enter", tally, || {
+        calls::counted("io_uring_enter", counts, || {
             self.0.submitter().submit_with_args(completions, &arguments).map_err(|error| {
                 match Errno::from_io_error(&error).unwrap_or(Errno::IO) {
                     // A blocking socket would return this.
@@ -128,18 +128,18 @@ impl Ring {
     fn take(
         &mut self,
         ended: &mut [Ended],
-        tally: &mut Tally,
-        heard: &mut impl FnMut(u32, Notice, &mut Tally),
+        counts: &mut CallCounts,
+        heard: &mut impl FnMut(u32, Notice, &mut CallCounts),
     ) -> usize {
         let mut count = 0;
         for entry in self.0.completion() {
             let (tag, index) = ((entry.user_data() >> 32) as u32, entry.user_data() as u32);
             if cqueue::notif(entry.flags()) {
-                heard(tag, Notice::Free { copied: entry.result() & COPIED != 0 }, tally);
+                heard(tag, Notice::Free { copied: entry.result() & COPIED != 0 }, counts);
                 continue;
             }
             if cqueue::more(entry.flags()) {
-                heard(tag, Notice::Busy, tally);
+                heard(tag, Notice::Busy, counts);
             }
             if let Some(ended) = ended.get_mut(index as usize) {
                 *ended = Ended { result: entry.result() };
@@ -158,12 +158,12 @@ impl Ended {
 
     /// How many bytes an operation moved. None if it did not begin: the operation before it in the chain
     /// moved only a part, or a signal came.
-    fn bytes(self, name: &'static str, tally: &mut Tally) -> Result<Option<usize>, Failure> {
+    fn bytes(self, name: &'static str, counts: &mut CallCounts) -> Result<Option<usize>, Failure> {
         match self.error() {
             None => Ok(Some(self.result as usize)),
             Some(Errno::CANCELED) => Ok(None),
             Some(Errno::INTR) => {
-                tally.interrupted += 1;
+                counts.interrupted += 1;
                 Ok(None)
             }
             Some(errno) => Err(Failure::Call { name, errno }),
@@ -175,12 +175,12 @@ impl Ended {
         self,
         asked: usize,
         name: &'static str,
-        tally: &mut Tally,
+        counts: &mut CallCounts,
     ) -> Result<usize, Failure> {
-        match self.bytes(name, tally)? {
+        match self.bytes(name, counts)? {
             Some(0) => Err(Failure::EndOfFile),
             Some(bytes) => {
-                tally.partial_reads += u64::from(bytes < asked);
+                counts.partial_reads += u64::from(bytes < asked);
                 Ok(bytes)
             }
             None => Ok(0),
@@ -192,11 +192,11 @@ impl Ended {
         self,
         asked: usize,
         name: &'static str,
-        tally: &mut Tally,
+        counts: &mut CallCounts,
     ) -> Result<usize, Failure> {
-        let bytes = self.bytes(name, tally)?;
+        let bytes = self.bytes(name, counts)?;
         if let Some(bytes) = bytes {
-            calls::note_sent(bytes, asked, tally);
+            calls::note_sent(bytes, asked, counts);
         }
         Ok(bytes.unwrap_or(0))
     }
@@ -224,9 +224,9 @@ impl Ring {
     pub unsafe fn read_and_send(
         &mut self,
         message: &Message,
-        tally: &mut Tally,
+        counts: &mut CallCounts,
         send: impl Fn(*const u8, u32) -> squeue::Entry,
-        mut heard: impl FnMut(u32, Notice, &mut Tally),
+        mut heard: impl FnMut(u32, Notice, &mut CallCounts),
     ) -> Result<(), Failure> {
         let &Message { file, offset, buffer, length, tag } = message;
         let (mut filled, mut sent) = (0, 0);
@@ -240,15 +240,15 @@ impl Ring {
                     .build()
                     .flags(Flags::IO_LINK);
                 // SAFETY: the caller's promise.
-                let [read, ended] = unsafe { self.run([read, send], tag, tally, &mut heard)? };
-                filled += read.read(missing, "read by io_uring", tally)?;
+                let [read, ended] = unsafe { self.run([read, send], tag, counts, &mut heard)? };
+                filled += read.read(missing, "read by io_uring", counts)?;
                 ended
             } else {
                 // SAFETY: as above.
-                let [ended] = unsafe { self.run([send], tag, tally, &mut heard)? };
+                let [ended] = unsafe { self.run([send], tag, counts, &mut heard)? };
                 ended
             };
-            sent += ended.sent(rest, "send by io_uring", tally)?;
+            sent += ended.sent(rest, "send by io_uring", counts)?;
         }
         Ok(())
     }

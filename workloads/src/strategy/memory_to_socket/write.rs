@@ -22,5 +22,5 @@ pub static STRATEGY: Strategy = Strategy {
 };
 
 pub fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
-    FromMemory::prepare(job, |job, message, tally| calls::write_all(job.socket, message, tally))
+    FromMemory::prepare(job, |job, message, counts| calls::write_all(job.socket, message, counts))
 }

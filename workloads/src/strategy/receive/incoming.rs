@@ -8,8 +8,8 @@ use rustix::{
 };
 
 use crate::{
+    counts::CallCounts,
     strategy::{calls, contract::Failure},
-    tally::Tally,
 };
 
 /// Receives into the buffer and returns the number of bytes; the end of the stream is a failure.
@@ -17,15 +17,15 @@ pub fn some(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
     flags: RecvFlags,
-    tally: &mut Tally,
+    counts: &mut CallCounts,
 ) -> Result<usize, Failure> {
     let name = "recvfrom";
     let asked = buffer.len();
-    let (received, _) = calls::counted(name, tally, || recv(socket, &mut *buffer, flags))?;
+    let (received, _) = calls::counted(name, counts, || recv(socket, &mut *buffer, flags))?;
     if received == 0 {
         return Err(closed(name));
     }
-    calls::note_sent(received, asked, tally);
+    calls::note_sent(received, asked, counts);
     Ok(received)
 }
 

@@ -11,7 +11,9 @@ use rustix::{
 
 use super::incoming;
 use crate::{
-    Error, Result, Route, page,
+    Error, Result, Route,
+    counts::CallCounts,
+    page,
     protocol::{Answer, Service},
     strategy::{
         calls,
@@ -19,7 +21,6 @@ use crate::{
         counterpart::Counterpart,
         memory::{Memory, Region},
     },
-    tally::Tally,
 };
 
 /// `linux/tcp.h`
@@ -88,28 +89,28 @@ impl Prepared<'_> {
 }
 
 impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let Job { socket, shape, .. } = self.job;
         let (mut mapped, mut copied) = (0, 0);
         while mapped + copied < shape.len() {
             let rest = shape.len() - mapped - copied;
-            calls::counted("poll", tally, || wait(socket.as_raw_fd()))?;
+            calls::counted("poll", counts, || wait(socket.as_raw_fd()))?;
             let mut ask = ZeroCopyReceive {
                 address: self.window.start as u64 + mapped as u64,
                 length: u32::try_from(rest).unwrap_or(u32::MAX),
                 to_copy: 0,
             };
-            calls::counted("getsockopt", tally, || ask.of(socket.as_raw_fd()))?;
+            calls::counted("getsockopt", counts, || ask.of(socket.as_raw_fd()))?;
             let some = ask.length as usize;
             self.came(true, some);
-            calls::note_sent(some, some, tally);
+            calls::note_sent(some, some, counts);
             mapped += some;
             let to_copy = (ask.to_copy as usize).min(rest - some);
             if some == 0 || to_copy > 0 {
                 // If the kernel says nothing: the end of the stream, or bytes that arrived meanwhile.
                 let length = if to_copy > 0 { to_copy } else { rest - some };
                 let buffer = &mut self.copied[copied..copied + length];
-                let some = incoming::some(socket, buffer, RecvFlags::empty(), tally)?;
+                let some = incoming::some(socket, buffer, RecvFlags::empty(), counts)?;
                 self.came(false, some);
                 copied += some;
             }
