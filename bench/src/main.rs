@@ -160,7 +160,7 @@ fn main() -> ExitCode {
 fn prepare(arguments: &Arguments) -> Result<u8> {
     let consent = Consent::unless(arguments.no_setup);
     if !arguments.no_build {
-        build_step::build(&build_step::Environment::prepare(consent)?, Profile::Release)?;
+        build_step::build(&build_step::BuildEnvironment::prepare(consent)?, Profile::Release)?;
     }
     let cache = Cache::locate()?;
     tools::fetch(&cache, consent)?;

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 
 /// A process, as `/proc/PID/stat` has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Process {
+pub struct ProcessStatus {
     /// Its number.
     pub pid: u32,
     /// Its parent's.
@@ -18,7 +18,7 @@ pub struct Process {
     pub terminal: i64,
 }
 
-impl Process {
+impl ProcessStatus {
     /// A process that exists, if only as a zombie.
     pub fn of(pid: u32) -> Option<Self> {
         Self::parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
@@ -49,14 +49,14 @@ pub fn adopt_orphans() -> Result<()> {
 }
 
 /// All descendants of this process that have not ended.
-pub fn descendants() -> Vec<Process> {
+pub fn descendants() -> Vec<ProcessStatus> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    of(std::process::id(), pids.filter_map(Process::of).collect())
+    of(std::process::id(), pids.filter_map(ProcessStatus::of).collect())
 }
 
-fn of(ancestor: u32, all: Vec<Process>) -> Vec<Process> {
-    let mut children: BTreeMap<u32, Vec<Process>> = BTreeMap::new();
+fn of(ancestor: u32, all: Vec<ProcessStatus>) -> Vec<ProcessStatus> {
+    let mut children: BTreeMap<u32, Vec<ProcessStatus>> = BTreeMap::new();
     for process in all {
         children.entry(process.parent).or_default().push(process);
     }
@@ -72,8 +72,8 @@ fn of(ancestor: u32, all: Vec<Process>) -> Vec<Process> {
 }
 
 /// The processes' command lines and states, one a line.
-pub fn describe(processes: &[Process]) -> String {
-    processes.iter().map(Process::describe).collect::<Vec<_>>().join("\n")
+pub fn describe(processes: &[ProcessStatus]) -> String {
+    processes.iter().map(ProcessStatus::describe).collect::<Vec<_>>().join("\n")
 }
 
 /// Kills all descendants, and those that they start meanwhile.
@@ -103,15 +103,15 @@ pub fn reap() {
 mod tests {
     use super::*;
 
-    fn process(pid: u32, parent: u32, state: char) -> Process {
-        Process { pid, parent, state, terminal: 0 }
+    fn process(pid: u32, parent: u32, state: char) -> ProcessStatus {
+        ProcessStatus { pid, parent, state, terminal: 0 }
     }
 
     #[test]
     fn a_name_may_have_anything_in_it() {
         let stat = "7 (a) S 1 (b) S 5 7 7 34816 7 4194304 99";
-        let known = Process { pid: 7, parent: 5, state: 'S', terminal: 34816 };
-        assert_eq!(Process::parse(7, stat), Some(known));
+        let known = ProcessStatus { pid: 7, parent: 5, state: 'S', terminal: 34816 };
+        assert_eq!(ProcessStatus::parse(7, stat), Some(known));
     }
 
     #[test]

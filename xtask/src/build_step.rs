@@ -32,15 +32,15 @@ pub fn announce() {
 /// Builds everything.
 pub fn main(arguments: &Arguments) -> Result<()> {
     announce();
-    build(&Environment::prepare(Consent::unless(arguments.no_setup))?, Profile::Release)
+    build(&BuildEnvironment::prepare(Consent::unless(arguments.no_setup))?, Profile::Release)
 }
 
 /// Environment variables for cargo to build the programs.
-pub struct Environment {
+pub struct BuildEnvironment {
     object: PathBuf,
 }
 
-impl Environment {
+impl BuildEnvironment {
     /// Finds or installs the tools, and builds the eBPF programs.
     pub fn prepare(consent: Consent) -> Result<Self> {
         Ok(Self { object: ebpf::object(consent)? })
@@ -91,7 +91,7 @@ impl Profile {
 }
 
 /// Builds the programs.
-pub fn build(environment: &Environment, profile: Profile) -> Result<()> {
+pub fn build(environment: &BuildEnvironment, profile: Profile) -> Result<()> {
     let mut cargo = environment.cargo(&["build", "--profile", profile.name()]);
     cargo.args(["-p", "tracer", "-p", "workloads", "--bins"]);
     cargo::stream(cargo)

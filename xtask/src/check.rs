@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use anyhow::{Context as _, Result, bail};
 use libtest_mimic::{Completion, Failed, Trial};
 
-use crate::build_step::Environment;
+use crate::build_step::BuildEnvironment;
 use crate::cargo::{self, workspace};
 use crate::consent::Consent;
 use crate::setup::toolchain;
@@ -123,8 +123,8 @@ fn lint_programs() -> Result<Done> {
 /// With the eBPF programs inside, if nothing has to be installed for that: then this build and the others
 /// share their artefacts.
 fn cargo(arguments: &[&str]) -> Command {
-    static ENVIRONMENT: LazyLock<Option<Environment>> =
-        LazyLock::new(|| Environment::prepare(Consent::Withheld).ok());
+    static ENVIRONMENT: LazyLock<Option<BuildEnvironment>> =
+        LazyLock::new(|| BuildEnvironment::prepare(Consent::Withheld).ok());
     match &*ENVIRONMENT {
         Some(environment) => environment.cargo(arguments),
         None => {

@@ -216,7 +216,7 @@ pub fn main(mut arguments: Arguments) -> Result<u8> {
 }
 
 fn build(consent: Consent) -> Result<()> {
-    build_step::build(&build_step::Environment::prepare(consent)?, Profile::Dev)
+    build_step::build(&build_step::BuildEnvironment::prepare(consent)?, Profile::Dev)
 }
 
 /// Whether a guest is needed for sure, which can then be fetched while the programs are built. What

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::build_step::{self, Environment, Profile};
+use crate::build_step::{self, BuildEnvironment, Profile};
 use crate::consent::Consent;
 
 /// `cargo xtask test`
@@ -80,7 +80,10 @@ pub fn main(arguments: &Arguments) -> Result<u8> {
     let Arguments { no_setup, selection } = arguments;
     if !selection.list {
         build_step::announce();
-        build_step::build(&Environment::prepare(Consent::unless(*no_setup))?, selection.profile())?;
+        build_step::build(
+            &BuildEnvironment::prepare(Consent::unless(*no_setup))?,
+            selection.profile(),
+        )?;
     }
     let mut tests = Command::new(build_step::build_tests()?);
     tests.arg("run").args(no_setup.then_some("--no-setup")).args(selection.words());

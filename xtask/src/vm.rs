@@ -113,7 +113,7 @@ pub fn main(arguments: Arguments) -> Result<u8> {
     let consent = Consent::unless(arguments.no_setup);
     if !arguments.no_build {
         build_step::announce();
-        build_step::build(&build_step::Environment::prepare(consent)?, Profile::Dev)
+        build_step::build(&build_step::BuildEnvironment::prepare(consent)?, Profile::Dev)
             .context("the guest’s programs; --no-build leaves them as they are")?;
     }
     let Arguments { kernel, nic, modules, .. } = arguments;

@@ -71,7 +71,7 @@ fn small_files(context: &Context) -> Result<()> {
     let (report, recording) = (folder.path().join("report"), folder.path().join("recording"));
     let flags = ["--record", &recording.display().to_string()];
     let mut traced = context.trace_with(&flags, &report, &python.program);
-    python.tell(&mut traced);
+    python.set_library_path(&mut traced);
     command::run(traced.args(["-ISc", SENDS_FILES]).current_dir(folder.path()))?;
 
     let document = Document::read(&report)?;

@@ -59,7 +59,7 @@ impl Cluster {
         command.args(["--reuid", &nobody, "--regid", &nobody, "--clear-groups"]);
         command.args(["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]);
         command.arg(&self.programs.beside(program).program).current_dir(self.folder.path());
-        self.programs.tell(&mut command);
+        self.programs.set_library_path(&mut command);
         command.stdin(Stdio::null());
         command
     }

@@ -36,7 +36,7 @@ fn traced(
     let report = folder.join("report");
     let mut traced = context.trace_with(context.verify(), &report, Path::new("sh"));
     if let Some(program) = program {
-        program.tell(&mut traced);
+        program.set_library_path(&mut traced);
     }
     traced.arg("-c").arg(format!("{script}; cat /proc/$$/io")).current_dir(folder);
     let said = command::run(&mut traced)?;

@@ -26,7 +26,7 @@ fn start(context: &Context, folder: &Path, arguments: &[&str]) -> Result<Child> 
     let python = context.foreign(&foreign::PYTHON)?;
     let report = folder.join("report");
     let mut traced = context.trace_with(context.verify(), &report, &python.program);
-    python.tell(&mut traced);
+    python.set_library_path(&mut traced);
     traced.args(arguments).current_dir(folder).stdout(Stdio::null()).stderr(Stdio::piped());
     Ok(traced.spawn()?)
 }

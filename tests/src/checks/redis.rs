@@ -33,7 +33,7 @@ fn sets_and_gets(context: &Context) -> Result<()> {
     let report = folder.path().join("report");
     let address = free_address()?;
     let mut traced = context.trace_with(context.verify(), &report, &redis.program);
-    redis.tell(&mut traced);
+    redis.set_library_path(&mut traced);
     traced.args(["--port", &address.port().to_string(), "--bind", "127.0.0.1", "--save", ""]);
     traced.current_dir(folder.path()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut server = traced.spawn()?;

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::check::{Check, Context, Tier};
 use crate::pace;
-use crate::processes::Process;
+use crate::processes::ProcessStatus;
 use crate::support::report::Warning;
 use crate::support::traced::{patience, until, wait_until};
 
@@ -502,7 +502,7 @@ fn dying_before(context: &Context) -> Result<()> {
     let place = Place::new()?;
     // It ends, but is not waited for: its id is still in use.
     let mut brief = Command::new("sleep").arg("0").stdout(Stdio::null()).spawn()?;
-    let ended = || Process::of(brief.id()).is_some_and(|it| it.state == 'Z');
+    let ended = || ProcessStatus::of(brief.id()).is_some_and(|it| it.state == 'Z');
     until("it has ended", || Ok(ended()))?;
     let mut attach = attach(context, &place, brief.id())?;
     let (status, _) = wait(&mut attach)?;

@@ -10,7 +10,7 @@ use std::process::{Child, Command};
 use anyhow::{Context as _, Result, ensure};
 
 use crate::check::{Check, Context, Tier};
-use crate::processes::Process;
+use crate::processes::ProcessStatus;
 use crate::support::left::Before;
 use crate::support::report::Document;
 use crate::support::sink::Sink;
@@ -220,7 +220,7 @@ fn has_hung_up(pid: u32) -> bool {
         mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
     });
     let taken = pending.iter().all(|mask| mask.is_some_and(|mask| mask & HANG_UP == 0));
-    taken && Process::of(pid).is_some_and(|process| process.terminal == 0)
+    taken && ProcessStatus::of(pid).is_some_and(|process| process.terminal == 0)
 }
 
 /// In the child: a session of its own, whose terminal is standard input.

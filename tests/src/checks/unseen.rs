@@ -157,7 +157,7 @@ fn python(context: &Context, folder: &Path, arguments: &[&str]) -> Result<Docume
     let python = context.foreign(&foreign::PYTHON)?;
     let report = folder.join("report");
     let mut traced = context.trace(&report, &python.program);
-    python.tell(&mut traced);
+    python.set_library_path(&mut traced);
     command::run(traced.args(arguments).current_dir(folder))?;
     Document::read(&report)
 }

@@ -80,7 +80,7 @@ impl Side {
     }
 
     /// Sends the connection's number to the server.
-    fn introduce(&mut self, mut socket: &TcpStream, index: usize) -> anyhow::Result<()> {
+    fn send_number(&mut self, mut socket: &TcpStream, index: usize) -> anyhow::Result<()> {
         let number = (index as u64).to_ne_bytes().to_vec();
         socket.write_all(&number)?;
         self.truth.moved(&memory(), &end_of(socket)?, 8);
@@ -137,7 +137,7 @@ fn serve(args: &Args, listener: &TcpListener) -> anyhow::Result<()> {
         // Until then its memory could be reused: the kernel copies bytes that are not received yet.
         side.receive(&socket, count)?;
     }
-    side.truth.tell(&args.place.truth)
+    side.truth.append_to(&args.place.truth)
 }
 
 /// Waits until the client has reset the connection, and writes to it all the same: a call on a connection
@@ -156,7 +156,7 @@ fn ask(args: &Args, port: u16) -> anyhow::Result<()> {
     let open: Vec<TcpStream> =
         (0..args.open).map(|_| TcpStream::connect(server)).collect::<Result<_, _>>()?;
     for (index, socket) in open.iter().enumerate() {
-        side.introduce(socket, index)?;
+        side.send_number(socket, index)?;
     }
     for (index, socket) in open.iter().enumerate() {
         side.question(socket, index)?;
@@ -166,7 +166,7 @@ fn ask(args: &Args, port: u16) -> anyhow::Result<()> {
     for index in 0..args.churn {
         let server = SocketAddr::from(([127, 0, 0, 1 + (index / PORTS % 2) as u8], port));
         let socket = connect(SocketAddr::from((CLIENT, ports[index % PORTS])), server)?;
-        side.introduce(&socket, index)?;
+        side.send_number(&socket, index)?;
         side.question(&socket, index)?;
         // Reset, so that the port is free at once.
         SockRef::from(&socket).set_linger(Some(Duration::ZERO))?;
@@ -181,7 +181,7 @@ fn ask(args: &Args, port: u16) -> anyhow::Result<()> {
         // Waits until the other side has received everything.
         ensure!((&socket).read(&mut [0])? == 0, "an answer nobody asked for");
     }
-    side.truth.tell(&args.place.truth)
+    side.truth.append_to(&args.place.truth)
 }
 
 fn connect(client: SocketAddr, server: SocketAddr) -> anyhow::Result<TcpStream> {

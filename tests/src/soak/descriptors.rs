@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let (part, _buffers) = thread.map_err(|_| anyhow!("a thread panicked"))??;
         truth.add(part);
     }
-    truth.tell(&args.place.truth)
+    truth.append_to(&args.place.truth)
 }
 
 /// One turn, with unique byte counts.

@@ -44,7 +44,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             truth.moved(&memory(), &numbered("pipe", &input)?, *size as u64 / 2);
             let grandchild = in_child(|| grandchild(args, path, *size))?;
             wait_for(grandchild, false)?;
-            truth.tell(&args.place.truth)
+            truth.append_to(&args.place.truth)
         })?;
         buffers.read(&output, *size / 2)?;
         truth.moved(&numbered("pipe", &output)?, &memory(), *size as u64 / 2);
@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         truth.moved_by(busy, &file(path), &("other", "/dev/null".into()), *size as u64);
         die_in_a_call()?;
     }
-    truth.tell(&args.place.truth)
+    truth.append_to(&args.place.truth)
 }
 
 /// A file for each round, with a unique size.
@@ -71,7 +71,7 @@ fn grandchild(args: &Args, path: &Path, size: usize) -> anyhow::Result<()> {
     for part in in_threads(path, size)? {
         truth.add(part);
     }
-    truth.tell(&args.place.truth)
+    truth.append_to(&args.place.truth)
 }
 
 fn in_threads(path: &Path, size: usize) -> anyhow::Result<Vec<Truth>> {
@@ -105,7 +105,7 @@ fn become_another(args: &Args, path: &Path, size: usize) -> anyhow::Error {
         for part in in_threads(path, size)? {
             truth.add(part);
         }
-        truth.tell(&args.place.truth)?;
+        truth.append_to(&args.place.truth)?;
         let (output, input) = std::io::pipe()?;
         for _ in 0..THREADS {
             let fd = output.as_raw_fd();

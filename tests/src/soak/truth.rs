@@ -76,7 +76,7 @@ impl Truth {
 
     /// Writes a line for the check, which is a transfer too: from memory, and not from the part of this
     /// program's file that holds the text.
-    pub fn say(&mut self, words: &str) -> anyhow::Result<()> {
+    pub fn print(&mut self, words: &str) -> anyhow::Result<()> {
         let mut output = std::io::stdout();
         let line = format!("{words}\n").into_bytes();
         self.moved(&memory(), &numbered("pipe", &output)?, line.len() as u64);
@@ -96,7 +96,7 @@ impl Truth {
     }
 
     /// Appends the transfers to the log, which processes share.
-    pub fn tell(&self, path: &Path) -> anyhow::Result<()> {
+    pub fn append_to(&self, path: &Path) -> anyhow::Result<()> {
         let mut text = Vec::new();
         for ((pid, source, destination), bytes) in &self.flows {
             let Bytes { payload: bytes, late } = *bytes;

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 
 use super::traced::wait_until;
-use crate::processes::Process;
+use crate::processes::ProcessStatus;
 
 /// `cat`, which reads a pipe and writes to `/dev/null`.
 pub struct Sink {
@@ -40,7 +40,7 @@ impl Sink {
         wait_until("cat has written everything", &mut self.cat, || {
             let is_empty = matches!(rustix::io::ioctl_fionread(pipe.as_fd()), Ok(0));
             // Writing to /dev/null never sleeps: it sleeps where it reads.
-            is_empty && Process::of(pid).is_some_and(|cat| cat.state == 'S')
+            is_empty && ProcessStatus::of(pid).is_some_and(|cat| cat.state == 'S')
         })
     }
 

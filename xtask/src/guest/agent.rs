@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::files::{self, Head};
-use super::protocol::{CONTROL_PORT, INPUT_PORT, Kind, Request, Size, receive, send};
+use super::protocol::{CONTROL_PORT, FrameKind, INPUT_PORT, Request, Size, receive, send};
 
 /// The shell's exit status for a command that cannot be started.
 const NOT_STARTED: i32 = 127;
@@ -34,7 +34,7 @@ pub fn main() -> Result<()> {
     let (requests, wanted) = channel();
     let obeyed = current.clone();
     std::thread::spawn(move || obey(control, &requests, &obeyed));
-    output.send(Kind::Ready, &[])?;
+    output.send(FrameKind::Ready, &[])?;
     for request in wanted {
         let request: Request = serde_json::from_slice(&request)?;
         let status = match start(&request) {
@@ -43,16 +43,16 @@ pub fn main() -> Result<()> {
                 serve(running, input, &current, &output)?
             }
             Err(error) => {
-                output.send(Kind::Failed, format!("{error:#}").as_bytes())?;
+                output.send(FrameKind::Failed, format!("{error:#}").as_bytes())?;
                 NOT_STARTED
             }
         };
         if request.returns_files {
-            let send_head = |head: &Head| output.send(Kind::File, &serde_json::to_vec(head)?);
-            let send_piece = |piece: &[u8]| output.send(Kind::Piece, piece);
+            let send_head = |head: &Head| output.send(FrameKind::File, &serde_json::to_vec(head)?);
+            let send_piece = |piece: &[u8]| output.send(FrameKind::Piece, piece);
             if let Err(error) = files::give(Path::new(&request.folder()), send_head, send_piece) {
                 let lost = format!("what the command wrote is gone with the guest: {error}");
-                output.send(Kind::Failed, lost.as_bytes())?;
+                output.send(FrameKind::Failed, lost.as_bytes())?;
             }
         }
         output.finish(status)?;
@@ -90,12 +90,12 @@ impl Output {
         Self { port: Arc::new(Mutex::new(Port { file, ended: 0 })), waiting: Arc::default() }
     }
 
-    fn send(&self, kind: Kind, payload: &[u8]) -> io::Result<()> {
+    fn send(&self, kind: FrameKind, payload: &[u8]) -> io::Result<()> {
         send(&mut self.lock().file, kind, payload)
     }
 
     /// Sends a command's output, as long as it is the current one.
-    fn relay(&self, command: usize, kind: Kind, payload: &[u8]) -> io::Result<()> {
+    fn relay(&self, command: usize, kind: FrameKind, payload: &[u8]) -> io::Result<()> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let mut port = self.lock();
         let result = match port.ended == command {
@@ -110,7 +110,7 @@ impl Output {
     fn finish(&self, status: i32) -> io::Result<()> {
         let mut port = self.lock();
         port.ended += 1;
-        send(&mut port.file, Kind::Exit, &status.to_le_bytes())
+        send(&mut port.file, FrameKind::Exit, &status.to_le_bytes())
     }
 
     /// The number of the current command.
@@ -132,7 +132,7 @@ impl Output {
 struct Running {
     child: Child,
     input: File,
-    outputs: Vec<(Kind, File)>,
+    outputs: Vec<(FrameKind, File)>,
     terminal: Option<File>,
 }
 
@@ -161,7 +161,7 @@ fn start_on_pipes(command: &mut Command) -> io::Result<Running> {
     let input = OwnedFd::from(child.stdin.take().ok_or_else(missing)?).into();
     let stdout = OwnedFd::from(child.stdout.take().ok_or_else(missing)?).into();
     let stderr = OwnedFd::from(child.stderr.take().ok_or_else(missing)?).into();
-    let outputs = vec![(Kind::Stdout, stdout), (Kind::Stderr, stderr)];
+    let outputs = vec![(FrameKind::Stdout, stdout), (FrameKind::Stderr, stderr)];
     Ok(Running { child, input, outputs, terminal: None })
 }
 
@@ -180,7 +180,7 @@ fn start_on_terminal(command: &mut Command, size: Size) -> io::Result<Running> {
     let child = command.spawn()?;
     // The command's end must be closed here, or its exit would not end the stream.
     *command = Command::new("");
-    let outputs = vec![(Kind::Stdout, ours.try_clone()?)];
+    let outputs = vec![(FrameKind::Stdout, ours.try_clone()?)];
     Ok(Running { child, input: ours.try_clone()?, outputs, terminal: Some(ours) })
 }
 
@@ -244,7 +244,7 @@ fn wait_for_streams(progress: &Receiver<()>, output: &Output) {
 
 fn relay_output(
     command: usize,
-    kind: Kind,
+    kind: FrameKind,
     mut from: File,
     output: &Output,
     progress: &Sender<()>,
@@ -260,7 +260,7 @@ fn relay_output(
 }
 
 fn relay_input(port: File, mut to: File, on_terminal: bool) {
-    while let Ok(Some((Kind::Input, bytes))) = receive(&port) {
+    while let Ok(Some((FrameKind::Input, bytes))) = receive(&port) {
         if bytes.is_empty() && on_terminal {
             // A terminal cannot be half-closed: the end of input is a character.
             let _ = to.write_all(&[4]);
@@ -275,7 +275,7 @@ fn relay_input(port: File, mut to: File, on_terminal: bool) {
 /// Passes commands on, and applies this machine's control frames to the current one.
 fn obey(control: File, requests: &Sender<Vec<u8>>, current: &Current) {
     while let Ok(Some((kind, payload))) = receive(&control) {
-        if kind == Kind::Start {
+        if kind == FrameKind::Start {
             if requests.send(payload).is_err() {
                 return;
             }
@@ -285,14 +285,14 @@ fn obey(control: File, requests: &Sender<Vec<u8>>, current: &Current) {
     }
 }
 
-fn tell(target: &Target, kind: Kind, payload: &[u8]) {
+fn tell(target: &Target, kind: FrameKind, payload: &[u8]) {
     match (kind, payload) {
-        (Kind::Signal, &[a, b, c, d]) => {
+        (FrameKind::Signal, &[a, b, c, d]) => {
             let signal = i32::from_le_bytes([a, b, c, d]);
             // SAFETY: kill only sends a signal; the group is the command's own.
             unsafe { libc::kill(-target.group, signal) };
         }
-        (Kind::Resize, json) => {
+        (FrameKind::Resize, json) => {
             if let (Some(terminal), Ok(size)) = (&target.terminal, serde_json::from_slice(json)) {
                 let size = window(size);
                 // SAFETY: TIOCSWINSZ reads one winsize.

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::death::Death;
 use super::files::Taken;
-use super::protocol::{Kind, Request, receive, send};
+use super::protocol::{FrameKind, Request, receive, send};
 use crate::qemu::Running;
 use crate::say::note;
 use crate::{signals, terminal};
@@ -125,21 +125,21 @@ impl Session {
             // A guest that was switched off during a frame has ended too.
             let Ok(Some((kind, payload))) = receive(&self.control) else { return Ok(None) };
             match kind {
-                Kind::Ready => {
+                FrameKind::Ready => {
                     shared.ready.store(true, Ordering::SeqCst);
                     self.begin()?;
                 }
-                Kind::Stdout => match &mut self.output {
+                FrameKind::Stdout => match &mut self.output {
                     Output::Inherited => write_on(&mut std::io::stdout().lock(), &payload)?,
                     Output::To(other) => write_on(other.as_mut(), &payload)?,
                 },
-                Kind::Stderr => write_on(&mut std::io::stderr().lock(), &payload)?,
-                Kind::Failed => {
+                FrameKind::Stderr => write_on(&mut std::io::stderr().lock(), &payload)?,
+                FrameKind::Failed => {
                     eprintln!("xtask: in the guest: {}", String::from_utf8_lossy(&payload));
                 }
-                Kind::File => files.head(&payload, &folder)?,
-                Kind::Piece => files.piece(&payload, &folder)?,
-                Kind::Exit => {
+                FrameKind::File => files.head(&payload, &folder)?,
+                FrameKind::Piece => files.piece(&payload, &folder)?,
+                FrameKind::Exit => {
                     files.said().iter().for_each(|line| note(line));
                     let status = payload.try_into().map(i32::from_le_bytes).unwrap_or(1);
                     return Ok(Some(status));
@@ -151,7 +151,7 @@ impl Session {
 
     fn begin(&self) -> Result<()> {
         let request = serde_json::to_vec(&self.request)?;
-        send(&self.control, Kind::Start, &request).context("the guest does not listen")?;
+        send(&self.control, FrameKind::Start, &request).context("the guest does not listen")?;
         if self.request.input {
             let port = self.input_port.try_clone()?;
             std::thread::spawn(move || relay_input(&port));
@@ -168,7 +168,7 @@ fn relay_input(port: &UnixStream) {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let length = std::io::stdin().lock().read(&mut buffer).unwrap_or(0);
-        if send(port, Kind::Input, &buffer[..length]).is_err() || length == 0 {
+        if send(port, FrameKind::Input, &buffer[..length]).is_err() || length == 0 {
             return;
         }
     }
@@ -193,7 +193,7 @@ impl Watch {
                         return self.end(Cut::Interrupted(signal));
                     }
                     signalled = true;
-                    let _ = send(&self.control, Kind::Signal, &signal.to_le_bytes());
+                    let _ = send(&self.control, FrameKind::Signal, &signal.to_le_bytes());
                 }
                 signals::Came::Resize => self.resize(),
                 signals::Came::Nothing => {}
@@ -211,7 +211,7 @@ impl Watch {
         if let Some(size) = terminal::size()
             && let Ok(json) = serde_json::to_vec(&size)
         {
-            let _ = send(&self.control, Kind::Resize, &json);
+            let _ = send(&self.control, FrameKind::Resize, &json);
         }
     }
 

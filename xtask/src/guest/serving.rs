@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use super::client::BOOT_PATIENCE;
 use super::death::Death;
-use super::protocol::{Kind, Request, receive, send};
+use super::protocol::{FrameKind, Request, receive, send};
 use crate::qemu::Running;
 use crate::vm::Prepared;
 
@@ -39,7 +39,7 @@ pub enum Lost {
 
 /// The next event from the guest.
 enum Next {
-    Frame(Kind, Vec<u8>),
+    Frame(FrameKind, Vec<u8>),
     Ended,
     TimedOut,
 }
@@ -51,7 +51,7 @@ impl Guest {
         let (machine, control, _) = prepared.start()?;
         let mut guest = Self { machine, control, boot_time: Duration::ZERO };
         match guest.next(since + BOOT_PATIENCE) {
-            Next::Frame(Kind::Ready, _) => guest.boot_time = since.elapsed(),
+            Next::Frame(FrameKind::Ready, _) => guest.boot_time = since.elapsed(),
             Next::Frame(kind, _) => bail!("the guest began with {kind:?}"),
             Next::Ended => return Err(guest.death("the guest ended before it was ready").into()),
             Next::TimedOut => {
@@ -66,15 +66,15 @@ impl Guest {
     pub fn run(&mut self, request: &Request, time: Duration) -> Result<Result<Finished, Lost>> {
         let deadline = Instant::now() + time;
         let json = serde_json::to_vec(request)?;
-        if send(&self.control, Kind::Start, &json).is_err() {
+        if send(&self.control, FrameKind::Start, &json).is_err() {
             return Ok(Err(Lost::Died(self.death("the guest ended between two commands"))));
         }
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         loop {
             match self.next(deadline) {
-                Next::Frame(Kind::Stdout, bytes) => stdout.extend(bytes),
-                Next::Frame(Kind::Stderr | Kind::Failed, bytes) => stderr.extend(bytes),
-                Next::Frame(Kind::Exit, status) => {
+                Next::Frame(FrameKind::Stdout, bytes) => stdout.extend(bytes),
+                Next::Frame(FrameKind::Stderr | FrameKind::Failed, bytes) => stderr.extend(bytes),
+                Next::Frame(FrameKind::Exit, status) => {
                     let status = status.try_into().map_or(1, i32::from_le_bytes);
                     return Ok(Ok(Finished { status, stdout, stderr }));
                 }

@@ -80,12 +80,12 @@ impl Found {
     /// A command that runs it.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        self.tell(&mut command);
+        self.set_library_path(&mut command);
         command
     }
 
     /// Sets the path of the program's libraries, for a command and its children.
-    pub fn tell(&self, command: &mut Command) {
+    pub fn set_library_path(&self, command: &mut Command) {
         if let Some(root) = &self.root {
             let libraries = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"];
             let libraries = libraries.map(|folder| root.join(folder).display().to_string());
