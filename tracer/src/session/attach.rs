@@ -22,7 +22,7 @@ const FLAG_CLOEXEC: libc::c_ulong = 8;
 /// Attaching and detaching wait for the kernel, not for a CPU.
 const THREADS: usize = 8;
 
-/// What holds a program to where it is attached: it is detached when this is dropped.
+/// The attachment of a program: it is detached when this is dropped.
 pub struct Link {
     _held: OwnedFd,
     is_trampoline: bool,
@@ -54,7 +54,7 @@ pub fn detach(links: Vec<Link>) {
     });
 }
 
-/// Where in a function.
+/// The entry or the exit of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum At {
     /// On the way in.
