@@ -25,7 +25,7 @@ pub(in crate::report) fn answer(report: &Report) -> Vec<String> {
     sentences
 }
 
-/// Where no textbook says anything: which strategy copies least, and which most.
+/// For strategies without a textbook: the fewest copies, and the most.
 fn extremes<'a>(report: &'a Report) -> Option<String> {
     let copies = |measured: &'a Measured| {
         let judged = measured.judged(Quantity::CpuCopies)?;

@@ -21,7 +21,7 @@ const OTHER_COUNTS: [Count; 4] = [
     ("page-faults-kernel", |counts| counts.page_faults_kernel),
 ];
 
-/// What a quantity is called: one of the claims', one of the other counts, or none.
+/// The name of a quantity: one of the claims', one of the other counts, or none.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Name {

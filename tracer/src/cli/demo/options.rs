@@ -39,7 +39,7 @@ pub struct Options {
     pub expect: Expect,
 }
 
-/// What is sent and where to, which `explain` takes, too.
+/// The payload and its destination; options of `explain` too.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub struct Setting {
@@ -86,12 +86,12 @@ impl Setting {
 /// The name that stands for every strategy.
 pub const ALL: &str = "all";
 
-/// What `--strategy` takes.
+/// The values of `--strategy`.
 pub fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(STRATEGIES.iter().map(|strategy| strategy.name).chain([ALL]))
 }
 
-/// Where the consumer is.
+/// The consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// On this machine.
