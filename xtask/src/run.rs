@@ -34,7 +34,7 @@ pub struct Arguments {
     /// Draw the way of a message by these strategies, as `copytrace explain` does
     #[arg(long, value_name = "STRATEGY", num_args = 1.., conflicts_with = "scenario")]
     explain: Vec<OsString>,
-    /// Where: `auto` takes this machine if its kernel takes function probes
+    /// Run here or in a guest: `auto` is here if this kernel supports function probes
     #[arg(long, value_enum, default_value_t = Place::Auto)]
     on: Place,
     /// The guest's kernel
@@ -85,7 +85,7 @@ pub enum Scenario {
     Run,
     /// Processes that run already; `auto` is this machine
     Attach,
-    /// What the kernel offers; `auto` is this machine
+    /// Report what the kernel supports; `auto` is this machine
     Doctor,
 }
 

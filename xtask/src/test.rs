@@ -22,16 +22,16 @@ pub struct Arguments {
 /// The selection of checks, and how they are made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub struct Selection {
-    /// On every kernel, and with all repetitions
+    /// Test on every kernel, and with all repetitions
     #[arg(long)]
     pub all: bool,
-    /// Write the pages of docs/ that are measured, on every kernel, besides
+    /// Also write the measured pages of docs/, on every kernel
     #[arg(long, conflicts_with_all = ["repeat", "list"])]
     pub write_docs: bool,
-    /// Make each check so many times, to find what fails rarely
+    /// Make each check this often, to find rare failures
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub repeat: Option<u32>,
-    /// Only checks whose whole name is a filter's
+    /// Match filters against the whole name of a check
     #[arg(long)]
     pub exact: bool,
     /// Print the names, and test nothing

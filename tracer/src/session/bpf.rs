@@ -11,7 +11,7 @@ use aya_obj::generated::{bpf_attr, bpf_cmd};
 /// Makes the call `command`, and answers what it returns.
 ///
 /// # Safety
-/// What `attr` points to is as long as the command has it, and outlives the call.
+/// The memory that `attr` points to has the length that the command requires, and outlives the call.
 pub unsafe fn call(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
     // SAFETY: the attributes are as long as said; the caller answers for what they point to.
     let status = unsafe {

@@ -24,10 +24,10 @@ const BUFFER: usize = 256 << 10;
 /// Where a consumer listens.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ListenArgs {
-    /// Address and port to listen on; port 0 takes a free one
+    /// Listen on this address and port; port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:0")]
     pub listen: SocketAddr,
-    /// Network namespace to listen in, such as /run/netns/copytrace
+    /// Listen in this network namespace, such as /run/netns/copytrace
     #[arg(long, value_name = "PATH")]
     pub netns: Option<PathBuf>,
 }
