@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tracer_common::{Event, Flow, Key, Tally};
 
-/// Every counter since the last time.
+/// Every counter since the last reading.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     entries: Vec<(Key, Tally)>,

@@ -32,7 +32,7 @@ pub enum SessionError {
         /// The kernel's error.
         error: Refusal,
     },
-    /// Processes cannot be told by the numbers that users know them by.
+    /// The numbers of processes in this PID namespace are unknown.
     #[error("cannot find out which processes run in this PID namespace: {0}")]
     Numbers(io::Error),
     /// A map could not be read or written.
@@ -59,7 +59,7 @@ impl SessionError {
     }
 }
 
-/// Of a map.
+/// The error of a map.
 pub fn map_error(map: &str, error: impl Into<Refusal>) -> SessionError {
     SessionError::Map { map: map.to_owned(), error: error.into() }
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::witness::{self, sites::CallSite};
 
 impl Session {
-    /// Fills the map by which a program knows where it is, before any program runs.
+    /// Fills the map of call sites, before any program runs.
     pub(super) fn fill_sites(&mut self) -> Result<(), SessionError> {
         let sites = self.plan.sites.iter().map(|site| (site.address, site_of(site)));
         let leaves = self.plan.leaves.iter().map(|leaf| (leaf.address, leaf.site));
@@ -25,7 +25,7 @@ impl Session {
         Ok(())
     }
 
-    /// Tells this side the numbers of processes, in a PID namespace.
+    /// Reads the numbers of processes, in a PID namespace.
     pub(super) fn fill_numbers(&mut self) -> Result<(), SessionError> {
         if self.options.namespace != 0 {
             let program = self.program(numbers::PROGRAM)?;

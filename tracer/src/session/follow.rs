@@ -15,26 +15,26 @@ use super::{
     error::{SessionError, map_error},
 };
 
-/// Ids of processes that userspace gives out; the kernel's programs give out the others.
+/// Flag in ids that userspace gives out; the kernel's programs give out the others.
 const GIVEN_OUT_HERE: u32 = 1 << 31;
 
-/// Signals to the processes of a group are sent within this time.
+/// The time within which the signals to a process group are sent.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
-/// When a process starts to be counted.
+/// The moment when a process starts to be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// At once.
     Now,
-    /// When it runs another program.
+    /// At its next `exec`.
     AtExec,
     /// At its marker, in a session of windows; see [`Purpose::Windows`](super::Purpose::Windows).
     AtMarker,
 }
 
 impl Session {
-    /// Counts by flows for a process as a whole, and for every child it will have. Answers the id
-    /// its flows will have; nothing if it has ended.
+    /// Counts flows for a process as a whole, and for all its later children. Returns the id in its
+    /// flows; none if it has ended.
     pub fn follow(&mut self, pid: u32, start: Start) -> Result<Option<u32>, SessionError> {
         self.followed += 1;
         let id = GIVEN_OUT_HERE | self.followed;
@@ -56,14 +56,15 @@ impl Session {
             .insert(number, Task::new(window, id, pid), 0)
             .map_err(|error| map_error("TASKS", error))?;
         if !is_alive(pid) {
-            // If its end was before its entry, nobody else takes that out; else it is gone already.
+            // If it ended before the entry was made, nothing else removes the entry; else it is gone
+            // already.
             let _ = self.map::<HashMap<_, u32, Task>>("TASKS")?.remove(&number);
             return Ok(None);
         }
         Ok(Some(id))
     }
 
-    /// Process ids, as users know them, that are counted for now.
+    /// Ids of the processes that are counted now, as users know them.
     pub fn followed(&mut self) -> Result<BTreeSet<u32>, SessionError> {
         let named = self.numbers.is_some();
         let tasks = self.map::<HashMap<_, u32, Task>>("TASKS")?;
@@ -73,19 +74,19 @@ impl Session {
         Ok(tasks.keys().flatten().collect())
     }
 
-    /// Stops to count for every process.
+    /// Stops counting for every process.
     pub fn unfollow(&mut self) -> Result<(), SessionError> {
         self.clear::<u32, Task>("TASKS")
     }
 
-    /// Stops to count for every process, and for what the kernel still sends for one.
+    /// Stops counting for every process, and for packets that the kernel still sends for one.
     pub fn close(&mut self) -> Result<(), SessionError> {
         self.unfollow()?;
         self.clear::<u64, Socket>("SOCKETS")?;
         self.clear::<Ends, u64>("SENDERS")
     }
 
-    /// Whether a traced process was sent a signal by `sender` just now.
+    /// Whether `sender` has just sent a signal to a traced process.
     pub fn was_sent(&mut self, signal: Signal, sender: u32) -> Result<bool, SessionError> {
         let sent = self.map::<HashMap<_, Signal, Sent>>("SIGNALS")?.get(&signal, 0);
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
@@ -96,15 +97,15 @@ impl Session {
     }
 }
 
-/// Whether one of a process's threads will still be seen to end.
+/// Whether the end of one of a process's threads is still to come.
 fn is_alive(pid: u32) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let mut stats = threads.filter_map(|thread| std::fs::read(thread.path().join("stat")).ok());
     stats.any(|stat| !is_ending(&String::from_utf8_lossy(&stat)))
 }
 
-/// Whether a line of `/proc/PID/stat` is of a thread on its way out. The flags are the seventh
-/// field after the name, which may have anything in it.
+/// Whether a line of `/proc/PID/stat` is of a thread that is exiting. The flags are the seventh field
+/// after the name, which may contain any character.
 fn is_ending(stat: &str) -> bool {
     const PF_EXITING: u64 = 4;
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);

@@ -13,7 +13,7 @@ use tracer_common::ON_DEMAND;
 /// Memory of maps in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// As soon as they are there.
+    /// When the maps are created.
     pub at_rest: u64,
     /// When they are full: with tens of thousands of processes, connections and files at once.
     pub at_most: u64,
@@ -79,7 +79,8 @@ impl Memory {
 mod tests {
     use super::*;
 
-    /// As Linux 6.18 says of maps like these on two CPUs, to a kilobyte or two for the map itself.
+    /// The numbers of Linux 6.18 for maps like these on two CPUs, up to a kilobyte or two for the map
+    /// itself.
     #[test]
     fn maps_take_what_the_kernel_says() {
         let shape = |kind: bpf_map_type, key, value, entries, flags| Shape {

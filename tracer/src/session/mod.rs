@@ -55,12 +55,12 @@ pub use wanted::{Comm, Wanted, cgroup_id};
 
 use crate::witness::Plan;
 
-/// Whether this process runs in a PID namespace, from which processes outside are not seen.
+/// Whether this process runs in a PID namespace, where processes outside are invisible.
 pub fn in_pid_namespace() -> bool {
     numbers::namespace().is_ok_and(|namespace| namespace.is_some())
 }
 
-/// Programs attached to the kernel. Dropping it detaches them all.
+/// Programs attached to the kernel. Dropping it detaches them.
 pub struct Session {
     object: Object,
     plan: Plan,
@@ -76,7 +76,7 @@ pub struct Session {
     followed: u32,
     /// In a PID namespace.
     numbers: Option<Numbers>,
-    /// Calls to copy routines that took no probe.
+    /// Calls to copy routines that refused a probe.
     refused: Vec<String>,
 }
 
@@ -141,7 +141,7 @@ impl Session {
         self.options.cycles != 0
     }
 
-    /// Passes on what the programs say of themselves to the log. Needs a tokio runtime.
+    /// Passes the programs' messages on to the log. Needs a tokio runtime.
     pub fn log(&mut self) -> Result<(), SessionError> {
         diagnostics::forward(&self.object)
     }

@@ -1,4 +1,4 @@
-//! From counters to movements: what each of them proves about where bytes went.
+//! From counters to movements: the movement that each counter proves.
 
 use tracer_common::{Event, Function, Key, NO_ITERATOR, Tally, leaf, owner, user_copy};
 use tracer_ledger::{Movement, Mover, Place, Provenance, Side};
@@ -26,7 +26,7 @@ pub(super) fn seen(counts: &Counts, plan: &Plan) -> Vec<Movement> {
     movements
 }
 
-/// From where, to where, and what moved the bytes.
+/// Source, destination and mover.
 type Way = (Place, Place, Mover);
 
 const TO_NIC: Way = (Place::Socket, Place::Nic, Mover::Dma);
@@ -86,7 +86,7 @@ fn of_function(counts: &Counts, event: Event, function: Function, kind: u8) -> T
     sum(counts.of(event).filter(|(key, _)| wanted(key)))
 }
 
-/// Copies of packets; of those that were sent before are left out, as the packets themselves are.
+/// Copies of packets, without those of retransmissions, as in the counts of packets.
 fn packet_copies(counts: &Counts, plan: &Plan) -> Vec<Movement> {
     let copies = FUNCTIONS.iter().filter(|witness| witness.movement.2 == Mover::Cpu);
     copies
@@ -109,7 +109,7 @@ fn references(counts: &Counts, plan: &Plan) -> Vec<Movement> {
     out_of_pages(counts, plan, Event::Reference, Mover::Reference)
 }
 
-/// Bytes that the kernel enciphered.
+/// Bytes that the kernel encrypted.
 fn ciphered(counts: &Counts, plan: &Plan) -> Vec<Movement> {
     out_of_pages(counts, plan, Event::Cipher, Mover::Cipher)
 }

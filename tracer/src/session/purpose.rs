@@ -23,7 +23,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// The same with so many times less room.
+    /// The same with room divided by `scarcity`.
     pub fn with_scarcity(self, scarcity: u32) -> Self {
         match self {
             Self::Windows => self,

@@ -31,7 +31,7 @@ impl Refusal {
         self.errno
     }
 
-    /// And what else is to be said of it.
+    /// With more text appended.
     pub fn and(self, more: &str) -> Self {
         Self { text: format!("{self}; {more}"), ..self }
     }

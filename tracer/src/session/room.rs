@@ -39,8 +39,8 @@ const ROOM_FOR_WINDOWS: &[(&str, u32)] = &[
 /// And where threads are told apart.
 const ROOM_FOR_THREADS: &[(&str, u32)] = &[("THREADS", 65_536)];
 
-/// The counters of each epoch: there is room for so many of each CPU, as long as there are few CPUs. Of
-/// many, no program runs on all.
+/// The counters of each epoch. The room grows with the number of CPUs, up to a limit: no program runs on
+/// very many.
 const COUNTERS: [&str; 2] = ["COUNTS_EVEN", "COUNTS_ODD"];
 const COUNTERS_OF_A_CPU: usize = 65_536;
 const FEW_CPUS: usize = 8;
@@ -76,7 +76,7 @@ pub fn memory(purpose: Purpose, allocation: Allocation) -> Result<Memory, Sessio
     object::memory(&room(purpose, cpus, allocation), cpus)
 }
 
-/// And what each CPU more would add at rest, in bytes, if there were twice as many.
+/// The additional memory of each further CPU at rest, in bytes, if there were twice as many.
 pub fn memory_of_a_cpu(purpose: Purpose, allocation: Allocation) -> Result<u64, SessionError> {
     let cpus = cpus()?;
     let at_rest = |cpus| object::memory(&room(purpose, cpus, allocation), cpus);

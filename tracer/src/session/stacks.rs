@@ -1,4 +1,4 @@
-//! The stacks of an epoch, and the modules that their addresses lie in.
+//! The stacks of an epoch, and the modules of their addresses.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub struct Sample {
 }
 
 impl Session {
-    /// The stacks of counters of one epoch; there are none in it afterwards.
+    /// The stacks of counters of one epoch, which are then removed.
     pub(super) fn samples(
         &mut self,
         epoch: u32,

@@ -39,7 +39,7 @@ pub fn observe(counts: &Counts, plan: &Plan) -> Traffic {
     let besides = |flag: u8| bytes_where(&|it| it & flag != 0);
     let spent = of(Event::Syscall).spent;
     (traffic.cpu_time_ns, traffic.cpu_cycles) = (spent.time, spent.cycles);
-    // What goes from memory to memory is in no flow.
+    // Bytes from memory to memory are in no flow.
     let flowing = traffic.calls.iter().filter(|(name, _)| !BETWEEN.contains(&name.as_str()));
     traffic.payload_bytes = flowing.map(|(_, calls)| calls.bytes).sum();
     traffic.mapped_bytes = of_kind(call::FROM_MAPPING);

@@ -25,7 +25,7 @@ use super::{
 /// A function every kernel with a network has, and an address to break at.
 pub const FUNCTION: &str = "skb_copy_bits";
 
-/// Whether a way to attach works, or what the kernel said.
+/// Whether a way to attach works, or the kernel's error.
 pub type Answer = Result<(), Refusal>;
 
 /// Whether each way to enter functions works.
@@ -39,7 +39,7 @@ pub struct Trial {
     pub fentry: Answer,
 }
 
-/// A trial under way: detaching waits for the kernel, and nobody need wait for that.
+/// A trial under way: detaching waits for the kernel, but the caller need not.
 pub struct Trying {
     tracepoint: Answer,
     kprobe: Receiver<Answer>,
@@ -47,7 +47,7 @@ pub struct Trying {
 }
 
 impl Trying {
-    /// Begins to try. `function`: the id of [`FUNCTION`] in the kernel's BTF.
+    /// Starts the trial. `function`: the id of [`FUNCTION`] in the kernel's BTF.
     pub fn start(function: Option<u32>) -> Self {
         Self {
             tracepoint: tracepoint(),
@@ -69,7 +69,7 @@ impl Trying {
     }
 }
 
-/// The answer as soon as it is known; what was attached is detached after that.
+/// The answer as soon as it is known; detaching follows.
 fn answer_of(
     attach: impl FnOnce() -> Result<OwnedFd, Refusal> + Send + 'static,
 ) -> Receiver<Answer> {
@@ -79,7 +79,7 @@ fn answer_of(
             Ok(link) => (Ok(()), Some(link)),
             Err(reason) => (Err(reason), None),
         };
-        // Who no longer wants to know has gone on without.
+        // The receiver may have stopped waiting.
         let _ = tell.send(answer);
         drop(link);
     });
@@ -115,7 +115,7 @@ fn fentry(function: Option<u32>) -> Result<OwnedFd, Refusal> {
         .map_err(Into::into)
 }
 
-/// Whether there are execute hardware breakpoints to be had. `address`: that of [`FUNCTION`].
+/// Whether execute breakpoints are available. `address`: that of [`FUNCTION`].
 pub fn breakpoint(address: Option<u64>) -> Answer {
     let address = address.ok_or("the kernel's symbols cannot be read")?;
     load(BPF_PROG_TYPE_PERF_EVENT, None)

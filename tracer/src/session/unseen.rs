@@ -31,7 +31,7 @@ impl Session {
         refused.chain(unknown.map(Unknown::warning)).collect()
     }
 
-    /// Events lost since the last time.
+    /// Events lost since the last reading.
     pub(super) fn newly_lost(&mut self) -> Result<u64, SessionError> {
         let lost = self.lost()?.max(self.lost);
         let before = std::mem::replace(&mut self.lost, lost);
@@ -47,7 +47,7 @@ impl Session {
         log::debug!("lost until now: {given_up} that programs gave up; not run were {skipped:?}");
         let unseen = skipped.iter().filter(|(program, _)| !self.has_twin(program));
         let unseen: u64 = unseen.map(|(_, times)| times).sum();
-        // After that: what a twin took over was skipped before.
+        // After that: events that a twin took over were skipped before.
         let taken_over = self.map::<PerCpuArray<_, u64>>("TAKEN_OVER")?.get(&0, 0);
         let taken_over = taken_over.map_err(|error| map_error("TAKEN_OVER", error))?;
         Ok(given_up + unseen.saturating_sub(taken_over.iter().sum::<u64>()))
@@ -60,7 +60,7 @@ impl Session {
         all.filter(|(_, times)| *times > 0).collect()
     }
 
-    /// Whether another program sees what this one does not, or it is one that sees what others do not.
+    /// Whether another program sees the same events, or this one is such a twin.
     fn has_twin(&self, program: &str) -> bool {
         self.plan.tracepoints.iter().any(|witness| {
             witness.twin.is_some_and(|twin| {

@@ -9,18 +9,18 @@ pub struct Cost {
     pub program: &'static str,
     /// Instructions that were given to the kernel.
     pub given: u64,
-    /// Instructions that it made of them: what can never run is left out, helpers are put in.
+    /// Instructions after the verifier's changes: dead code is removed, helpers are inlined.
     pub kept: u64,
-    /// Instructions that were looked at, each as often as a way led to it. A million is the most.
+    /// Instructions that the verifier processed, each once per way to it; limited to a million.
     pub processed: u64,
-    /// States of registers and stack that were looked at.
+    /// States of registers and stack that it kept.
     pub states: u64,
-    /// Bytes of stack of the program, and of each function that it calls. 512 together is the most.
+    /// Bytes of stack of the program, and of each function that it calls; together limited to 512.
     pub stack: Vec<u32>,
 }
 
 impl Cost {
-    /// Reads what `print_verification_stats` of `kernel/bpf/verifier.c` writes.
+    /// Reads the output of `print_verification_stats` of `kernel/bpf/verifier.c`.
     pub(super) fn read(program: &'static str, given: u64, kept: u64, log: &str) -> Option<Self> {
         let after = |words: &str| {
             let (_, rest) = log.split_once(words)?;

@@ -1,4 +1,4 @@
-//! Loading a program, for its use or for what it costs the verifier.
+//! Loading a program, for use or for its cost in the verifier.
 
 use std::{
     borrow::Cow,
@@ -26,7 +26,7 @@ use crate::session::{bpf, error::SessionError, misses};
 pub struct Loaded {
     /// The loaded program.
     pub fd: OwnedFd,
-    /// Its section in the object, which says what it is for.
+    /// Its section in the object, which names its type.
     pub section: ProgramSection,
 }
 
@@ -44,7 +44,7 @@ pub fn kind(section: &ProgramSection) -> Option<(bpf_prog_type, Option<bpf_attac
     })
 }
 
-/// A program on its way into the kernel.
+/// A program to load.
 pub struct Loading<'a> {
     /// The program.
     pub wanted: Wanted,
@@ -68,7 +68,7 @@ impl Loading<'_> {
         Ok(Loaded { fd, section: self.program.section.clone() })
     }
 
-    /// Loads it. Only if it is refused does the verifier write, for the log, how far it came.
+    /// Loads it. Only after a refusal does the verifier write a log.
     fn run(&self, verifier: Verifier, log: &mut [u8]) -> io::Result<OwnedFd> {
         self.attempt(verifier, log).inspect_err(|_| {
             let mut log = vec![0; 1 << 20];

@@ -19,7 +19,7 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// That it could not be loaded.
+    /// The error that it could not be loaded.
     pub fn failed(self, error: impl Into<Refusal>) -> SessionError {
         SessionError::Program { program: self.program.to_owned(), error: error.into() }
     }
@@ -31,7 +31,7 @@ pub struct Setup<'a> {
     pub globals: [(&'a str, &'a [u8]); 2],
     /// The room of the maps.
     pub room: &'a Room,
-    /// The kernel offers no helper that calls functions of a program.
+    /// Whether the kernel lacks helpers that call functions of a program.
     pub without_callbacks: bool,
     /// The kernel functions that disable and enable preemption; see
     /// [`Plan::preemption`](crate::witness::Plan::preemption).
@@ -40,7 +40,7 @@ pub struct Setup<'a> {
 
 /// The room of maps.
 pub struct Room {
-    /// In entries, by name; others have as much as the object says.
+    /// Entries by name; other maps have as many as in the object.
     pub entries: BTreeMap<&'static str, u32>,
     /// When entries are allocated.
     pub allocation: Allocation,
@@ -60,7 +60,7 @@ impl Room {
         }
     }
 
-    /// As it is to be created.
+    /// The map to create.
     pub fn make(&self, name: &str, map: &aya_obj::Map) -> aya_obj::Map {
         let mut made = map.clone();
         if self.flags(map) != map.map_flags() {
