@@ -10,9 +10,9 @@ use crate::{Movement, Mover, Place, Provenance, Side};
 /// The witnesses: the ways of the bytes that were measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Witnesses {
-    /// CPU copies were seen at the calls to the copy routines.
+    /// CPU copies are seen, at the calls to the copy routines.
     pub copies: bool,
-    /// Pages that change hands were seen, and copies of packets.
+    /// Pages moved by reference are seen, and copies of packets.
     pub references: bool,
 }
 
@@ -22,16 +22,16 @@ impl Witnesses {
         match (movement.from, movement.to, movement.by) {
             (Place::Socket, Place::Kernel, Mover::Cpu) => self.references,
             (.., Mover::Cpu) => self.copies,
-            // No function of the kernel that passes the program's pages into a pipe is probed, nor one that
-            // maps those of a socket.
+            // The kernel's functions that pass a program's pages into a pipe, or map those of a socket,
+            // are not probed.
             (Place::User, Place::Pipe, _) | (Place::Socket, Place::User, _) => false,
             _ => self.references,
         }
     }
 }
 
-/// Adds the movements that were not measured, each marked as derived: only where every byte of a call goes one
-/// way, whatever the kernel. The rest stays unseen.
+/// Adds the movements that were not measured, each marked as derived. Only calls whose bytes all go one
+/// way on every kernel are derived; the rest stays unseen.
 pub fn derive(ledger: &mut Ledger, witnesses: Witnesses) {
     let pipes = pages_in_pipes(ledger);
     for (flow, traffic) in ledger.iter_mut() {
@@ -43,13 +43,13 @@ pub fn derive(ledger: &mut Ledger, witnesses: Witnesses) {
 
 /// The calls that move bytes without a buffer of the program.
 const PASSES: [&str; 3] = ["sendfile", "splice", "tee"];
-/// The one that may have two files share their blocks.
+/// The call that may have two files share their blocks.
 pub(super) const COPIES_FILES: &str = "copy_file_range";
-/// The one that passes the program's own pages into a pipe.
+/// The call that passes the program's own pages into a pipe.
 const GIVES_PAGES: &str = "vmsplice";
-/// The one that maps a socket's pages: with `TCP_ZEROCOPY_RECEIVE` it has a count of bytes.
+/// The call that maps a socket's pages: with `TCP_ZEROCOPY_RECEIVE` it has a number of bytes.
 const MAPS_PAGES: &str = "getsockopt";
-/// Those that copy from a process's memory to another one's.
+/// The calls that copy from a process's memory to another one's.
 pub const BETWEEN: [&str; 2] = ["process_vm_readv", "process_vm_writev"];
 
 /// The owner of the pages in a pipe, if all of them are of one kind.
@@ -79,7 +79,7 @@ struct Returned {
     bytes: u64,
     calls: u64,
     names: Vec<String>,
-    /// Bytes that are in no movement yet.
+    /// Bytes that are not in a movement yet.
     left: u64,
 }
 
@@ -96,7 +96,7 @@ impl Returned {
         returned
     }
 
-    /// Takes so many bytes of what is left, or all of it.
+    /// Takes up to `bytes` of the rest.
     fn take(&mut self, bytes: u64) -> u64 {
         let taken = bytes.min(self.left);
         self.left -= taken;
@@ -136,8 +136,8 @@ fn derived(flow: &Flow, traffic: &Traffic, pipes: &Pipes) -> Vec<Movement> {
     movements
 }
 
-/// TCP keeps payload in pages, so payload in the linear part of a packet that reached a device was copied
-/// there. A datagram's may be copied nowhere else in the first place.
+/// TCP keeps payload in pages, so payload in the linear part of a packet at a device was copied there. A
+/// datagram's payload may be copied into the linear part at once.
 fn linearised(destination: &Endpoint, traffic: &Traffic) -> Movement {
     let is_tcp = destination.kind == Kind::Tcp;
     Movement {
@@ -212,7 +212,7 @@ fn written(destination: &Endpoint, traffic: &Traffic) -> Vec<Movement> {
         !PASSES.contains(&name) && name != COPIES_FILES && !gives_pages(name)
     });
     let mut movements = vec![given.movement(Place::User, to, Mover::Reference, given.bytes)];
-    // A protocol above TCP may copy what it is given, or not, as a device may.
+    // A protocol above TCP, or a device, may copy its input or not.
     written.take(traffic.upper_bytes + traffic.direct_bytes);
     if !destination.is_device() {
         let mut by_reference = written.take(traffic.zero_copy_bytes);
@@ -231,8 +231,8 @@ fn written(destination: &Endpoint, traffic: &Traffic) -> Vec<Movement> {
 }
 
 /// The mover of bytes from one to the other without the program's memory. Pages go from the page cache,
-/// from pipes and from sockets into pipes and plain sockets; a file takes none, but a copy. Of other
-/// sockets and files it depends on what they are.
+/// from pipes and from sockets into pipes and plain sockets; into a file they are copied. For other
+/// sockets and files it depends on the medium.
 fn passing(source: &Endpoint, destination: &Endpoint) -> Option<Mover> {
     let has_pages = match source.kind {
         Kind::File => source.medium.has_pages(),

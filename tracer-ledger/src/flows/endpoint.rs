@@ -1,4 +1,4 @@
-//! The ends of a flow, and whose it is.
+//! The ends of a flow, and its process.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub enum Kind {
     Tcp,
     /// A UDP socket.
     Udp,
-    /// A socket of this machine.
+    /// A Unix socket.
     Unix,
     /// A pipe or a FIFO.
     Pipe,
@@ -98,13 +98,13 @@ impl Endpoint {
         if self.medium.is_made_by_kernel() { Place::Kernel } else { self.kind.place() }
     }
 
-    /// Whether it is a device, whose dealings with bytes are its own. A socket of a family that has no kind of
-    /// its own is none.
+    /// Whether it is a device, whose handling of bytes is unknown. A socket of another family is not a
+    /// device.
     pub fn is_device(&self) -> bool {
         self.kind == Kind::Other && !matches!(self.medium, Medium::Protocol(..))
     }
 
-    /// One that has nothing in common with others.
+    /// An end without a group.
     pub fn new(kind: Kind, name: impl Into<String>) -> Self {
         let name = name.into();
         Self { kind, group: name.clone(), name, descriptor: None, medium: Medium::Usual }
@@ -126,9 +126,9 @@ impl fmt::Display for Endpoint {
 pub struct Process {
     /// Its name, as `ps` shows it.
     pub name: String,
-    /// Its id; nothing for several of one name.
+    /// Its id; none for several processes of one name.
     pub pid: Option<u32>,
-    /// The id of one of its threads, whose name this is then, if those are told apart.
+    /// The id of one of its threads, if those are told apart; the name is then the thread's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! Rows of a report: flows that are alike become one.
+//! Rows of a report: flows that are alike are grouped.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +38,7 @@ impl Per {
         Self::Fd,
     ];
 
-    /// Whether connections to the same port are one.
+    /// Whether connections to the same port are grouped.
     pub fn is_of_ports(self) -> bool {
         matches!(self, Self::Path | Self::Listener | Self::Process | Self::Thread)
     }
@@ -58,13 +58,13 @@ impl Per {
 /// A row.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// The flow it stands for, named by what all of them have in common.
+    /// The flow it stands for, named by the common part of all.
     pub flow: Flow,
     /// The number of flows it is made of.
     pub flows: u64,
     /// The number of connections, for flows into or out of a socket.
     pub connections: u64,
-    /// All that happened in them.
+    /// Their traffic.
     pub traffic: Traffic,
 }
 
@@ -91,8 +91,7 @@ pub fn unattributed(ledger: &Ledger) -> Traffic {
     })
 }
 
-/// Gives up what tells connections, and processes of one name, apart, so that the ledger becomes
-/// smaller.
+/// Drops the distinction of connections, and of processes of one name, to make the ledger smaller.
 pub fn fold(ledger: Ledger) -> Ledger {
     let mut folded = Ledger::new();
     for (flow, traffic) in ledger {

@@ -42,8 +42,8 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// Whether it goes anywhere: what a process does besides is counted under a flow from its
-    /// memory to its memory.
+    /// Whether it moves data: other calls of a process are counted under a flow from its memory to its
+    /// memory.
     pub fn is_data(&self) -> bool {
         self.destination.kind != Kind::Memory
             || self.source.as_ref().is_some_and(|source| source.kind != Kind::Memory)
@@ -58,7 +58,7 @@ pub fn add(ledger: &mut Ledger, flow: Flow, traffic: &Traffic) {
     ledger.entry(flow).or_default().add(traffic);
 }
 
-/// All steps that need no decision: derived where `witnesses` do not see, linked, spread.
+/// All steps without a decision: derive what `witnesses` do not see, link, spread.
 pub fn settle(ledger: Ledger, witnesses: derive::Witnesses) -> Ledger {
     let mut ledger = ledger;
     derive::derive(&mut ledger, witnesses);

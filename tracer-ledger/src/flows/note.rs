@@ -10,13 +10,13 @@ use crate::{Place, ratio, words::size};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoteCode {
-    /// Much switching for few bytes.
+    /// Many mode switches for few bytes.
     ManySmallCalls,
-    /// The disk gave more than was delivered: it gives whole pages, and the kernel reads ahead.
+    /// The disk delivered more than the flow: it reads whole pages, and the kernel reads ahead.
     ReadAhead,
 }
 
-/// Something to know besides the verdict.
+/// A note besides the verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Note {
     /// For programs.
@@ -25,11 +25,11 @@ pub struct Note {
     pub text: String,
 }
 
-/// Below this many bytes a call, the switch into the kernel and back costs more than the copy. It is
-/// no size that buffers, pages or files have, at which one call more or less would decide.
+/// Below this many bytes a call, the switch into the kernel and back costs more than the copy. Not a
+/// usual size of buffers, pages or files, where one call more or less would decide.
 const SMALL: f64 = 3000.0;
 
-/// With fewer calls than this, nothing is said about their size.
+/// With fewer calls than this, there is no note on their size.
 const MANY: u64 = 100;
 
 /// The row's notes.

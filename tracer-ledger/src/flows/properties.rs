@@ -99,14 +99,14 @@ fn sum<'a>(parts: impl IntoIterator<Item = &'a Traffic>) -> Traffic {
     sum
 }
 
-/// Without what moved nothing.
+/// Without movements of no bytes.
 fn tidy(mut traffic: Traffic) -> Traffic {
     traffic.movements.retain(|movement| movement.bytes > 0 || movement.calls > 0);
     traffic.calls.retain(|_, calls| *calls != Calls::default());
     traffic
 }
 
-/// A total without what linking gives up on purpose: payload that was read and written on arrived
+/// A total without the payload that linking drops on purpose: bytes that were read and written on arrived
 /// once.
 fn moved(ledger: &Ledger) -> Traffic {
     tidy(Traffic { payload_bytes: 0, linked_bytes: 0, ..total(ledger) })
@@ -167,7 +167,7 @@ proptest! {
         let before = total(&ledger);
         let folded = group::fold(ledger);
         prop_assert_eq!(total(&folded), before);
-        // Once is enough.
+        // Folding is idempotent.
         prop_assert_eq!(group::fold(folded.clone()), folded);
     }
 

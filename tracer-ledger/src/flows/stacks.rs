@@ -15,7 +15,7 @@ use crate::{Movement, Mover, Place, Provenance};
 /// A function on a stack.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Frame {
-    /// Its name; in brackets, what is known instead.
+    /// Its name; in brackets, the next best information.
     pub function: String,
     /// The file its machine code is in; `kernel` for the kernel's.
     pub module: String,
@@ -59,17 +59,17 @@ pub struct Weight {
 /// A flow, an event, and a stack.
 pub type Sighting = (Flow, Seen, Stack);
 
-/// Everything that was seen at a stack, by flows as a report has them.
+/// All sightings, by flow, event and stack.
 pub type Stacks = BTreeMap<Sighting, Weight>;
 
-/// Adds what was seen at one stack.
+/// Adds a sighting.
 pub fn add(stacks: &mut Stacks, flow: &Flow, seen: Seen, stack: Stack, weight: Weight) {
     let sum = stacks.entry((coarse(flow, Per::Path), seen, stack)).or_default();
     sum.bytes += weight.bytes;
     sum.calls += weight.calls;
 }
 
-/// Gives up the programs' functions, so that fewer are left.
+/// Drops the programs' functions, so that fewer stacks are left.
 pub fn without_programs(stacks: Stacks) -> Stacks {
     let mut fewer = Stacks::new();
     for ((flow, seen, stack), weight) in stacks {
@@ -87,7 +87,7 @@ pub struct Copies {
     pub from: Place,
     /// To where.
     pub to: Place,
-    /// Whether the copies were seen there, or are derived from what a call returned.
+    /// Whether the copies were seen there, or are derived from a return value.
     pub provenance: Provenance,
     /// The routine that copied, or the call; empty if no stack was seen.
     pub routine: String,
@@ -99,8 +99,8 @@ pub struct Copies {
     pub calls: u64,
 }
 
-/// All CPU copies of a ledger, which is derived but not yet linked, by stack: the most bytes first.
-/// They add up to the ledger's. Copies of which no stack was seen have an empty one.
+/// All CPU copies of a ledger by stack, the most bytes first. The ledger is derived, but not yet linked.
+/// The copies add up to the ledger's; those without a sighting have an empty stack.
 pub fn settle(stacks: &Stacks, ledger: &Ledger) -> Vec<Copies> {
     let mut seen: BTreeMap<&Flow, Vec<(&Sighting, &Weight)>> = BTreeMap::new();
     for (sighting, weight) in stacks {
