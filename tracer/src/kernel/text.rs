@@ -10,7 +10,7 @@ use std::{
 /// The kernel's memory as an ELF core file.
 pub const KCORE: &str = "/proc/kcore";
 
-/// Why the kernel's text could not be read.
+/// The reason why the kernel's text could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {
     /// The file is missing, or lockdown or a missing capability forbids it.

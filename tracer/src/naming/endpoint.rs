@@ -1,4 +1,4 @@
-//! The ends of flows, as the kernel's programs described them: by kind, name and medium.
+//! The ends of flows from the eBPF programs' descriptions: kind, name and medium.
 
 use tracer_common::flow::{NO_DESCRIPTOR, Object};
 use tracer_ledger::flows::{Endpoint, Kind, medium::Medium};
@@ -25,7 +25,7 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// As they are now.
+    /// The current ones.
     pub fn read() -> Self {
         Self { mounts: Mounts::read(), client_ports: ClientPorts::read() }
     }

@@ -48,8 +48,8 @@ fn process() -> impl Strategy<Value = TracedProcess> {
         .prop_map(|(pid, thread, name)| TracedProcess { pid, thread, owner: 0, name })
 }
 
-/// Names of functions, also such as the compilers of C++ and Rust make them: with the types of their
-/// arguments, which can be of each other.
+/// Names of functions, including mangled ones of C++ and Rust: with the types of their arguments, which
+/// can be nested.
 fn function() -> impl Strategy<Value = Vec<u8>> {
     let mangled =
         ("_(ZN|Z|R|RNv|RI|ZTV)", vec("[A-Za-z_$.]|[0-9]|S[0-9_]|T_|I|E|P|N[0-9][a-z]", 0..80))
