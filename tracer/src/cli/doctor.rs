@@ -1,4 +1,4 @@
-//! `copytrace doctor`: what this kernel offers, and the resolved catalogue.
+//! `copytrace doctor`: the features of this kernel, and the resolved catalogue.
 
 use std::{
     fs,
@@ -82,7 +82,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Writes what the user asked for.
+/// Writes the requested parts.
 fn describe(
     out: &mut dyn Write,
     options: &Options,
@@ -216,7 +216,7 @@ fn capabilities() -> String {
     }
 }
 
-/// The tier, and what can be said with it.
+/// The tier, and what it can measure.
 fn write_tier(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     let means = match plan.tier {
         Tier::Fentry | Tier::Kprobe => "CPU copies are measured where they are made",

@@ -1,4 +1,4 @@
-//! `--expect`: rules that are judged when the result is there, and an exit status for a build to fail by.
+//! `--expect`: rules that are judged on the result, and an exit status that fails a build.
 
 use std::{
     fs,
@@ -59,11 +59,11 @@ fn parse(text: &str) -> Result<Vec<Rule>, String> {
         line.parse().map_err(|mistake| format!("line {number}: {mistake}"))
     };
     let rules: Vec<Rule> = lines.map(rule).collect::<Result<_, _>>()?;
-    // A build that checks nothing is told so.
+    // An empty file of rules is an error: the build would check nothing.
     if rules.is_empty() { Err("there is no rule in it".to_owned()) } else { Ok(rules) }
 }
 
-/// Says which rules are broken and, unless `quiet`, how many hold; answers with the status that follows.
+/// Prints the broken rules and, unless `quiet`, the number of those that hold; returns the exit status.
 pub fn conclude(expectations: &[Expectation], quiet: bool) -> ExitCode {
     let broken = expectations.iter().filter_map(|it| Some((&it.rule, it.reason.as_ref()?)));
     for (rule, reason) in broken.clone() {

@@ -11,7 +11,7 @@ use libc::c_int;
 
 use super::limits;
 
-/// Signals that are not left as they were.
+/// Signals whose disposition changes.
 const CHANGED: [c_int; 3] = [libc::SIGPIPE, libc::SIGCHLD, libc::SIGXFSZ];
 
 /// Those of [`CHANGED`] that were ignored when this program began.
@@ -41,7 +41,7 @@ extern "C" fn before_main() {
     }
 }
 
-/// Sets it as it was: for a command, between fork and exec.
+/// Restores it for a command, between fork and exec.
 pub fn restore() -> io::Result<()> {
     for (number, ignored) in CHANGED.iter().zip(&IGNORED) {
         let was = if ignored.load(Ordering::Relaxed) { libc::SIG_IGN } else { libc::SIG_DFL };

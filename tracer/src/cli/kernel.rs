@@ -1,5 +1,4 @@
-//! The running kernel as the verbs see it: what is known of it, what it lets us attach, and the
-//! tier that follows.
+//! The running kernel as the verbs see it: its facts, the probes that it permits, and the tier.
 
 use std::time::Instant;
 
@@ -42,7 +41,7 @@ impl Sites {
     }
 }
 
-/// The guest's set-up says that it is one.
+/// The guest's set-up marks it as one.
 pub fn location() -> Where {
     match std::env::var("COPYTRACE_WHERE").as_deref() {
         Ok("vm") => Where::Vm,
@@ -85,7 +84,7 @@ impl Kernel {
         Ok(Self { facts, trial })
     }
 
-    /// Whether hardware breakpoints can be had.
+    /// Whether hardware breakpoints are available.
     pub fn breakpoint(&self) -> trial::Answer {
         trial::breakpoint(self.facts.symbols.get(trial::FUNCTION).copied())
     }

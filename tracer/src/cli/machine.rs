@@ -1,4 +1,4 @@
-//! The machine, as far as it matters for speed.
+//! The properties of the machine that matter for speed.
 
 use std::{arch::x86_64::__cpuid, fs, thread};
 
@@ -40,7 +40,7 @@ pub fn cpus() -> u64 {
     thread::available_parallelism().map_or(1, |count| count.get() as u64)
 }
 
-/// A word on what else the machine was doing until now, if it was busy: a load of half its CPUs.
+/// A warning if the machine was busy until now: a load of half its CPUs.
 pub fn busy() -> Option<Warning> {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load: f64 = text.split(' ').next()?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! Manual pages: what clap knows of the arguments, and sections that it does not have.
+//! Manual pages: the arguments from clap, and additional sections.
 
 use std::{
     fs::File,
@@ -13,9 +13,9 @@ use roff::{Roff, bold, roman};
 /// Parts of a page besides the arguments.
 struct Verb {
     name: &'static str,
-    /// Command lines, and what they do.
+    /// Command lines with explanations.
     examples: &'static [(&'static str, &'static str)],
-    /// Exit statuses, and what they mean.
+    /// Exit statuses with meanings.
     statuses: &'static [(&'static str, &'static str)],
 }
 

@@ -37,10 +37,10 @@ use tracer_ledger::report::escape::plain;
 #[derive(Debug, Parser)]
 #[command(name = "copytrace", version = env!("COPYTRACE_VERSION"), max_term_width = 100)]
 struct Cli {
-    /// Show details in the result, and on stderr what is attached; twice for more
+    /// Show details in the result, and the attached probes on stderr; twice for more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// When to use colour; `auto` heeds NO_COLOR, CLICOLOR_FORCE and TERM
+    /// Colour the result; `auto` heeds NO_COLOR, CLICOLOR_FORCE and TERM
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
     color: clap::ColorChoice,
     #[command(subcommand)]
@@ -106,9 +106,9 @@ pub fn run() -> ExitCode {
     })
 }
 
-/// Lines for the user on stderr, in which no name says anything to the terminal. If that is gone, or a
-/// pipe that stays full, nobody misses them. They pass by the lock of [`std::io::stderr`], which who
-/// writes a report may hold.
+/// Prints lines for the user on stderr, with escapes in names made harmless. If the terminal is gone, or
+/// a pipe stays full, they are dropped. They bypass the lock of [`std::io::stderr`], which the writer of
+/// a report may hold.
 fn say(text: &str) {
     const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
     let lines: Vec<_> = text.lines().map(plain).collect();

@@ -33,7 +33,7 @@ impl Rows {
         View { per: self.per(), sort: self.sort.unwrap_or_default(), top: self.top }
     }
 
-    /// Refuses what has no effect.
+    /// Refuses options without effect.
     pub fn check(self, verb: &str, formats: &[Format]) {
         let has_rows = self.per.is_some() || self.sort.is_some();
         usage::refuse_useless(

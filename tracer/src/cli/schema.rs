@@ -1,4 +1,4 @@
-//! `copytrace schema`: the JSON Schema of what `--format json` prints.
+//! `copytrace schema`: the JSON Schema of `--format json`.
 
 use std::process::ExitCode;
 

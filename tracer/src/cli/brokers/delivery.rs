@@ -1,4 +1,4 @@
-//! One delivery: a broker on a log that is written, and consumers that each get all of it.
+//! One delivery: a broker on a complete log, and consumers that each receive all of it.
 
 use std::{
     collections::BTreeSet,
@@ -30,7 +30,7 @@ use workloads::{
 use super::stayed;
 use crate::cli::bundled::SELF;
 
-/// A log that is written.
+/// A complete log.
 pub struct Log {
     /// Its directory, gone when dropped.
     pub dir: TempDir,
@@ -68,7 +68,7 @@ pub async fn timed(log: &Log, setting: &Setting, network: &Network) -> anyhow::R
     Ok(Round { seconds: load.elapsed.as_secs_f64(), cpu_seconds: spent.cpu_ns as f64 / 1e9 })
 }
 
-/// A delivery with probes, and what to know of it.
+/// A delivery with probes, and its warnings.
 pub async fn traced(
     session: &mut Session,
     (names, functions): (&mut Names, &Functions),

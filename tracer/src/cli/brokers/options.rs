@@ -22,13 +22,13 @@ const MOST_MESSAGES: u64 = 8192;
 /// Arguments of `copytrace brokers`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Measure Apache Kafka and Apache RocketMQ themselves, too: by one consumer of theirs, over
-    /// loopback, out of the page cache; the models likewise
+    /// Also measure Apache Kafka and Apache RocketMQ, with one consumer, over loopback, from the page
+    /// cache; the models likewise
     #[arg(long, conflicts_with_all = ["caches", "consumers", "to"])]
     pub real: bool,
     #[command(flatten)]
     pub homes: Homes,
-    /// With --real: messages of one size and two rounds, unless you say otherwise
+    /// With --real: use one message size and two rounds by default
     #[arg(long, requires = "real")]
     pub quick: bool,
     /// Run this flavour of broker; may be repeated
@@ -37,8 +37,8 @@ pub struct Options {
     /// Put this number of messages into the log [default: fewer the larger they are]
     #[arg(short = 'n', long, value_parser = clap::value_parser!(u64).range(1..))]
     pub messages: Option<u64>,
-    /// Payload size of one message, such as 4096, 64KiB or 1MiB; may be repeated
-    /// [default: 1KiB, 16KiB and 256KiB; with --real 100, too; with --quick 1KiB]
+    /// Send messages of this payload size, such as 4096, 64KiB or 1MiB; may be repeated [default: 1KiB,
+    /// 16KiB and 256KiB; with --real 100, too; with --quick 1KiB]
     #[arg(
         short = 'z', long = "message-size", value_name = "MESSAGE_SIZE",
         value_parser = workloads::size::parse
@@ -96,10 +96,10 @@ impl Options {
         self.messages.unwrap_or(fitting.clamp(16, MOST_MESSAGES))
     }
 
-    /// Every delivery of messages of a size. Flavours follow each other, so that what is compared
-    /// runs one after the other.
+    /// Every delivery of messages of a size. Flavours follow each other, so that compared deliveries run
+    /// one after the other.
     pub fn settings(&self, message_bytes: u64) -> Vec<Setting> {
-        // As the programs are measured.
+        // The settings in which the programs are measured.
         let as_real: (&[Cache], &[u64]) = (&[Cache::Warm], &[1]);
         let (caches, numbers) =
             if self.real { as_real } else { (&self.caches[..], &self.consumers[..]) };

@@ -18,8 +18,7 @@ pub enum Link {
 }
 
 impl Link {
-    /// The one that is wanted, which must be there; if none is, a network card where one leads to a
-    /// consumer.
+    /// The requested link, which must exist; by default a network card, if one leads to a consumer.
     pub fn find(wanted: Option<Self>) -> anyhow::Result<Self> {
         let exists = Path::new(NAMESPACE).exists();
         match wanted {

@@ -60,7 +60,7 @@ pub enum ScatterGather {
 }
 
 impl ScatterGather {
-    /// Does it, until the guard is dropped.
+    /// Applies it, until the guard is dropped.
     pub fn apply(self, nic: &Nic) -> anyhow::Result<Option<Guard>> {
         match self {
             Self::Keep => Ok(None),

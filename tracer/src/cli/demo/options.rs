@@ -18,13 +18,13 @@ const VERB: &str = "demo";
 /// Arguments of `copytrace demo`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Strategy to run, or `all`; may be repeated [default: the textbook's three]
+    /// Run this strategy, or `all`; may be repeated [default: the textbook's three]
     #[arg(short, long = "strategy", value_name = "NAME", value_parser = names())]
     pub strategies: Vec<String>,
     /// Print the strategies, each with a line of explanation, and exit
     #[arg(long, exclusive = true)]
     pub list: bool,
-    /// Number of messages to send
+    /// Send this number of messages
     #[arg(
         short = 'n', long, default_value = "256", value_parser = clap::value_parser!(u64).range(1..)
     )]
@@ -43,7 +43,7 @@ pub struct Options {
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub struct Setting {
-    /// Payload size of one message, such as 4096, 64KiB or 1MiB
+    /// Send messages of this payload size, such as 4096, 64KiB or 1MiB
     #[arg(short = 'z', long, default_value = "64KiB", value_parser = workloads::size::parse)]
     pub message_size: u64,
     /// Drop the file from the page cache first, or read it in

@@ -12,9 +12,9 @@ use tracer_ledger::report::{Format, Style, diagram, flows};
 use super::Destination;
 use crate::cli::usage;
 
-/// A form of a result.
+/// A format of a result.
 pub trait Form: ValueEnum + Copy + Default + Send + Sync + 'static {
-    /// The one that files with such a name have.
+    /// The format for a file of this name.
     fn of(name: &str) -> Option<Self>;
 }
 
@@ -33,7 +33,7 @@ impl Form for diagram::Format {
     fn of(name: &str) -> Option<Self> {
         match extension(name) {
             "svg" => Some(Self::Svg),
-            // As Mermaid's own command names them.
+            // The extension of Mermaid's own command.
             "mmd" | "mermaid" => Some(Self::Mermaid),
             "json" => Some(Self::Json),
             _ => None,
@@ -49,7 +49,7 @@ impl Form for flows::Format {
             "md" => Some(Self::Markdown),
             "csv" => Some(Self::Csv),
             "folded" => Some(Self::Folded),
-            // As perf and pprof name theirs.
+            // The extensions of perf and pprof.
             "pprof" => Some(Self::Pprof),
             _ if name.ends_with(".pb.gz") => Some(Self::Pprof),
             _ => None,
@@ -74,17 +74,17 @@ pub struct Outputs<F: Form> {
     outputs: Vec<PathBuf>,
 }
 
-/// One place, and the form of what goes there.
+/// A destination, and its format.
 pub struct Output<F> {
-    /// The place.
+    /// The destination.
     pub destination: Destination,
-    /// The form.
+    /// The format.
     pub format: F,
 }
 
 impl<F: Form> Outputs<F> {
-    /// Refuses one form for several files, a form that the verb does not have, and to write a file twice or
-    /// one of those that are read or written `besides`.
+    /// Refuses one format for several files, a format that the verb lacks, and writing a file twice, or
+    /// one of the files that are read or written `besides`.
     pub fn check<'a>(&'a self, verb: &str, besides: impl IntoIterator<Item = &'a Path>) {
         let known = |path: &&PathBuf| {
             let name = name(path);
@@ -110,7 +110,7 @@ impl<F: Form> Outputs<F> {
         }
     }
 
-    /// The form of each.
+    /// The format of each.
     pub fn formats(&self) -> Vec<F> {
         match self.outputs.as_slice() {
             [] => vec![self.format.unwrap_or_default()],
@@ -132,13 +132,12 @@ impl<F: Form> Outputs<F> {
         files.iter().enumerate().find(is_again).map(|(_, file)| *file)
     }
 
-    /// Whether the user named a place.
+    /// Whether the user named a destination.
     pub fn are_named(&self) -> bool {
         !self.outputs.is_empty()
     }
 
-    /// Prepares each, before anything is measured. `otherwise`: where the result goes if the user does not
-    /// say.
+    /// Prepares each, before anything is measured. `otherwise`: the default destination.
     pub fn open(&self, otherwise: Destination) -> anyhow::Result<Vec<Output<F>>> {
         if self.outputs.is_empty() {
             let destination = otherwise;
@@ -152,7 +151,7 @@ impl<F: Form> Outputs<F> {
     }
 }
 
-/// Writes a result to each place in its form.
+/// Writes a result to each destination in its format.
 pub fn print_to_all<F: Copy>(
     outputs: Vec<Output<F>>,
     write: impl Fn(F, &Style, &mut dyn io::Write) -> io::Result<()>,

@@ -120,7 +120,7 @@ struct Results {
 }
 
 impl Results {
-    /// `otherwise`: where the report goes if the user does not say.
+    /// `otherwise`: the default destination of the report.
     fn prepare(options: &Options, otherwise: Destination) -> anyhow::Result<Self> {
         let recording = options.record.as_deref();
         let reports = options.outputs.open(otherwise)?;
@@ -136,7 +136,7 @@ impl Results {
         self.recording.is_some() || self.reports.iter().any(is_file)
     }
 
-    /// Writes the recording, and the reports to where the user wants them; what cannot be written there,
+    /// Writes the recording, and the reports to their destinations; a report that cannot be written goes
     /// to standard error.
     fn write(
         mut self,
@@ -168,7 +168,7 @@ impl Results {
     }
 }
 
-/// Writes a report. `reported`: what was counted when the one before was written, if there is one.
+/// Writes a report. `reported`: the total at the previous report, if there was one.
 fn write_to(
     output: &mut Output<Format>,
     report: &Report,
@@ -203,13 +203,14 @@ struct Meanwhile {
 }
 
 impl Meanwhile {
-    /// `live`: nothing that is traced writes to the terminal.
+    /// `live`: no traced program writes to the terminal.
     fn start(options: &Options, live: bool) -> Self {
         let live = live.then(Live::start);
         Self { live, interval: options.interval, reported: Instant::now() }
     }
 
-    /// Shows what is due, unless the report before is being written. `target`: what is traced, in words.
+    /// Shows due output, unless the previous report is still being written. `target`: the target, in
+    /// words.
     fn show(&mut self, recorder: &Recorder, writer: &mut Writer, target: &str) {
         if writer.is_busy() {
             return;
@@ -224,7 +225,7 @@ impl Meanwhile {
     }
 }
 
-/// Numbers with units: `1.5s`, `500ms`, `1m30s`; seconds without one.
+/// Numbers with units: `1.5s`, `500ms`, `1m30s`; seconds without a unit.
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "give a time such as 10s, 1m30s or 500ms".to_owned();
     let (mut rest, mut seconds) = (text.trim(), 0.0);

@@ -1,4 +1,4 @@
-//! A program's own client, in a virtual machine of its own that is told what to do, a line each.
+//! A program's own client, in its own virtual machine, which reads orders, one per line.
 
 use std::{path::Path, process::Stdio, time::Duration};
 
@@ -20,7 +20,7 @@ pub const PARTITIONS: u64 = 4;
 
 /// Messages of one size.
 pub struct Messages {
-    /// The topic that they are in, and nothing else.
+    /// Their topic, which contains nothing else.
     pub topic: String,
     /// The number of messages.
     pub count: u64,
@@ -31,11 +31,11 @@ pub struct Messages {
 /// The result of a client, which checks every message.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Done {
-    /// How many.
+    /// The number of messages.
     pub messages: u64,
     /// Their bytes in the broker's log.
     pub log_bytes: u64,
-    /// How long it took.
+    /// The time it took.
     pub seconds: f64,
 }
 
@@ -46,7 +46,7 @@ enum Answer {
     Done(Done),
 }
 
-/// It runs as long as this is not dropped.
+/// The client, killed when this is dropped.
 pub struct Client {
     process: JavaProcess,
     stdin: ChildStdin,
@@ -74,7 +74,7 @@ impl Client {
         self.ask(&format!("produce {topic} {count} {bytes}")).await
     }
 
-    /// Receives all of them, by a consumer that never had one.
+    /// Receives all of them, by a new consumer group.
     pub async fn consume(&mut self, messages: &Messages) -> anyhow::Result<Done> {
         let Messages { topic, count, bytes } = messages;
         self.ask(&format!("consume {topic} {count} {bytes}")).await
@@ -86,7 +86,7 @@ impl Client {
     }
 
     async fn ask(&mut self, line: &str) -> anyhow::Result<Done> {
-        // If it is gone, its end is what is to be told.
+        // If it is gone, the error to report is its end.
         let _ = self.stdin.write_all(format!("{line}\n").as_bytes()).await;
         let answer = timeout(LIMIT, self.lines.next_line()).await;
         let what = || format!("the client was told to `{line}`");

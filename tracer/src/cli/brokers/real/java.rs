@@ -1,4 +1,4 @@
-//! Java: found, and virtual machines that leave nothing behind.
+//! Java: finding it, and virtual machines that leave nothing behind.
 
 use std::{
     fs::{self, File},
@@ -19,7 +19,7 @@ use tokio::{
     time::sleep,
 };
 
-/// The oldest that both programs run on.
+/// The oldest version that both programs support.
 const OLDEST: u32 = 17;
 const INSTALL: &str = "`apt-get install openjdk-17-jdk-headless`, or set JAVA_HOME";
 
@@ -76,7 +76,7 @@ impl Java {
         javac.succeeds().await
     }
 
-    /// A virtual machine in a folder, where everything goes that it writes.
+    /// A virtual machine in a folder, which gets all files that it writes.
     pub fn machine(
         &self,
         folder: &Path,
@@ -87,13 +87,13 @@ impl Java {
         let mut java = Command::new(&self.java);
         let at = |name: &str| folder.join(name).display().to_string();
         java.arg(format!("-Xmx{megabytes}m"));
-        // It would be left in /tmp by one that is killed.
+        // A killed machine would leave that file in /tmp.
         java.arg("-XX:-UsePerfData");
         java.arg(format!("-XX:ErrorFile={}", at("hs_err.log")));
         java.arg(format!("-Duser.home={}", folder.display()));
         java.arg(format!("-Djava.io.tmpdir={}", at(TEMPORARY)));
         java.args(flags).args(["-cp", class_path]);
-        // These change what the programs do.
+        // These variables change the programs.
         for variable in ["ROCKETMQ_HOME", "NAMESRV_ADDR", "CLASSPATH"] {
             java.env_remove(variable);
         }
@@ -119,7 +119,7 @@ fn number_in(text: &str) -> u32 {
     digits.and_then(|digits| digits.parse().ok()).unwrap_or(1)
 }
 
-/// A process of ours, which is killed when this is dropped, or when copytrace ends.
+/// A child process, killed when this is dropped, or when copytrace ends.
 pub struct JavaProcess {
     name: &'static str,
     /// The log of its output and of the reason for its end.
@@ -144,7 +144,7 @@ impl JavaProcess {
             Some(stdout) => stdout,
             None => file.try_clone().context("cannot use a log twice")?.into(),
         };
-        // The terminal's Ctrl-C is for copytrace, which ends this one.
+        // Ctrl-C on the terminal is for copytrace, which ends this process.
         command.current_dir(folder).stdin(stdin).stdout(stdout).stderr(file).process_group(0);
         let parent = std::process::id();
         // SAFETY: between fork and exec this makes system calls only.
@@ -192,7 +192,7 @@ impl JavaProcess {
         }
     }
 
-    /// Why it ended.
+    /// The reason for its end.
     pub fn why(&self, status: ExitStatus) -> String {
         let how = match status.signal() {
             Some(signal) => format!("was ended by signal {signal}"),
@@ -201,7 +201,7 @@ impl JavaProcess {
         explained(self.name, &how, &fs::read_to_string(&self.log).unwrap_or_default())
     }
 
-    /// The last that it said.
+    /// The last lines of its log.
     pub fn said(&self) -> String {
         tail(&fs::read_to_string(&self.log).unwrap_or_default())
     }
@@ -228,7 +228,7 @@ fn die_with(parent: u32) -> io::Result<()> {
     }
 }
 
-/// Why a process ended, from its log.
+/// The reason for a process's end, from its log.
 fn explained(name: &str, how: &str, log: &str) -> String {
     let in_use = log
         .lines()

@@ -1,4 +1,4 @@
-//! Ports of loopback that nobody listens on.
+//! Free ports on loopback.
 
 use std::net::{Ipv4Addr, TcpListener};
 

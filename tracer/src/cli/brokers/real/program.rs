@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use workloads::real::Source;
 
-/// A broker that others wrote, in Java.
+/// A broker of other authors, in Java.
 pub struct Program {
     /// For people.
     pub title: &'static str,
-    /// As a report has it.
+    /// Its name in a report.
     pub name: &'static str,
-    /// The option that says where it is.
+    /// The option for its folder.
     pub flag: &'static str,
     /// The beginning of the jar's name, before its version.
     pub jar: &'static str,
@@ -30,7 +30,7 @@ pub struct Program {
 
 /// A setting of a running broker.
 pub struct Setting {
-    /// As a report has it.
+    /// Its name in a report.
     pub name: &'static str,
     /// The changed property, as name and value.
     pub change: Option<(&'static str, &'static str)>,
@@ -38,7 +38,7 @@ pub struct Setting {
 
 /// The start of a program.
 pub struct Plan {
-    /// Its settings: files of this name, with this in them.
+    /// Its settings: files of this name, with this content.
     pub files: Vec<(&'static str, String)>,
     /// In this order; the last one is the broker.
     pub servers: Vec<Server>,

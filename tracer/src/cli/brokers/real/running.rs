@@ -1,4 +1,4 @@
-//! A program that runs, with its client, in a folder of its own.
+//! A running program with its client, in its own folder.
 
 use std::{fs, path::Path, process::Stdio};
 
@@ -18,7 +18,7 @@ const CLIENT_MEMORY: u32 = 512;
 /// The subfolder for compiled classes.
 const CLASSES: &str = "classes";
 
-/// All of it ends, and is removed, when this is dropped: the folder last.
+/// Its processes end when this is dropped; the folder is removed last.
 pub struct Running {
     pub program: &'static Program,
     pub version: String,
@@ -76,7 +76,7 @@ impl Running {
         self.servers.last().map_or(0, |server| server.pid)
     }
 
-    /// Has messages sent to a topic of their own.
+    /// Has messages sent to their topic.
     pub async fn produce(&mut self, messages: &Messages) -> anyhow::Result<Done> {
         let created = self.client.create(messages).await;
         self.told(created)?;
@@ -90,7 +90,7 @@ impl Running {
         self.told(consumed)
     }
 
-    /// Puts a setting into force.
+    /// Applies a setting.
     pub async fn apply(&mut self, setting: &Setting) -> anyhow::Result<()> {
         let Some((name, value)) = setting.change else { return Ok(()) };
         let set = self.client.set(name, value).await;
@@ -106,7 +106,7 @@ impl Running {
     }
 }
 
-/// Compiles what drives the client, against the program's own jars.
+/// Compiles the sources of the client, against the program's own jars.
 async fn compile(
     program: &Program,
     java: &Java,

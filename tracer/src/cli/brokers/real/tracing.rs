@@ -1,4 +1,4 @@
-//! Deliveries with probes: the broker is traced as any program is that runs already.
+//! Deliveries with probes: the broker is traced like any running program.
 
 use std::{pin::pin, time::Duration};
 
@@ -40,7 +40,7 @@ pub struct Tracing<'a> {
 }
 
 impl<'a> Tracing<'a> {
-    /// Finds out what can be seen.
+    /// Examines what can be seen.
     pub fn new(kernel: &'a Kernel, options: &Options) -> anyhow::Result<Self> {
         let (tier, verify) = (options.common.tier, options.common.verify);
         let (detail, wanted) = (Detail::Process, Wanted::default());
