@@ -6,12 +6,12 @@ use wildmatch::WildMatch;
 
 use crate::{flows::Kind, ratio};
 
-/// A condition, and what it is about: everything that it does not name.
+/// A condition, and the flows it is about: an omitted part matches everything.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     /// The program of the flows; for `demo`, the strategy.
     pub(super) program: Option<WildMatch>,
-    /// From what to what.
+    /// The source and the destination.
     pub(super) way: Option<Way>,
     /// The measure to compare.
     pub(super) measure: Measure,
@@ -19,7 +19,7 @@ pub struct Rule {
     number: f64,
 }
 
-/// From what to what.
+/// The source and the destination.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Way {
     pub(super) source: End,
@@ -58,7 +58,7 @@ enum Operator {
 }
 
 impl Rule {
-    /// Whether it names a way from what to what.
+    /// Whether it names a source and a destination.
     pub fn has_way(&self) -> bool {
         self.way.is_some()
     }
@@ -68,13 +68,13 @@ impl Rule {
         self.measure
     }
 
-    /// Whether it holds of so much of what is counted, and also if what is missing has to be added.
+    /// Whether it holds for this amount, and also with the missing bytes added.
     pub(super) fn holds(&self, amount: u64, missing: u64, payload_bytes: u64) -> bool {
         let value = |amount| self.measure.value(amount, payload_bytes);
         self.allows(value(amount)) && self.allows(value(amount.saturating_add(missing)))
     }
 
-    /// Whether a value is as expected.
+    /// Whether a value satisfies it.
     pub(super) fn allows(&self, value: f64) -> bool {
         self.operator.holds(value, self.number)
     }
@@ -88,12 +88,12 @@ impl Rule {
 impl Measure {
     const ALL: [Self; 5] = [Self::Cpu, Self::Dma, Self::Copies, Self::ByReference, Self::Switches];
 
-    /// Whether it counts bytes that moved, so that one which nobody saw may be missing.
+    /// Whether it counts bytes that moved, some of which may be unseen.
     pub fn is_of_bytes(self) -> bool {
         self != Self::Switches
     }
 
-    /// The value of so many of what is counted, beside so many bytes of payload.
+    /// The value for an amount, and the bytes of payload.
     pub(super) fn value(self, amount: u64, payload_bytes: u64) -> f64 {
         let unit = if self.is_of_bytes() { 1 } else { 1 << 20 };
         ratio(amount, payload_bytes) * f64::from(unit)
@@ -161,7 +161,7 @@ impl fmt::Display for Operator {
     }
 }
 
-/// Why a text is no rule, and where.
+/// The reason why a text is not a rule, and the position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Mistake {
     text: String,
@@ -169,7 +169,7 @@ pub struct Mistake {
     what: String,
 }
 
-/// The text in a line of its own, and below it what is meant.
+/// The text in a line, and the mistake marked below it.
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { text, at, what } = self;
@@ -183,7 +183,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// The part of a text that is wrong, and why.
+/// The wrong part of a text, and the reason.
 struct Wrong<'a> {
     part: &'a str,
     what: String,
@@ -249,7 +249,7 @@ fn subject(text: &str) -> Result<(Option<WildMatch>, Option<Way>), Wrong<'_>> {
     }
 }
 
-/// The text before and after the first colon that a blank follows: the other colons are in names.
+/// The text before and after the first colon followed by a blank: other colons are in names.
 fn after_name(text: &str) -> Option<(&str, &str)> {
     let mut colons = text.match_indices(':');
     let (at, _) = colons.find(|(at, _)| text[at + 1..].starts_with(char::is_whitespace))?;
@@ -308,7 +308,7 @@ fn decimal(text: &str) -> Result<f64, Wrong<'_>> {
     }
 }
 
-/// One of the values of a type by its name. `also`: what else there may be.
+/// A value of a type by its name. `also`: other permitted values.
 fn one_of<'a, T: Copy + fmt::Display>(
     all: &[T],
     text: &'a str,

@@ -1,5 +1,5 @@
-//! A report as people read it, from top to bottom. A verb says what its report consists of, once; how
-//! that looks on a terminal or in a Markdown document is a file each.
+//! A report for people, from top to bottom. Each verb defines the content of its report once; the
+//! rendering for a terminal and for Markdown is a file each.
 
 use crate::claims::Verdict;
 
@@ -16,11 +16,11 @@ pub(super) enum Section {
     Legend(Vec<String>),
     /// One finding a line, each behind its mark.
     Notes(Vec<Note>),
-    /// Names, and what is to say of each.
+    /// Names, with a text for each.
     Facts(Vec<Fact>),
 }
 
-/// A table. Its cells are short texts in one line; what is longer stands below a row.
+/// A table. Its cells are short texts in one line; longer ones are below a row.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub(super) title: Option<&'static str>,
@@ -34,7 +34,7 @@ pub(super) struct Column {
     /// In one line or two.
     pub(super) heading: &'static str,
     pub(super) form: Form,
-    /// When there is no room for all, the column with the highest number leaves first; 0 stays.
+    /// If there is no room for all columns, the one with the highest number is dropped first; 0 stays.
     pub(super) leaves: u8,
 }
 
@@ -47,8 +47,7 @@ pub(super) enum Form {
     Number,
     /// Drawn for a screen; a document has the number beside it.
     Bar,
-    /// Names that others chose, of any length: cut to the room there is, but not to less than so many
-    /// columns.
+    /// Names of any length, chosen by others: cut to the available room, but not below `least` columns.
     Name { least: usize },
 }
 
@@ -120,7 +119,7 @@ pub(super) struct Note {
     pub(super) text: String,
 }
 
-/// A name, and what is to say of it.
+/// A name, with a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fact {
     pub(super) name: String,
@@ -144,7 +143,7 @@ impl Column {
         Self { heading: "", form: Form::Bar, leaves: 0 }
     }
 
-    /// The column leaves a table that is too wide, before those with lower numbers.
+    /// The column is dropped from a table that is too wide, before those with lower numbers.
     pub(super) const fn leaves(self, leaves: u8) -> Self {
         Self { leaves, ..self }
     }

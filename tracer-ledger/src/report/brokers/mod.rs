@@ -50,14 +50,14 @@ pub struct BrokerReport {
     /// Likewise of Apache Kafka and Apache RocketMQ themselves; absent if they were not measured.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub programs: Vec<ProgramDelivery>,
-    /// Since which message size a difference in copies is one in cost; nothing where times mean
-    /// nothing.
+    /// The message size from which on a difference in copies is a difference in cost; empty where times
+    /// mean nothing.
     pub differences: Vec<Difference>,
     /// The answer of each flavour to each feature that needs the content.
     pub features: Vec<FeatureRow>,
     /// The messages that survived when a broker was killed.
     pub survival: Survival,
-    /// The documents' claims.
+    /// The textbook's claims.
     pub claims: Vec<BrokerClaim>,
 }
 
@@ -183,7 +183,7 @@ impl BrokerReport {
 }
 
 impl BrokerReport {
-    /// Adds what was measured of the programs themselves.
+    /// Adds the measurements of the programs themselves.
     pub fn add(&mut self, programs: Vec<ProgramDelivery>) {
         self.lost_events += programs.iter().map(|program| program.lost_events).sum::<u64>();
         self.programs.extend(programs);
@@ -216,13 +216,13 @@ impl Delivered {
     }
 }
 
-/// That a byte was not copied by the CPU is known from its having gone by reference.
+/// A byte that moved by reference is known not to be copied.
 fn provenance(observed: &Observation) -> Provenance {
     let rests_on = observed.sent().filter(|movement| movement.by != Mover::Dma);
     rests_on.map(|movement| movement.provenance).max().unwrap_or(Provenance::Measured)
 }
 
-/// Bytes that nobody saw. Of those of requests and answers there are a few more than of messages.
+/// Bytes that no witness saw. There are a few more bytes of requests and answers than of messages.
 fn warning(delivery: &Delivery) -> Option<Warning> {
     let unseen = u64::try_from(delivery.observed.unaccounted()).ok().filter(|bytes| *bytes > 0)?;
     let Setting { flavour, message_bytes, consumers, cache } = delivery.setting;

@@ -149,7 +149,7 @@ pub(super) fn produced(row: &Produced) -> String {
     )
 }
 
-/// Since when a difference in copies is one in cost: a sentence for each two flavours and cost.
+/// The message size from which on fewer copies cost less: a sentence for each pair of flavours, and cost.
 pub(super) fn differences(report: &BrokerReport) -> Vec<String> {
     let mut sentences: Vec<(String, Vec<String>)> = Vec::new();
     for row in &report.differences {

@@ -1,5 +1,5 @@
 //! The line between user and kernel mode, and where the CPU crosses it: for each call into the kernel and
-//! back, numbered in their order. What is only counted has no place in an order, and no number.
+//! back, numbered in their order. Calls in an unknown order have no numbers.
 
 use super::{
     grid::{Area, Grid},
@@ -39,10 +39,10 @@ struct Wanted {
 /// Columns on either side of the number of a switch, which may be written in three.
 const AROUND: usize = 1;
 
-/// The first column where one may be, so that pictures side by side begin alike.
+/// The first column for a crossing, so that pictures side by side begin alike.
 const FIRST: usize = 13;
 
-/// More calls than this are not told apart at a glance.
+/// More calls than this cannot be distinguished at a glance.
 const MOST: usize = 8;
 
 /// The crossings on the line at `border`, from left to right, and the lines of text about them.
@@ -58,7 +58,7 @@ pub(super) fn crossings(
             let of_faults = counted(&name, picture.faults);
             (wanted.iter().cloned().chain([of_faults]).collect(), said.clone())
         };
-        // If there is no room for both, the calls are the ones to be drawn.
+        // If there is no room for both, the calls are drawn.
         ways = ways.iter().map(with_faults).chain(ways.iter().cloned()).collect();
     }
     let mut said = None;

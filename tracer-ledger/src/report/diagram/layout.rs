@@ -36,7 +36,7 @@ pub(super) struct Box {
     pub(super) name: &'static str,
     /// Whether there are bytes at any time.
     pub(super) is_used: bool,
-    /// Whether it has a frame: what is not known has none.
+    /// Whether it has a frame: an unknown place has none.
     pub(super) is_framed: bool,
 }
 
@@ -98,7 +98,7 @@ fn area(spot: Spot, picture: &Picture, rows: Rows) -> Area {
         Spot::User => (26, 15),
         Spot::Pipe => (29, 9),
         Spot::Kernel | Spot::SecondDisk => (25, 17),
-        // No place of its own: it is where there is room.
+        // It has no place of its own: it is drawn where there is room.
         Spot::Unseen if picture.uses(Spot::Pipe) => (39, 3),
         Spot::Unseen => (31, 3),
         Spot::Socket | Spot::Nic | Spot::SecondUser => (47, 17),

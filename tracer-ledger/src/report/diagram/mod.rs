@@ -1,6 +1,6 @@
 //! Pictures of the way of the bytes: user mode, the kernel and devices, and what moves between their places.
 //!
-//! A [`Picture`] says what is to be seen, its [`Layout`] where, and a file for each form draws it.
+//! A [`Picture`] is the content, its [`Layout`] the positions, and a file for each format draws it.
 
 mod crossing;
 mod grid;
@@ -25,7 +25,7 @@ use super::{
     strategies::{after_pictures, before_pictures},
 };
 
-/// The form of pictures.
+/// The format of pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Format {
@@ -56,7 +56,7 @@ pub fn write(
     }
 }
 
-/// The answer, the pictures, what their lines mean, and where they were measured.
+/// The answer, the pictures, the key to their lines, and the environment of the measurement.
 fn write_text(
     report: &Report,
     pictures: &[(Picture, Layout)],

@@ -106,7 +106,7 @@ impl Spot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Moved(Mover),
-    /// It must have moved, and no probe saw it.
+    /// Bytes that must have moved, though no probe saw them.
     Unseen,
 }
 
@@ -116,7 +116,7 @@ pub(super) struct Arrow {
     pub(super) from: Spot,
     pub(super) to: Spot,
     pub(super) kind: Kind,
-    /// None if it is not known.
+    /// None if unknown.
     pub(super) bytes: Option<u64>,
     pub(super) is_derived: bool,
 }
@@ -186,13 +186,13 @@ impl Picture {
         }
     }
 
-    /// Whether there are bytes at a place at any time.
+    /// Whether bytes were at a place at any time.
     pub(super) fn uses(&self, spot: Spot) -> bool {
         self.arrows.iter().any(|arrow| arrow.from == spot || arrow.to == spot)
     }
 
-    /// Whether the place is shown. The textbook's are on a way to a socket, or from one, even if no byte is
-    /// there: that they are passed by is what is to be seen.
+    /// Whether the place is shown. The textbook's places on a way to or from a socket are shown even if
+    /// no byte was there: the picture shows that they are bypassed.
     pub(super) fn shows(&self, spot: Spot) -> bool {
         const TEXTBOOK: [Spot; 5] =
             [Spot::Disk, Spot::PageCache, Spot::User, Spot::Socket, Spot::Nic];
@@ -225,7 +225,7 @@ impl Count {
 }
 
 impl Calls {
-    /// In the order that the strategy makes them, if what was counted is what it makes.
+    /// In the strategy's order, if exactly its calls were counted.
     fn of(measured: &Measured) -> Self {
         let made: Vec<(String, u64)> = measured
             .syscalls
@@ -334,9 +334,9 @@ fn spots(movement: &MovementRow, route: Route) -> (Spot, Spot) {
     }
 }
 
-/// Lets arrows begin at a place that bytes were seen to enter, from where they are seen to go on, and not to
-/// leave: a pipe has the pages of the page cache, and who takes them out of it takes them out of that; a
-/// packet that was made linear is the one that the device reads.
+/// Lets arrows begin at a place that bytes were seen to enter, but not to leave. A pipe holds pages of
+/// the page cache, and a page taken from the pipe is seen as taken from the page cache; a packet that was
+/// made linear is the one that the device reads.
 fn lead_through(between: Spot, route: Route, arrows: &mut [Arrow], lines: &mut Vec<String>) {
     if arrows.iter().any(|arrow| arrow.from == between) {
         return;

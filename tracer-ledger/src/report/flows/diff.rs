@@ -1,4 +1,4 @@
-//! Two runs side by side: before and after something was changed.
+//! Two runs side by side: before and after a change.
 
 use std::{collections::BTreeMap, io};
 
@@ -140,7 +140,7 @@ const COLUMNS: [Column; 6] = [
     Column::word("verdict").leaves(3),
 ];
 
-/// A flow is shown if it is more than one part in so many of all.
+/// A flow is shown if it is at least this fraction of the total.
 const PARTS: u128 = 100;
 
 /// The sections, from top to bottom.

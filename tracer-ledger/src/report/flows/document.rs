@@ -95,7 +95,7 @@ fn unseen() -> Cell {
     Cell::new(words::UNSEEN).toned(Tone::Open)
 }
 
-/// The program, and which of its processes and threads if the report tells them apart.
+/// The program, and its process and thread if the report tells them apart.
 fn owner(row: &FlowRow) -> (String, String) {
     let pid = match (row.process.pid, row.process.thread) {
         (Some(pid), Some(thread)) => format!("{pid}/{thread}"),

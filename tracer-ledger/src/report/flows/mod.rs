@@ -24,7 +24,7 @@ use std::io;
 
 use super::{Style, markdown, terminal};
 
-/// The form of a report.
+/// The format of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Format {
@@ -86,7 +86,7 @@ pub fn write(
     }
 }
 
-/// Writes a further report after one of the same form: a header is there already.
+/// Writes a further report after one of the same format, without a header.
 pub fn append(
     format: Format,
     report: &Report,

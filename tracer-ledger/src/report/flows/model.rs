@@ -52,19 +52,19 @@ pub struct Report {
     pub environment: Environment,
     /// The traced target, in words.
     pub target: String,
-    /// For how long, in nanoseconds.
+    /// The duration, in nanoseconds.
     pub duration_ns: u64,
     /// Events lost. Other than 0, every number is a lower bound.
     pub lost_events: u64,
     /// Warnings about the numbers.
     pub warnings: Vec<WarningRow>,
-    /// Everything that was counted.
+    /// The sums of all counts.
     pub total: Total,
     /// The part that belongs to no flow.
     pub unattributed: Unattributed,
     /// The flows, the busiest first.
     pub flows: Vec<FlowRow>,
-    /// The flows in short, for a screen; the document has each.
+    /// The flows in short, for a screen; the document has all of them.
     #[serde(skip)]
     pub shown: Vec<FlowRow>,
     /// The rows that are too small to be shown.
@@ -97,7 +97,7 @@ pub struct Environment {
     pub emulated: bool,
 }
 
-/// Sums over all flows, and over what belongs to none.
+/// Sums over all flows, and over the counts in none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Total {
     /// Bytes that reached a destination.
@@ -106,9 +106,9 @@ pub struct Total {
     pub cpu_copied_bytes: u64,
     /// Bytes copied by devices.
     pub dma_bytes: u64,
-    /// Bytes whose page changed hands.
+    /// Bytes moved by reference.
     pub by_reference_bytes: u64,
-    /// Payload that was not seen to move at one end of its flow, or at the other.
+    /// Payload that was not seen to move at one end of its flow or at the other.
     pub unseen_bytes: u64,
     /// System calls, also those that move no data.
     pub syscalls: u64,
@@ -154,9 +154,9 @@ pub struct FlowRow {
     pub mode_switches_per_mib: f64,
     /// Context switches in these calls, and page faults.
     pub cost: Cost,
-    /// Payload bytes whose source was told by the address they were written from.
+    /// Payload bytes whose source is known by the address they were written from.
     pub linked_bytes: u64,
-    /// Connections that are in this row; 0 without any.
+    /// The number of connections in this row; 0 without any.
     pub connections: u64,
     /// `derived` if one of the movements was not seen by a witness.
     pub provenance: Provenance,
@@ -166,7 +166,7 @@ pub struct FlowRow {
     pub notes: Vec<Note>,
     /// The way of the bytes.
     pub movements: Vec<MovementRow>,
-    /// Of the copies by devices those of what the disk gave and the flow did not deliver.
+    /// The part of the copies by devices that the disk delivered and the flow did not.
     #[serde(skip)]
     pub read_ahead_per_byte: f64,
     /// The number of flows of the document in this row.
