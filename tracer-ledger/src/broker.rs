@@ -1,4 +1,4 @@
-//! The brokers that the documents compare, in words that their reports share with the models of them.
+//! The brokers that the textbook compares, in words that their reports share with the models of them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -22,7 +22,7 @@ pub struct Evidence {
     pub times_count: bool,
 }
 
-/// One sentence of the documents on brokers.
+/// One sentence of the textbook on brokers.
 pub struct Claim {
     /// Its number.
     pub id: &'static str,
@@ -32,7 +32,7 @@ pub struct Claim {
     judge: fn(&Evidence) -> (Verdict, String),
 }
 
-/// The claims, in the documents' order.
+/// The claims, in the textbook's order.
 pub static CLAIMS: [Claim; 6] = [
     Claim {
         id: "Q1",

@@ -1,4 +1,4 @@
-//! Compares system calls and mode switches with the documents' numbers, call by call.
+//! Compares system calls and mode switches with the textbook's numbers, call by call.
 
 use super::Quantity;
 use super::documents::Strategy;

@@ -1,9 +1,9 @@
-//! Conditions of a run that the documents do not have in mind, and what each one changes.
+//! Conditions of a run that the textbook does not assume, and the effect of each.
 
 use super::documents::Arrow;
 use crate::{Movement, Mover, Place};
 
-/// A condition of a run that the documents do not have in mind: theirs are a cold cache and a
+/// A condition of a run that the textbook does not assume: it assumes a cold cache and a
 /// network device that gathers its packets from scattered pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
@@ -67,7 +67,7 @@ impl Condition {
 }
 
 impl Effect {
-    /// Whether the condition has to do with an arrow of the documents.
+    /// Whether the condition concerns an arrow of the textbook.
     pub(super) fn changes(&self, arrow: &Arrow) -> bool {
         arrow.from.contains(&self.from) && arrow.to == self.to && arrow.by == self.by
     }

@@ -1,9 +1,9 @@
-//! The documents' claims about the three ways of a message from disk to network.
+//! The textbook's claims about the three ways of a message from disk to network.
 
 use super::Quantity;
 use crate::{Movement, Mover, Place};
 
-/// One arrow of the documents' picture: one copy of every payload byte.
+/// One arrow of the textbook's picture: one copy of every payload byte.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Arrow {
     /// The start of the arrow in the textbook's picture, and then the other places from which a kernel
@@ -36,7 +36,7 @@ pub struct Strategy {
     pub arrows: &'static [Arrow],
 }
 
-/// One sentence of the documents that a measurement can be held against.
+/// A sentence of the textbook that can be compared with a measurement.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Claim {
     /// Its number.
@@ -95,7 +95,7 @@ pub static STRATEGIES: [Strategy; 3] = [
     },
 ];
 
-/// The claims, in the documents' order.
+/// The claims, in the textbook's order.
 pub static CLAIMS: [Claim; 11] = [
     Claim::new("T1", "read-write", Quantity::SystemCalls, "two system calls: read(), write()"),
     Claim::new("T2", "read-write", Quantity::ModeSwitches, "four mode switches"),
@@ -153,7 +153,7 @@ impl Strategy {
         STRATEGIES.iter().find(|strategy| strategy.name == name)
     }
 
-    /// The documents' number.
+    /// The textbook's number.
     pub fn documented(&self, quantity: Quantity) -> f64 {
         match quantity {
             Quantity::SystemCalls => self.calls.len() as f64,

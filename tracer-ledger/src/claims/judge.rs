@@ -1,4 +1,4 @@
-//! Compares one quantity of a strategy with the documents' number.
+//! Compares one quantity of a strategy with the textbook's number.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,12 +8,12 @@ use super::finding::{Finding, causes, reasons, verdict};
 use super::{Condition, Quantity, Verdict, calls, path};
 use crate::{Mover, Observation, Provenance, workload::Route};
 
-/// A number of the documents beside the measured one.
+/// A number of the textbook beside the measured one.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Judgement {
     /// The quantity of the numbers.
     pub quantity: Quantity,
-    /// The documents' number; absent when they do not speak of the strategy.
+    /// The textbook's number; absent if it does not cover the strategy.
     pub documented: Option<f64>,
     /// The measured number; absent when it could not be seen.
     pub measured: Option<f64>,
@@ -28,7 +28,7 @@ pub struct Judgement {
     pub causes: Vec<String>,
 }
 
-/// Compares one quantity of the observed strategy with the documents' number.
+/// Compares one quantity of the observed strategy with the textbook's number.
 pub fn judge(quantity: Quantity, observed: &Observation, conditions: &[Condition]) -> Judgement {
     let number = Some(quantity.of(observed));
     let provenance = quantity.provenance(observed);

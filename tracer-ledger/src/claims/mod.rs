@@ -31,7 +31,7 @@ use serde::Serialize;
 /// The difference up to which two numbers of copies per payload byte count as equal.
 pub const TOLERANCE: f64 = 0.02;
 
-/// Something both the documents and the measurement put a number on.
+/// A quantity for which both the textbook and the measurement have a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Quantity {
@@ -74,7 +74,7 @@ impl fmt::Display for Quantity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// The number is the documents' number.
+    /// The number is the textbook's.
     Confirmed,
     /// The number differs, for a reason that is known and named.
     Refined,

@@ -1,4 +1,4 @@
-//! The verdicts on the documents' claims about one strategy.
+//! The verdicts on the textbook's claims about one strategy.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -7,7 +7,7 @@ use super::documents::{CLAIMS, Claim};
 use super::{Condition, Judgement, Quantity, TOLERANCE, Verdict, judge, path};
 use crate::{Observation, Provenance};
 
-/// A claim of the documents, and what the measurement says about it.
+/// A claim of the textbook, and what the measurement says about it.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ClaimVerdict {
     /// The claim's number, such as `T1`.
@@ -16,7 +16,7 @@ pub struct ClaimVerdict {
     pub text: String,
     /// The quantity of the two numbers.
     pub quantity: Quantity,
-    /// The documents' number.
+    /// The textbook's number.
     pub documented: f64,
     /// The measured number; `null` when it could not be seen.
     pub measured: Option<f64>,

@@ -101,11 +101,11 @@ pub struct Measured {
     pub call_order: Vec<String>,
     /// Copies per payload byte: the measured side's, with what the kernel did later for its socket.
     pub copies: Copies,
-    /// Every number that the documents have one for, side by side with theirs.
+    /// Every number that the textbook has, side by side with the textbook's.
     pub quantities: Vec<Judgement>,
     /// The way of the bytes, the sender's before the receiver's.
     pub movements: Vec<MovementRow>,
-    /// The documents' claims about the strategy.
+    /// The textbook's claims about the strategy.
     pub claims: Vec<ClaimVerdict>,
     /// Payload bytes that arrived.
     pub payload_bytes: u64,
@@ -176,7 +176,7 @@ pub struct MovementRow {
 }
 
 impl Report {
-    /// Compares the outcomes with the documents.
+    /// Compares the outcomes with the textbook.
     pub fn new(environment: Environment, payload: Payload, outcomes: &[Outcome]) -> Self {
         let observations: Vec<_> = outcomes.iter().filter_map(Outcome::observation).collect();
         let conditions = environment.conditions();

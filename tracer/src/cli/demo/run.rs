@@ -28,7 +28,7 @@ use crate::cli::{
 
 /// The measurement to make.
 pub struct Request<'a> {
-    /// The names of strategies; the documents' where there are none.
+    /// The names of strategies; the textbook's if there are none.
     pub strategies: &'a [String],
     /// The number of messages that each strategy sends.
     pub messages: u64,
@@ -134,7 +134,7 @@ pub async fn measure(request: &Request<'_>, verbose: bool) -> anyhow::Result<Rep
 /// is then skipped for another task on that CPU.
 const ATTEMPTS: u32 = 3;
 
-/// The strategies by these names; the documents' where there are none.
+/// The strategies by these names; the textbook's if there are none.
 fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Strategy>> {
     if names.iter().any(|name| name == ALL) {
         return Ok(STRATEGIES.to_vec());

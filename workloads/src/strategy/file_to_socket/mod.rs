@@ -25,7 +25,7 @@ mod sendfile_ktls;
 mod splice;
 mod write_ktls;
 
-/// The strategies of this route: those of the documents first, in their order.
+/// The strategies of this route: those of the textbook first, in their order.
 pub static STRATEGIES: &[&Strategy] = &[
     &read_write::STRATEGY,
     &mmap_write::STRATEGY,
