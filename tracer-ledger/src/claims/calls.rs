@@ -71,7 +71,7 @@ fn documented_call(
     })
 }
 
-/// The sum when every other call is made once a message, such as `: 1 + 1/256 per message`.
+/// The sum if every other call is made once per message, such as `: 1 + 1/256 per message`.
 fn once_for_all(documented: &Strategy, quantity: Quantity, observed: &Observation) -> String {
     let messages = observed.messages;
     let others = documented.calls.len() as u64 - 1;

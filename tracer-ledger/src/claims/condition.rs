@@ -11,9 +11,9 @@ pub enum Condition {
     WarmCache,
     /// The consumer is on the same machine.
     Loopback,
-    /// The network device is none of hardware, such as one end of a veth pair.
+    /// The network device is a virtual one, such as one end of a veth pair.
     VirtualNic,
-    /// The network device cannot gather a packet from scattered pages, or must not.
+    /// Scatter-gather is missing, or off.
     NoScatterGather,
 }
 
@@ -72,7 +72,7 @@ impl Effect {
         arrow.from.contains(&self.from) && arrow.to == self.to && arrow.by == self.by
     }
 
-    /// Whether the condition brings about a movement.
+    /// Whether the condition causes a movement.
     pub(super) fn brings(&self, movement: &Movement) -> bool {
         (self.from, self.to, self.by) == (movement.from, movement.to, movement.by)
     }

@@ -27,8 +27,8 @@ impl Arrow {
 pub struct Strategy {
     /// The strategy's name.
     pub name: &'static str,
-    /// The system calls, each made once a message. A call the kernel knows under several names is
-    /// a list of them.
+    /// The system calls, each made once per message. A call with several names in the kernel is a list of
+    /// them.
     pub calls: &'static [&'static [&'static str]],
     /// Switches between user and kernel mode.
     pub mode_switches: u32,
@@ -47,7 +47,7 @@ pub struct Claim {
     pub quantity: Quantity,
     /// The text of the claim.
     pub text: &'static str,
-    /// Another strategy that is said to need one more of the quantity.
+    /// Another strategy, claimed to need one more of the quantity.
     pub one_fewer_than: Option<&'static str>,
 }
 
@@ -164,7 +164,7 @@ impl Strategy {
 }
 
 impl Quantity {
-    /// Whether this quantity counts what such a mover moves.
+    /// Whether this quantity counts movements by such a mover.
     pub fn counts(self, by: Mover) -> bool {
         match self {
             Self::SystemCalls | Self::ModeSwitches => false,

@@ -21,9 +21,9 @@ pub struct Judgement {
     pub provenance: Provenance,
     /// The verdict of the comparison; absent if the textbook does not cover the strategy.
     pub verdict: Option<Verdict>,
-    /// Why the numbers differ, and what else is worth knowing about them.
+    /// The reasons for a difference, and other remarks on the numbers.
     pub reasons: Vec<String>,
-    /// Of these reasons what moves the number, for a sentence.
+    /// The reasons that change the number, for a sentence.
     #[serde(skip)]
     pub causes: Vec<String>,
 }
@@ -85,8 +85,8 @@ impl Quantity {
         self.counts(by) || (by == Mover::Reference && self.counts(Mover::Cpu))
     }
 
-    /// Whether the number leaves out nothing that is known to have happened: payload that arrived
-    /// must have been seen getting there, and what a NIC puts into memory nobody sees.
+    /// Whether the number is complete: payload that arrived must have been seen on its way, and a NIC's
+    /// writes into memory are never seen.
     fn is_whole(self, observed: &Observation, conditions: &[Condition]) -> bool {
         let no_nic = [Condition::Loopback, Condition::VirtualNic];
         let from_nic = observed.route == Route::Receive
@@ -95,8 +95,8 @@ impl Quantity {
             && (!self.counts(Mover::Dma) || !from_nic)
     }
 
-    /// Measured, unless a part of the number is derived. That a byte was not copied by the CPU is
-    /// known from its having gone by reference.
+    /// Measured, unless a part of the number is derived. A byte that moved by reference is known not to
+    /// be copied by the CPU.
     fn provenance(self, observed: &Observation) -> Provenance {
         observed
             .own()

@@ -37,7 +37,7 @@ pub const TOLERANCE: f64 = 0.02;
 pub enum Quantity {
     /// System calls per message.
     SystemCalls,
-    /// Switches between user and kernel mode a message, each way counted.
+    /// Mode switches per message, in both directions.
     ModeSwitches,
     /// Copies by the CPU per payload byte.
     CpuCopies,
@@ -52,7 +52,7 @@ impl Quantity {
     pub const ALL: [Self; 5] =
         [Self::SystemCalls, Self::ModeSwitches, Self::CpuCopies, Self::DmaCopies, Self::AllCopies];
 
-    /// Whether the number is one of copies per payload byte; if not, it is a count a message.
+    /// Whether the number is in copies per payload byte; if not, it is a count per message.
     pub fn is_copies(self) -> bool {
         !matches!(self, Self::SystemCalls | Self::ModeSwitches)
     }
@@ -76,9 +76,9 @@ impl fmt::Display for Quantity {
 pub enum Verdict {
     /// The number is the textbook's.
     Confirmed,
-    /// The number differs, for a reason that is known and named.
+    /// The number differs, for a known reason that is given.
     Refined,
-    /// The number differs, and nothing known explains it.
+    /// The number differs, for no known reason.
     Refuted,
     /// The subject of the claim could not be seen.
     NotMeasurable,

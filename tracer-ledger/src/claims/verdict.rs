@@ -7,7 +7,7 @@ use super::documents::{CLAIMS, Claim};
 use super::{Condition, Judgement, Quantity, TOLERANCE, Verdict, judge, path};
 use crate::{Observation, Provenance};
 
-/// A claim of the textbook, and what the measurement says about it.
+/// A claim of the textbook, and the verdict of the measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ClaimVerdict {
     /// The claim's number, such as `T1`.
@@ -24,7 +24,7 @@ pub struct ClaimVerdict {
     pub provenance: Provenance,
     /// The verdict of the comparison.
     pub verdict: Verdict,
-    /// Why, and on what evidence; empty when there is nothing to add.
+    /// The reason, with the evidence; empty if there is nothing to add.
     pub note: String,
 }
 

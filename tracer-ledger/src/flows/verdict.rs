@@ -15,13 +15,13 @@ use crate::{Mover, Place, ratio};
 pub enum Code {
     /// No byte reached the destination.
     NoPayload,
-    /// A device took the bytes, such as /dev/null; what it does with them is its own.
+    /// A device took the bytes, such as /dev/null; its handling is unknown.
     ToDevice,
-    /// A device gave the bytes, such as /dev/urandom; what it does for them is its own.
+    /// A device delivered the bytes, such as /dev/urandom; its handling is unknown.
     FromDevice,
-    /// The CPU copied nothing on the way: pages changed hands.
+    /// The CPU copied nothing on the way: pages were moved by reference.
     ZeroCopy,
-    /// Nothing was seen that moved the bytes.
+    /// No movement of the bytes was seen.
     Unseen,
     /// A device wrote into the program's memory, past the page cache.
     DirectIo,
@@ -31,11 +31,11 @@ pub enum Code {
     FellBackNoScatterGather,
     /// The program encrypts by itself.
     FellBackTls,
-    /// Read into a buffer, and written out of it.
+    /// Read into a buffer, and written from it.
     CopiedThroughMemory,
-    /// Written out of a mapping of the file.
+    /// Written from a mapping of the file.
     CopiedFromMapping,
-    /// Written out of the program's memory.
+    /// Written from the program's memory.
     CopiedFromMemory,
     /// Read into the program's memory.
     CopiedToMemory,
@@ -43,20 +43,20 @@ pub enum Code {
     CopiedInKernel,
 }
 
-/// A code, and what it stands on.
+/// A code, with its evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// For programs.
     pub code: Code,
-    /// For people, with what would change it where the numbers prove that it would.
+    /// For people, with a remedy where the numbers prove that it would help.
     pub text: String,
-    /// The numbers it stands on.
+    /// The numbers behind it.
     pub evidence: String,
 }
 
 /// Copies of a payload byte below this are headers.
 const NEARLY_NONE: f64 = 0.02;
-/// The part of the bytes from which on something is said of all of them.
+/// The share of the bytes from which on a statement is about all of them.
 const MOST: f64 = 0.5;
 /// The row's verdict: the first finding that holds.
 pub fn verdict(row: &Row) -> Verdict {
@@ -66,7 +66,7 @@ pub fn verdict(row: &Row) -> Verdict {
 
 type Finding = fn(&Row) -> Option<Verdict>;
 
-/// The most telling first.
+/// The most specific first.
 const FINDINGS: [Finding; 13] = [
     uncounted,
     nothing,
@@ -94,7 +94,7 @@ fn nothing(row: &Row) -> Option<Verdict> {
     })
 }
 
-/// System calls that return how many messages they moved, or none of their bytes.
+/// System calls that return a number of messages, or none of their bytes.
 pub const UNCOUNTED: [&str; 4] = ["sendmmsg", "recvmmsg", "io_submit", "io_uring_enter"];
 
 fn uncounted(row: &Row) -> Option<Verdict> {
@@ -119,7 +119,7 @@ pub fn is_much(part: u64, whole: u64) -> bool {
     ratio(part, whole) >= LITTLE
 }
 
-/// The number of calls whose bytes nobody counts, by name.
+/// The number of calls whose bytes are not counted, by name.
 pub fn uncounted_calls<'a>(
     traffic: impl Iterator<Item = &'a Traffic> + Clone,
 ) -> BTreeMap<String, u64> {

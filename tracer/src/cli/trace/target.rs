@@ -38,8 +38,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// The target with the processes of threads in their place, and the container by its full name; and
-    /// what the user is to know of that.
+    /// The target with threads replaced by their processes, and the container by its full name; with
+    /// notes for the user.
     pub fn resolve(&self) -> anyhow::Result<(Self, Vec<String>)> {
         let (mut resolved, mut notes) = (self.clone(), Vec::new());
         for pid in &mut resolved.pids {
@@ -57,7 +57,7 @@ impl Target {
         Ok((resolved, notes))
     }
 
-    /// As words of a report.
+    /// The target in words, for a report.
     pub fn name(&self) -> String {
         match self {
             Self { cgroup: Some(path), .. } => format!("control group {}", path.display()),
@@ -96,7 +96,7 @@ impl Target {
         Some(Warning::FoundByLooking { every_ms: TICK_MS, who, reason })
     }
 
-    /// The programs that are traced from when they start.
+    /// The programs to trace from their start.
     pub fn wanted(&self) -> Wanted {
         Wanted {
             comm: self.comm.as_deref().map(Comm::of),
@@ -115,12 +115,12 @@ impl Target {
         ))
     }
 
-    /// Whether processes can join later that are nobody's children.
+    /// Whether processes can join later that are not children of traced ones.
     pub fn can_grow(&self) -> bool {
         self.pids.is_empty()
     }
 
-    /// The processes it is now. Nothing found at the beginning is an error.
+    /// The current processes. An invalid target is an error.
     pub fn processes(&self) -> anyhow::Result<BTreeSet<u32>> {
         match self {
             Self { cgroup: Some(path), .. } => in_control_group(path),
@@ -133,7 +133,7 @@ impl Target {
         }
     }
 
-    /// Children of named processes that run already and are not named themselves.
+    /// Running children of named processes that are not named themselves.
     pub fn children_left_out(&self, traced: &BTreeSet<u32>) -> BTreeSet<u32> {
         if self.can_grow() {
             return BTreeSet::new();
@@ -142,7 +142,7 @@ impl Target {
         matching(|pid| is_child(pid) && !traced.contains(&pid))
     }
 
-    /// As [`Self::processes`], before anything was seen: it must be there.
+    /// As [`Self::processes`], at the start: the target must exist.
     pub fn first(&self) -> anyhow::Result<BTreeSet<u32>> {
         let found = self.processes()?;
         if let Some(missing) = self.pids.iter().find(|pid| !found.contains(pid)) {
@@ -161,7 +161,7 @@ fn parent_in(stat: &str) -> Option<u32> {
     stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
-/// The process that a thread is one of.
+/// The process of a thread.
 fn process_of(thread: u32) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
@@ -180,7 +180,7 @@ fn matching(wanted: impl Fn(u32) -> bool) -> BTreeSet<u32> {
         .collect()
 }
 
-/// The kernel's own threads have none, and make no system calls.
+/// Kernel threads have none, and make no system calls.
 fn has_memory(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     status.lines().any(|line| line.starts_with("VmSize:"))
@@ -191,7 +191,8 @@ fn is_called(pid: u32, name: &str) -> bool {
     comm.is_ok_and(|comm| comm.trim_ascii_end() == Comm::of(name).bytes())
 }
 
-/// The folder of a control group. As systemd-cgls has it, the path may begin at their root.
+/// The folder of a control group. The path may begin at the root of the control groups, as in
+/// systemd-cgls.
 fn control_group(path: &Path) -> PathBuf {
     let under = PathBuf::from("/sys/fs/cgroup").join(path.strip_prefix("/").unwrap_or(path));
     if path.join("cgroup.procs").exists() { path.to_path_buf() } else { under }
@@ -209,7 +210,7 @@ fn in_control_group(path: &Path) -> anyhow::Result<BTreeSet<u32>> {
                     format!("{} is no control group; see `systemd-cgls`", folder.display())
                 });
             }
-            // It ended in between, or has threads only.
+            // It ended meanwhile, or has threads only.
             Err(_) => {}
         }
         first = false;
