@@ -43,7 +43,7 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-/// What git says in one line, if this is a repository and git is there.
+/// The output of git, one line, if this is a repository and git is installed.
 fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).output().ok()?;
     let said = String::from_utf8(output.stdout).ok()?.trim().to_owned();

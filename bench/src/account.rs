@@ -1,5 +1,5 @@
-//! What a tracer says it saw: that it saw the traffic is checked, or "no overhead" might only mean
-//! that nothing was traced.
+//! A tracer's own account: it must have seen the traffic, or "no overhead" might only mean that nothing
+//! was traced.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
@@ -7,13 +7,13 @@ use serde::Deserialize;
 /// x86-64's `openat`, as bpftrace's map has it. nginx opens the file once for each request.
 const OPENAT: &str = "257";
 
-/// So much of what was there must have been seen, or the tracer did not trace.
+/// The least part of the traffic that a tracer must have seen; less means that it did not trace.
 const LEAST: f64 = 0.5;
 
-/// And no more than so many times as much.
+/// The most, as a multiple of the traffic.
 const MOST: f64 = 2.0;
 
-/// copytrace says when it lost something, and so must have seen all of it.
+/// copytrace reports lost events, and so must have seen all of the traffic.
 const LEAST_OF_COPYTRACE: f64 = 0.99;
 
 /// strace's table: `% time, seconds, usecs/call, calls, [errors,] syscall`.
@@ -45,7 +45,7 @@ fn sum<'a>(counts: impl Iterator<Item = &'a str>) -> Result<f64> {
     Ok(counts.context("a count is no number")?.into_iter().sum::<u64>() as f64)
 }
 
-/// What `copytrace attach --format json` prints, as far as it is looked at.
+/// The part of `copytrace attach --format json` that is used.
 #[derive(Deserialize)]
 struct Document {
     environment: Environment,
@@ -82,8 +82,7 @@ pub fn of_copytrace(document: &str, file_bytes: u64) -> Result<(f64, String)> {
     Ok((bytes as f64 / file_bytes as f64, document.environment.tier))
 }
 
-/// Whether what was seen, in requests, is what was asked for: those that were answered, and those
-/// on the connections' way when the load ended.
+/// Whether the requests seen are those made: the answered ones, and those under way when the load ended.
 pub fn check(seen: f64, requests: f64, connections: u32, complete: bool) -> Result<()> {
     let least = requests * if complete { LEAST_OF_COPYTRACE } else { LEAST };
     let most = (requests + f64::from(connections)) * MOST;

@@ -1,4 +1,4 @@
-//! The cases: no tracer, and each tracer as people start it.
+//! The cases: no tracer, and each tracer with its usual command.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -19,16 +19,16 @@ use xtask::build_step::{self, Profile};
 use xtask::cache::Cache;
 use xtask::tier::Tier;
 
-/// How long attaching may take.
+/// The time limit of attaching.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// A tracer that has attached nothing more for so long has attached all.
+/// A tracer that attaches nothing more for this long has attached everything.
 const SETTLED: Duration = Duration::from_millis(1500);
 
-/// Between two looks at what is attached.
+/// The interval of polling.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Who traces the server.
+/// The tracer of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Case {
@@ -47,36 +47,36 @@ pub enum Case {
     BpftraceFlows,
 }
 
-/// What is the same for all cases.
+/// The settings shared by all cases.
 pub struct Setup {
-    /// Where tools are.
+    /// The place of the tools.
     pub cache: Cache,
-    /// How copytrace enters functions; the best way if nothing is said.
+    /// The tier of copytrace; the best available one if none.
     pub tier: Option<Tier>,
     /// The kernel's symbols, if functions can be probed.
     pub symbols: Option<String>,
 }
 
-/// A tracer at work.
+/// A running tracer.
 pub struct Attached {
     case: Case,
     running: Running,
     result: PathBuf,
 }
 
-/// What a tracer reported.
+/// A tracer's report.
 pub struct Seen {
-    /// In requests.
+    /// The number of requests.
     pub requests: f64,
     /// copytrace's tier.
     pub tier: Option<String>,
 }
 
-/// Whether a tracer can be measured here.
+/// The result of starting a tracer.
 pub enum Start {
     /// It traces.
     Attached(Attached),
-    /// It cannot be had, or ended by itself; the reason.
+    /// It is not available, or ended by itself; the reason.
     Refused(String),
 }
 
@@ -98,7 +98,7 @@ impl Case {
         matches!(self, Self::Copytrace | Self::BpftraceCalls | Self::BpftraceFlows)
     }
 
-    /// Starts to trace the server; without a tracer, nothing.
+    /// Starts to trace the server; without a tracer, does nothing.
     pub fn attach(self, setup: &Setup, server: &Server) -> Result<Option<Start>> {
         let result = server.folder().join("result");
         let command = match self {
@@ -175,7 +175,7 @@ impl Attached {
         self.running.pid()
     }
 
-    /// Waits until it has attached all it wants to.
+    /// Waits until it has attached everything.
     fn settle(mut self, server: &Server) -> Result<Start> {
         let started = Instant::now();
         let (mut attached, mut since) = (0, Instant::now());
@@ -195,8 +195,7 @@ impl Attached {
         Ok(Start::Attached(self))
     }
 
-    /// A tool of others that ended by itself cannot be measured here. That copytrace cannot is an
-    /// error.
+    /// Another tool that ends by itself cannot be measured here. If copytrace does, that is an error.
     fn refused(self) -> Result<Start> {
         let reason = self.running.said();
         if self.case == Case::Copytrace {
@@ -205,7 +204,7 @@ impl Attached {
         Ok(Start::Refused(if reason.is_empty() { "it ended at once".to_owned() } else { reason }))
     }
 
-    /// How much it has attached: to the processes, or into the kernel.
+    /// The number of attachments: to the processes, or in the kernel.
     fn count(&self, server: &Server) -> Result<usize> {
         if self.case == Case::Strace {
             let tracer = format!("TracerPid:\t{}", self.pid());
@@ -224,7 +223,7 @@ impl Attached {
         Ok(links.filter(is_probe).count())
     }
 
-    /// Stops it as a person does, and reads what it says it saw.
+    /// Stops it as a user does, and reads its report.
     pub fn finish(self, situation: Situation, requests: f64, connections: u32) -> Result<Seen> {
         let Self { case, running, result } = self;
         let said = running.said();

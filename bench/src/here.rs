@@ -26,7 +26,7 @@ pub fn main(options: &Options) -> Result<u8> {
     see_events().context("perf and bpftrace need the file system tracefs")?;
     let cache = Cache::locate()?;
     let cpus = std::thread::available_parallelism().map_or(1, |count| count.get() as u32);
-    // One half of the CPUs serves, the other asks.
+    // One half of the CPUs serves, the other half makes requests.
     let workers = (cpus / 2).max(1);
     let strength = Strength {
         threads: (cpus - workers).max(1),
@@ -76,7 +76,7 @@ fn see_events() -> Result<()> {
         .with_context(|| format!("cannot mount tracefs on {TRACING}"))
 }
 
-/// The kernel's symbols, if copytrace says that its functions can be probed.
+/// The kernel's symbols, if copytrace can probe its functions.
 fn symbols() -> Result<Option<String>> {
     let mut doctor = Command::new(build_step::programs(Profile::Release).join("copytrace"));
     let output = doctor.args(["doctor", "--function-probes"]).output();

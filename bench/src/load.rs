@@ -8,10 +8,10 @@ use super::process::{Running, read};
 use super::server::Server;
 use super::tools::Program;
 
-/// How long an answer may take: far longer than it does even when everything is emulated.
+/// The time limit of an answer: far longer than under emulation.
 const ANSWER_SECONDS: u32 = 60;
 
-/// What came of it.
+/// The answers of the server.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Answered {
     /// Requests that were answered.
@@ -20,7 +20,7 @@ pub struct Answered {
     pub seconds: f64,
 }
 
-/// How hard.
+/// The strength of the load.
 #[derive(Clone, Copy)]
 pub struct Strength {
     /// Threads of the generator.
@@ -31,7 +31,7 @@ pub struct Strength {
     pub seconds: u32,
 }
 
-/// Asks the server as fast as it answers.
+/// Sends requests as fast as the server answers.
 pub fn apply(wrk: &Program, strength: Strength, server: &Server) -> Result<Answered> {
     let output = server.folder().join("wrk");
     let mut command = wrk.command();
@@ -64,7 +64,7 @@ fn parse(said: &str) -> Result<Answered> {
     Ok(Answered { requests, seconds })
 }
 
-/// As wrk writes times.
+/// A time in wrk's format.
 fn seconds(time: &str) -> Option<f64> {
     let units = [("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
     units.iter().find_map(|(unit, size)| Some(time.strip_suffix(unit)?.parse::<f64>().ok()? * size))
@@ -74,7 +74,7 @@ fn seconds(time: &str) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// What wrk 4.1.0 printed.
+    /// The output of wrk 4.1.0.
     const SAID: &str = "Running 2s test @ http://127.0.0.1:8999/small
   1 threads and 8 connections
   Thread Stats   Avg      Stdev     Max   +/- Stdev

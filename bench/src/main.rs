@@ -38,7 +38,7 @@ struct Line {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Measure what tracing costs nginx at full load: copytrace beside strace, perf and bpftrace
+    /// Measure the cost of tracing nginx at full load: copytrace beside strace, perf and bpftrace
     Bench(Arguments),
     /// The measurement itself, as root
     #[command(hide = true)]
@@ -63,44 +63,44 @@ another load of a second, because that the kernel counts it takes time, too. The
 fetched into the cache."
 )]
 struct Arguments {
-    /// Where to measure
+    /// Measure on this machine or in a guest
     #[arg(long, value_enum, default_value_t = Place::Host)]
     on: Place,
-    /// The guest's kernel, with `--on vm`
+    /// Run this kernel in the guest, with `--on vm`
     #[arg(long, value_name = "VERSION", default_value_t = KernelVersion::USUAL)]
     kernel: KernelVersion,
-    /// Install nothing: a missing tool is a row that says so
+    /// Install nothing: a missing tool is a row with the reason
     #[arg(long)]
     no_setup: bool,
-    /// Do not build first: measure copytrace as it was built last
+    /// Do not build first: measure the last build
     #[arg(long)]
     no_build: bool,
     #[command(flatten)]
     options: Options,
 }
 
-/// What is measured, and how thoroughly.
+/// The selection of measurements, and their repetitions.
 #[derive(Clone, clap::Args)]
 struct Options {
-    /// How often every case is repeated
+    /// Repeat every case this often
     #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// How long the load lasts each time
+    /// Apply the load for this time, in seconds
     #[arg(long, value_name = "SECS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
-    /// Connections of the load generator, kept alive
+    /// Keep this number of connections open
     #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=512))]
     connections: u32,
-    /// Only these situations; repeatable
+    /// Measure only this situation; may be repeated
     #[arg(long = "situation", value_enum, value_name = "NAME")]
     situations: Vec<situation::Situation>,
-    /// Only these tracers, besides `untraced`; repeatable
+    /// Measure only this tracer, besides `untraced`; may be repeated
     #[arg(long = "case", value_enum, value_name = "NAME")]
     cases: Vec<case::Case>,
-    /// How copytrace enters the kernel's functions [default: the best this kernel offers]
+    /// Run copytrace in this tier [default: the best this kernel supports]
     #[arg(long, value_enum)]
     tier: Option<Tier>,
-    /// Form of the result
+    /// Print the result in this format
     #[arg(long, short, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
@@ -156,11 +156,11 @@ fn main() -> ExitCode {
     })
 }
 
-/// Has this very program measure here as root, or in a guest.
+/// Measures with this program here as root, or in a guest.
 fn prepare(arguments: &Arguments) -> Result<u8> {
     let consent = Consent::unless(arguments.no_setup);
     if !arguments.no_build {
-        build_step::build(&build_step::Environment::prepare(consent)?, Profile::Release)?;
+        build_step::build(&build_step::BuildEnvironment::prepare(consent)?, Profile::Release)?;
     }
     let cache = Cache::locate()?;
     tools::fetch(&cache, consent)?;

@@ -1,4 +1,4 @@
-//! Programs that run beside this one, and never longer.
+//! Programs that run beside this one, and end with it.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
@@ -10,13 +10,13 @@ use anyhow::{Context as _, Result, bail};
 
 use xtask::{command, signals};
 
-/// Between two looks at a process.
+/// The interval of polling.
 const TICK: Duration = Duration::from_millis(20);
 
-/// How long a program may take to end when it is asked to; one that is emulated is slow.
+/// The time a program has to end after a signal; an emulated one is slow.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// How much of what a program said is shown.
+/// The number of lines of stderr shown.
 const TAIL_LINES: usize = 12;
 
 /// A program that is stopped when this is dropped, or when this process dies.
@@ -27,7 +27,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts it without input. What it says on stderr is kept in `folder`.
+    /// Starts it without input. Its stderr is kept in `folder`.
     pub fn start(mut command: Command, name: &'static str, folder: &Path) -> Result<Self> {
         let said = folder.join(format!("{name}.stderr"));
         command.stdin(Stdio::null()).stderr(File::create(&said)?);
@@ -58,7 +58,7 @@ impl Running {
         Ok(self.child.try_wait()?.is_some())
     }
 
-    /// The end of what it said on stderr.
+    /// The end of its stderr.
     pub fn said(&self) -> String {
         let text = std::fs::read(&self.said).unwrap_or_default();
         command::tail(&String::from_utf8_lossy(&text), TAIL_LINES)
@@ -77,7 +77,7 @@ impl Running {
         }
     }
 
-    /// Asks it to end, and waits. How it ends is its own matter: who looks at its result decides.
+    /// Sends a signal, and waits for its end. Its exit status is ignored: the caller judges its result.
     pub fn stop(mut self, signal: i32) -> Result<()> {
         self.end(signal, pause)
     }
@@ -103,7 +103,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // On the way out a further signal changes nothing: all must end first.
+        // Another signal during the clean-up changes nothing: all programs must end first.
         let uninterrupted = |time| {
             std::thread::sleep(time);
             Ok(())
@@ -122,7 +122,7 @@ pub fn pause(time: Duration) -> Result<()> {
     }
 }
 
-/// Asks again and again until the answer is yes; an error after `patience`.
+/// Repeats `ask` until the answer is yes; an error after `patience`.
 pub fn wait_until(
     what: &str,
     patience: Duration,

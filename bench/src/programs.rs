@@ -1,5 +1,5 @@
-//! How long a tracer's BPF programs ran, by the kernel's own count. It is less noisy than what the
-//! server needs altogether, but leaves out what leads to a program: the tracepoint, the perf event.
+//! The run time of a tracer's BPF programs, by the kernel's own count. It is less noisy than the server's
+//! CPU time, but leaves out the way to a program: the tracepoint, the perf event.
 
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
@@ -14,13 +14,13 @@ pub fn loaded() -> Result<BTreeSet<u32>> {
     Ok(all()?.iter().map(ProgramInfo::id).collect())
 }
 
-/// How long all programs but some ran altogether while their time was counted.
+/// The run time of all programs except `others`, while it was counted.
 pub fn time_without(others: &BTreeSet<u32>) -> Result<Duration> {
     Ok(all()?.iter().filter(|info| !others.contains(&info.id())).map(ProgramInfo::run_time).sum())
 }
 
-/// Has the kernel count the time until the descriptor is closed. That takes time itself: two looks
-/// at the clock for each run.
+/// Has the kernel count the run time until the descriptor is closed. That takes time itself: the clock is
+/// read twice for each run.
 pub fn count_time() -> Result<OwnedFd> {
     enable_stats(Stats::RunTime).context("the kernel does not count the time of BPF programs")
 }

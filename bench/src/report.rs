@@ -14,7 +14,7 @@ use super::situation::Situation;
 use super::tools::{BPFTRACE, NGINX, PERF, STRACE, WRK};
 use xtask::cache::Cache;
 
-/// Where it was measured.
+/// The machine of the measurement.
 #[derive(Serialize)]
 pub struct Environment {
     kernel: String,
@@ -23,12 +23,12 @@ pub struct Environment {
     /// Worker processes of the server; its master answers nothing.
     workers: u32,
     emulated: bool,
-    /// How many tasks wanted a CPU before the first round, the mean of a minute.
+    /// The mean number of runnable tasks in the minute before the first round.
     load_before: f64,
     versions: BTreeMap<&'static str, String>,
 }
 
-/// All of it.
+/// The whole result.
 #[derive(Serialize)]
 pub struct Document {
     schema: &'static str,
@@ -36,7 +36,7 @@ pub struct Document {
     rounds: u32,
     seconds: u32,
     connections: u32,
-    /// How copytrace entered the kernel's functions.
+    /// The tier of copytrace.
     tier: Option<String>,
     situations: Vec<Rows>,
 }
@@ -51,20 +51,20 @@ struct Rows {
 #[derive(Serialize)]
 struct Row {
     name: Case,
-    /// Why it was not measured.
+    /// The reason why it was not measured.
     skipped: Option<String>,
     requests_per_second: Option<Spread>,
-    /// To the untraced case of the same round.
+    /// Ratio to the untraced case of the same round.
     requests_ratio: Option<Spread>,
     server_cpu_us_per_request: Option<Spread>,
-    /// To the untraced case of the same round.
+    /// Ratio to the untraced case of the same round.
     server_cpu_ratio: Option<Spread>,
     tracer_cpu_us_per_request: Option<Spread>,
-    /// What the tracer's BPF programs took, on all CPUs.
+    /// The run time of the tracer's BPF programs, on all CPUs.
     programs_us_per_request: Option<Spread>,
-    /// Requests the tracer saw, for each that was answered.
+    /// Requests the tracer saw, per answered one.
     seen: Option<Spread>,
-    /// In how many rounds copytrace cost the server less CPU time a request.
+    /// The number of rounds in which copytrace cost the server less CPU time per request.
     copytrace_cheaper_in: Option<u32>,
     samples: Vec<Option<Sample>>,
 }
@@ -103,7 +103,7 @@ fn is_emulated() -> bool {
 }
 
 impl Document {
-    /// From what was measured.
+    /// From the measurements.
     pub fn new(
         environment: Environment,
         options: &Options,
@@ -184,7 +184,7 @@ fn series<T>(
     all.iter().map(|sample| sample.as_ref().map(&of)).collect()
 }
 
-/// For a person.
+/// The table for people.
 pub fn table(document: &Document) -> String {
     let mut text = String::new();
     let environment = &document.environment;
@@ -279,7 +279,7 @@ fn cells(document: &Document, row: &Row) -> Vec<String> {
     ]
 }
 
-/// A program says last what stopped it.
+/// The last line, in which a program gives the reason for its end.
 fn last(reason: &str) -> &str {
     reason.lines().last().unwrap_or_default().trim()
 }

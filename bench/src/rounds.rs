@@ -1,4 +1,4 @@
-//! The rounds: every case once, one after the other, each round beginning with another.
+//! The rounds: every case once, one after the other, each round beginning with another one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,18 +14,18 @@ use super::situation::Situation;
 use super::tools::Program;
 use xtask::say::note;
 
-/// What one case did in one round.
+/// The measurement of one case in one round.
 #[derive(Clone, Debug, Serialize)]
 pub struct Sample {
-    /// Requests that were answered, a second.
+    /// Answered requests per second.
     pub requests_per_second: f64,
-    /// CPU time of the server, microseconds a request.
+    /// CPU time of the server, microseconds per request.
     pub server_cpu_us: f64,
-    /// What the tracer's BPF programs took, on all CPUs, microseconds a request.
+    /// The run time of the tracer's BPF programs, on all CPUs, microseconds per request.
     pub programs_us: Option<f64>,
-    /// CPU time of the tracer's own process while the load lasted, microseconds a request.
+    /// CPU time of the tracer's own process during the load, microseconds per request.
     pub tracer_cpu_us: f64,
-    /// Requests the tracer saw, for each that was answered.
+    /// Requests the tracer saw, per answered one.
     pub seen: Option<f64>,
     /// copytrace's tier.
     pub tier: Option<String>,
@@ -33,15 +33,15 @@ pub struct Sample {
 
 /// All samples of one situation.
 pub struct Measured {
-    /// Which.
+    /// The load on the server.
     pub situation: Situation,
     /// By round; none where the case could not be measured.
     pub samples: BTreeMap<Case, Vec<Option<Sample>>>,
 }
 
-/// What is measured, and with what.
+/// The set-up of the measurement.
 pub struct Bench {
-    /// For the tracers.
+    /// The settings of the tracers.
     pub setup: Setup,
     /// The server's program.
     pub nginx: Program,
@@ -53,7 +53,7 @@ pub struct Bench {
     pub strength: Strength,
     /// The cases, first the untraced one.
     pub cases: Vec<Case>,
-    /// Why a case cannot be measured here.
+    /// The reason why a case cannot be measured here.
     pub refused: BTreeMap<Case, String>,
 }
 
@@ -133,8 +133,8 @@ impl Bench {
         Ok(Some(sample))
     }
 
-    /// How long the tracer's programs run for a request, in microseconds, and in how many requests
-    /// that was measured.
+    /// The run time of the tracer's programs per request, in microseconds, and the number of requests
+    /// measured.
     fn programs(&self, of_others: &BTreeSet<u32>, server: &Server) -> Result<(f64, f64)> {
         let _counting = programs::count_time()?;
         let before = programs::time_without(of_others)?;
@@ -145,7 +145,7 @@ impl Bench {
     }
 }
 
-/// How long the load lasts while the kernel counts the time of programs.
+/// The duration of the load while the kernel counts the run time of programs.
 const SECONDS_FOR_PROGRAMS: u32 = 1;
 
 /// The cases in a round's order.

@@ -1,10 +1,10 @@
-//! The bpftrace scripts, for the processes that are traced.
+//! The bpftrace scripts, for the traced processes.
 
 /// Calls and bytes.
 const CALLS: &str = include_str!("calls.bt");
-/// What copytrace counts without function probes.
+/// Copytrace's counts without function probes.
 const FLOWS: &str = include_str!("flows.bt");
-/// What it counts with them besides.
+/// Its additional counts with function probes.
 const FUNCTIONS: &str = include_str!("functions.bt");
 
 /// Calls and bytes of these processes.

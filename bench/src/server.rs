@@ -12,12 +12,12 @@ use super::process::{Running, read, wait_until};
 use super::situation::Situation;
 use super::tools::Program;
 
-/// How long it may take to listen.
+/// The time it may take to listen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server that serves one file.
 pub struct Server {
-    /// First, so that it ends before its folder goes.
+    /// First, so that it ends before its folder is removed.
     running: Running,
     folder: TempDir,
     address: SocketAddr,
@@ -56,7 +56,7 @@ impl Server {
         self.folder.path()
     }
 
-    /// What to ask for.
+    /// The URL of the file.
     pub fn url(&self) -> String {
         format!("http://{}/file", self.address)
     }
@@ -66,7 +66,7 @@ impl Server {
         std::iter::once(self.running.pid()).chain(self.workers.iter().copied()).collect()
     }
 
-    /// Whether it is as it was when it started: no worker died and was replaced.
+    /// Whether no worker has died and been replaced since the start.
     pub fn check(&self) -> Result<()> {
         let now = children_of(self.running.pid())?;
         ensure!(now == self.workers, "nginx’s workers were {:?} and are {now:?}", self.workers);

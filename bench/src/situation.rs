@@ -1,4 +1,4 @@
-//! What the server serves: a file of some size, by some way.
+//! The server's task: a file of some size, sent in some way.
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -32,7 +32,7 @@ impl Situation {
         }
     }
 
-    /// For a person.
+    /// The description for people.
     pub fn text(self) -> &'static str {
         match self {
             Self::Small => "files of 1 KiB, sendfile on",

@@ -1,4 +1,4 @@
-//! The programs of others: those of this machine, or else unpacked into the cache.
+//! The other programs: those of this machine, or else unpacked into the cache.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// To be given arguments.
+    /// A command that runs it.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.file);
         if let Some(libraries) = &self.libraries {
@@ -49,7 +49,7 @@ impl Program {
     }
 }
 
-/// Fetches what is missing. What only one row needs may stay missing: the row says so.
+/// Downloads missing tools. A tool that only one row needs may stay missing: the row reports it.
 pub fn fetch(cache: &Cache, consent: Consent) -> Result<()> {
     for tool in [NGINX, WRK] {
         tool.ensure(cache, consent)?;
@@ -94,7 +94,7 @@ impl Tool {
         Some(Program { file, libraries: std::env::join_paths(libraries).ok() })
     }
 
-    /// What it says of itself, or why it says nothing.
+    /// Its version, or the reason why it has none.
     pub fn version(self, cache: &Cache) -> String {
         let Ok(program) = self.find(cache) else { return "missing".to_owned() };
         match program.command().arg(self.version).output() {

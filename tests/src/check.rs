@@ -1,4 +1,4 @@
-//! A check, what it runs with, and what comes of it.
+//! A check, its context, and its outcome.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -7,38 +7,38 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 pub use xtask::tier::Tier;
 
-/// What must be true, and how it is found out.
+/// A condition, and the function that checks it.
 pub struct Check {
-    /// What must be true. No two checks have the same name.
+    /// The condition. No two checks have the same name.
     pub name: &'static str,
-    /// Fails if it is not, and with [`Skipped`] if that cannot be found out here.
+    /// Fails if it does not hold; fails with [`Skipped`] if it cannot be checked here.
     pub run: fn(&Context) -> Result<()>,
 }
 
-/// What a check runs with.
+/// The context of a check.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Context {
-    /// The program that is checked.
+    /// The program under test.
     pub copytrace: PathBuf,
     /// The program that makes the checks.
     pub tests: PathBuf,
-    /// How it is told to enter functions.
+    /// The tier it is run in.
     pub tier: Tier,
-    /// Repeat less.
+    /// Whether to repeat less.
     pub quick: bool,
     /// Where nginx is unpacked.
     pub nginx: PathBuf,
     /// Where other programs are unpacked.
     pub packages: PathBuf,
-    /// The flags that say where Kafka and RocketMQ are, or why they are not there.
+    /// The flags with the places of Kafka and RocketMQ, or the reason why they are missing.
     pub brokers: std::result::Result<Vec<OsString>, String>,
-    /// Whether the whole machine is there for the check.
+    /// Whether the check has the whole machine.
     pub in_guest: bool,
-    /// How many times slower the machine is than those on which times were chosen.
+    /// The factor by which the machine is slower than those on which the times were chosen.
     pub pace: f64,
 }
 
-/// Why a check cannot be made here.
+/// The reason why a check cannot be made here.
 #[derive(Debug)]
 pub struct Skipped(pub String);
 
@@ -50,12 +50,12 @@ impl std::fmt::Display for Skipped {
 
 impl std::error::Error for Skipped {}
 
-/// What came of a check.
+/// The outcome of a check.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// It is true.
+    /// The condition holds.
     Passed,
-    /// It is not, or the check could not be made to its end.
+    /// It does not, or the check could not be finished.
     Failed(String),
     /// The check cannot be made here.
     Skipped(String),

@@ -1,4 +1,4 @@
-//! One check, in a process of its own: it is watched, and must leave nothing behind.
+//! One check, in its own process: it is watched, and must leave nothing behind.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -15,28 +15,28 @@ use crate::check::{Context, Outcome};
 use crate::kernel_log::KernelLog;
 use crate::{checks, pace, processes};
 
-/// More than any check takes, in seconds of the usual machine.
+/// The time limit of a check, in seconds of the usual machine.
 pub const DEADLINE: u64 = 600;
 
-/// How long a process that was told to end may take, in seconds of the usual machine.
+/// The time a process has to end after a signal, in seconds of the usual machine.
 const TO_END: u64 = 10;
 
-/// How often is looked whether the check must end.
+/// The interval at which the end of the check is tested.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Where checks keep files; in a guest nobody else does.
+/// The directory of the checks' files; in a guest only they use it.
 const FOLDER: &str = "/var/tmp";
 
 /// `tests in-place`
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// What it runs with, as JSON
+    /// The context, as JSON
     context: String,
     /// The name of the check
     name: String,
 }
 
-/// Makes the check; says on stdout what came of it, as JSON, and nothing else.
+/// Makes the check; prints its outcome on stdout, as JSON, and nothing else.
 pub fn main(arguments: &Arguments) -> Result<()> {
     let context: Context = serde_json::from_str(&arguments.context)?;
     let check = checks::find(&arguments.name)
@@ -59,12 +59,12 @@ pub fn main(arguments: &Arguments) -> Result<()> {
     answer.give(&outcome)
 }
 
-/// What is said to whoever wants the check made. It is said once.
+/// The channel for the outcome, used once.
 #[derive(Clone)]
 struct Answer(Arc<Mutex<Option<File>>>);
 
 impl Answer {
-    /// Takes this process's stdout; what checks and their programs print goes to stderr.
+    /// Takes this process's stdout; other output of checks and programs goes to stderr.
     fn take_stdout() -> Result<Self> {
         let stdout = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?;
         rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
@@ -80,11 +80,11 @@ impl Answer {
     }
 }
 
-/// Ends this process, and all that descends from it, when it takes too long, when it is told to end,
-/// or when nobody is left who wants to know.
+/// Ends this process and all its descendants at the time limit, at a signal, or when the reader of the
+/// outcome is gone.
 fn watch(answer: &Answer) -> Result<()> {
     let told = Arc::new(AtomicBool::new(false));
-    // Programs that are started have these signals as ever: a handler does not outlive `exec`.
+    // Programs that are started get the default signals: a handler does not outlive `exec`.
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&told))?;
     }
@@ -97,14 +97,14 @@ fn watch(answer: &Answer) -> Result<()> {
         let running = processes::describe(&processes::descendants());
         let what = format!("it was ended after {:?}; running:\n{running}", since.elapsed());
         processes::kill_descendants();
-        // If nobody listens any more, there is nobody to tell.
+        // If the reader is gone, there is no one to report to.
         let _ = answer.give(&Outcome::Failed(what));
         std::process::exit(1);
     });
     Ok(())
 }
 
-/// Nothing that the check has started runs on.
+/// Checks that no descendant of the check still runs.
 fn nothing_runs() -> Result<()> {
     let limit = Instant::now() + pace::seconds(TO_END);
     loop {
@@ -130,7 +130,7 @@ fn files() -> BTreeSet<PathBuf> {
 fn nothing_is_left(before: &BTreeSet<PathBuf>) -> Result<()> {
     let left: Vec<_> = files().difference(before).cloned().collect();
     for file in &left {
-        // The next check must not stumble over it.
+        // The next check must not find it.
         let _ = std::fs::remove_file(file).or_else(|_| std::fs::remove_dir_all(file));
     }
     ensure!(left.is_empty(), "files were left behind: {left:?}");

@@ -1,27 +1,26 @@
-//! What the kernel says while a check runs, such as that a program crashed, and where.
+//! Messages of the kernel during a check, such as that a program crashed, and where.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 
-/// More than one record has; a shorter buffer makes the kernel refuse to give it.
+/// Longer than a record; the kernel refuses to read into a shorter buffer.
 const RECORD: usize = 8192;
 
-/// How many of the last records are told.
+/// The number of last records shown.
 const TOLD: usize = 20;
 
-/// The kernel's log from some moment on. On a machine where others write to it, too, it says what
-/// they caused as well.
+/// The kernel's log from some moment on. It also has the messages that others on the machine cause.
 pub struct KernelLog(Option<File>);
 
 impl KernelLog {
-    /// From now on; nothing where it cannot be read.
+    /// From now on; nothing where the log cannot be read.
     pub fn from_now() -> Self {
         let open = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open("/dev/kmsg");
         Self(open.and_then(|mut log| log.seek(SeekFrom::End(0)).map(|_| log)).ok())
     }
 
-    /// The last of what was said until now, for the end of an error; empty if nothing was.
+    /// The last messages until now, for the end of an error; empty if there were none.
     pub fn said(self) -> String {
         let said: Vec<_> = self.records().collect();
         let last = &said[said.len().saturating_sub(TOLD)..];
@@ -39,9 +38,9 @@ impl KernelLog {
                     Ok(length) => {
                         return Some(message(&String::from_utf8_lossy(&record[..length])));
                     }
-                    // Some were overwritten before they were read: the next one is there.
+                    // Some were overwritten before they were read: the next read succeeds.
                     Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}
-                    // There is none yet.
+                    // There is no message yet.
                     Err(_) => return None,
                 }
             }

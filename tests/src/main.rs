@@ -1,5 +1,5 @@
-//! The built command, run for real and checked against what is known of the kernel: the expected
-//! numbers come from the documents' claims and from hardware breakpoints, never from its output.
+//! Runs the built command and checks it against known facts: the expected numbers come from the
+//! textbook's claims and from hardware breakpoints, never from the command's output.
 //!
 //! `cargo xtask test` starts this program. It makes checks on this machine and in guests, and there
 //! it is started again: for one check, as a guest's agent, or as a program that is traced.
@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
-/// What `cargo xtask test` starts.
+/// The verbs that `cargo xtask test` starts.
 #[derive(Parser)]
 enum Verb {
     /// Make the checks whose names match
@@ -29,7 +29,7 @@ enum Verb {
     /// Make one check, here and now
     #[command(hide = true)]
     InPlace(in_place::Arguments),
-    /// Make transfers of which the truth is known
+    /// Make known transfers
     #[command(subcommand, hide = true)]
     Soak(soak::Soak),
     /// Print what a document shows

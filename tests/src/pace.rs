@@ -1,15 +1,15 @@
-//! How long to wait for what should come soon: longer on a slow machine.
+//! Time limits: longer on a slow machine.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// How long a guest takes to boot on the machines on which the times in the checks were chosen.
+/// The boot time of a guest on the machines on which the times in the checks were chosen.
 const USUAL_BOOT: Duration = Duration::from_secs(6);
 
-/// How many times slower this machine is; one process makes one check, so there is one number.
+/// The factor by which this machine is slower; one process makes one check, so there is one number.
 static PACE: OnceLock<f64> = OnceLock::new();
 
-/// How many times slower than usual a guest is that took so long to boot.
+/// The factor by which a guest is slower than usual, by its boot time.
 pub fn of_boot(took: Duration) -> f64 {
     (took.as_secs_f64() / USUAL_BOOT.as_secs_f64()).max(1.0)
 }
@@ -20,7 +20,7 @@ pub fn set(pace: f64) {
     let _ = PACE.set(pace);
 }
 
-/// So many seconds on the usual machine, and as much longer as this one is slower.
+/// `usual` seconds on the usual machine, longer on a slower one.
 pub fn seconds(usual: u64) -> Duration {
     Duration::from_secs(usual).mul_f64(*PACE.get_or_init(|| 1.0))
 }

@@ -1,4 +1,4 @@
-//! The processes that a check has started, and those that they have started.
+//! The processes that a check has started, and their descendants.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 
 /// A process, as `/proc/PID/stat` has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Process {
+pub struct ProcessStatus {
     /// Its number.
     pub pid: u32,
     /// Its parent's.
@@ -18,8 +18,8 @@ pub struct Process {
     pub terminal: i64,
 }
 
-impl Process {
-    /// Of a process that is there, if only as a zombie.
+impl ProcessStatus {
+    /// A process that exists, if only as a zombie.
     pub fn of(pid: u32) -> Option<Self> {
         Self::parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
@@ -33,7 +33,7 @@ impl Process {
         Some(Self { pid, parent, state, terminal })
     }
 
-    /// What it is, and what it does.
+    /// Its command line, and its state.
     fn describe(&self) -> String {
         let read = |name: &str| {
             std::fs::read_to_string(format!("/proc/{}/{name}", self.pid)).unwrap_or_default()
@@ -43,20 +43,20 @@ impl Process {
     }
 }
 
-/// Takes the orphans of processes that end, so that none gets away.
+/// Adopts the orphans of processes that end, so that none escapes.
 pub fn adopt_orphans() -> Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
 }
 
-/// All that descend from this process and have not ended.
-pub fn descendants() -> Vec<Process> {
+/// All descendants of this process that have not ended.
+pub fn descendants() -> Vec<ProcessStatus> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    of(std::process::id(), pids.filter_map(Process::of).collect())
+    of(std::process::id(), pids.filter_map(ProcessStatus::of).collect())
 }
 
-fn of(ancestor: u32, all: Vec<Process>) -> Vec<Process> {
-    let mut children: BTreeMap<u32, Vec<Process>> = BTreeMap::new();
+fn of(ancestor: u32, all: Vec<ProcessStatus>) -> Vec<ProcessStatus> {
+    let mut children: BTreeMap<u32, Vec<ProcessStatus>> = BTreeMap::new();
     for process in all {
         children.entry(process.parent).or_default().push(process);
     }
@@ -71,12 +71,12 @@ fn of(ancestor: u32, all: Vec<Process>) -> Vec<Process> {
     found
 }
 
-/// What processes do, one a line.
-pub fn describe(processes: &[Process]) -> String {
-    processes.iter().map(Process::describe).collect::<Vec<_>>().join("\n")
+/// The processes' command lines and states, one a line.
+pub fn describe(processes: &[ProcessStatus]) -> String {
+    processes.iter().map(ProcessStatus::describe).collect::<Vec<_>>().join("\n")
 }
 
-/// Ends processes at once, and what they start meanwhile.
+/// Kills all descendants, and those that they start meanwhile.
 pub fn kill_descendants() {
     let mut killed = BTreeSet::new();
     loop {
@@ -87,14 +87,14 @@ pub fn kill_descendants() {
         }
         for process in new {
             if let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) {
-                // It may have ended by itself.
+                // It may have ended already.
                 let _ = kill_process(pid, Signal::KILL);
             }
         }
     }
 }
 
-/// Takes the exit statuses of adopted children. Nobody else may wait for a child any more.
+/// Collects the exit statuses of adopted children. Nothing else may wait for a child afterwards.
 pub fn reap() {
     while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
 }
@@ -103,15 +103,15 @@ pub fn reap() {
 mod tests {
     use super::*;
 
-    fn process(pid: u32, parent: u32, state: char) -> Process {
-        Process { pid, parent, state, terminal: 0 }
+    fn process(pid: u32, parent: u32, state: char) -> ProcessStatus {
+        ProcessStatus { pid, parent, state, terminal: 0 }
     }
 
     #[test]
     fn a_name_may_have_anything_in_it() {
         let stat = "7 (a) S 1 (b) S 5 7 7 34816 7 4194304 99";
-        let known = Process { pid: 7, parent: 5, state: 'S', terminal: 34816 };
-        assert_eq!(Process::parse(7, stat), Some(known));
+        let known = ProcessStatus { pid: 7, parent: 5, state: 'S', terminal: 34816 };
+        assert_eq!(ProcessStatus::parse(7, stat), Some(known));
     }
 
     #[test]

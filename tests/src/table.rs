@@ -1,4 +1,4 @@
-//! Which checks are made on which kernel, and how its functions are entered there.
+//! The table of checks: the kernels and tiers in which each is made.
 
 use xtask::KernelVersion;
 
@@ -8,14 +8,14 @@ use crate::checks::{
     page, postgres, programs, python, real_brokers, redis, screen, soak, speed, together, unseen,
 };
 
-/// The kernel of guests on which everything is tried.
+/// The kernel of guests on which everything is tested.
 pub const MAIN_KERNEL: KernelVersion = KernelVersion::USUAL;
 
-/// The others: a few checks.
+/// The other kernels: a few checks.
 pub const OTHER_KERNELS: [KernelVersion; 3] = KernelVersion::OTHERS;
 
-/// That of them on which everything is tried with `--all`. The oldest lacks what some checks need, and the
-/// newest may put a program off its CPU and lose an event, which copytrace says.
+/// The one of them on which everything is tested with `--all`. The oldest lacks features that some checks
+/// need, and the newest may preempt a program and lose an event, which copytrace reports.
 pub const WHOLE_WITH_ALL: KernelVersion = KernelVersion::Series(6, 1);
 
 const NOWHERE: &[Tier] = &[];
@@ -25,15 +25,15 @@ const FENTRY: &[Tier] = &[Tier::Fentry];
 const FUNCTIONS: &[Tier] = &[Tier::Kprobe, Tier::Fentry];
 const EVERY: &[Tier] = &[Tier::Kprobe, Tier::Fentry, Tier::Tracepoint];
 
-/// Where some checks are made.
+/// The places of some checks.
 pub struct Row {
     /// The checks.
     pub checks: &'static [Check],
-    /// In which tiers on this machine's own kernel, which has tracepoints only.
+    /// The tiers on this machine's own kernel, which has tracepoints only.
     pub host: &'static [Tier],
-    /// In which tiers on [`MAIN_KERNEL`]; with `--all` on [`WHOLE_WITH_ALL`], too.
+    /// The tiers on [`MAIN_KERNEL`]; with `--all` also on [`WHOLE_WITH_ALL`].
     pub guests: &'static [Tier],
-    /// In which tiers on [`OTHER_KERNELS`] else.
+    /// The tiers on the remaining [`OTHER_KERNELS`].
     pub others: &'static [Tier],
 }
 

@@ -1,4 +1,4 @@
-//! Which bytes of a TCP connection have arrived before. Packets may arrive out of order: each
+//! Ranges of a TCP connection's bytes that have arrived before. Packets may arrive out of order: each
 //! processor has a queue of its own, and their sender may change processors.
 
 /// How many holes are remembered.
@@ -19,7 +19,7 @@ impl Range {
     }
 }
 
-/// What has arrived: everything before `next`, but for the holes.
+/// The bytes that have arrived: all before `next`, but for the holes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Arrived {
@@ -32,12 +32,12 @@ pub struct Arrived {
 }
 
 impl Arrived {
-    /// Nothing.
+    /// No byte has arrived.
     pub const NOTHING: Self =
         Self { known: 0, next: 0, newest: 0, holes: [Range { start: 0, end: 0 }; HOLES] };
 
-    /// A packet arrives whose first byte has the sequence number `start`; answers whether it is
-    /// there for the first time. Only the last few holes are known.
+    /// Notes a packet that arrives, whose first byte has the sequence number `start`. Returns whether it
+    /// arrives for the first time. Only the last few holes are known.
     #[inline(always)]
     pub fn is_first(&mut self, start: u32, bytes: u32) -> bool {
         let end = start.wrapping_add(bytes);
@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    /// Packets of 100 bytes that start there: which of them arrive for the first time.
+    /// Packets of 100 bytes that start there: whether each arrives for the first time.
     fn arrive(starts: &[u32]) -> Vec<bool> {
         let mut arrived = Arrived::NOTHING;
         starts.iter().map(|&start| arrived.is_first(start, 100)).collect()

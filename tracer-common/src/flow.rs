@@ -1,6 +1,6 @@
-//! Flows of any program: from which object to which, and what those are.
+//! Flows of any program: the objects that bytes come from and go to.
 
-/// What an event is counted for.
+/// The process and the two objects that an event is counted under.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Flow {
@@ -14,19 +14,19 @@ pub struct Flow {
 
 /// No object but the process's own memory.
 pub const MEMORY: u32 = 0;
-/// As a source: whatever was sent through the destination, which is a socket. The kernel moves the
-/// packets later, when it does not know any longer who wrote them.
+/// As a source: all that was sent through the destination, a socket. The kernel moves the packets later,
+/// when the writer is no longer known.
 pub const ANY: u32 = u32::MAX;
 
 impl Flow {
-    /// Of nothing known.
+    /// An event that belongs to no known flow.
     pub const NONE: Self = Self { process: 0, source: MEMORY, destination: MEMORY };
 }
 
 /// A traced process, or what it became by `exec`; with [`Detail::THREADS`], one of its threads.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Process {
+pub struct TracedProcess {
     /// Its id as users know it.
     pub pid: u32,
     /// Of a thread: its id as users know it; else 0.
@@ -37,31 +37,30 @@ pub struct Process {
     pub name: [u8; 16],
 }
 
-/// What tells an object from every other, as long as it exists.
+/// An object's identity, unique as long as the object exists.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// `i_ino`
     pub inode: u64,
-    /// Where the kernel has it: the inode, for subvolumes share numbers; of an anonymous one, which all have
-    /// in common, the name.
+    /// The address of the inode, because subvolumes share inode numbers; of the anonymous inode, which
+    /// many files share, the address of the name.
     pub address: u64,
     /// `s_dev`
     pub device: u32,
     /// `i_generation`: an inode number can be used again.
     pub generation: u32,
-    /// With [`Detail::DESCRIPTORS`]: under which file descriptor, [`NO_DESCRIPTOR`] for a mapping;
-    /// else 0.
+    /// With [`Detail::DESCRIPTORS`]: the file descriptor, [`NO_DESCRIPTOR`] for a mapping; else 0.
     pub descriptor: u32,
-    /// And of which process, as users know it.
+    /// With [`Detail::DESCRIPTORS`]: the process that holds the descriptor, as users know it.
     pub holder: u32,
 }
 
-/// What is told apart besides processes and objects.
+/// The level of detail: what is told apart besides processes and objects.
 pub struct Detail;
 
 impl Detail {
-    /// Nothing.
+    /// No more than processes and objects.
     pub const PROCESSES: u32 = 0;
     /// The threads of a process.
     pub const THREADS: u32 = 1;
@@ -74,11 +73,11 @@ pub const DEPTH: usize = 8;
 /// Bytes of a path component that it has room for, with a 0 at the end.
 pub const COMPONENT: usize = 48;
 
-/// What is behind a file descriptor.
+/// A file, socket, pipe or device, as a file descriptor refers to it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Object {
-    /// Which.
+    /// Its identity.
     pub identity: Identity,
     /// `i_mode`, whose upper bits say what it is.
     pub mode: u16,
@@ -92,11 +91,11 @@ pub struct Object {
     pub remote_port: u16,
     /// How many of `path` are filled; one more than fits if the path is longer.
     pub components: u16,
-    /// The process that was seen using it first, as users know it.
+    /// The process that was first seen using it, as users know it.
     pub pid: u32,
-    /// And under which file descriptor; [`NO_DESCRIPTOR`] for a mapping.
+    /// The file descriptor in that process; [`NO_DESCRIPTOR`] for a mapping.
     pub descriptor: u32,
-    /// What it is on: of a file, `s_magic` of its file system; of a device, `i_rdev`; of a socket,
+    /// Its medium: of a file, `s_magic` of its file system; of a device, `i_rdev`; of a socket,
     /// `sk_protocol`.
     pub medium: u32,
     /// Of a socket: the local address; IPv4 in the first four bytes.
@@ -107,5 +106,5 @@ pub struct Object {
     pub path: [[u8; COMPONENT]; DEPTH],
 }
 
-/// Not reached by a file descriptor.
+/// The descriptor of an object that was not reached by one.
 pub const NO_DESCRIPTOR: u32 = u32::MAX;

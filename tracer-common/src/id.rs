@@ -1,22 +1,21 @@
-//! Ids of processes and objects. Each CPU gives them out by itself: how many it gave out before, and in
-//! the lower bits which CPU it is.
+//! Ids of processes and objects. Each CPU gives out its own: the upper bits count, and the lower bits are
+//! the number of the CPU.
 
 /// The greatest one that a CPU gives out. Those above are for userspace to give out.
 const GREATEST: u32 = u32::MAX >> 1;
 
-/// How many bits it takes to tell so many CPUs apart.
+/// The number of bits that tell this many CPUs apart.
 pub const fn cpu_bits(cpus: u32) -> u32 {
     cpus.next_power_of_two().trailing_zeros()
 }
 
-/// What a CPU counts after `count`; never 0. It begins again after millions, the fewer the more CPUs
-/// there are.
+/// The count of a CPU after `count`; never 0. It wraps after millions of ids: the more CPUs, the sooner.
 #[inline(always)]
 pub const fn next(count: u32, cpu_bits: u32) -> u32 {
     if count < GREATEST >> cpu_bits { count + 1 } else { 1 }
 }
 
-/// The id of a count of a CPU: never 0.
+/// The id for a count and a CPU: never 0.
 #[inline(always)]
 pub const fn of(count: u32, cpu: u32, cpu_bits: u32) -> u32 {
     count << cpu_bits | cpu

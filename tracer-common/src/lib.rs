@@ -1,4 +1,4 @@
-//! What crosses the boundary between userspace and the eBPF programs, and nothing else.
+//! Types shared by userspace and the eBPF programs, and nothing else.
 //!
 //! Every type is `repr(C)` without undefined bytes: padding is a named field.
 #![no_std]
@@ -29,8 +29,8 @@ pub mod marker {
     pub const CLOSE: u64 = 2;
 }
 
-/// What a [`Tally`] counts. The comment says what its `bytes` are, and what `kind`, `detail` and
-/// `address` of its [`Key`] say.
+/// The kinds of events that a [`Tally`] counts. Each comment says what its `bytes` are, and the meaning
+/// of `kind`, `detail` and `address` in its [`Key`].
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Event {
@@ -49,13 +49,13 @@ pub enum Event {
     /// The scheduler took the CPU away from a task that could have run on.
     SwitchInvoluntary,
     /// A call to a copy routine. `address`: of the call; `kind`: the iterator's `iter_type`, or
-    /// [`NO_ITERATOR`]; `detail`: 1 if what the iterator gives out is the page cache: pages of it,
-    /// or the program's mapping of a file. Bytes: asked for.
+    /// [`NO_ITERATOR`]; `detail`: 1 if the iterator's source is the page cache: its pages, or the
+    /// program's mapping of a file. Bytes: asked for.
     CopySite,
     /// A function of the program itself that copies was entered. `kind`: see [`user_copy`]. Bytes:
     /// its third argument.
     UserCopy,
-    /// A leaf copy routine was entered, seen by a hardware breakpoint. `address`: to which it returns;
+    /// A leaf copy routine was entered, seen by a hardware breakpoint. `address`: its return address;
     /// `kind`: as for a copy site; `detail`: see [`leaf`].
     Leaf,
     /// A function returned how many bytes it passed on by reference. `detail`: a [`Function`];
@@ -74,8 +74,8 @@ pub enum Event {
     DiskRead,
     /// A read of file system metadata was queued to a block device.
     DiskMetadata,
-    /// Payload given to a network device for the first time. `detail`: its interface index;
-    /// `kind`: 1, for only devices on a bus take bytes.
+    /// Payload given to a network device for the first time. `detail`: its interface index; `kind`: 1,
+    /// because only devices on a bus take bytes by DMA.
     NicPayload,
     /// Protocol headers given to a network device; as above.
     NicHeader,
@@ -113,38 +113,38 @@ pub enum Function {
     ZeroCopyDatagram,
 }
 
-/// Whose memory a page is.
+/// The owner of a page's memory.
 pub mod owner {
-    /// Neither of the others': as a rule, of a file.
+    /// The page cache: as a rule, of a file.
     pub const PAGE_CACHE: u8 = 0;
     /// Memory of a program.
     pub const PROGRAM: u8 = 1;
-    /// The kernel's own.
+    /// The kernel.
     pub const KERNEL: u8 = 2;
 }
 
-/// What a system call's arguments say of its bytes.
+/// Facts about a system call's bytes, read from its arguments.
 pub mod call {
-    /// Nothing that changes their way.
+    /// Nothing that changes the way of its bytes.
     pub const PLAIN: u8 = 0;
     /// `write` or `writev` out of the process's mapping of a file.
     pub const FROM_MAPPING: u8 = 1;
-    /// Out of a buffer that was read into before, so that the bytes' source is known.
+    /// Out of a buffer that a traced read has filled: the source of the bytes is known.
     pub const LINKED: u8 = 2;
     /// TLS records, by the first bytes of the buffer.
     pub const TLS: u8 = 3;
-    /// Besides one of these: into a file that was opened with `O_DIRECT`.
+    /// A flag besides these: into a file that was opened with `O_DIRECT`.
     pub const DIRECT: u8 = 0x80;
-    /// Besides one of these: into a socket with a protocol of the kernel's above TCP, such as TLS. What is
-    /// written to it does not go straight into packets.
+    /// A flag besides these: into a socket with a kernel protocol above TCP, such as TLS. The bytes do
+    /// not go straight into packets.
     pub const UPPER: u8 = 0x40;
-    /// Besides one of these: `send` with `MSG_ZEROCOPY`.
+    /// A flag besides these: `send` with `MSG_ZEROCOPY`.
     pub const ZERO_COPY: u8 = 0x20;
-    /// Those that stand besides.
+    /// All flags.
     pub const BESIDES: u8 = DIRECT | UPPER | ZERO_COPY;
 }
 
-/// What is known of an operation of io_uring.
+/// The object of an operation of io_uring.
 pub mod operation {
     /// It is on anything but a traced socket.
     pub const OTHER: u8 = 0;
@@ -152,11 +152,11 @@ pub mod operation {
     pub const ON_SOCKET: u8 = 1;
 }
 
-/// Which end of a program's own copy is a mapping of a file: bits of its `kind`.
+/// The end of a program's own copy that is a mapping of a file: bits of its `kind`.
 pub mod user_copy {
-    /// What is copied.
+    /// The source.
     pub const FROM_MAPPING: u8 = 1;
-    /// Where it is copied to.
+    /// The destination.
     pub const TO_MAPPING: u8 = 2;
 }
 
@@ -170,8 +170,8 @@ pub mod jvm {
 /// need few, and a map with room for many then costs next to nothing.
 pub const ON_DEMAND: u32 = 1;
 
-/// Calls in the programs that stand for functions of the kernel's, which programs may call where it has
-/// them: the loader puts those in their place. No helper has these numbers.
+/// Placeholders for calls to kernel functions (kfuncs): the loader puts in the ids of those that the
+/// kernel has. No helper has these numbers.
 pub mod preemption {
     /// `bpf_preempt_disable`
     pub const DISABLE: i32 = 0x7072_6501;
@@ -184,7 +184,7 @@ pub mod leaf {
     /// As for a copy site; of a copy out of a packet, 1 if it is a retransmission.
     pub const DETAIL: u32 = 1;
 
-    /// With which routine it is: its index among those that have breakpoints.
+    /// A `detail`: the routine's index among those that have breakpoints, and the copy site's detail.
     pub const fn detail(routine: u8, detail: u32) -> u32 {
         (routine as u32) << 1 | detail & DETAIL
     }
@@ -198,7 +198,7 @@ pub mod leaf {
 /// `kind` of a copy whose routine takes no iterator.
 pub const NO_ITERATOR: u8 = 0xff;
 
-/// What to count for.
+/// The key of a counter.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
@@ -214,11 +214,11 @@ pub struct Key {
     pub detail: u32,
     /// See [`Event`].
     pub address: u64,
-    /// Of which flow.
+    /// The flow.
     pub flow: Flow,
-    /// Where in the kernel and in the program, if that is asked for.
+    /// The stacks of the kernel and of the program, if they are asked for.
     pub stacks: Stacks,
-    /// On which CPU: each has counters of its own, made when it first needs them. 0 in sums over the
+    /// The CPU: each has counters of its own, allocated when it first needs them. 0 in sums over the
     /// CPUs.
     pub cpu: u32,
     /// No undefined bytes.
@@ -233,7 +233,7 @@ pub struct Tally {
     pub bytes: u64,
     /// How many events.
     pub calls: u64,
-    /// What they cost, if they are data calls.
+    /// Their cost, if they are data calls.
     pub spent: Spent,
 }
 
@@ -243,7 +243,7 @@ impl Tally {
         Self { bytes, calls, spent: Spent::NONE }
     }
 
-    /// Adds another one.
+    /// Adds another tally.
     pub fn add(&mut self, other: &Self) {
         self.bytes += other.bytes;
         self.calls += other.calls;
@@ -252,7 +252,7 @@ impl Tally {
     }
 }
 
-/// What something cost.
+/// Time and cycles spent.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spent {
@@ -263,7 +263,7 @@ pub struct Spent {
 }
 
 impl Spent {
-    /// Nothing.
+    /// No time and no cycles.
     pub const NONE: Self = Self { time: 0, cycles: 0 };
 }
 
@@ -285,7 +285,7 @@ pub mod window {
 pub struct Task {
     /// See [`window`].
     pub window: u32,
-    /// What it is called in flows; see [`Flow::process`].
+    /// Its id in flows; see [`Flow::process`].
     pub process: u32,
     /// Its id as users know it.
     pub pid: u32,
@@ -303,7 +303,7 @@ impl Task {
     }
 }
 
-/// What a process is called where the user is, and what the kernel calls it.
+/// A process's numbers: in the user's PID namespace, and in the kernel.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Numbered {
@@ -323,13 +323,13 @@ pub struct Mapping {
     pub end: u64,
 }
 
-/// From where to where a packet goes, as its headers have it.
+/// The two ends of a packet, as its headers have them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ends {
     /// Address of the sender; of IPv4, in the first four bytes.
     pub source: [u8; 16],
-    /// And of the receiver.
+    /// Address of the receiver, likewise.
     pub destination: [u8; 16],
     /// Their ports.
     pub ports: [u16; 2],
@@ -346,11 +346,11 @@ pub struct Socket {
     /// TCP sequence number after the last byte given to a virtual device, and to one on a bus: a
     /// packet goes through both where devices are stacked.
     pub next_sequence: [u32; 2],
-    /// What was copied for a receiver on this machine.
+    /// The bytes copied for a receiver on this machine.
     pub arrived: Arrived,
-    /// What its packets say of themselves.
+    /// The addresses and ports in its packets.
     pub ends: Ends,
-    /// Whose it is, and which object.
+    /// Its flow: the process and the objects.
     pub flow: Flow,
 }
 
@@ -374,7 +374,7 @@ pub struct Site {
     pub padding: [u8; 3],
 }
 
-/// What of the running kernel's BTF the programs need: byte offsets of fields, values of
+/// The facts of the running kernel's BTF that the programs need: byte offsets of fields, values of
 /// enumerators. A field this kernel does not have is [`ABSENT`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -589,7 +589,7 @@ pub struct Layout {
     pub root_hierarchy: u32,
 }
 
-/// What userspace wants besides the counters of flows.
+/// Options that userspace sets, besides the counters of flows.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -601,26 +601,26 @@ pub struct Options {
     pub times: u32,
     /// Not 0: read the processor's cycles, of which there is a counter for each CPU.
     pub cycles: u32,
-    /// Not 0: leave out what virtual devices are given to send. They move nothing by DMA, and only
-    /// copies of packets, where those are seen, are told apart by what they were given before.
+    /// Not 0: leave out packets given to virtual devices. These move nothing by DMA, and are needed only
+    /// where copies of packets are seen, to tell retransmissions.
     pub skip_virtual: u32,
-    /// The name of the programs that are traced from when they start, whoever starts them; as the kernel
-    /// has it (`TASK_COMM_LEN`, filled up with zeros), and all zeros for none.
+    /// The name of programs to trace from their start, whoever starts them; as the kernel has it
+    /// (`TASK_COMM_LEN`, filled up with zeros), and all zeros for none.
     pub comm: [u32; 4],
-    /// The id of the control group whose programs are traced from when they start, and of those below
-    /// it: the lower half, and the upper one; zeros for none.
+    /// The id of the control group whose programs are traced from their start, those of groups below it
+    /// too: the lower half, and the upper one; zeros for none.
     pub cgroup: [u32; 2],
-    /// Not 0: every program is traced from when it starts.
+    /// Not 0: trace every program from its start.
     pub all: u32,
-    /// Not 0: what is traced opens and closes its window itself, and where it maps files is followed
-    /// meanwhile.
+    /// Not 0: the traced process opens and closes its window itself, and its mappings of files are
+    /// recorded meanwhile.
     pub windows: u32,
-    /// Not 0: programs at the tracepoints of system calls can be put off their CPU, and have twins.
+    /// Not 0: programs at the tracepoints of system calls can be preempted, and have twins.
     pub twins: u32,
-    /// The inode of the PID namespace whose numbers users know processes by, if it is not the first one,
-    /// whose numbers the kernel gives; else 0.
+    /// The inode of the user's PID namespace, if it is not the first one, whose numbers the kernel gives;
+    /// else 0.
     pub namespace: u32,
-    /// How many bits of an id say which CPU gave it out.
+    /// The number of bits in an id for the CPU that gave it out.
     pub cpu_bits: u32,
 }
 
@@ -628,7 +628,7 @@ pub struct Options {
 pub const ABSENT: u32 = u32::MAX;
 
 impl Layout {
-    /// A layout of which nothing is known.
+    /// A layout in which every field is [`ABSENT`].
     pub const UNKNOWN: Self = Self {
         task_files: ABSENT,
         files_fdt: ABSENT,
@@ -741,7 +741,7 @@ impl Layout {
 mod pod {
     use super::{
         Ends, Key, Layout, Options, Site, Socket, Tally, Task,
-        flow::{Flow, Identity, Object, Process},
+        flow::{Flow, Identity, Object, TracedProcess},
         signal::{Sent, Signal},
     };
 
@@ -768,7 +768,7 @@ mod pod {
     // SAFETY: as above.
     unsafe impl aya::Pod for Object {}
     // SAFETY: as above.
-    unsafe impl aya::Pod for Process {}
+    unsafe impl aya::Pod for TracedProcess {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Signal {}
     // SAFETY: as above.

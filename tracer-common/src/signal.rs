@@ -1,6 +1,6 @@
 //! Signals that traced processes were sent.
 
-/// Which signal, and to whom.
+/// A signal and its receiver.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signal {
@@ -10,14 +10,14 @@ pub struct Signal {
     pub number: u32,
 }
 
-/// The last time.
+/// The last time a signal was sent.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// By which process, as users know it; 0 of one that they cannot know.
+    /// The sender, as users know it; 0 if it is outside the user's PID namespace.
     pub sender: u32,
     /// No undefined bytes.
     pub padding: u32,
-    /// When, in ns of `CLOCK_MONOTONIC`.
+    /// The time in ns of `CLOCK_MONOTONIC`.
     pub at: u64,
 }

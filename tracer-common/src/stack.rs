@@ -1,4 +1,4 @@
-//! Stacks: where in the kernel and in the program bytes were copied.
+//! Stacks: the places in the kernel and in the program where bytes were copied.
 
 /// Ids of a kernel's and a program's stack in the map of the key's epoch.
 #[repr(C)]
@@ -11,33 +11,33 @@ pub struct Stacks {
 }
 
 impl Stacks {
-    /// None was asked for.
+    /// No stack was asked for.
     pub const NONE: Self = Self { kernel: StackId::NONE, user: StackId::NONE };
 }
 
-/// One more than the id the kernel gave a stack.
+/// One more than the kernel's id of a stack.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StackId(pub u16);
 
 impl StackId {
-    /// There is none, or none was asked for.
+    /// There is no stack, or none was asked for.
     pub const NONE: Self = Self(0);
-    /// There was no room for it, or it could not be read.
+    /// There was no room for the stack, or it could not be read.
     pub const LOST: Self = Self(u16::MAX);
 }
 
-/// Stacks that the map of an epoch has room for, at most: ids must fit.
+/// The most stacks that the map of an epoch has room for: ids must fit.
 pub const MOST: u32 = 16_384;
 
 /// Take no stacks.
 pub const NEVER: u32 = 0;
 /// Take the stacks of copies.
 pub const AT_COPIES: u32 = 1;
-/// Copies are not seen: take the program's stack of the calls that make them.
+/// Copies are not seen: take the program's stack at the calls that make them.
 pub const AT_CALLS: u32 = 2;
 
-/// A piece of a program's machine code: from which file, and where.
+/// A mapping of a program's machine code: the file, and the addresses.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Module {
@@ -50,6 +50,6 @@ pub struct Module {
     pub start: u64,
     /// The address after the last.
     pub end: u64,
-    /// Where in the file the first one is, in bytes.
+    /// The offset of the first address in the file, in bytes.
     pub offset: u64,
 }

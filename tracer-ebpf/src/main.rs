@@ -1,8 +1,8 @@
-//! The eBPF programs of copytrace, in three storeys: what they read of the kernel (`kernel`), what they remember in maps
-//! (`state`), and themselves (`probes`). Each uses only those below.
+//! The eBPF programs of copytrace, in three layers: reading kernel structures (`kernel`), state in maps
+//! (`state`), and the programs (`probes`). Each layer uses only those before it.
 //!
-//! Everything is counted here, in per-CPU maps. A program that fires for a process or a socket
-//! that is not traced leaves at once.
+//! Everything is counted here, in per-CPU maps. A program that runs for a process or a socket that is not
+//! traced returns at once.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
@@ -21,7 +21,7 @@ fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// Some helpers are for programs under a GPL-compatible licence only.
+/// Some helpers are reserved for programs under a GPL-compatible licence.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

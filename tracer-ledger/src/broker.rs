@@ -1,4 +1,4 @@
-//! The brokers that the documents compare, in words that their reports share with the models of them.
+//! The brokers that the textbook compares, in words that their reports share with the models of them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Flavour {
-    /// Messages go out with `sendfile`; the broker never sees what is in them
+    /// Messages are sent with `sendfile`; the broker never reads their content
     Kafka,
-    /// The log is mapped, and messages go out of the mapping with `writev`
+    /// The log is mapped, and messages are sent from the mapping with `writev`
     Rocketmq,
-    /// As RocketMQ ships (`transferMsgByHeap`): as rocketmq, with a copy to the heap first
+    /// RocketMQ's default (`transferMsgByHeap`): as rocketmq, with a copy to the heap first
     RocketmqHeap,
 }
 
@@ -27,7 +27,7 @@ pub enum Feature {
     Redelivery,
 }
 
-/// How a broker answered a feature that was asked of it.
+/// A broker's answer to a request for a feature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It did what was asked.
@@ -38,10 +38,10 @@ pub enum Answer {
     Fails(String),
 }
 
-/// What was left of a broker's promises when it was killed.
+/// The messages that survived when a broker was killed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Survival {
-    /// How often it was killed with SIGKILL, producers running.
+    /// The number of times it was killed with SIGKILL, producers running.
     pub kills: u64,
     /// Messages that had been acknowledged until the last time.
     pub acknowledged: u64,
@@ -78,7 +78,7 @@ impl Feature {
     /// Every feature.
     pub const ALL: [Self; 3] = [Self::TagFilter, Self::Transaction, Self::Redelivery];
 
-    /// What the broker would have to do.
+    /// The work that the broker would have to do.
     pub fn what(self) -> &'static str {
         match self {
             Self::TagFilter => "choose messages by their tag",

@@ -15,8 +15,8 @@ impl Observation {
         delivered.map(|movement| movement.bytes).sum::<u64>() - self.framing()
     }
 
-    /// What was put around enciphered payload, such as TLS's headers and tags, on its way into the
-    /// socket: bytes of the kernel's own, more than it enciphered.
+    /// The framing of encrypted payload on its way into the socket, such as TLS's headers and tags: bytes
+    /// that the kernel adds to those it encrypted.
     fn framing(&self) -> u64 {
         let sum = |wanted: &dyn Fn(&Movement) -> bool| -> u64 {
             self.sent().filter(|movement| wanted(movement)).map(|movement| movement.bytes).sum()

@@ -9,11 +9,11 @@ use crate::{broker::Flavour, workload::Cache};
 /// What was the same in every round of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// How the broker handed messages out.
+    /// The broker's flavour.
     pub flavour: Flavour,
     /// Payload size of one message, in bytes.
     pub message_bytes: u64,
-    /// How many consumers got every message at the same time.
+    /// The number of consumers that got every message at the same time.
     pub consumers: u64,
     /// Whether the log was in the page cache before.
     pub cache: Cache,
@@ -22,7 +22,7 @@ pub struct Setting {
 /// One kind of delivery: rounds for its speed, and one more with probes for its ledger.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delivery {
-    /// What was the same in every round.
+    /// The settings, the same in every round.
     pub setting: Setting,
     /// Messages delivered in a round, to all consumers together.
     pub messages: u64,
@@ -30,7 +30,7 @@ pub struct Delivery {
     pub bytes: u64,
     /// The rounds, in the order they ran: those of the same number ran one after the other.
     pub rounds: Vec<Round>,
-    /// What the probes saw.
+    /// The observation of the probes.
     pub observed: Observation,
 }
 
@@ -38,7 +38,7 @@ pub struct Delivery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cost {
-    /// How long it took.
+    /// Its duration.
     Time,
     /// The CPU time of the broker.
     CpuTime,

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where bytes can be.
+/// The places of bytes.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -42,7 +42,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// What moved the bytes.
+/// The movers of bytes.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -77,7 +77,7 @@ impl fmt::Display for Mover {
     }
 }
 
-/// Who paid for a movement.
+/// The side that paid for a movement.
 #[derive(
     Clone,
     Copy,
@@ -101,7 +101,7 @@ pub enum Side {
     Receiver,
 }
 
-/// How a number was come by.
+/// The provenance of a number.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -116,29 +116,29 @@ pub enum Provenance {
 /// Bytes that went from one place to another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Movement {
-    /// Where the bytes were.
+    /// The place the bytes came from.
     pub from: Place,
-    /// Where they are now, or also are.
+    /// The place they went to; a copy leaves them in both.
     pub to: Place,
-    /// What moved them.
+    /// The mover.
     pub by: Mover,
-    /// Who paid.
+    /// The side that paid.
     pub side: Side,
-    /// How the number was come by.
+    /// The provenance of the number.
     pub provenance: Provenance,
-    /// What in the kernel saw it, such as `tcp_sendmsg_locked+0x375 → _copy_from_iter`.
+    /// The witness in the kernel, such as `tcp_sendmsg_locked+0x375 → _copy_from_iter`.
     pub witness: String,
     /// Bytes moved.
     pub bytes: u64,
-    /// How many times the witness fired.
+    /// The number of times the witness fired.
     pub calls: u64,
     /// Bytes the hardware breakpoints saw for the same movement, under `--verify`.
     pub verified_bytes: Option<u64>,
 }
 
 impl Movement {
-    /// How far the probes are from the hardware breakpoints, as a part of what the breakpoints
-    /// saw: negative when the probes saw less.
+    /// The relative difference of the probes from the hardware breakpoints: negative when the probes saw
+    /// less.
     pub fn disagreement(&self) -> Option<f64> {
         let verified = self.verified_bytes?;
         Some(if self.bytes == verified {

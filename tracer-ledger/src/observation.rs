@@ -19,11 +19,11 @@ pub struct Observation {
     pub side: Side,
     /// Payload size of one message, in bytes.
     pub message_bytes: u64,
-    /// How many messages were sent.
+    /// The number of messages sent.
     pub messages: u64,
     /// Payload bytes that arrived.
     pub payload_bytes: u64,
-    /// How it was found out that they did.
+    /// The method by which the received bytes were checked.
     pub checked_by: CheckedBy,
     /// System calls made in the window, by name.
     pub syscalls: BTreeMap<String, u64>,
@@ -48,12 +48,11 @@ pub struct Observation {
     pub disk_metadata_bytes: u64,
     /// Events the kernel or the tool lost. Other than 0, every number is a lower bound.
     pub lost_events: u64,
-    /// What the kernel told the program of its zero-copy sends, if it made some.
+    /// The kernel's notifications of the program's zero-copy sends, if it made any.
     pub zero_copy: Option<ZeroCopy>,
 }
 
-/// What the kernel told the program of its zero-copy sends: the program's account, and not the
-/// probes'.
+/// The kernel's notifications of zero-copy sends: the program's account, not the probes'.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ZeroCopy {
     /// Sends of which the kernel said that it is done with their memory.
@@ -77,7 +76,7 @@ pub struct Copies {
     pub cpu: f64,
     /// Copies by a device.
     pub dma: f64,
-    /// Both.
+    /// Copies by the CPU and by devices.
     pub total: f64,
 }
 
@@ -119,7 +118,7 @@ impl Observation {
         self.own().filter(|movement| movement.by == by).map(|movement| movement.bytes).sum()
     }
 
-    /// How often the CPU copied each payload byte on its way into the socket or out of it.
+    /// CPU copies per payload byte on the way into the socket or out of it.
     pub fn copied_at_socket(&self) -> f64 {
         let at_socket = |movement: &&Movement| {
             movement.by == Mover::Cpu

@@ -1,4 +1,4 @@
-//! What holds for every ledger, whatever is in it.
+//! Properties of every ledger, whatever its content.
 
 use proptest::prelude::*;
 

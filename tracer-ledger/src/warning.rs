@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::words::{joined, size};
 
-/// What to know before trusting the numbers; what it says in words is its `Display`.
+/// A warning about the numbers; its text is its `Display`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "code", rename_all = "kebab-case")]
 pub enum Warning {
@@ -18,29 +18,29 @@ pub enum Warning {
     },
     /// The kernel's types do not tell something.
     KernelLacks {
-        /// What they do not tell.
+        /// The missing answers.
         reason: String,
-        /// What is not seen for it.
+        /// The effect on the measurement.
         without: String,
     },
     /// A control group has little memory left for the maps.
     LittleMemory {
         /// Its folder.
         control_group: String,
-        /// What it may still take.
+        /// The rest of the limit.
         left_bytes: u64,
-        /// What it may take.
+        /// The limit.
         limit_bytes: u64,
-        /// How many times less room than usual the maps have.
+        /// The divisor of the room in maps.
         scarcity: u32,
-        /// What they take at once.
+        /// The memory they take at once.
         at_rest_bytes: u64,
-        /// What they take if they fill up.
+        /// The memory they take if they fill up.
         at_most_bytes: u64,
     },
     /// The maps could not be read any more.
     CountingEnded {
-        /// What the kernel said.
+        /// The kernel's error.
         error: String,
     },
     /// There were more flows than this program keeps apart.
@@ -59,7 +59,7 @@ pub enum Warning {
     },
     /// Hardware breakpoints saw copies that no call site explains.
     NoCallSite {
-        /// What went through the routine.
+        /// The bytes of the routine.
         bytes: u64,
         /// The copy routine.
         routine: String,
@@ -71,11 +71,11 @@ pub enum Warning {
         /// Their process ids.
         pids: Vec<u32>,
     },
-    /// Who joins a control group is found by looking for it.
+    /// Processes that join a control group are found by polling.
     FoundByLooking {
-        /// How often that is done, in ms.
+        /// The interval, in ms.
         every_ms: u64,
-        /// Who is found so, and why.
+        /// The processes found in this way, and the reason.
         who: String,
         /// Why the kernel does not tell.
         reason: String,
@@ -108,7 +108,7 @@ pub enum Warning {
     NoJvm,
     /// Calls were made whose bytes nobody counts.
     NotCounted {
-        /// How often, by name.
+        /// The number of calls, by name.
         calls: BTreeMap<String, u64>,
     },
     /// Something else was running, too.
@@ -122,7 +122,7 @@ pub enum Warning {
     StayedCached {
         /// Of what: a strategy, or a broker's delivery.
         what: String,
-        /// What stayed there.
+        /// The bytes that stayed there.
         bytes: u64,
         /// Of so many.
         file_bytes: u64,
@@ -133,11 +133,11 @@ pub enum Warning {
     NotSeen {
         /// Of what: a strategy, or a broker's delivery.
         what: String,
-        /// What was not seen.
+        /// The unseen bytes.
         bytes: u64,
         /// Of so many.
         payload_bytes: u64,
-        /// Where it should have been seen.
+        /// The place where they should have been seen.
         place: String,
     },
     /// More was seen than arrived.
@@ -146,10 +146,10 @@ pub enum Warning {
         strategy: String,
         /// By how much.
         bytes: u64,
-        /// Where it was seen.
+        /// The place where they were seen.
         place: String,
     },
-    /// What the kernel told the program of its zero-copy sends is not what witnesses saw.
+    /// The kernel's notifications of zero-copy sends differ from the witnesses.
     Contradicted {
         /// The strategy.
         strategy: String,
@@ -157,23 +157,23 @@ pub enum Warning {
         notifications: u64,
         /// Those that it said it copied.
         copied: u64,
-        /// What was seen: copies per byte by the CPU at the socket.
+        /// The measured CPU copies per byte at the socket.
         copies_per_byte: f64,
     },
     /// Nobody could look at what arrived.
     NotHashed {
         /// The strategy.
         strategy: String,
-        /// What a device counted and dropped.
+        /// The bytes that a device counted and dropped.
         bytes: u64,
     },
     /// Not all that was sent was checked.
     NotChecked {
         /// The strategy.
         strategy: String,
-        /// What was checked.
+        /// The bytes that were checked.
         bytes: u64,
-        /// What was sent.
+        /// The bytes that were sent.
         sent_bytes: u64,
     },
 }
@@ -334,7 +334,7 @@ pub fn words_of_calls(calls: &BTreeMap<String, u64>) -> String {
 /// A warning as documents have it: its code and numbers, and what it says.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct WarningRow {
-    /// What it is about.
+    /// The warning itself.
     #[serde(flatten)]
     pub warning: Warning,
     /// The same in words.

@@ -8,7 +8,7 @@ use crate::{
 /// Stands for a number that unseen bytes leave open.
 pub(crate) const UNSEEN: &str = "unseen";
 
-/// How many witnesses of one movement are named before the rest is only counted.
+/// The number of witnesses of a movement that are named; the others are counted.
 const NAMED_WITNESSES: usize = 2;
 
 /// The sign of a verdict.

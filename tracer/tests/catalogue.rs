@@ -34,7 +34,7 @@ fn debian(kernel: &str, tier: Tier) -> Plan {
     Plan::resolve(&recorded(kernel), tier).unwrap()
 }
 
-/// How many calls to which routine each function makes.
+/// The number of calls to each routine, by function.
 fn calls(plan: &Plan) -> BTreeMap<(&str, &str), usize> {
     let mut calls = BTreeMap::new();
     for site in &plan.sites {
@@ -207,7 +207,7 @@ fn without_one(facts: &Facts) -> Vec<(String, Facts)> {
     all
 }
 
-/// What a plan is made of, by name.
+/// The parts of a plan, by name.
 fn witnesses(plan: &Plan) -> BTreeSet<String> {
     let tracepoints = plan.tracepoints.iter().map(|witness| witness.name.to_owned());
     let probes = plan.probes.iter().map(|probe| format!("{:?}", probe.witness.function));
@@ -230,7 +230,7 @@ const OF_SOCKETS: &[&str] = &[
     "ZeroCopyDatagram",
 ];
 
-/// What may go with a field, an enumerator or a size, by how their names begin: what reads them.
+/// The readers of a field, an enumerator or a size, by prefixes of their names.
 const READERS: &[(&str, &[&str])] = &[
     ("task_struct", &["sched_", "signal_generate", "cgroup_attach_task"]),
     ("signal_struct", &["sched_", "signal_generate", "cgroup_attach_task"]),

@@ -1,4 +1,4 @@
-//! The payload's state in the page cache, and the proof of it.
+//! The payload's state in the page cache, and a check of it.
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
@@ -13,12 +13,12 @@ use rustix::{
 
 use crate::{Cache, Error, Result, page};
 
-/// How often dropping the cache is tried: writeback may still hold a page for a moment.
+/// Attempts to drop the cache: writeback may still hold a page for a moment.
 const ATTEMPTS: u32 = 20;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(10);
 
-/// Brings the first `bytes` of the file into the state and answers how many are then in the page
-/// cache. A file system without a disk keeps all of them there whatever is asked.
+/// Brings the first `bytes` of the file into the state and returns how many are then in the page cache. A
+/// file system without a disk always keeps all of them there.
 pub fn establish(file: impl AsFd, bytes: u64, cache: Cache) -> Result<u64> {
     match cache {
         Cache::Cold => drop_pages(file.as_fd(), bytes),
@@ -32,7 +32,7 @@ pub fn establish(file: impl AsFd, bytes: u64, cache: Cache) -> Result<u64> {
 fn drop_pages(file: BorrowedFd<'_>, bytes: u64) -> Result<u64> {
     let mut left = bytes;
     for _ in 0..ATTEMPTS {
-        // No length means to the end of the file.
+        // A length of 0 means up to the end of the file.
         rustix::fs::fadvise(file, 0, None, Advice::DontNeed)
             .map_err(Error::os("drop the payload from the page cache"))?;
         left = resident(file, bytes)?;
@@ -44,7 +44,7 @@ fn drop_pages(file: BorrowedFd<'_>, bytes: u64) -> Result<u64> {
     Ok(left)
 }
 
-/// Reads by position: the file's own position stays where it is.
+/// Reads by position: the file's own position does not change.
 fn read_through(file: BorrowedFd<'_>, bytes: u64) -> Result<()> {
     let mut buffer = vec![0; 1 << 20];
     let mut at = 0;

@@ -20,7 +20,7 @@ use crate::{
     sender::{self, SenderArgs},
 };
 
-/// What a child does.
+/// The roles of a child.
 ///
 /// It speaks JSON on standard output. It should run on the main thread, before any other is
 /// started: a thread of its own would be measured with the sender.
@@ -41,7 +41,7 @@ pub enum Child {
 }
 
 impl Child {
-    /// Runs it; an error goes to the driver as an event.
+    /// Runs the child; an error is sent to the driver as an event.
     pub fn run(self) -> ExitCode {
         match self {
             Self::Sender(args) => finish(sender::run(&args), |error| match error {
@@ -54,7 +54,8 @@ impl Child {
             Self::Broker(args) => {
                 finish(server::run(&args), |error| BrokerEvent::Error { what: error.to_string() })
             }
-            // It speaks to the sender, which hears that it ended; its error is for the person.
+            // The peer's standard output is the sender's, which notices the end; the error is for the
+            // user.
             Self::Peer(args) => match peer::run(&args) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
@@ -68,7 +69,7 @@ impl Child {
 
 fn finish<E: Serialize>(result: Result<()>, event: impl FnOnce(Error) -> E) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
-    // There is nobody else to tell if that fails too.
-    let _ = process::say(&event(error));
+    // If that fails too, there is no other place to report it.
+    let _ = process::emit(&event(error));
     ExitCode::FAILURE
 }

@@ -12,7 +12,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    Cache, Error, Outcome, Payload, Receiver, Shape,
+    Cache, Error, Outcome, PayloadFile, Receiver, Shape,
     child::Child,
     consumer,
     consumer::ListenArgs,
@@ -30,7 +30,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Receive what a sender sends, and answer with count and hash
+    /// Receive a payload, and answer with count and hash
     Consume(ListenArgs),
     /// List the strategies
     List,
@@ -42,23 +42,23 @@ enum Verb {
 
 #[derive(Debug, Args)]
 struct SendArgs {
-    /// Way to send: see `workloads list`
+    /// Send by this strategy: see `workloads list`
     #[arg(long, value_name = "NAME")]
     strategy: String,
-    /// Address of the consumer, for the strategies that need one; `dummy` for a device that drops
+    /// Send to the consumer at this address, if the strategy needs one; `dummy` for a device that drops
     /// datagrams
     #[arg(long, value_name = "ADDR:PORT|dummy")]
     to: Option<Receiver>,
-    /// How many messages
+    /// Send this number of messages
     #[arg(long, default_value_t = 256)]
     messages: u64,
-    /// Size of one message
+    /// Send messages of this size
     #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = size::parse)]
     message_size: u64,
-    /// Whether the payload is in the page cache before
+    /// Drop the payload from the page cache first, or read it in
     #[arg(long, value_enum, default_value_t = Cache::Cold)]
     cache: Cache,
-    /// Directory for the payload, on the disk to read from
+    /// Create the payload in this directory, on the disk to read from
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
 }
@@ -83,7 +83,7 @@ pub fn run(cli: Cli) -> ExitCode {
 fn send(args: &SendArgs) -> anyhow::Result<()> {
     let strategy = strategy::find(&args.strategy)?;
     let shape = Shape::new(args.messages, args.message_size)?;
-    let payload = Payload::create(&args.dir, shape, rand::random())?;
+    let payload = PayloadFile::create(&args.dir, shape, rand::random())?;
     let path = format!("/proc/self/fd/{}", payload.as_fd().as_raw_fd());
     let file =
         File::open(&path).map_err(Error::os_advice(format!("open {path}"), "mount /proc"))?;
@@ -94,7 +94,7 @@ fn send(args: &SendArgs) -> anyhow::Result<()> {
     report(&outcome, &payload)
 }
 
-fn report(outcome: &Outcome, payload: &Payload) -> anyhow::Result<()> {
+fn report(outcome: &Outcome, payload: &PayloadFile) -> anyhow::Result<()> {
     let seconds = outcome.elapsed_ns as f64 / 1e9;
     let rate = (outcome.bytes as f64 / seconds) as u64;
     eprintln!(

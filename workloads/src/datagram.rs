@@ -1,4 +1,4 @@
-//! How a message is cut into datagrams.
+//! The division of a message into datagrams.
 
 use std::os::fd::BorrowedFd;
 
@@ -15,13 +15,13 @@ const IP_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 /// Bytes of headers before the payload of a datagram by IPv4.
 pub const HEADERS: usize = IP_HEADER + UDP_HEADER;
-/// The longest packet there is: its length has 16 bits. IPv6 does not count its own header, but
-/// nothing is gained by sending more.
+/// The longest packet: its length has 16 bits. IPv6 does not count its own header, but a few bytes more
+/// would gain nothing.
 const LONGEST_PACKET: usize = u16::MAX as usize;
 
-/// Bytes of the datagrams of a message, but for the last one, which may be shorter: as few datagrams
-/// of the same length as can be, each in one packet of the device that this connected socket sends
-/// by. What is longer would be cut into fragments, and copied for that.
+/// Bytes of the datagrams of a message, but for the last one, which may be shorter: as few datagrams of
+/// equal length as possible, each in one packet of the device that this connected socket sends by. A
+/// longer one would be fragmented, and copied for that.
 pub fn length(socket: BorrowedFd<'_>, shape: Shape) -> Result<usize> {
     let family = socket_domain(socket);
     let (mtu, headers) = match family.map_err(Error::os("ask for the socket's family"))? {
@@ -32,7 +32,7 @@ pub fn length(socket: BorrowedFd<'_>, shape: Shape) -> Result<usize> {
     Ok(even(shape.message_len(), (mtu as usize).min(LONGEST_PACKET) - headers))
 }
 
-/// The length of as few equal parts as can be, none longer than `most`.
+/// The length of as few equal parts as possible, none longer than `most`.
 fn even(bytes: usize, most: usize) -> usize {
     bytes.div_ceil(bytes.div_ceil(most))
 }

@@ -1,4 +1,4 @@
-//! Which disk a file lies on, if any.
+//! The disk that a file lies on, if any.
 
 use std::{
     fmt, fs,
@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// Where a file lies.
+/// The file system and the block device of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disk {
     /// Type of its file system, such as `ext4`.
     pub filesystem: String,
-    /// Name of its block device, such as `vda1`. Without one, as on a tmpfs, there is no disk the
-    /// kernel could be seen to read from.
+    /// Name of its block device, such as `vda1`. Without one, as on a tmpfs, the kernel reads from no
+    /// disk.
     pub device: Option<String>,
 }
 
@@ -29,7 +29,7 @@ impl Disk {
         let mount = mount_id(&info).and_then(|id| Mount::find(&mounts, id));
         let stat = rustix::fs::fstat(&file).map_err(Error::os("stat the payload"))?;
         let device = block_device(rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
-        // Some file systems, such as btrfs, give their files a device number of no disk.
+        // Some file systems, such as btrfs, give their files an anonymous device number.
         let device = device.or_else(|| mount.as_ref().and_then(Mount::device));
         let filesystem = mount.map_or("unknown", |mount| mount.filesystem);
         Ok(Self { filesystem: filesystem.to_owned(), device })

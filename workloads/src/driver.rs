@@ -1,4 +1,4 @@
-//! The driver's side: starts consumer and sender as children, and takes their word.
+//! The driver's side: starts consumer and sender as children, and reads their events.
 //!
 //! A child ends when its handle is dropped, and when the thread that started it ends: start them
 //! from a thread that stays, such as the one that runs the runtime's `block_on`.
@@ -21,16 +21,16 @@ use tokio::{
 };
 
 use crate::{
-    Cache, Error, Outcome, Payload, Receiver, Result, consumer,
+    Cache, Error, Outcome, PayloadFile, Receiver, Result, consumer,
     protocol::{ConsumerEvent, GO, Ready, SenderEvent},
     sender,
 };
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// Slower than any disk one would measure: how fast a warm cache is filled at least.
+/// The slowest disk allowed for: bytes per second at which a warm cache is filled at least.
 const SLOWEST_BYTES_PER_SECOND: u64 = 10_000_000;
 
-/// Where a consumer of this machine receives.
+/// The network of a consumer on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Network {
     /// On 127.0.0.1, in this network namespace.
@@ -42,12 +42,12 @@ pub enum Network {
 /// A consumer that runs as a child.
 #[derive(Debug)]
 pub struct Consumer {
-    process: Process,
+    process: ChildProcess,
     addr: SocketAddr,
 }
 
 impl Consumer {
-    /// Starts one. `exe` is a program that has [`crate::child::Child`] among its verbs, as a rule
+    /// Starts a consumer. `exe` is a program that has [`crate::child::Child`] among its verbs, as a rule
     /// the running one.
     pub async fn start(exe: &Path, network: &Network) -> Result<Self> {
         let mut arguments: Vec<OsString> = vec![consumer::VERB.into(), "--listen".into()];
@@ -57,14 +57,14 @@ impl Consumer {
                 arguments.extend(["0.0.0.0:0".into(), "--netns".into(), path.into()]);
             }
         }
-        let mut process = Process::start("consumer", exe, arguments, None)?;
+        let mut process = ChildProcess::start("consumer", exe, arguments, None)?;
         match process.event(Some(START_TIMEOUT)).await? {
             ConsumerEvent::Listening { addr, .. } => Ok(Self { process, addr }),
             ConsumerEvent::Error { what } => Err(Error::Child(what)),
         }
     }
 
-    /// Where it can be reached.
+    /// Its address.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -75,34 +75,34 @@ impl Consumer {
     }
 }
 
-/// What a sender is to send.
+/// A sender's task.
 #[derive(Clone, Copy, Debug)]
 pub struct SenderSpec<'a> {
     /// Name of the strategy.
     pub strategy: &'a str,
-    /// What to send.
-    pub payload: &'a Payload,
-    /// Whom to, for the routes to a socket.
+    /// The payload.
+    pub payload: &'a PayloadFile,
+    /// The receiver, for the routes to a socket.
     pub to: Receiver,
-    /// Where the payload is before.
+    /// The state of the payload in the page cache before the transfer.
     pub cache: Cache,
 }
 
 /// A sender that runs as a child, is set up, and waits.
 #[derive(Debug)]
 pub struct Sender {
-    process: Process,
+    process: ChildProcess,
     ready: Ready,
 }
 
 impl Sender {
-    /// Starts one and waits until it is set up. `exe` as for [`Consumer::start`]. A strategy that
+    /// Starts a sender and waits until it is set up. `exe` as for [`Consumer::start`]. A strategy that
     /// cannot run here is an [`Error::Unsupported`].
     pub async fn prepare(exe: &Path, spec: &SenderSpec<'_>) -> Result<Self> {
         let limit = START_TIMEOUT
             + Duration::from_secs(spec.payload.shape().bytes() / SLOWEST_BYTES_PER_SECOND);
         let file = spec.payload.as_fd();
-        let mut process = Process::start("sender", exe, sender_arguments(spec), Some(file))?;
+        let mut process = ChildProcess::start("sender", exe, sender_arguments(spec), Some(file))?;
         match process.event(Some(limit)).await? {
             SenderEvent::Ready(ready) => Ok(Self { process, ready }),
             SenderEvent::Unsupported { reason } => Err(Error::Unsupported { reason }),
@@ -140,7 +140,7 @@ impl Sender {
     ///
     /// There is no limit to how long a transfer takes; the sender gives up when it stands still.
     pub async fn go(mut self) -> Result<Outcome> {
-        self.process.say(GO).await;
+        self.process.write_line(GO).await;
         match self.process.event(None).await? {
             SenderEvent::Done(outcome) => Ok(outcome),
             SenderEvent::Unsupported { reason } => Err(Error::Unsupported { reason }),
@@ -170,7 +170,7 @@ fn sender_arguments(spec: &SenderSpec<'_>) -> Vec<OsString> {
 
 /// A child that speaks JSON lines. It is killed when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub(crate) struct ChildProcess {
     who: &'static str,
     pub(crate) pid: u32,
     child: Child,
@@ -178,8 +178,8 @@ pub(crate) struct Process {
     lines: Lines<BufReader<ChildStdout>>,
 }
 
-impl Process {
-    /// Starts it; it inherits `file`, under the same number.
+impl ChildProcess {
+    /// Starts it; it inherits `file`, under the same descriptor.
     pub(crate) fn start(
         who: &'static str,
         exe: &Path,
@@ -205,9 +205,8 @@ impl Process {
         Ok(Self { who, pid, child, stdin, lines })
     }
 
-    /// Tells it a line. Should it be gone, its end is what is to be told, not that it does not
-    /// listen.
-    pub(crate) async fn say(&mut self, line: &str) {
+    /// Writes a line to it. If it has ended, the error to report is its end, not the failed write.
+    pub(crate) async fn write_line(&mut self, line: &str) {
         let _ = self.stdin.write_all(format!("{line}\n").as_bytes()).await;
     }
 
@@ -234,10 +233,10 @@ impl Process {
         serde_json::from_str(&line).map_err(|cause| Error::ChildGibberish { who, line, cause })
     }
 
-    /// Ends it if it did not by itself, and says how it did.
+    /// Ends it if it has not ended by itself, and returns how it ended.
     pub(crate) async fn ended(&mut self) -> Error {
         let who = self.who;
-        // One that closed its output is about to end; one that spoke out of turn must be made to.
+        // A child that closed its output is about to end; one that broke the protocol must be killed.
         if timeout(Duration::from_secs(1), self.child.wait()).await.is_err() {
             let _ = self.child.start_kill();
         }

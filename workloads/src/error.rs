@@ -1,30 +1,30 @@
-//! What can go wrong: each one line on what was tried, what the kernel said, and what to do.
+//! Errors: each one line with the failed action, the kernel's error, and the remedy.
 
 use std::{io, net::SocketAddr, path::PathBuf, process::ExitStatus};
 
 use tracer_ledger::size;
 
-/// The result of everything here that can fail.
+/// The result of every fallible function here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong.
+/// An error.
 ///
-/// The kernel's words are part of each message and not a source of their own: a chain of errors
-/// would print them twice.
+/// The kernel's error text is part of each message, and not its source: a chain of errors would print it
+/// twice.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no strategy of this name.
     #[error("no strategy is called `{name}`: choose one of {known}")]
     UnknownStrategy {
-        /// What was asked for.
+        /// The requested name.
         name: String,
         /// All names.
         known: String,
     },
-    /// The strategy cannot run here: no fault of the run, and no reason to stop the others.
+    /// The strategy cannot run here: not a failure, and no reason to stop the others.
     #[error("not possible here: {reason}")]
     Unsupported {
-        /// What is missing, in one line.
+        /// The missing feature, in one line.
         reason: String,
     },
     /// Nothing to send, or too much to count.
@@ -32,7 +32,7 @@ pub enum Error {
         "{messages} messages of {message_bytes} bytes cannot be sent: take at least one message of at least one byte, and less than 8 EiB of all"
     )]
     Shape {
-        /// How many messages.
+        /// The number of messages.
         messages: u64,
         /// Bytes of one.
         message_bytes: u64,
@@ -43,13 +43,13 @@ pub enum Error {
         dir.display(), size(*needed), size(*free)
     )]
     DiskFull {
-        /// Where the payload was to lie.
+        /// The directory of the payload.
         dir: PathBuf,
-        /// Bytes it needs.
+        /// Bytes needed.
         needed: u64,
-        /// Bytes that are free.
+        /// Bytes free.
         free: u64,
-        /// What the kernel said.
+        /// The kernel's error.
         cause: io::Error,
     },
     /// The payload's file has another length than the messages.
@@ -57,9 +57,9 @@ pub enum Error {
         "the payload's file has {found} bytes instead of {expected}: give a file of exactly that length"
     )]
     PayloadLength {
-        /// What the messages need.
+        /// Bytes of all messages.
         expected: u64,
-        /// What the file has.
+        /// Bytes of the file.
         found: u64,
     },
     /// The payload's file ended in the middle of the transfer.
@@ -72,32 +72,32 @@ pub enum Error {
         /// Bytes to send.
         total: u64,
     },
-    /// Nobody was named to send to.
+    /// No receiver was named.
     #[error("{strategy} needs a consumer: give its address with --to")]
     NoConsumer {
         /// Name of the strategy.
         strategy: &'static str,
     },
-    /// Nobody listens where the consumer should.
+    /// Nothing listens at the consumer's address.
     #[error(
         "no consumer can be reached at {addr} ({cause}): start one there with `workloads consume --listen {}:{}`, or check address and firewall",
         if addr.is_ipv6() { "[::]" } else { "0.0.0.0" }, addr.port()
     )]
     Unreachable {
-        /// Where it should be.
+        /// The consumer's address.
         addr: SocketAddr,
-        /// What the kernel said.
+        /// The kernel's error.
         cause: io::Error,
     },
-    /// What listens there is something else.
+    /// The listener at the address is not a consumer.
     #[error(
         "{addr} is no consumer of this version of copytrace: start one there with `workloads consume`, from the same build"
     )]
     Stranger {
-        /// Where it was to be.
+        /// The address.
         addr: SocketAddr,
     },
-    /// The consumer went away in the middle.
+    /// The consumer closed the connection during the transfer.
     #[error(
         "the consumer closed the connection after {sent} of {total} bytes ({cause}): see what it printed, and start it again"
     )]
@@ -106,7 +106,7 @@ pub enum Error {
         sent: u64,
         /// Bytes to send.
         total: u64,
-        /// What the kernel said.
+        /// The kernel's error.
         cause: io::Error,
     },
     /// The consumer stopped receiving, or never answered.
@@ -121,7 +121,7 @@ pub enum Error {
         /// Bytes to send.
         total: u64,
     },
-    /// Bytes were lost or came twice.
+    /// Bytes were lost or repeated.
     #[error(
         "the other end received {received} bytes of {sent}: the transfer lost or repeated some, its numbers are void"
     )]
@@ -131,7 +131,7 @@ pub enum Error {
         /// Bytes received.
         received: u64,
     },
-    /// Datagrams were lost, which nobody sends again.
+    /// Datagrams were lost: UDP does not retransmit.
     #[error(
         "{received} of {sent} bytes arrived: datagrams were dropped on their way, and nobody sends those again, so the transfer's numbers are void; `nstat -az UdpRcvbufErrors UdpInErrors` and `ip -s link` say where; send fewer messages (--messages)"
     )]
@@ -141,7 +141,7 @@ pub enum Error {
         /// Bytes received.
         received: u64,
     },
-    /// The bytes are not those of the payload.
+    /// The received bytes are not those of the payload.
     #[error(
         "the other end received other bytes than were sent (blake3 {received} instead of {sent}): the transfer's numbers are void"
     )]
@@ -154,17 +154,17 @@ pub enum Error {
     /// The network namespace does not exist.
     #[error("{}: no such network namespace: make one with `ip netns add {name}` or leave --netns out", path.display())]
     NoNamespace {
-        /// Where it should be.
+        /// Its path.
         path: PathBuf,
         /// Its name for `ip netns`.
         name: String,
     },
-    /// The network namespace has no address to reach it by.
+    /// The network namespace has no address outside of loopback.
     #[error(
         "this network namespace has no IPv4 address but loopback: bring an interface up in it (`ip addr add`, `ip link set up`), or give --listen an address"
     )]
     NoAddress,
-    /// A file is there, but it is none of a broker's logs.
+    /// The file is not a log of a broker.
     #[error("{} is no log of this broker: choose another directory", path.display())]
     NotALog {
         /// The file.
@@ -184,9 +184,9 @@ pub enum Error {
     DamagedLog {
         /// The log.
         path: PathBuf,
-        /// Where the record begins.
+        /// The offset of the record.
         at: u64,
-        /// What is wrong with it.
+        /// The flaw.
         flaw: String,
     },
     /// The log has no room for another record.
@@ -195,7 +195,7 @@ pub enum Error {
         /// The log.
         path: PathBuf,
     },
-    /// An earlier write failed so that nobody knows what is on disk.
+    /// An earlier write failed, and the content on disk is unknown.
     #[error(
         "{} takes no more messages ({why}): an earlier write to its disk failed; start the broker again to find out what is there",
         path.display()
@@ -203,17 +203,17 @@ pub enum Error {
     BrokenLog {
         /// The log.
         path: PathBuf,
-        /// What the kernel said then.
+        /// The kernel's error at that time.
         why: String,
     },
-    /// A broker that hands messages out unseen was asked for something that takes a look at them.
+    /// A broker that does not read messages was asked for a feature that needs their content.
     #[error(
         "a broker of flavour {flavour} cannot {what}: its messages go out with sendfile(), which answers only how many bytes it sent, so the broker never sees what is in them; ask one of flavour rocketmq"
     )]
     NeedsContent {
         /// The flavour.
         flavour: &'static str,
-        /// What it cannot do.
+        /// The missing feature.
         what: &'static str,
     },
     /// A consumer got more or fewer messages than are in the log.
@@ -229,57 +229,57 @@ pub enum Error {
     /// A consumer got a message twice, or before one that is older.
     #[error("a consumer received messages out of order: the broker's numbers are void")]
     OutOfOrder,
-    /// A broker refused a request: its own words.
+    /// A broker refused a request: its own text.
     #[error("{0}")]
     Refused(String),
     /// A call to the kernel failed.
     #[error("cannot {tried}: {cause}{}{advice}", if advice.is_empty() { "" } else { ": " })]
     Os {
-        /// What was tried.
+        /// The failed action.
         tried: String,
-        /// What the kernel said.
+        /// The kernel's error.
         cause: io::Error,
-        /// What to do about it, if there is a thing to do.
+        /// The remedy; empty if there is none.
         advice: &'static str,
     },
-    /// A child process reported an error: its own words.
+    /// A child process reported an error: its own text.
     #[error("{0}")]
     Child(String),
-    /// A child process ended without a word.
+    /// A child process ended without an event.
     #[error("the {who} ended unexpectedly ({status}): see what it printed above")]
     ChildEnded {
-        /// Which child.
+        /// The child.
         who: &'static str,
         /// How it ended.
         status: ExitStatus,
     },
-    /// A child process said nothing for too long.
+    /// A child process sent no event for too long.
     #[error("the {who} said nothing for {seconds} s: the machine may be overloaded, run again")]
     ChildSilent {
-        /// Which child.
+        /// The child.
         who: &'static str,
-        /// How long it was waited for.
+        /// Seconds waited.
         seconds: u64,
     },
-    /// A child process said something else than was agreed.
+    /// A child process broke the protocol.
     #[error("the {who} said {line:?} ({cause}): run it with a program of the same version")]
     ChildGibberish {
-        /// Which child.
+        /// The child.
         who: &'static str,
-        /// What it said.
+        /// The line it sent.
         line: String,
-        /// What is wrong with that.
+        /// The error of the parser.
         cause: serde_json::Error,
     },
 }
 
 impl Error {
-    /// For `map_err`: a call to the kernel failed, and there is nothing special to do about it.
+    /// For `map_err`: a failed call to the kernel, without a special remedy.
     pub(crate) fn os<E: Into<io::Error>>(tried: impl Into<String>) -> impl FnOnce(E) -> Self {
         Self::os_advice(tried, "")
     }
 
-    /// For `map_err`: a call to the kernel failed.
+    /// For `map_err`: a failed call to the kernel, with a remedy.
     pub(crate) fn os_advice<E: Into<io::Error>>(
         tried: impl Into<String>,
         advice: &'static str,
@@ -288,7 +288,7 @@ impl Error {
         move |cause| Self::Os { tried, cause: cause.into(), advice }
     }
 
-    /// For `map_err`: a call failed that some kernels do not know, or do not allow.
+    /// For `map_err`: a failed call that some kernels do not know, or do not permit.
     pub(crate) fn refused<E: Into<io::Error>>(
         tried: impl Into<String>,
         advice: &'static str,

@@ -1,16 +1,17 @@
-//! The transfer paths copytrace measures, a folder a route and a file a strategy, and their consumer.
+//! The transfer paths that copytrace measures, a folder a route and a file a strategy, and their
+//! consumer.
 //!
-//! Three processes play: the *driver* in the measuring command ([`driver`]), and two children of
-//! it, both the same program run again with a hidden verb ([`child`]): the *sender*, which is what
-//! is measured, and the *consumer*, which receives every byte and answers with count and hash. What
-//! is at the far end of the sender instead of a consumer is for the [`Route`] to say: a file, or a
-//! child of the sender's own, the *peer*.
+//! Three processes take part: the *driver* in the measuring command ([`driver`]), and two children of it,
+//! both the same program run again with a hidden verb ([`child`]). The *sender* is measured; the
+//! *consumer* receives every byte and answers with count and hash. On some [`Route`]s the far end is not
+//! a consumer: a file, or a child of the sender, the *peer*.
 
 pub mod broker;
 pub mod cache;
 pub mod child;
 pub mod cli;
 pub mod consumer;
+mod counts;
 mod datagram;
 pub mod disk;
 pub mod driver;
@@ -29,7 +30,6 @@ pub mod sender;
 mod shared;
 pub mod size;
 pub mod strategy;
-mod tally;
 pub mod tls;
 mod usage;
 mod user_copy;
@@ -37,7 +37,7 @@ mod window;
 
 pub use disk::Disk;
 pub use error::{Error, Result};
-pub use payload::{Payload, Shape};
+pub use payload::{PayloadFile, Shape};
 pub use protocol::Outcome;
 pub use receiver::{DUMMY_DEVICE, Receiver};
 pub use strategy::{STRATEGIES, Strategy};

@@ -6,7 +6,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::{Error, Result};
 
-/// Brings the calling thread into a network namespace.
+/// Moves the calling thread into a network namespace.
 pub fn enter(path: &Path) -> Result<()> {
     let file = File::open(path).map_err(|cause| match cause.kind() {
         io::ErrorKind::NotFound => {

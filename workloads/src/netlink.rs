@@ -1,4 +1,4 @@
-//! As much of rtnetlink as it takes to make a network device.
+//! The part of rtnetlink that makes a network device.
 
 use std::{io, net::Ipv4Addr};
 
@@ -26,7 +26,7 @@ const IFA_LOCAL: u16 = 2;
 /// `struct nlmsghdr`, of which the length is the first field.
 const HEADER: usize = 16;
 
-/// Makes a device of a kind, such as `dummy`, in this thread's network namespace, and brings it up.
+/// Makes a device of a kind, such as `dummy`, in this thread's network namespace, and sets it up.
 pub fn make_device(kind: &str, name: &str, mtu: u32) -> io::Result<()> {
     let up = (libc::IFF_UP as u32).to_ne_bytes();
     // `struct ifinfomsg`: family, type, index, flags, and which flags to change.
@@ -48,15 +48,15 @@ pub fn add_address(device: &str, address: Ipv4Addr, prefix: u8) -> io::Result<()
         .with(IFA_ADDRESS, &address.octets()))
 }
 
-/// A message that is being put together.
+/// A message under construction.
 struct Message(Vec<u8>);
 
 impl Message {
-    /// What is to be made anew, with what is fixed of it.
+    /// A request to create an object, beginning with the structure `fixed`.
     fn new(kind: u16, fixed: &[u8]) -> Self {
         let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
         let [kind, flags] = [kind, flags].map(u16::to_ne_bytes);
-        // The length comes when it is known; number and sender are not needed.
+        // The length is filled in later; sequence number and sender are not needed.
         Self([&[0; 4], kind.as_slice(), &flags, &[0; 8], fixed].concat())
     }
 
@@ -72,7 +72,7 @@ impl Message {
     }
 }
 
-/// `struct rtattr` and its value, as long as a multiple of four bytes.
+/// `struct rtattr` and its value, padded to a multiple of four bytes.
 fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     let length = (4 + value.len()) as u16;
     let mut attribute = [&length.to_ne_bytes(), &kind.to_ne_bytes(), value].concat();
@@ -80,7 +80,7 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     attribute
 }
 
-/// Sends a message to the kernel and hears whether it did as asked.
+/// Sends a message to the kernel and checks its answer.
 fn ask(message: Message) -> io::Result<()> {
     let (raw, cloexec) = (SocketType::RAW, SocketFlags::CLOEXEC);
     // No protocol is number 0: `NETLINK_ROUTE`.
@@ -95,7 +95,7 @@ fn ask(message: Message) -> io::Result<()> {
     }
 }
 
-/// The number in a `struct nlmsgerr`: 0, or what went wrong, negative.
+/// The error in a `struct nlmsgerr`: 0, or a negative number.
 fn verdict(answer: &[u8]) -> Option<i32> {
     let kind = answer.get(4..6)?.try_into().ok().map(u16::from_ne_bytes);
     let number = answer.get(HEADER..HEADER + 4)?.try_into().ok().map(i32::from_ne_bytes);
@@ -118,7 +118,7 @@ mod tests {
     fn the_kernel_says_what_it_does_not_know() {
         let error = make_device("no-such-kind", "nothing", 1500).unwrap_err();
         let errno = error.raw_os_error();
-        // Without privileges it does not even look.
+        // Without privileges the kernel refuses before it looks.
         assert!(matches!(errno, Some(libc::EOPNOTSUPP | libc::EPERM)), "{error}");
     }
 

@@ -1,4 +1,4 @@
-//! Pages of memory: how long they are, and memory whose pages are there.
+//! Pages of memory: their size, and memory with all pages present.
 
 /// Bytes of a page of memory on this machine.
 pub fn size() -> usize {
@@ -7,8 +7,8 @@ pub fn size() -> usize {
     usize::try_from(size).unwrap_or(4096)
 }
 
-/// Memory for one message that is already there: writing to it takes no page fault.
+/// Memory for one message, already present: a write to it takes no page fault.
 pub fn touched_buffer(bytes: usize) -> Vec<u8> {
-    // Not zeros: the allocator would take those from the kernel without touching them.
+    // Not zeros: the allocator would get zeroed pages from the kernel without touching them.
     vec![1; bytes]
 }

@@ -1,5 +1,4 @@
-//! A file of known random content that has no name: nothing of it is left behind, however the
-//! process ends.
+//! A nameless file of known random content: nothing of it remains, however the process ends.
 
 use std::{
     fs::{File, OpenOptions},
@@ -20,7 +19,7 @@ use crate::{Disk, Error, Result};
 /// Bytes written at a time.
 const CHUNK: usize = 1 << 20;
 
-/// How many messages, and how long: at least one byte, and fewer than a file can have.
+/// The number of messages and their length: at least one byte, and fewer than a file can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
     messages: u64,
@@ -28,7 +27,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// So many messages of so many bytes each.
+    /// A shape of `messages` messages of `message_bytes` bytes each.
     pub fn new(messages: u64, message_bytes: u64) -> Result<Self> {
         let fits = messages
             .checked_mul(message_bytes)
@@ -39,7 +38,7 @@ impl Shape {
         Ok(Self { messages, message_bytes })
     }
 
-    /// How many messages.
+    /// The number of messages.
     pub fn messages(&self) -> u64 {
         self.messages
     }
@@ -67,7 +66,7 @@ impl Shape {
 
 /// The file.
 #[derive(Debug)]
-pub struct Payload {
+pub struct PayloadFile {
     file: File,
     shape: Shape,
     seed: u64,
@@ -76,9 +75,9 @@ pub struct Payload {
     dir: PathBuf,
 }
 
-impl Payload {
-    /// Makes the file in a directory, exactly as long as the messages (readahead past their end
-    /// would be counted), in as few extents as the file system can, and waits for the disk.
+impl PayloadFile {
+    /// Makes the file in a directory, in as few extents as the file system can, and waits for the disk.
+    /// It is exactly as long as the messages: read-ahead past their end would be counted.
     pub fn create(dir: &Path, shape: Shape, seed: u64) -> Result<Self> {
         let full = |cause| disk_full(dir, shape, cause);
         let file = nameless(dir)?;
@@ -89,12 +88,12 @@ impl Payload {
         Ok(Self { file, shape, seed, hash, disk, dir: dir.to_owned() })
     }
 
-    /// How many messages it holds, and how long.
+    /// The shape of its messages.
     pub fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// What its content was made from.
+    /// The seed of its content.
     pub fn seed(&self) -> u64 {
         self.seed
     }
@@ -104,24 +103,24 @@ impl Payload {
         self.hash
     }
 
-    /// The disk it lies on.
+    /// Its disk.
     pub fn disk(&self) -> &Disk {
         &self.disk
     }
 
-    /// The directory it was made in.
+    /// Its directory.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 }
 
-impl AsFd for Payload {
+impl AsFd for PayloadFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
 }
 
-/// An empty file beside a payload, with room for as much.
+/// An empty file beside a payload, with room for as many bytes.
 pub(crate) fn empty(dir: &Path, shape: Shape) -> Result<File> {
     let file = nameless(dir)?;
     reserve(&file, shape.bytes())
@@ -130,8 +129,7 @@ pub(crate) fn empty(dir: &Path, shape: Shape) -> Result<File> {
     Ok(file)
 }
 
-/// A new file without a name; where the file system has no such thing, one that loses its name at
-/// once.
+/// A new file without a name; on a file system without `O_TMPFILE`, one that is unlinked at once.
 fn nameless(dir: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
@@ -149,9 +147,9 @@ fn nameless(dir: &Path) -> Result<File> {
     ))
 }
 
-/// Reserves the blocks: a full disk is noticed before anything is written.
+/// Reserves the blocks: a full disk is noticed before the first write.
 fn reserve(file: &File, bytes: u64) -> io::Result<()> {
-    // The end of a child is a signal, and some file systems give up at one.
+    // The end of a child is a signal, and some file systems are interrupted by one.
     let reserve = || rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes);
     match rustix::io::retry_on_intr(reserve) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
@@ -159,7 +157,7 @@ fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     }
 }
 
-/// Writes random bytes, the same for the same seed, and answers their hash.
+/// Writes random bytes, the same for the same seed, and returns their hash.
 pub(crate) fn generate(bytes: u64, seed: u64, mut to: impl Write) -> io::Result<blake3::Hash> {
     let mut random = SmallRng::seed_from_u64(seed);
     let mut hasher = blake3::Hasher::new();
@@ -201,7 +199,7 @@ mod tests {
 
     use super::*;
 
-    fn content(payload: &Payload) -> Vec<u8> {
+    fn content(payload: &PayloadFile) -> Vec<u8> {
         let mut content = Vec::new();
         let mut file = &payload.file;
         io::Seek::rewind(&mut file).unwrap();
@@ -215,7 +213,7 @@ mod tests {
         fn the_file_is_the_messages_and_nothing_else(messages in 1_u64..50, bytes in 1_u64..70_000, seed: u64) {
             let dir = tempfile::tempdir().unwrap();
             let shape = Shape::new(messages, bytes).unwrap();
-            let payload = Payload::create(dir.path(), shape, seed).unwrap();
+            let payload = PayloadFile::create(dir.path(), shape, seed).unwrap();
             let content = content(&payload);
             prop_assert_eq!(content.len() as u64, messages * bytes);
             prop_assert_eq!(blake3::hash(&content), payload.hash());
@@ -226,8 +224,9 @@ mod tests {
     #[test]
     fn a_seed_gives_the_same_content_again() {
         let dir = tempfile::tempdir().unwrap();
-        let hash =
-            |seed| Payload::create(dir.path(), Shape::new(3, 1000).unwrap(), seed).unwrap().hash();
+        let hash = |seed| {
+            PayloadFile::create(dir.path(), Shape::new(3, 1000).unwrap(), seed).unwrap().hash()
+        };
         assert_eq!(hash(1), hash(1));
         assert_ne!(hash(1), hash(2));
     }
@@ -236,7 +235,7 @@ mod tests {
     fn no_chunk_repeats_the_one_before() {
         let dir = tempfile::tempdir().unwrap();
         let shape = Shape::new(2, CHUNK as u64).unwrap();
-        let payload = Payload::create(dir.path(), shape, 7).unwrap();
+        let payload = PayloadFile::create(dir.path(), shape, 7).unwrap();
         let (mut first, mut second) = ([0; 64], [0; 64]);
         payload.file.read_exact_at(&mut first, 0).unwrap();
         payload.file.read_exact_at(&mut second, CHUNK as u64).unwrap();
@@ -254,7 +253,7 @@ mod tests {
     fn a_full_disk_says_how_much_and_where() {
         let dir = tempfile::tempdir().unwrap();
         let shape = Shape::new(1, 1 << 61).unwrap();
-        let error = Payload::create(dir.path(), shape, 0).unwrap_err().to_string();
+        let error = PayloadFile::create(dir.path(), shape, 0).unwrap_err().to_string();
         assert!(error.contains("--dir") && error.contains("2097152 TiB"), "{error}");
         assert!(error.contains(&dir.path().display().to_string()), "{error}");
     }
@@ -262,7 +261,7 @@ mod tests {
     #[test]
     fn a_directory_that_is_not_there_is_named() {
         let error =
-            Payload::create(Path::new("/nowhere"), Shape::new(1, 1).unwrap(), 0).unwrap_err();
+            PayloadFile::create(Path::new("/nowhere"), Shape::new(1, 1).unwrap(), 0).unwrap_err();
         assert!(error.to_string().contains("/nowhere"), "{error}");
     }
 }

@@ -1,7 +1,7 @@
 //! The other process of a transfer between two: a child of the measured one.
 //!
-//! Its standard input is what connects the two. On its standard output it says that it is ready, as
-//! an address of eight bytes, and at the end what it received.
+//! The channel between the two is its standard input. On its standard output it reports that it is ready,
+//! by an address of eight bytes, and at the end the bytes it received.
 
 use std::{
     io::{self, Read, Write},
@@ -22,7 +22,7 @@ use crate::{
 
 /// Bytes received at a time.
 const BUFFER: usize = 256 << 10;
-/// How long it waits before it looks at shared memory again.
+/// The interval between two looks at shared memory.
 const BETWEEN_LOOKS: Duration = Duration::from_micros(50);
 
 /// The verb of the other process.
@@ -31,7 +31,7 @@ pub(crate) const VERB: &str = "run-peer";
 /// Arguments of the other process.
 #[derive(Clone, Debug, clap::Args)]
 pub struct PeerArgs {
-    /// What its standard input is
+    /// The kind of its standard input
     #[arg(long, value_enum)]
     pub(crate) channel: Channel,
     /// Bytes of the payload
@@ -42,7 +42,7 @@ pub struct PeerArgs {
     pub(crate) parent: u32,
 }
 
-/// Runs as a child, until the parent ends it: its own end would be a signal in the window.
+/// Runs as a child, until the parent ends it: an earlier end would send a signal in the window.
 pub fn run(args: &PeerArgs) -> Result<()> {
     process::ignore_signals();
     process::die_with_parent(args.parent)?;
@@ -56,7 +56,7 @@ pub fn run(args: &PeerArgs) -> Result<()> {
         Channel::SharedMemory => look(input, bytes),
         Channel::ItsMemory => hold(input, bytes),
     }?;
-    say(&answer.encode())?;
+    send(&answer.encode())?;
     stay()
 }
 
@@ -67,10 +67,10 @@ fn stay() -> ! {
 }
 
 fn ready(address: u64) -> Result<()> {
-    say(&address.to_le_bytes())
+    send(&address.to_le_bytes())
 }
 
-fn say(what: &[u8]) -> Result<()> {
+fn send(what: &[u8]) -> Result<()> {
     let mut output = io::stdout().lock();
     output
         .write_all(what)
@@ -78,7 +78,7 @@ fn say(what: &[u8]) -> Result<()> {
         .map_err(Error::os("tell the measured process"))
 }
 
-/// Takes so many bytes, or fewer if there are no more.
+/// Receives `bytes` bytes, or fewer if there are no more.
 fn receive(
     input: BorrowedFd<'_>,
     bytes: u64,
@@ -87,7 +87,7 @@ fn receive(
     let mut buffer = vec![1; BUFFER];
     let mut hasher = blake3::Hasher::new();
     ready(0)?;
-    // A call that began before this process was traced would not be counted.
+    // A call that begins before this process is traced would not be counted.
     wait_for_input(input)?;
     while hasher.count() < bytes {
         match read(&mut buffer) {
@@ -107,7 +107,7 @@ fn wait_for_input(input: BorrowedFd<'_>) -> Result<()> {
     }
 }
 
-/// Looks at what is put into shared memory, where it is.
+/// Reads shared memory in place.
 fn look(memory: BorrowedFd<'_>, bytes: u64) -> Result<Answer> {
     let shared = Shared::map(memory, bytes as usize)?;
     let mut hasher = blake3::Hasher::new();
@@ -122,7 +122,7 @@ fn look(memory: BorrowedFd<'_>, bytes: u64) -> Result<Answer> {
     Ok(Answer { bytes, hash: hasher.finalize() })
 }
 
-/// Holds the payload, which comes in the standard input, until the parent ends this process.
+/// Holds the payload from its standard input, until the parent ends this process.
 fn hold(mut payload: BorrowedFd<'_>, bytes: u64) -> Result<Answer> {
     let mut memory = vec![1; bytes as usize + page::size()];
     let start = memory.as_ptr().align_offset(page::size());

@@ -1,5 +1,4 @@
-//! All memory of the process made present, so that none of its own page faults falls into the
-//! measuring window.
+//! Makes all memory of the process present, so that none of its own page faults falls into the window.
 
 use std::{fs, hint::black_box, time::Instant};
 
@@ -10,22 +9,22 @@ use crate::{Error, Result, user_copy};
 /// More stack than a transfer uses.
 const STACK: usize = 256 << 10;
 
-/// Makes code, data and stack present, and keeps them so where that is allowed.
+/// Makes code, data and stack present, and locks them where that is permitted.
 ///
-/// What is mapped later stays lazy: the file mapping of a strategy must take its faults.
+/// Later mappings stay lazy: the file mapping of a strategy must take its faults.
 pub fn pin() -> Result<()> {
     grow_stack();
-    // The kernel maps the clock's page when it is first read, and no lock or advice takes it.
+    // The kernel maps the clock's page at the first read; neither `mlockall` nor `madvise` does.
     black_box(Instant::now());
     user_copy::copy_once();
     match rustix::mm::mlockall(MlockAllFlags::CURRENT) {
         Ok(()) => Ok(()),
-        // Refused beyond RLIMIT_MEMLOCK: present for now will do.
+        // Refused beyond RLIMIT_MEMLOCK: pages that are present now are enough.
         Err(_) => populate(),
     }
 }
 
-/// The stack's mapping grows as it is used, and a lock takes only what is there.
+/// The stack's mapping grows with use, and a lock covers only the present part.
 #[inline(never)]
 fn grow_stack() {
     let mut stack = [0_u8; STACK];
@@ -35,7 +34,7 @@ fn grow_stack() {
 fn populate() -> Result<()> {
     let path = "/proc/self/maps";
     let maps = fs::read_to_string(path).map_err(Error::os(format!("read {path}")))?;
-    // Collected first: no allocation between two mappings.
+    // Collected first: an allocation in between would change the mappings.
     let regions: Vec<_> = maps.lines().filter_map(Region::parse).collect();
     for region in regions {
         // SAFETY: this advice reads pages or prepares them for writing; it changes no content.
@@ -54,7 +53,7 @@ struct Region {
 }
 
 impl Region {
-    /// Reads a line of `/proc/self/maps`; what cannot be read from has no region.
+    /// Reads a line of `/proc/self/maps`; none for an unreadable region.
     fn parse(line: &str) -> Option<Self> {
         let mut fields = line.split_ascii_whitespace();
         let (start, end) = fields.next()?.split_once('-')?;

@@ -1,4 +1,4 @@
-//! How a child behaves towards its parent and the terminal.
+//! A child's behaviour towards its parent and the terminal.
 
 use std::{
     io::{self, Write},
@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use crate::{Error, Result};
 
-/// Has the kernel kill this process when the thread that started it ends; ends at once when that
-/// happened before.
+/// Has the kernel kill this process when the thread that started it ends; exits at once if it has ended
+/// already.
 pub fn die_with_parent(parent: u32) -> Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(Error::os("ask to end with the parent process"))?;
@@ -22,8 +22,8 @@ pub fn die_with_parent(parent: u32) -> Result<()> {
     Ok(())
 }
 
-/// Ctrl-C goes to every process of the terminal's group: the parent decides what it means. And a
-/// consumer that goes away is an error of the call, not the end of the process.
+/// Ignores SIGINT, which Ctrl-C sends to the whole process group: the parent decides. And ignores
+/// SIGPIPE: a consumer that goes away is an error of the call, not the end of the process.
 pub fn ignore_signals() {
     for signal in [libc::SIGINT, libc::SIGPIPE] {
         // SAFETY: ignoring a signal installs no handler.
@@ -31,8 +31,8 @@ pub fn ignore_signals() {
     }
 }
 
-/// Says an event on standard output, in one line.
-pub fn say(event: &impl Serialize) -> Result<()> {
+/// Writes an event to standard output, in one line.
+pub fn emit(event: &impl Serialize) -> Result<()> {
     let mut line = serde_json::to_vec(event).map_err(Error::os("write an event as JSON"))?;
     line.push(b'\n');
     io::stdout().write_all(&line).map_err(Error::os("tell the driver"))

@@ -1,5 +1,5 @@
-//! What the processes say to each other: JSON lines from a child to the driver; on the wire, what
-//! a sender asks of the consumer first, and the consumer's answer at the end.
+//! The protocol between the processes: JSON lines from a child to the driver; on the connection, the
+//! sender's request to the consumer first, and the consumer's answer at the end.
 
 use std::{
     collections::BTreeMap,
@@ -11,43 +11,43 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tracer_ledger::{ZeroCopy, workload::CheckedBy};
 
-/// What the driver writes to the sender's standard input to start the transfer.
+/// The line on the sender's standard input that starts the transfer.
 pub(crate) const GO: &str = "go";
 
-/// What a consumer says on its standard output, one JSON object a line.
+/// The events of a consumer on its standard output, one JSON object a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum ConsumerEvent {
-    /// It takes connections.
+    /// It accepts connections.
     Listening {
-        /// Where it can be reached from.
+        /// Its address.
         addr: SocketAddr,
         /// Its process id.
         pid: u32,
     },
-    /// It gives up.
+    /// It ends with an error.
     Error {
-        /// Why, in one line.
+        /// The reason, in one line.
         what: String,
     },
 }
 
-/// What a sender says on its standard output, one JSON object a line.
+/// The events of a sender on its standard output, one JSON object a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum SenderEvent {
-    /// Everything is set up, and it waits for `go`.
+    /// The set-up is complete, and it waits for `go`.
     Ready(Ready),
     /// The transfer is done, and every byte was confirmed.
     Done(Outcome),
     /// The strategy cannot run here.
     Unsupported {
-        /// Why, in one line.
+        /// The reason, in one line.
         reason: String,
     },
-    /// It gives up.
+    /// It ends with an error.
     Error {
-        /// Why, in one line.
+        /// The reason, in one line.
         what: String,
     },
 }
@@ -63,32 +63,32 @@ pub struct Ready {
     pub peer: Option<SocketAddr>,
     /// Process id of the other process, where it has started one.
     pub peer_pid: Option<u32>,
-    /// Bytes of the payload that lie in the page cache: 0 for a cold cache, all for a warm one,
-    /// unless the file system does otherwise (a tmpfs is always warm).
+    /// Bytes of the payload that are in the page cache: 0 for a cold cache, all for a warm one, unless
+    /// the file system does otherwise (a tmpfs is always warm).
     pub cached_bytes: u64,
 }
 
-/// What the sender itself knows of a transfer that every byte of survived: a check on what the
-/// kernel's probes count, and come by without them.
+/// The sender's own account of a transfer in which every byte arrived: a check on the probes' counts,
+/// made without them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Name of the strategy.
     pub strategy: String,
-    /// How many messages were sent.
+    /// The number of messages sent.
     pub messages: u64,
     /// Bytes of one message.
     pub message_bytes: u64,
     /// Bytes sent, and confirmed to have arrived.
     pub bytes: u64,
-    /// blake3 of the payload, in hexadecimal: the same at both ends, where there is one at the other.
+    /// blake3 of the payload, in hexadecimal; verified at the far end, where that has the bytes.
     pub hash: String,
     /// System calls made in the window, by name, as the strategy counted them.
     pub calls: BTreeMap<String, u64>,
-    /// Calls that read less than they were asked to, and were followed by another for the rest.
+    /// Calls that read less than asked, each followed by another for the rest.
     pub partial_reads: u64,
-    /// Calls that sent less than they were asked to, and were followed by another for the rest.
+    /// Calls that sent less than asked, each followed by another for the rest.
     pub partial_writes: u64,
-    /// Calls that a signal interrupted before they did anything, and that were made again.
+    /// Calls that a signal interrupted before they did anything, and that were repeated.
     pub interrupted: u64,
     /// Page faults without I/O, in user mode and in kernel mode together (`ru_minflt`).
     pub minor_faults: u64,
@@ -107,26 +107,26 @@ pub struct Outcome {
     pub cpu_ns: u64,
     /// Bytes of the payload that lay in the page cache before the transfer.
     pub cached_bytes: u64,
-    /// Bytes that were not moved: the two files have the same blocks on the disk.
+    /// Bytes that did not move, because the two files share their blocks on the disk.
     pub shared_bytes: u64,
-    /// What the kernel said of zero-copy sends, if the strategy made some.
+    /// The kernel's notifications of zero-copy sends, if the strategy made any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zero_copy: Option<ZeroCopy>,
-    /// How it was found out what arrived.
+    /// The method by which the received bytes were checked.
     pub checked_by: CheckedBy,
 }
 
-/// What a sender asks of a consumer, in the first bytes of a connection. The consumer echoes it
-/// when it is ready, so that neither end's preparations fall into the window.
+/// A sender's request to a consumer, in the first bytes of a connection. The consumer echoes it when it
+/// is ready, so that neither end's set-up falls into the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
     /// Receive everything, and answer with count and hash.
     Receive,
-    /// The same, but what is sent comes by TLS: see [`crate::tls`].
+    /// The same, over TLS: see [`crate::tls`].
     ReceiveTls,
-    /// Send what is ordered.
+    /// Send an [`Order`].
     Send,
-    /// The same in whole pages that a receiver can have mapped.
+    /// The same, in whole pages that can be mapped into a receiver.
     SendPages,
     /// Receive datagrams: see [`Mailbox`].
     Datagrams,
@@ -138,12 +138,12 @@ impl Service {
     const ALL: [Self; 5] =
         [Self::Receive, Self::ReceiveTls, Self::Send, Self::SendPages, Self::Datagrams];
 
-    /// Whether it is the consumer that sends, and has to be told what.
+    /// Whether the consumer sends, and needs an [`Order`].
     pub fn sends(self) -> bool {
         matches!(self, Self::Send | Self::SendPages)
     }
 
-    /// As it goes over the wire.
+    /// Encodes it for the wire.
     pub fn encode(self) -> [u8; Self::LENGTH] {
         match self {
             Self::Receive => *b"ctrc:rcv",
@@ -154,18 +154,18 @@ impl Service {
         }
     }
 
-    /// As it came over the wire; nothing if it is no request of this program.
+    /// Decodes it from the wire; none if it is not a known request.
     pub fn decode(wire: &[u8; Self::LENGTH]) -> Option<Self> {
         Self::ALL.into_iter().find(|service| service.encode() == *wire)
     }
 }
 
-/// What a receiver orders of a consumer that is to send.
+/// A receiver's order to a consumer that is to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// What the payload is made from: both ends make the same.
+    /// The seed of the payload: both ends generate the same.
     pub seed: u64,
-    /// How many messages.
+    /// The number of messages.
     pub messages: u64,
     /// Bytes of one message.
     pub message_bytes: u64,
@@ -175,7 +175,7 @@ impl Order {
     /// Bytes of an order on the wire: three numbers in little-endian order.
     pub const LENGTH: usize = 24;
 
-    /// As it goes over the wire.
+    /// Encodes it for the wire.
     pub fn encode(&self) -> [u8; Self::LENGTH] {
         let mut wire = [0; Self::LENGTH];
         let numbers = [self.seed, self.messages, self.message_bytes];
@@ -185,7 +185,7 @@ impl Order {
         wire
     }
 
-    /// As it came over the wire.
+    /// Decodes it from the wire.
     pub fn decode(wire: &[u8; Self::LENGTH]) -> Self {
         let number = |index: usize| {
             let mut part = [0; 8];
@@ -196,21 +196,21 @@ impl Order {
     }
 }
 
-/// What the two ends tell each other over the connection before datagrams go beside it: first the
-/// sender, then the consumer.
+/// The message of each end before the datagrams, over the connection: first the sender's, then the
+/// consumer's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mailbox {
-    /// The port of its socket for datagrams, at the address it has the connection with.
+    /// The port of its socket for datagrams, at its address in the connection.
     pub port: u16,
-    /// Bytes that the sender will send, or that the consumer's kernel keeps for its socket.
+    /// Of the sender: bytes that it will send. Of the consumer: the size of its receive buffer.
     pub bytes: u64,
 }
 
 impl Mailbox {
-    /// Bytes of it on the wire: both numbers in little-endian order.
+    /// Bytes of a mailbox on the wire: both numbers in little-endian order.
     pub const LENGTH: usize = 10;
 
-    /// As it goes over the wire.
+    /// Encodes it for the wire.
     pub fn encode(&self) -> [u8; Self::LENGTH] {
         let mut wire = [0; Self::LENGTH];
         wire[..2].copy_from_slice(&self.port.to_le_bytes());
@@ -218,14 +218,15 @@ impl Mailbox {
         wire
     }
 
-    /// As it came over the wire.
+    /// Decodes it from the wire.
     pub fn decode(wire: &[u8; Self::LENGTH]) -> Self {
         let [low, high, bytes @ ..] = *wire;
         Self { port: u16::from_le_bytes([low, high]), bytes: u64::from_le_bytes(bytes) }
     }
 }
 
-/// What a consumer answers when the sender has shut its side: how many bytes came, and their hash.
+/// The consumer's answer after the sender has shut its side: the number of bytes received, and their
+/// hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Bytes received.
@@ -238,7 +239,7 @@ impl Answer {
     /// Bytes of an answer on the wire: the count in little-endian order, and the hash.
     pub const LENGTH: usize = 8 + blake3::OUT_LEN;
 
-    /// Of all that is in a file.
+    /// The answer for all bytes of a file.
     pub(crate) fn of_file(mut file: &File) -> io::Result<Self> {
         file.rewind()?;
         let mut hasher = blake3::Hasher::new();
@@ -246,7 +247,7 @@ impl Answer {
         Ok(Self { bytes: hasher.count(), hash: hasher.finalize() })
     }
 
-    /// As it goes over the wire.
+    /// Encodes it for the wire.
     pub fn encode(&self) -> [u8; Self::LENGTH] {
         let mut wire = [0; Self::LENGTH];
         wire[..8].copy_from_slice(&self.bytes.to_le_bytes());
@@ -254,7 +255,7 @@ impl Answer {
         wire
     }
 
-    /// As it came over the wire.
+    /// Decodes it from the wire.
     pub fn decode(wire: &[u8; Self::LENGTH]) -> Self {
         let (mut bytes, mut hash) = ([0; 8], [0; blake3::OUT_LEN]);
         bytes.copy_from_slice(&wire[..8]);

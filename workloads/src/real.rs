@@ -1,12 +1,12 @@
-//! What drives the own clients of Apache Kafka and Apache RocketMQ: Java sources, which
-//! `copytrace brokers --real` compiles against the programs' jars.
+//! Java sources of the clients of Apache Kafka and Apache RocketMQ, which `copytrace brokers --real`
+//! compiles against the programs' jars.
 
-/// A file of Java.
+/// A Java source file.
 #[derive(Clone, Copy, Debug)]
 pub struct Source {
-    /// Its name, which is that of its class.
+    /// Its file name, which is that of its class.
     pub name: &'static str,
-    /// What is in it.
+    /// Its content.
     pub text: &'static str,
 }
 
@@ -19,7 +19,7 @@ pub static KAFKA: [Source; 2] = [
     Source { name: "KafkaClient.java", text: include_str!("../real/kafka/KafkaClient.java") },
 ];
 
-/// RocketMQ's client, and what keeps its broker on the addresses that it is told.
+/// RocketMQ's client, and a class that keeps its broker on the given addresses.
 pub static ROCKETMQ: [Source; 3] = [
     MESSAGES,
     Source {

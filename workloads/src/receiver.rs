@@ -1,19 +1,19 @@
-//! Whom a sender sends to.
+//! The receiver of a sender.
 
 use std::{fmt, net::SocketAddr, str::FromStr};
 
-/// Whom a sender sends to, on a route to a socket.
+/// The receiver of a sender, on a route to a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Receiver {
     /// A consumer at this address.
     Consumer(SocketAddr),
-    /// Nobody: a device that drops what it is given, made for the transfer.
+    /// None: a device that drops its packets, made for the transfer.
     Dummy,
 }
 
 const DUMMY: &str = "dummy";
 
-/// The device of [`Receiver::Dummy`], as it is called in its network namespace.
+/// The name of the device of [`Receiver::Dummy`] in its network namespace.
 pub const DUMMY_DEVICE: &str = "dummy0";
 
 impl FromStr for Receiver {

@@ -1,4 +1,4 @@
-//! Memory that two processes share: a page that says how much there is, and the payload behind it.
+//! Memory that two processes share: a page with the number of bytes published, and the payload behind it.
 
 use std::{
     ffi::c_void,
@@ -14,7 +14,7 @@ use rustix::{
 
 use crate::{Error, Result, page};
 
-/// A file in memory that holds a payload of so many bytes.
+/// A file in memory for a payload of `bytes` bytes.
 pub fn create(bytes: usize) -> Result<OwnedFd> {
     let file = memfd_create("copytrace", MemfdFlags::CLOEXEC).map_err(Error::refused(
         "make memory to share with memfd_create()",
@@ -25,7 +25,7 @@ pub fn create(bytes: usize) -> Result<OwnedFd> {
     Ok(file)
 }
 
-/// The memory in this process.
+/// Shared memory, mapped into this process.
 pub struct Shared {
     start: *mut c_void,
     bytes: usize,
@@ -43,18 +43,18 @@ impl Shared {
         Ok(Self { start: start.map_err(Error::os("map the shared memory"))?, bytes })
     }
 
-    /// Where the payload begins.
+    /// The beginning of the payload.
     pub fn payload(&self) -> *mut u8 {
         // SAFETY: the mapping has one page more than the payload.
         unsafe { self.start.cast::<u8>().add(page::size()) }
     }
 
-    /// Says that the first `bytes` of the payload are there, and change no more.
+    /// Publishes the first `bytes` of the payload: they do not change any more.
     pub fn publish(&self, bytes: u64) {
         self.published_bytes().store(bytes, Ordering::Release);
     }
 
-    /// What was published until now.
+    /// The bytes published until now.
     pub fn published(&self) -> &[u8] {
         let published = self.published_bytes().load(Ordering::Acquire);
         let bytes = self.bytes.min(published as usize);

@@ -25,8 +25,7 @@ const UNITS: [(&str, u64); 14] = [
 )]
 pub struct NotASize;
 
-/// Reads a size: a whole number of bytes, if need be as parts of a unit. Fit for clap's
-/// `value_parser`.
+/// Reads a size: a whole number of bytes, possibly as a fraction of a unit. A `value_parser` for clap.
 pub fn parse(text: &str) -> Result<u64, NotASize> {
     let text = text.trim();
     let end = text.find(|it: char| !it.is_ascii_digit() && it != '.').unwrap_or(text.len());

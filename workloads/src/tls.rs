@@ -1,8 +1,8 @@
 //! TLS between sender and consumer: a real handshake, for keys that the kernel can encrypt with.
 //!
-//! It is TLS 1.2, because there the kernel enciphers the payload to the byte: 1.3 puts one of its own
-//! behind each record. The consumer makes a certificate for each connection, and sends it ahead in the
-//! clear: nothing is to be kept secret here, and nobody to be told from anybody else.
+//! It is TLS 1.2, because there the kernel encrypts exactly the payload: 1.3 appends a byte of its own to
+//! each record. The consumer makes a certificate for each connection, and sends it ahead in the clear:
+//! there is no secret to protect, and no identity to verify.
 
 use std::{
     io::{self, Read, Write},
@@ -21,13 +21,13 @@ use rustls::{
 
 const NAME: &str = "copytrace";
 
-/// Keys and counters to go on encrypting with where the handshake ended, as the kernel wants them.
+/// Keys and counters after the handshake, in the kernel's format.
 pub struct Keys {
-    /// Of AES-128.
+    /// The key of AES-128.
     pub key: [u8; 16],
     /// The first bytes of every nonce.
     pub salt: [u8; 4],
-    /// The others, of the next record.
+    /// The rest of the nonce of the next record.
     pub nonce: [u8; 8],
     /// Number of the next record.
     pub sequence: [u8; 8],
@@ -52,7 +52,7 @@ pub fn connect(mut stream: &TcpStream) -> io::Result<Keys> {
     keys(secrets.tx).ok_or_else(|| io::Error::other("the handshake agreed on another cipher"))
 }
 
-/// The consumer's handshake: what the sender sends is read from the result.
+/// The consumer's handshake: the sender's bytes are read from the result.
 pub fn accept(stream: &TcpStream) -> io::Result<impl Read> {
     let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).map_err(io::Error::other)?;
     let certificate = made.cert.der().clone();
@@ -63,7 +63,7 @@ pub fn accept(stream: &TcpStream) -> io::Result<impl Read> {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.clone()], key)
         .map_err(io::Error::other)?;
-    // No session is ever resumed.
+    // Sessions are never resumed.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     send_certificate(stream, &certificate)?;
     let connection = ServerConnection::new(Arc::new(config)).map_err(io::Error::other)?;
@@ -99,8 +99,8 @@ fn receive_certificate(mut stream: &TcpStream) -> io::Result<CertificateDer<'sta
 fn keys((sequence, secrets): (u64, ConnectionTrafficSecrets)) -> Option<Keys> {
     let ConnectionTrafficSecrets::Aes128Gcm { key, iv } = secrets else { return None };
     let (salt, nonce) = iv.as_ref().split_first_chunk()?;
-    // The handshake's last record had this nonce with a sequence number of 0; the kernel counts on
-    // from what it is given, and no nonce may come twice.
+    // The handshake's last record had this nonce with a sequence number of 0; the kernel increments it
+    // from the given value, and no nonce may be reused.
     let nonce = u64::from_be_bytes(nonce.try_into().ok()?).wrapping_add(sequence);
     Some(Keys {
         key: key.as_ref().try_into().ok()?,

@@ -1,8 +1,8 @@
-//! What the kernel accounts to this process, probes or not: a check on what the probes count.
+//! The kernel's account of this process, independent of probes: a check on their counts.
 
 use std::mem::MaybeUninit;
 
-/// Faults and switches until now, or the difference of two moments.
+/// Faults and switches until now, or between two moments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// CPU time in user and kernel mode, in nanoseconds.
@@ -11,9 +11,9 @@ pub struct Usage {
     pub minor_faults: u64,
     /// Page faults with I/O.
     pub major_faults: u64,
-    /// Context switches because the process had to wait.
+    /// Context switches because the process had to wait (`ru_nvcsw`).
     pub voluntary_switches: u64,
-    /// Context switches though it could have run on.
+    /// Context switches of a process that could have run on (`ru_nivcsw`).
     pub involuntary_switches: u64,
 }
 
@@ -48,8 +48,8 @@ impl Usage {
     }
 }
 
-/// CPU time of this process, in nanoseconds. `getrusage` has a running thread's only up to the last
-/// interrupt of the timer, and may say that a short transfer took none.
+/// CPU time of this process, in nanoseconds. `getrusage` has a running thread's time only up to the last
+/// timer interrupt, and may report none for a short transfer.
 fn cpu_time() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a whole `timespec`; the clock exists.

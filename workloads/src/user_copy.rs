@@ -2,18 +2,18 @@
 
 use std::{hint::black_box, ptr};
 
-/// A function whose third argument is a count of bytes, as `memcpy` has it.
+/// A function with the signature of `memcpy`: the third argument is the number of bytes.
 pub type Copy = unsafe extern "C" fn(*mut u8, *const u8, usize);
 
 /// The function that copies in user space, for a uprobe.
 pub const USER_COPY: Copy = copytrace_user_copy;
 
-/// Copies a byte: a uprobe's first hit takes a page fault, for the page the kernel steps it in.
+/// Copies a byte: a uprobe's first hit takes a page fault for the kernel's single-step page.
 pub fn copy_once() {
     let (mut to, from) = (0, 1);
     // SAFETY: both are one byte long.
     unsafe { copytrace_user_copy(&raw mut to, &raw const from, 1) };
-    // Looked at, so that the compiler does not leave the call out.
+    // Read, so that the compiler does not remove the call.
     black_box(to);
 }
 

@@ -4,8 +4,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use tracer_common::marker;
 
-/// Opens the window; `socket` is the one whose packets are the process's own, if it has one. In an
-/// open window, adds another one.
+/// Opens the window; `socket`: the socket whose packets are counted for the process, if there is one. In
+/// an open window, adds that socket.
 pub fn open(socket: Option<BorrowedFd<'_>>) {
     mark(marker::OPEN, socket.map_or(-1, |socket| i64::from(socket.as_raw_fd())));
 }

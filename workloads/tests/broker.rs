@@ -1,4 +1,4 @@
-//! The broker as a real process: what it promises, also when it is killed in the middle.
+//! The broker as a real process: its promises, also when it is killed during its work.
 #![allow(clippy::unwrap_used, reason = "a test may end in a panic, also in its helpers")]
 
 use std::{
@@ -43,7 +43,7 @@ fn client(broker: &Broker) -> Client {
     Client::connect(broker.addr()).unwrap()
 }
 
-/// Offset, tag and body of every message an order brings.
+/// Offset, tag and body of every message of an order.
 fn fetched(client: &mut Client, order: &Order<'_>) -> Vec<(u64, String, String)> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let mut messages = Vec::new();
@@ -63,7 +63,7 @@ fn dead_letters() -> Order<'static> {
     Order { source: Source::DeadLetters, ..Order::all(0) }
 }
 
-/// What a producer was told, until its broker was killed.
+/// The answers that a producer received, until its broker was killed.
 #[derive(Default)]
 struct Told {
     /// Messages that were acknowledged, or transactions whose commit was.
@@ -85,7 +85,7 @@ fn produce_until_killed(broker: SocketAddr, name: String, transactions: bool) ->
         }
         let begun = client.begin("transaction", body.as_bytes())?;
         match number / 2 % 3 {
-            // From here on it may be visible, whether the answer comes or not.
+            // From here on it may be visible, even without the answer.
             0 => client.end(begun, Fate::Committed).map(|_| told.acknowledged.push(body)),
             1 => {
                 told.uncommitted.push(body);
@@ -261,7 +261,7 @@ async fn a_message_is_dead_after_three_tries_of_one_group() {
                 assert_eq!(failure, TRIES);
                 break;
             };
-            // To say it twice changes nothing.
+            // A repeated report changes nothing.
             assert_eq!(consumer.failed(1, offset).unwrap(), Redelivery::Again(again));
             let came = fetched(&mut consumer, &Order { from: good, ..Order::all(1) });
             assert_eq!(came.len(), 1 + usize::from(failure));

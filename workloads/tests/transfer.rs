@@ -13,7 +13,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use workloads::{
-    Cache, CheckedBy, Error, Outcome, Payload, Receiver, Result, Route, STRATEGIES, Shape,
+    Cache, CheckedBy, Error, Outcome, PayloadFile, Receiver, Result, Route, STRATEGIES, Shape,
     Strategy,
     driver::{Consumer, Network, Sender, SenderSpec},
     protocol::{Answer, ConsumerEvent, Mailbox, Service},
@@ -27,19 +27,19 @@ fn exe() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_workloads"))
 }
 
-fn payload_of(messages: u64, message_bytes: u64) -> Payload {
+fn payload_of(messages: u64, message_bytes: u64) -> PayloadFile {
     let shape = Shape::new(messages, message_bytes).unwrap();
     // Beside the program, which is more likely to be on a disk than /tmp.
-    Payload::create(exe().parent().unwrap(), shape, 7).unwrap()
+    PayloadFile::create(exe().parent().unwrap(), shape, 7).unwrap()
 }
 
-fn payload() -> Payload {
+fn payload() -> PayloadFile {
     payload_of(MESSAGES, MESSAGE_BYTES)
 }
 
 async fn sender(
     strategy: &str,
-    payload: &Payload,
+    payload: &PayloadFile,
     to: impl Into<Receiver>,
     cache: Cache,
 ) -> Result<Sender> {
@@ -47,10 +47,10 @@ async fn sender(
     Sender::prepare(exe(), &SenderSpec { strategy, payload, to, cache }).await
 }
 
-/// As [`sender`]; none, and a word on it, where the strategy cannot run here.
+/// As [`sender`]; none, with a note, where the strategy cannot run here.
 async fn possible(
     strategy: &str,
-    payload: &Payload,
+    payload: &PayloadFile,
     to: impl Into<Receiver>,
     cache: Cache,
 ) -> Option<Sender> {
@@ -67,7 +67,7 @@ async fn loopback() -> Consumer {
     Consumer::start(exe(), &Network::Loopback).await.unwrap()
 }
 
-/// A consumer of the test's own: what it does with its one connection.
+/// A fake consumer, given by its handling of its one connection.
 fn fake_consumer(serve: impl FnOnce(TcpStream) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
@@ -84,7 +84,7 @@ fn fake_consumer(serve: impl FnOnce(TcpStream) + Send + 'static) -> SocketAddr {
     addr
 }
 
-/// A consumer whose answer is about something else than it received.
+/// A consumer that answers for other bytes than it received.
 fn lying_consumer(change: fn(&mut Vec<u8>)) -> SocketAddr {
     fake_consumer(move |mut stream| {
         let mut received = Vec::new();
@@ -158,7 +158,7 @@ async fn a_message_costs_the_calls_it_should_and_no_fault_of_the_programs_own() 
         ("splice", vec![("splice", 2 * MESSAGES)], false),
         ("odirect-write", pair("read", "write"), false),
         ("mmap-touch-write", mapped(), true),
-        // No exception is taken, but the kernel counts what it maps ahead as minor faults.
+        // No exception is taken, but the kernel counts pages that it maps ahead as minor faults.
         ("mmap-populate-write", mapped(), true),
         ("mmap-heap-write", mapped(), true),
         ("io-uring-send", vec![("io_uring_enter", MESSAGES)], false),
@@ -199,20 +199,20 @@ async fn zero_copy_sends_are_waited_for_and_reported() {
         let made = |name| outcome.calls.get(name).copied().unwrap_or_default();
         let sends = if strategy == "udp-msg-zerocopy" { 2 * MESSAGES } else { MESSAGES };
         if strategy == "io-uring-send-zc" {
-            // Most notifications come while the kernel is entered for something else.
+            // Most notifications come while the kernel is entered for other work.
             assert!((MESSAGES..=2 * MESSAGES).contains(&made("io_uring_enter")), "{outcome:?}");
         } else {
             assert_eq!(made("sendto"), sends, "{outcome:?}");
             let reads = if strategy == "msg-zerocopy" { MESSAGES } else { 0 };
             assert_eq!(made("pread64"), reads, "{outcome:?}");
-            // One notification may speak of several sends, and each is waited for.
+            // One notification may cover several sends, and each is awaited.
             assert_eq!(made("poll"), made("recvmsg"));
             assert!((1..=sends).contains(&made("recvmsg")), "{outcome:?}");
         }
         let said = outcome.zero_copy.unwrap();
         assert_eq!(said.notifications, sends);
-        // No memory of a program is given to another program: what loops back is copied. Some
-        // kernels do not say so of io_uring.
+        // A program's pages are not given to another program: over loopback they are copied. Some kernels
+        // do not report this for io_uring.
         assert!(said.copied.is_none_or(|copied| copied == sends), "{said:?}");
     }
 }
@@ -275,7 +275,7 @@ fn sends_datagrams(strategy: &Strategy) -> bool {
     strategy.route == Route::Datagrams
 }
 
-/// A consumer of datagrams: what it does with its connection and its socket.
+/// A fake consumer of datagrams, given by its handling of its connection and its socket.
 fn fake_mailbox(
     bytes: u64,
     serve: impl FnOnce(TcpStream, UdpSocket) + Send + 'static,

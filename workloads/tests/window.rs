@@ -49,7 +49,7 @@ struct Traced {
     outcome: Outcome,
 }
 
-/// None, and a word on it, where the strategy cannot run here.
+/// None, with a note, where the strategy cannot run here.
 fn traced(strategy: &str, dir: &Path) -> Option<Traced> {
     let consumer = Consumer::start();
     let trace = dir.join(strategy);

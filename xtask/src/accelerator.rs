@@ -1,5 +1,5 @@
-//! Whether KVM works here. A device file may be there and boot nothing, so a kernel is booted with
-//! it; the answer is remembered until this machine restarts.
+//! Whether KVM works here. The device file may exist and boot nothing, so a kernel is booted with it; the
+//! result is kept until this machine restarts.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::say::{Step, note};
 /// A kernel that boots under KVM takes about a second, and more beside a build.
 const PATIENCE: Duration = Duration::from_secs(6);
 
-/// What `guest-init.sh` says when it is to boot only.
+/// The line of `guest-init.sh` in a guest that only boots.
 const BOOTED: &str = "copytrace guest: booted";
 
 #[derive(Serialize, Deserialize)]

@@ -32,16 +32,16 @@ pub fn announce() {
 /// Builds everything.
 pub fn main(arguments: &Arguments) -> Result<()> {
     announce();
-    build(&Environment::prepare(Consent::unless(arguments.no_setup))?, Profile::Release)
+    build(&BuildEnvironment::prepare(Consent::unless(arguments.no_setup))?, Profile::Release)
 }
 
-/// What cargo needs in its environment to build the programs.
-pub struct Environment {
+/// Environment variables for cargo to build the programs.
+pub struct BuildEnvironment {
     object: PathBuf,
 }
 
-impl Environment {
-    /// Finds or installs what it takes, and builds the eBPF programs.
+impl BuildEnvironment {
+    /// Finds or installs the tools, and builds the eBPF programs.
     pub fn prepare(consent: Consent) -> Result<Self> {
         Ok(Self { object: ebpf::object(consent)? })
     }
@@ -54,8 +54,8 @@ impl Environment {
     }
 }
 
-/// Builds the program that tests the others, and says where it is. Much of it is built already: it is
-/// part of this very program.
+/// Builds the program that tests the others, and returns its path. Much of it is built already, as a part
+/// of this program.
 pub fn build_tests() -> Result<PathBuf> {
     let mut cargo = cargo::plain();
     cargo.args(["build", "--quiet", "--package", "tests"]);
@@ -63,7 +63,7 @@ pub fn build_tests() -> Result<PathBuf> {
     Ok(programs(Profile::Dev).join("tests"))
 }
 
-/// How the programs are built.
+/// The profile of the programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
     /// In the shortest time, sharing artefacts with this tool and with the tests.
@@ -91,18 +91,18 @@ impl Profile {
 }
 
 /// Builds the programs.
-pub fn build(environment: &Environment, profile: Profile) -> Result<()> {
+pub fn build(environment: &BuildEnvironment, profile: Profile) -> Result<()> {
     let mut cargo = environment.cargo(&["build", "--profile", profile.name()]);
     cargo.args(["-p", "tracer", "-p", "workloads", "--bins"]);
     cargo::stream(cargo)
 }
 
-/// Where the programs are that [`build`] built.
+/// The folder of the programs that [`build`] built.
 pub fn programs(profile: Profile) -> PathBuf {
     cargo::target_folder().join(profile.folder())
 }
 
-/// Runs `cargo xtask bench`, a program of its own: no other verb waits for what only it needs.
+/// Runs `cargo xtask bench`, a separate program: no other verb waits for its dependencies.
 pub fn bench(words: &[OsString]) -> Result<u8> {
     let mut cargo = cargo::this();
     cargo

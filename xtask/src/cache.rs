@@ -1,4 +1,4 @@
-//! Where set-up keeps what it fetched and built.
+//! The cache of set-up: downloads and builds.
 
 use std::path::{Path, PathBuf};
 
@@ -79,7 +79,7 @@ impl Cache {
         self.root.join("disk.ext4")
     }
 
-    /// What is known about the accelerator.
+    /// The cached result on the accelerator.
     pub fn accelerator(&self) -> PathBuf {
         self.root.join("accelerator.json")
     }
@@ -94,12 +94,12 @@ impl Cache {
             .with_context(|| format!("cannot create a folder in {}", self.root.display()))
     }
 
-    /// Removes what processes that were killed have left behind.
+    /// Removes the leftovers of killed processes.
     fn sweep(&self) {
         for entry in std::fs::read_dir(&self.root).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if owner(&name).is_some_and(|process| !Path::new("/proc").join(process).exists()) {
-                // Somebody else may be sweeping, too.
+                // Another process may be sweeping too.
                 let _ = std::fs::remove_dir_all(entry.path());
             }
         }
@@ -112,7 +112,7 @@ fn owner(name: &str) -> Option<&str> {
     Some(process)
 }
 
-/// Moves a finished file or folder to its place. Somebody else may have been quicker: theirs is as
+/// Moves a finished file or folder to its place. Another process may have been quicker: its result is as
 /// good.
 pub fn publish(finished: &Path, place: &Path) -> Result<()> {
     if let Some(parent) = place.parent() {

@@ -1,4 +1,4 @@
-//! cargo: how it is started, where it builds, and what is shown of what it says.
+//! cargo: its command, its target folder, and its output.
 
 use std::io::{BufRead as _, BufReader, IsTerminal as _};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::{command, say};
 /// A cargo command in the workspace that builds no eBPF programs.
 pub fn plain() -> Command {
     let mut command = this();
-    // A relative folder is meant from where the user is.
+    // A relative folder is relative to the user's current folder.
     command.current_dir(workspace()).env("CARGO_TARGET_DIR", target_folder());
     command
 }
@@ -21,7 +21,7 @@ pub fn this() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Runs cargo, and shows what it says but for its last line.
+/// Runs cargo, and shows its output except for the last line.
 pub fn stream(mut cargo: Command) -> Result<()> {
     let shown = command::show(&cargo);
     let color = if std::io::stderr().is_terminal() { "always" } else { "never" };

@@ -1,4 +1,4 @@
-//! `cargo xtask check`: what needs no root, no guest and no BPF toolchain.
+//! `cargo xtask check`: checks that need no root, no guest and no BPF toolchain.
 
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::LazyLock;
@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use anyhow::{Context as _, Result, bail};
 use libtest_mimic::{Completion, Failed, Trial};
 
-use crate::build_step::Environment;
+use crate::build_step::BuildEnvironment;
 use crate::cargo::{self, workspace};
 use crate::consent::Consent;
 use crate::setup::toolchain;
@@ -19,26 +19,26 @@ const WITHOUT_PROGRAMS: (&str, &str) = (ebpf::VARIABLE, "none");
 /// Property tests try the same cases each time: what fails here fails everywhere.
 const SEED: (&str, &str) = ("PROPTEST_RNG_SEED", "1");
 
-/// How much of a failed step's output is shown.
+/// The number of lines shown of a failed step's output.
 const TAIL_LINES: usize = 80;
 
-/// One thing that is checked.
+/// One step of the checks.
 pub struct Step {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
-    /// Does it.
+    /// Runs it.
     pub run: fn() -> Result<Done>,
 }
 
-/// What came of a step that did not fail.
+/// The result of a step that did not fail.
 pub enum Done {
-    /// All is well.
+    /// It passed.
     Made,
-    /// It could not be made here, and why.
+    /// It could not be made here, for this reason.
     Skipped(String),
 }
 
-/// Everything that is checked.
+/// All steps.
 pub const STEPS: [Step; 6] = [
     Step { name: "typos", run: spelling },
     Step { name: "cargo deny: licences and sources of dependencies", run: dependencies },
@@ -48,7 +48,7 @@ pub const STEPS: [Step; 6] = [
     Step { name: "cargo test: unit and property tests", run: test },
 ];
 
-/// Checks everything, and reports as `cargo test` does.
+/// Makes all steps, and reports as `cargo test` does.
 pub fn main() -> ExitCode {
     // Before the first line of the report: it may take a while, and says so.
     drop(cargo(&[]));
@@ -66,17 +66,17 @@ fn trial(step: &Step) -> Result<Completion, Failed> {
     }
 }
 
-/// As `typos.toml` has it.
+/// Spelling, by `typos.toml`.
 fn spelling() -> Result<Done> {
     by_program("typos", "typos-cli", &[])
 }
 
-/// As `deny.toml` has it. Not its advisories: they are fetched, and are others tomorrow.
+/// Dependencies, by `deny.toml`. Not its advisories: they are downloaded, and change every day.
 fn dependencies() -> Result<Done> {
     by_program("cargo-deny", "cargo-deny", &["check", "bans", "licenses", "sources"])
 }
 
-/// A program of others, which is not installed for this; and the crate that has it.
+/// Another program, which is not installed for this, and its crate.
 fn by_program(name: &str, package: &str, arguments: &[&str]) -> Result<Done> {
     match command::find(name) {
         Some(program) => made(Command::new(program).args(arguments).current_dir(workspace())),
@@ -97,8 +97,8 @@ fn test() -> Result<Done> {
     made(cargo(&["test", "--no-fail-fast"]).env(SEED.0, SEED.1).env("RUST_BACKTRACE", "0"))
 }
 
-/// For their own target. That takes clippy of a toolchain that can build for it, which is not installed
-/// for this.
+/// The eBPF programs, for their own target. That needs the clippy of a toolchain that can build for it,
+/// which is not installed for this.
 fn lint_programs() -> Result<Done> {
     let toolchain = match toolchain::resolve(Consent::Withheld) {
         Ok(toolchain) => toolchain,
@@ -113,18 +113,18 @@ fn lint_programs() -> Result<Done> {
     // The library's source of a released compiler is built with what is not stable yet.
     clippy.args(["-Z", "build-std=core", "--", "-D", "warnings"]).env("RUSTC_BOOTSTRAP", "1");
     clippy.env("CARGO_ENCODED_RUSTFLAGS", "--cfg=bpf_target_arch=\"x86_64\"");
-    // The compiler that runs this very program is another one.
+    // The compiler of this program is another one.
     for variable in ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN"] {
         clippy.env_remove(variable);
     }
     made(clippy.current_dir(workspace()))
 }
 
-/// With the eBPF programs inside, if that takes nothing to be installed: so what is built here and what
-/// else is built share their artefacts, and neither is built twice.
+/// With the eBPF programs inside, if nothing has to be installed for that: then this build and the others
+/// share their artefacts.
 fn cargo(arguments: &[&str]) -> Command {
-    static ENVIRONMENT: LazyLock<Option<Environment>> =
-        LazyLock::new(|| Environment::prepare(Consent::Withheld).ok());
+    static ENVIRONMENT: LazyLock<Option<BuildEnvironment>> =
+        LazyLock::new(|| BuildEnvironment::prepare(Consent::Withheld).ok());
     match &*ENVIRONMENT {
         Some(environment) => environment.cargo(arguments),
         None => {

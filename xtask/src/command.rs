@@ -1,4 +1,4 @@
-//! Other programs: found, run, and their failures told with what they said.
+//! Other programs: finding, running, and reporting failures with their output.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-/// How much of a failed program's output is worth showing.
+/// The number of lines shown of a failed program's output.
 const TAIL_LINES: usize = 12;
 
 /// The program of that name on PATH, or where system administration tools live.
@@ -42,7 +42,7 @@ pub fn run(command: &mut Command) -> Result<Output> {
     Ok(output)
 }
 
-/// What a successful program printed.
+/// The output of a successful program.
 pub fn stdout(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&run(command)?.stdout).into_owned())
 }

@@ -2,12 +2,12 @@
 
 use anyhow::{Result, bail};
 
-/// Whether what is missing may be installed.
+/// Whether missing programs may be installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consent {
     /// Install it.
     Given,
-    /// `--no-setup`: say what to do instead.
+    /// `--no-setup`: report what to do instead.
     Withheld,
 }
 

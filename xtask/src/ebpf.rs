@@ -31,7 +31,7 @@ pub fn object(consent: Consent) -> Result<PathBuf> {
     build(&toolchain, &linker)
 }
 
-/// Where [`object`] builds.
+/// The folder that [`object`] builds in.
 pub fn built() -> PathBuf {
     target_folder().join("ebpf").join(TARGET).join("release").join(PACKAGE)
 }

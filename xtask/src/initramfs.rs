@@ -9,7 +9,7 @@ use crate::modules::Modules;
 
 const INIT: &str = include_str!("guest-init.sh");
 
-/// What every guest needs, whatever its NIC: a disk, ports, and this machine's files.
+/// Modules for every guest, whatever its NIC: a disk, ports, and this machine's files.
 const ALWAYS: [&str; 8] = [
     "virtio_pci",
     "virtio_console",

@@ -7,12 +7,12 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::command;
 
-/// Where the boot protocol's header keeps what is needed here.
+/// Offsets in the header of the boot protocol.
 const SETUP_SECTORS: usize = 0x1f1;
 const PAYLOAD_OFFSET: usize = 0x248;
 const PAYLOAD_LENGTH: usize = 0x24c;
 
-/// How a payload was compressed: its first bytes, and what decompresses it.
+/// The compression formats: their first bytes, and the program that decompresses them.
 const FORMATS: [(&[u8], &str); 3] =
     [(b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", "xz"), (b"\x1f\x8b", "gzip")];
 

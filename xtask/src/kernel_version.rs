@@ -1,9 +1,9 @@
-//! Which kernel a guest runs.
+//! The kernel of a guest.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The newest build of a kernel that Debian has packages of.
+/// The newest build of a kernel with Debian packages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KernelVersion {
     /// Of one series, such as 6.12.
@@ -13,10 +13,10 @@ pub enum KernelVersion {
 }
 
 impl KernelVersion {
-    /// What guests run if nobody says otherwise.
+    /// The default of guests.
     pub const USUAL: Self = Self::Series(6, 12);
 
-    /// What else the tests try.
+    /// The other kernels of the tests.
     pub const OTHERS: [Self; 3] = [Self::Series(5, 10), Self::Series(6, 1), Self::Newest];
 
     /// A regular expression of the names of its packages.

@@ -52,11 +52,11 @@ enum Verb {
     Run(run::Arguments),
     /// Run a command of this machine in a guest with another kernel; without one, a shell
     Vm(vm::Arguments),
-    /// Check what takes no kernel: format, lints, unit tests
+    /// Check everything that needs no kernel: format, lints, unit tests
     Check,
     /// Test everything, on this machine and in guests
     Test(test::Arguments),
-    /// Measure what tracing costs nginx at full load: copytrace beside strace, perf and bpftrace
+    /// Measure the cost of tracing nginx at full load: copytrace beside strace, perf and bpftrace
     #[command(disable_help_flag = true)]
     Bench {
         /// Its own flags; `--help` lists them
@@ -83,7 +83,7 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Tells of an error, and what this process is to end with.
+/// Prints an error, and returns the exit status of this process.
 pub fn exit_code(result: Result<u8>) -> ExitCode {
     match result {
         Ok(status) => ExitCode::from(status),

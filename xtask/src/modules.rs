@@ -1,4 +1,4 @@
-//! A kernel's loadable modules: which ones are needed, and in which order.
+//! A kernel's loadable modules: the needed ones, and their order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -24,8 +24,8 @@ impl Modules {
         Ok(Self { files, plain })
     }
 
-    /// The wanted modules and what they depend on, each after its dependencies. A name without a
-    /// file is taken to be built into the kernel.
+    /// The wanted modules and their dependencies, each after its own dependencies. A name without a file
+    /// counts as built into the kernel.
     pub fn load_order(&self, wanted: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
         let (mut order, mut seen) = (Vec::new(), BTreeSet::new());
         for name in wanted {
@@ -92,7 +92,7 @@ fn canonical(name: &str) -> String {
     name.replace('-', "_")
 }
 
-/// What a module says it depends on: `depends=a,b` among its NUL-separated properties.
+/// The dependencies of a module: `depends=a,b` among its NUL-separated properties.
 fn dependencies(module: &[u8]) -> Vec<String> {
     const KEY: &[u8] = b"\0depends=";
     let Some(at) = module.windows(KEY.len()).position(|window| window == KEY) else {

@@ -220,7 +220,7 @@ fn numbers(name: &str) -> Vec<u64> {
         .collect()
 }
 
-/// How long ago the package lists were fetched; none if there are none.
+/// The age of the package lists; none without lists.
 fn lists_age(folder: &Path) -> Option<Duration> {
     let mut names = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name());
     names.find(|name| name.to_string_lossy().contains("_Packages"))?;

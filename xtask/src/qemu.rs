@@ -49,7 +49,7 @@ impl Qemu {
     }
 }
 
-/// What executes the guest's instructions.
+/// The executor of the guest's instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Accelerator {
@@ -215,7 +215,7 @@ impl Machine {
 /// A running emulator. It ends with this process at the latest, however that ends.
 pub struct Running {
     child: Arc<Mutex<Child>>,
-    /// What the kernel and QEMU said.
+    /// The output of the kernel and of QEMU.
     pub log: Log,
 }
 
@@ -240,7 +240,7 @@ impl Running {
     }
 }
 
-/// What the kernel and QEMU said, kept for when something goes wrong.
+/// The output of the kernel and of QEMU, kept for error messages.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 

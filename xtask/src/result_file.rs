@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
-/// What is gathered has no name yet, and is gone with this process.
+/// A file for a result: without a name until it is complete, and gone with this process.
 pub struct ResultFile {
     path: PathBuf,
     gathered: File,
@@ -22,7 +22,7 @@ impl ResultFile {
         Ok(Self { path: path.to_owned(), gathered })
     }
 
-    /// Where the result is written to.
+    /// The file to write the result to.
     pub fn writer(&self) -> io::Result<File> {
         self.gathered.try_clone()
     }

@@ -28,13 +28,13 @@ const KPROBES: &str = "/sys/bus/event_source/devices/kprobe";
 /// `cargo xtask run`
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// What to run: a verb of copytrace
+    /// Verb of copytrace to run
     #[arg(long, value_enum, value_name = "VERB", default_value_t = Scenario::Demo)]
     scenario: Scenario,
     /// Draw the way of a message by these strategies, as `copytrace explain` does
     #[arg(long, value_name = "STRATEGY", num_args = 1.., conflicts_with = "scenario")]
     explain: Vec<OsString>,
-    /// Where: `auto` takes this machine if its kernel takes function probes
+    /// Run here or in a guest: `auto` is here if this kernel supports function probes
     #[arg(long, value_enum, default_value_t = Place::Auto)]
     on: Place,
     /// The guest's kernel
@@ -62,7 +62,7 @@ impl Arguments {
         self.scenario == Scenario::Brokers && self.words.iter().any(|word| word == "--real")
     }
 
-    /// What copytrace gets. A file comes first: what follows may be a command.
+    /// The arguments of copytrace. A file comes first, because the later ones may be a command.
     fn of_copytrace(&self, file: Option<&Path>) -> Vec<OsString> {
         let mut all = vec![OsString::from(self.scenario().verb())];
         all.extend_from_slice(&self.explain);
@@ -85,7 +85,7 @@ pub enum Scenario {
     Run,
     /// Processes that run already; `auto` is this machine
     Attach,
-    /// What the kernel offers; `auto` is this machine
+    /// Report what the kernel supports; `auto` is this machine
     Doctor,
 }
 
@@ -102,7 +102,7 @@ impl Scenario {
         }
     }
 
-    /// Where it runs: what is asked about this machine, no guest can answer.
+    /// The place of the run: questions about this machine cannot be answered by a guest.
     fn place(self, wanted: Place) -> Place {
         match (self, wanted) {
             (Self::Attach | Self::Doctor, Place::Auto) => Place::Host,
@@ -116,7 +116,7 @@ impl Scenario {
     }
 }
 
-/// Where the measurement runs.
+/// The place of the measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Place {
     /// Here if this kernel takes function probes, else in a guest
@@ -216,7 +216,7 @@ pub fn main(mut arguments: Arguments) -> Result<u8> {
 }
 
 fn build(consent: Consent) -> Result<()> {
-    build_step::build(&build_step::Environment::prepare(consent)?, Profile::Dev)
+    build_step::build(&build_step::BuildEnvironment::prepare(consent)?, Profile::Dev)
 }
 
 /// Whether a guest is needed for sure, which can then be fetched while the programs are built. What
@@ -285,7 +285,7 @@ fn job(copytrace: &Path, arguments: &Arguments, result: Option<&ResultFile>) -> 
     })
 }
 
-/// What the command cannot find out by itself: where it is, and whether a terminal shows it.
+/// Variables that the command needs: its place, and whether its output is shown on a terminal.
 fn environment(to_stdout: bool) -> Vec<(OsString, OsString)> {
     let mut all = vec![(OsString::from("COPYTRACE_WHERE"), OsString::from("vm"))];
     if to_stdout && std::io::stdout().is_terminal() {

@@ -1,4 +1,4 @@
-//! What the tool tells its user, always on stderr: stdout belongs to the command it runs.
+//! Messages to the user, always on stderr: stdout belongs to the command that is run.
 
 use std::io::IsTerminal as _;
 use std::sync::LazyLock;

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The signals a guest's command is told about.
 const FORWARDED: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
-/// What came.
+/// A signal, or its absence.
 pub enum Came {
     /// A signal to forward.
     Forward(i32),

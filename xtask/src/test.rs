@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::build_step::{self, Environment, Profile};
+use crate::build_step::{self, BuildEnvironment, Profile};
 use crate::consent::Consent;
 
 /// `cargo xtask test`
@@ -19,19 +19,19 @@ pub struct Arguments {
     selection: Selection,
 }
 
-/// What is to be tested, and how.
+/// The selection of checks, and how they are made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub struct Selection {
-    /// On every kernel, and with all repetitions
+    /// Test on every kernel, and with all repetitions
     #[arg(long)]
     pub all: bool,
-    /// Write the pages of docs/ that are measured, on every kernel, besides
+    /// Also write the measured pages of docs/, on every kernel
     #[arg(long, conflicts_with_all = ["repeat", "list"])]
     pub write_docs: bool,
-    /// Make each check so many times, to find what fails rarely
+    /// Make each check this often, to find rare failures
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub repeat: Option<u32>,
-    /// Only checks whose whole name is a filter's
+    /// Match filters against the whole name of a check
     #[arg(long)]
     pub exact: bool,
     /// Print the names, and test nothing
@@ -52,7 +52,7 @@ impl Selection {
         self.filters.is_empty() || self.filters.iter().any(matches)
     }
 
-    /// How the programs are built that are tested: as they are installed, when everything is tested.
+    /// The profile of the programs under test: that of an installation, when everything is tested.
     pub fn profile(&self) -> Profile {
         if self.all { Profile::Release } else { Profile::Dev }
     }
@@ -80,7 +80,10 @@ pub fn main(arguments: &Arguments) -> Result<u8> {
     let Arguments { no_setup, selection } = arguments;
     if !selection.list {
         build_step::announce();
-        build_step::build(&Environment::prepare(Consent::unless(*no_setup))?, selection.profile())?;
+        build_step::build(
+            &BuildEnvironment::prepare(Consent::unless(*no_setup))?,
+            selection.profile(),
+        )?;
     }
     let mut tests = Command::new(build_step::build_tests()?);
     tests.arg("run").args(no_setup.then_some("--no-setup")).args(selection.words());

@@ -1,9 +1,9 @@
-//! How functions of the kernel are entered.
+//! Tiers: the ways to enter functions of the kernel.
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// How functions of the kernel are entered.
+/// The ways to enter functions of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {

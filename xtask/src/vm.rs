@@ -24,25 +24,25 @@ use crate::{accelerator, initramfs, signals, terminal};
 /// `cargo xtask vm`
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The guest's kernel
+    /// Run this kernel
     #[arg(long, value_name = "VERSION", default_value_t = KernelVersion::USUAL)]
     kernel: KernelVersion,
-    /// The model of the guest's two NICs
+    /// Give the guest two NICs of this model
     #[arg(long, value_enum, default_value_t = Nic::E1000e)]
     nic: Nic,
-    /// A kernel module to load besides those that every guest needs; repeatable
+    /// Load this kernel module too; may be repeated
     #[arg(long = "module", value_name = "NAME")]
     modules: Vec<String>,
     /// Install nothing: what is missing is an error
     #[arg(long)]
     no_setup: bool,
-    /// Do not build first: the guest has the programs as they are
+    /// Do not build first: use the last build
     #[arg(long)]
     no_build: bool,
-    /// Switch the guest off after so many seconds
+    /// Switch the guest off after this number of seconds
     #[arg(long, value_name = "SECS")]
     timeout: Option<u64>,
-    /// Say nothing but errors
+    /// Print errors only
     #[arg(long, short)]
     quiet: bool,
     /// Run the command on a terminal, as a shell is
@@ -90,7 +90,7 @@ pub struct Job {
     pub input: Input,
     /// Its output.
     pub output: Output,
-    /// How long it may take.
+    /// The time limit.
     pub timeout: Option<Duration>,
     /// Say nothing but errors.
     pub quiet: bool,
@@ -113,14 +113,14 @@ pub fn main(arguments: Arguments) -> Result<u8> {
     let consent = Consent::unless(arguments.no_setup);
     if !arguments.no_build {
         build_step::announce();
-        build_step::build(&build_step::Environment::prepare(consent)?, Profile::Dev)
+        build_step::build(&build_step::BuildEnvironment::prepare(consent)?, Profile::Dev)
             .context("the guest’s programs; --no-build leaves them as they are")?;
     }
     let Arguments { kernel, nic, modules, .. } = arguments;
     Prepared::new(&Hardware { kernel, nic, modules }, consent)?.run(job)
 }
 
-/// What a guest is made of.
+/// The hardware and the kernel of a guest.
 #[derive(Clone, Debug)]
 pub struct Hardware {
     /// Its kernel.
@@ -138,7 +138,7 @@ pub struct Prepared {
     pub control: UnixStream,
     /// For input.
     pub input: UnixStream,
-    /// What it is, in one line.
+    /// Its description, in one line.
     pub description: String,
 }
 

@@ -1,4 +1,4 @@
-//! What goes wrong must be told in one clear line, with an exit status, and leave nothing behind.
+//! Errors are reported in one clear line, with an exit status, and leave nothing behind.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -14,7 +14,7 @@ use crate::check::{Check, Context};
 use crate::support::traced::until;
 use xtask::command;
 
-/// What has nothing to do with how functions are entered.
+/// Checks that do not depend on the tier.
 pub const CHECKS: [Check; 9] = [
     Check { name: "bad use: SIGKILL", run: killed },
     Check { name: "bad use: Ctrl-C", run: interrupted },
@@ -27,11 +27,11 @@ pub const CHECKS: [Check; 9] = [
     Check { name: "bad use: no BTF", run: no_btf },
 ];
 
-/// Where the command puts its payload file.
+/// The directory of the command's payload file.
 const PAYLOAD_FOLDER: &str = "/var/tmp";
 const NOBODY: u32 = 65534;
 
-/// What the NIC has sent when a transfer is under way, in bytes.
+/// Bytes that the NIC has sent when a transfer counts as under way.
 const UNDER_WAY: u64 = 1 << 20;
 
 impl Context {
@@ -47,7 +47,7 @@ fn unknown_strategy(context: &Context) -> Result<()> {
 }
 
 fn no_root(context: &Context) -> Result<()> {
-    // The program may lie where only its owner can look.
+    // The program may be in a directory that only its owner can search.
     let folder = tempfile::tempdir()?;
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
     let copy = folder.path().join("copytrace");
@@ -59,7 +59,7 @@ fn no_root(context: &Context) -> Result<()> {
 }
 
 fn no_btf(context: &Context) -> Result<()> {
-    // Nor may it remember what it once read there.
+    // The cache of what it once read there must be hidden too.
     let hide = "mkdir -p /var/cache/copytrace && mount -t tmpfs none /var/cache/copytrace && \
                 mount -t tmpfs none /sys/kernel/btf && exec \"$0\" demo";
     let mut command = Command::new("unshare");
@@ -76,7 +76,7 @@ fn dying_consumer(context: &Context) -> Result<()> {
     let address = listener.local_addr()?.to_string();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            // It agrees to what it is asked for, takes some of the payload, and no more.
+            // It accepts the request, receives some of the payload, and no more.
             let mut request = [0; 8];
             let _ = stream
                 .read_exact(&mut request)
@@ -116,7 +116,7 @@ fn killed(context: &Context) -> Result<()> {
     super::documents::scatter_gather_restored(context)
 }
 
-/// It gets no connections, and its network namespace ends with the run, however that ends.
+/// A dummy device gets no connections, and its network namespace ends with the run, however that ends.
 fn dummy_device(context: &Context) -> Result<()> {
     let mut connection = context.bad(&["--to", "dummy", "--format", "json"]);
     let text = command::stdout(connection.args(["--strategy", "write"]))?;
@@ -139,18 +139,18 @@ fn dummy_device(context: &Context) -> Result<()> {
 /// The network namespaces of all processes.
 fn network_namespaces() -> Result<BTreeSet<PathBuf>> {
     let processes = std::fs::read_dir("/proc")?.flatten();
-    // A process may have ended since.
+    // A process may have ended meanwhile.
     Ok(processes.filter_map(|entry| entry.path().join("ns/net").read_link().ok()).collect())
 }
 
-/// Sends a signal into the middle of a run without scatter-gather.
+/// Sends a signal during a run without scatter-gather.
 fn ended_by(context: &Context, signal: i32) -> Result<Output> {
     let sent = || -> Result<u64> {
         let bytes = std::fs::read_to_string("/sys/class/net/eth0/statistics/tx_bytes")?;
         Ok(bytes.trim().parse()?)
     };
     let before = sent()?;
-    // Short messages, and many: long enough for the signal to come in the middle of a transfer.
+    // Many short messages: long enough for the signal to arrive during a transfer.
     let many = ["--messages", "200000", "--message-size", "1KiB"];
     let arguments = [&["--to", "nic", "--nic-sg", "off"], &many[..]].concat();
     interrupt(context, &arguments, signal, || {
@@ -158,7 +158,7 @@ fn ended_by(context: &Context, signal: i32) -> Result<Output> {
     })
 }
 
-/// Sends a signal into the middle of a run, when it has been waited for that.
+/// Sends a signal during a run, once `is_time` holds.
 fn interrupt(
     context: &Context,
     arguments: &[&str],
@@ -175,7 +175,7 @@ fn interrupt(
     waited.map(|()| output)
 }
 
-/// Runs a command that must fail, in one line that has all these words, and leave nothing.
+/// Runs a command that must fail with a line that contains all these words, and leave nothing behind.
 fn fails(command: &mut Command, words: &[&str]) -> Result<()> {
     let shown = command::show(command);
     let output = command.stdin(Stdio::null()).output().context(shown)?;

@@ -1,4 +1,4 @@
-//! What brokers copy, and what they say of it. How fast they are is asserted nowhere.
+//! Brokers: their copies, and the verdicts on them. Their speed is not asserted.
 
 use std::process::Command;
 
@@ -9,14 +9,14 @@ use crate::check::{Check, Context, Tier};
 use crate::support::document::{Claim, Copies, nearly};
 use xtask::command;
 
-/// What brokers copy, in every tier.
+/// Copies of brokers, in every tier.
 pub const CHECKS: [Check; 1] = [Check { name: "brokers: copies of a delivered byte", run: copies }];
 
 /// CPU copies of each delivered byte, by flavour: pages by reference 0, out of the mapping 1, and
 /// 1 more by the broker itself to its heap.
 const CPU_COPIES: [(&str, f64); 3] = [("kafka", 0.0), ("rocketmq", 1.0), ("rocketmq-heap", 2.0)];
 
-/// What the documents' claims must come to, wherever it runs.
+/// The verdicts on the textbook's claims, in every place.
 const VERDICTS: [(&str, &str); 5] = [
     ("Q1", "confirmed"),
     ("Q2", "refined"),
@@ -49,7 +49,7 @@ struct Feature {
     note: String,
 }
 
-/// Few large messages: the headers that are copied are a small part of them.
+/// Few large messages: the copied headers are a small part of them.
 const ARGUMENTS: [&str; 15] = [
     "brokers",
     "--format",

@@ -1,4 +1,4 @@
-//! What a report can say besides: who copies, in which thread, under which descriptor, at what cost.
+//! Details of a report: stacks, threads, descriptors, costs.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::check::{Check, Context, Tier};
 use crate::support::traced::folder_with_file;
 use xtask::command;
 
-/// What a report can say besides.
+/// Details of a report.
 pub const CHECKS: [Check; 4] = [
     Check { name: "stacks: of every copy", run: stacks },
     Check { name: "--per fd", run: descriptors },
@@ -17,7 +17,7 @@ pub const CHECKS: [Check; 4] = [
     Check { name: "CPU time of the calls", run: costs },
 ];
 
-/// What `copytrace run` with these flags says of `dd`, which reads a file under descriptor 0 and
+/// The document of `copytrace run` with these flags on `dd`, which reads a file under descriptor 0 and
 /// writes another one under descriptor 1, in its only thread.
 fn of_dd(context: &Context, flags: &[&str]) -> Result<Value> {
     let (folder, file) = folder_with_file()?;
@@ -38,7 +38,7 @@ fn dd(
     traced
 }
 
-/// Stacks are of every copy, and name the functions that the kernel's source has there.
+/// Every copy has stacks, with the functions of the kernel's source.
 fn stacks(context: &Context) -> Result<()> {
     let document = of_dd(context, &["--stacks"])?;
     let stacks = document["stacks"].as_array().context("no stacks")?;
@@ -56,7 +56,7 @@ fn stacks(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// A stack of a MiB or more that has this function or routine in it.
+/// A stack of a MiB or more that contains this function or routine.
 fn busiest<'a>(stacks: &'a [Value], name: &str) -> Option<&'a Value> {
     stacks.iter().find(|stack| {
         let kernel = stack["kernel"].as_array().into_iter().flatten();
@@ -79,7 +79,7 @@ fn threads(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// The time of calls is some, and not more than the run's on every CPU.
+/// Calls take some time, and not more than the run's on every CPU.
 fn costs(context: &Context) -> Result<()> {
     let document = of_dd(context, &[])?;
     let time = document["total"]["cpu_time_ns"].as_u64().context("no time")?;

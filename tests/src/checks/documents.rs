@@ -1,4 +1,4 @@
-//! The documents’ strategies: their copies, calls and mode switches.
+//! The textbook's strategies: their copies, calls and mode switches.
 
 use std::process::Command;
 
@@ -9,13 +9,13 @@ use crate::support::document::{Document, exactly, nearly};
 use crate::support::expected::{FAULT_TOLERANCE, STRATEGIES};
 use xtask::command;
 
-/// What is true on every kernel.
+/// Checks for every kernel.
 pub const EVERYWHERE: [Check; 2] = [
     Check { name: "cold cache, NIC: the documents’ copies", run: cold_to_nic },
     Check { name: "hardware breakpoints agree", run: verified },
 ];
 
-/// What no copy has a part in: true in every tier.
+/// Checks without copies: they hold in every tier.
 pub const EXACT: [Check; 1] =
     [Check { name: "one message: exact calls and mode switches", run: single_messages }];
 
@@ -23,7 +23,7 @@ pub const EXACT: [Check; 1] =
 pub const DRAWN: [Check; 1] =
     [Check { name: "explain: one message, drawn with the documents’ calls", run: drawn }];
 
-/// What conditions other than the documents’ make of it.
+/// Other conditions than the textbook's.
 pub const CONDITIONS: [Check; 3] = [
     Check {
         name: "scatter-gather off: one more CPU copy; and it is on again",
@@ -33,11 +33,11 @@ pub const CONDITIONS: [Check; 3] = [
     Check { name: "loopback: no NIC DMA", run: loopback },
 ];
 
-/// Where there are only tracepoints, and no NIC of its own.
+/// For a kernel with tracepoints only, without a NIC of its own.
 pub const WITHOUT_FUNCTIONS: [Check; 1] =
     [Check { name: "loopback: exact calls, copies marked derived", run: tracepoints }];
 
-/// How often single messages are repeated: a number that is exact is so every time.
+/// Repetitions of single messages: an exact number is the same every time.
 const REPETITIONS: usize = 20;
 const FEW_REPETITIONS: usize = 5;
 /// Repetitions in one run of the command.
@@ -99,7 +99,7 @@ fn single_message(context: &Context) -> Result<()> {
     let rows = document.rows()?;
     ensure!(rows.len() == IN_A_RUN * STRATEGIES.len(), "{} rows", rows.len());
     for (expected, row) in rows {
-        // No page is touched by the program itself: without user faults, two switches a call.
+        // The program itself touches no page: without user faults, two switches a call.
         exactly(
             &row.name,
             "mode switches",
@@ -160,7 +160,7 @@ fn tracepoints(context: &Context) -> Result<()> {
     for (expected, row) in document.rows()? {
         nearly(&row.name, "CPU copies", row.copies.cpu, expected.cpu)?;
         for movement in row.movements.iter().filter(|movement| movement.by == "cpu") {
-            // A tracepoint of its own sees what is copied out of packets; nothing sees the others.
+            // Copies out of packets have a tracepoint; the others are derived.
             let provenance = if movement.from == "socket" { "measured" } else { "derived" };
             ensure!(
                 movement.provenance == provenance,

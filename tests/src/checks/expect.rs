@@ -1,4 +1,4 @@
-//! `--expect`: a broken rule fails a build, whatever else it is that cannot be said of it.
+//! `--expect`: a broken rule fails a build, and so do unseen bytes and a rule that cannot be judged.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -11,7 +11,7 @@ use crate::support::report::{Document, Expectation};
 use crate::support::sink::Sink;
 use crate::support::traced::{FILE_BYTES, folder_with_file, signal, until};
 
-/// What does not depend on how functions are entered.
+/// Checks that do not depend on the tier.
 pub const CHECKS: [Check; 7] = [
     Check { name: "expect: nginx is zero-copy with sendfile only", run: nginx },
     Check { name: "expect: a command that copies, its recording", run: copying_command },
@@ -22,7 +22,7 @@ pub const CHECKS: [Check; 7] = [
     Check { name: "expect: strategies", run: strategies },
 ];
 
-/// The status if a rule is broken.
+/// The exit status for a broken rule.
 const BROKEN: i32 = 3;
 
 const ZERO_COPY: &str = "nginx: file -> tcp: cpu <= 0.01";
@@ -42,7 +42,7 @@ fn nginx(context: &Context) -> Result<()> {
 }
 
 impl Expectation {
-    /// So many copies per byte.
+    /// Checks the copies per byte.
     fn check(&self, copies: f64) -> Result<()> {
         let measured = self.measured.with_context(|| format!("it is open: {self:?}"))?;
         ensure!((measured - copies).abs() < 0.01, "{measured}, not {copies}");
@@ -55,7 +55,7 @@ fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 
-/// It ended with this status, and said this on standard error.
+/// Checks the exit status and standard error.
 fn check(output: &Output, status: i32, words: &[&str]) -> Result<()> {
     let said = text(&output.stderr);
     ensure!(output.status.code() == Some(status), "{}: {said}", output.status);
@@ -93,10 +93,10 @@ fn copying_command(context: &Context) -> Result<()> {
     check(&again("cat: cpu <= 9")?, BROKEN, &["no flow matches; the busiest was dd: file "])
 }
 
-/// Nobody saw that they were copied, and nobody that they were not.
+/// Whether these bytes were copied was not seen.
 fn unseen_bytes(context: &Context) -> Result<()> {
     const RULE: &str = "dd: * -> file: cpu <= 9";
-    // On a disk: memory has no other way.
+    // On a disk: a file in memory has no way past the page cache.
     let folder = tempfile::tempdir_in("/var/tmp")?;
     let (report, file) = (folder.path().join("report"), folder.path().join("written"));
     let mut traced = context.trace_with(&["--expect", RULE], &report, Path::new("dd"));
@@ -141,7 +141,7 @@ fn unreadable_rule(context: &Context) -> Result<()> {
     check(&output, 2, &["such as `sendfile: cpu == 0`"])
 }
 
-/// Only the last of many reports is judged.
+/// Only the last of several reports is judged.
 fn attached(context: &Context) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let report = folder.path().join("report");

@@ -1,4 +1,4 @@
-//! Programs of others, traced as a whole: what they do is known, so the report must say it.
+//! Other programs, traced as a whole: their transfers are known, and the report must have them.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,11 +19,11 @@ pub const CHECKS: [Check; 4] = [
     Check { name: "dd: two copies per byte", run: copy_with_dd },
 ];
 
-/// Many of them.
+/// A check with many of them.
 pub const PROCESSES: [Check; 1] =
     [Check { name: "processes of a moment: no byte lost", run: short_lived_processes }];
 
-/// Where functions can be probed.
+/// For kernels where functions can be probed.
 pub const ALL_SITES: [Check; 1] =
     [Check { name: "all copy sites: a way nobody thought of", run: unknown_way }];
 
@@ -41,7 +41,7 @@ fn copy_with_dd(context: &Context) -> Result<()> {
     flow.check(context, FILE_BYTES, 2.0, "copied-through-memory")
 }
 
-/// Sends files of a folder `w` to itself, each with a head of 200 bytes, on one connection.
+/// Sends files of a folder `w` to itself, each with a header of 200 bytes, on one connection.
 const SENDS_FILES: &str = "
 import os, socket, threading
 listener = socket.create_server(('127.0.0.1', 0))
@@ -57,7 +57,7 @@ for name in os.listdir('w'):
 sender.close(); thread.join()
 ";
 
-/// None of them is much of the whole: they are the first row together, and not left out.
+/// Each is a small part of the whole: folded into one row, they are the first one, and not left out.
 fn small_files(context: &Context) -> Result<()> {
     const FILES: u64 = 1500;
     const BYTES: u64 = 8192;
@@ -71,7 +71,7 @@ fn small_files(context: &Context) -> Result<()> {
     let (report, recording) = (folder.path().join("report"), folder.path().join("recording"));
     let flags = ["--record", &recording.display().to_string()];
     let mut traced = context.trace_with(&flags, &report, &python.program);
-    python.tell(&mut traced);
+    python.set_library_path(&mut traced);
     command::run(traced.args(["-ISc", SENDS_FILES]).current_dir(folder.path()))?;
 
     let document = Document::read(&report)?;
@@ -94,7 +94,7 @@ fn small_files(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Many processes that live for a moment: every byte of every one is counted, for the right file.
+/// Many short-lived processes: every byte of every one is counted, for the right file.
 fn short_lived_processes(context: &Context) -> Result<()> {
     const FILES: u64 = 7;
     let rounds = if context.quick { 10 } else { 60 };
@@ -123,8 +123,8 @@ fn short_lived_processes(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// A way that the catalogue does not know is not seen, and said to be; it shows up by the caller's name,
-/// if all of the kernel is searched.
+/// A way that is missing from the catalogue is reported as unseen; with a search of the whole kernel, the
+/// caller's name shows up.
 fn unknown_way(context: &Context) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let report = folder.path().join("report");
@@ -143,7 +143,7 @@ fn unknown_way(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// A pipeline: children are traced, and each end of the pipe is a flow of its own.
+/// A pipeline: children are traced, and each end of the pipe has its own flow.
 fn pipeline(context: &Context) -> Result<()> {
     let (folder, file) = folder_with_file()?;
     let report = folder.path().join("report");
@@ -159,7 +159,7 @@ fn pipeline(context: &Context) -> Result<()> {
     read.check(context, FILE_BYTES, 1.0, "copied-to-memory")
 }
 
-/// A program that is attached to goes on as if nothing was.
+/// A program runs on undisturbed while it is attached to.
 fn attached(context: &Context) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let report = folder.path().join("report");

@@ -1,4 +1,4 @@
-//! Strategies of which the documents do not speak.
+//! Further strategies, which the textbook does not cover.
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -6,7 +6,7 @@ use crate::check::{Check, Context, Tier};
 use crate::support::document::{Document, exactly, nearly};
 use crate::support::expected::{FURTHER, Further, TO_DUMMY as SENT_TO_DUMMY};
 
-/// Where all functions can be probed, and there are a disk and two NICs.
+/// For kernels where all functions can be probed, with a disk and two NICs.
 pub const CHECKS: [Check; 3] = [
     Check {
         name: "further strategies: their copies, and hardware breakpoints agree",
@@ -19,7 +19,7 @@ pub const CHECKS: [Check; 3] = [
     },
 ];
 
-/// Where functions are not probed.
+/// For kernels where functions are not probed.
 pub const DERIVED: [Check; 1] =
     [Check { name: "further strategies: nothing wrong is derived", run: derived }];
 
@@ -40,10 +40,10 @@ impl Context {
     }
 }
 
-/// Of which the table of copies has no row: to a NIC they differ from run to run.
+/// The strategy without a row in the table of copies: to a NIC its copies differ from run to run.
 const UNSTEADY: &str = "recv-zerocopy";
 
-/// Also checks them all with hardware breakpoints.
+/// Also verifies all strategies with hardware breakpoints.
 fn further_strategies(context: &Context) -> Result<()> {
     let arguments = ["--to", "nic", "--verify", "--strategy", UNSTEADY];
     let document = context.further(&arguments)?;
@@ -51,14 +51,14 @@ fn further_strategies(context: &Context) -> Result<()> {
     check_further(&document, 0, |further| (further.cpu, further.dma))
 }
 
-/// The kernel says of each zero-copy send that it copied it.
+/// The kernel reports that it copied each zero-copy send.
 fn further_over_loopback(context: &Context) -> Result<()> {
     let document = context.further(&["--to", "loopback"])?;
     check_further(&document, 1, |further| (further.looped, further.looped_dma))
 }
 
-/// Compares the further strategies with so many copies by the CPU and by devices, and what the kernel
-/// says of zero-copy sends with what it does.
+/// Compares the copies of the further strategies, by the CPU and by devices, with the expected ones, and
+/// the kernel's notifications of zero-copy sends with its copies.
 fn check_further(
     document: &Document,
     copied: u64,
@@ -88,8 +88,8 @@ fn to_dummy(context: &Context) -> Result<()> {
     if context.tier == Tier::Tracepoint { Ok(()) } else { document.check_all_measured() }
 }
 
-/// A datagram for a NIC without scatter-gather is copied once and no more, zero-copy or not, and the
-/// kernel says so.
+/// A datagram for a NIC without scatter-gather is copied exactly once, zero-copy or not, and the kernel
+/// reports it.
 fn datagrams_without_scatter_gather(context: &Context) -> Result<()> {
     let names = SENT_TO_DUMMY.iter().flat_map(|(name, _)| ["--strategy", name]);
     let arguments: Vec<_> = ["--to", "nic", "--nic-sg", "off"].into_iter().chain(names).collect();
@@ -101,7 +101,7 @@ fn datagrams_without_scatter_gather(context: &Context) -> Result<()> {
     document.check_all_measured()
 }
 
-/// What is shown without function probes is what the function probes see, or nothing.
+/// Numbers shown without function probes are those of the function probes, or missing.
 fn derived(context: &Context) -> Result<()> {
     type Expect = fn(&Further) -> f64;
     let runs: [(&[&str], Expect); 3] = [

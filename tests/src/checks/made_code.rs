@@ -1,4 +1,4 @@
-//! Stacks of machine code that is in no file: who may say what it is called.
+//! Stacks of machine code that is in no file: whose names for it are trusted.
 
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
@@ -11,7 +11,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use crate::check::{Check, Context};
 use crate::support::traced::{folder_with_file, signal};
 
-/// What is in `/tmp/perf-PID.map`, and whose that is.
+/// The content of `/tmp/perf-PID.map`, and its owner.
 pub const CHECKS: [Check; 1] =
     [Check { name: "stacks: a perf map of the program’s own user", run: perf_maps }];
 
@@ -23,7 +23,7 @@ const READ: [u8; 5] = [0x31, 0xc0, 0x0f, 0x05, 0xc3];
 
 type Read = extern "sysv64" fn(i32, *mut u8, usize) -> isize;
 
-/// A function that was made while this program runs, in a page of its own.
+/// A function generated while this program runs, in a page of its own.
 struct Made {
     page: *mut std::ffi::c_void,
 }
@@ -60,8 +60,7 @@ impl Drop for Made {
     }
 }
 
-/// The names of functions on the stacks of reads by a made function, with what is put in the place of
-/// the map.
+/// The names of functions on the stacks of reads by a generated function, after `put` has made the map.
 fn names(context: &Context, put: impl Fn(&Path, &str) -> Result<()>) -> Result<String> {
     let (folder, file) = folder_with_file()?;
     let report = folder.path().join("report");

@@ -16,19 +16,19 @@ pub const CHECKS: [Check; 3] = [
     Check { name: "nginx, sendfile on: zero-copy", run: nginx_with_sendfile },
 ];
 
-/// Bytes of another file that is served after the first.
+/// Bytes of the second file that is served.
 const SMALL_BYTES: usize = 3000;
 
-/// What nginx did, and what it wrote into its log.
+/// The flows of nginx, and the log that it wrote.
 pub(super) struct Served {
     pub(super) document: Document,
-    /// How copytrace ended.
+    /// The exit status of copytrace.
     pub(super) status: ExitStatus,
     log_bytes: u64,
 }
 
 impl Served {
-    /// The log is a flow of its own, to the byte.
+    /// The log has its own flow, to the byte.
     fn check_log(&self) -> Result<()> {
         let log = self.document.flow(("memory", ""), ("file", "/access.log"))?;
         ensure!(log.payload_bytes == self.log_bytes, "{} bytes of log", log.payload_bytes);
@@ -49,7 +49,7 @@ fn nginx_without_sendfile(context: &Context) -> Result<()> {
     let served = serve(context, &[], "sendfile off;", false)?;
     let flow = served.document.flow(("file", "payload"), ("tcp", ""))?;
     flow.check(context, FILE_BYTES, 2.0, "copied-through-memory")?;
-    // The head of the answer goes out with it, in one call.
+    // The header of the answer is sent with it, in one call.
     let small = served.document.flow(("file", "/small"), ("tcp", ""))?.payload_bytes;
     ensure!((SMALL_BYTES..SMALL_BYTES + 512).contains(&(small as usize)), "{small} bytes");
     served.check_log()

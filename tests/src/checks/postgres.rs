@@ -1,5 +1,5 @@
-//! PostgreSQL reads a table that is larger than its own buffers: each page is read once out of the
-//! page cache (`mdread`), and the rows are sent through a unix socket.
+//! PostgreSQL reads a table that is larger than its own buffers: each page is read once from the page
+//! cache (`mdread`), and the rows are sent through a Unix socket.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -18,7 +18,7 @@ use xtask::setup::foreign::{self, Found};
 pub const CHECKS: [Check; 1] =
     [Check { name: "PostgreSQL: a sequential scan; /proc/PID/io", run: scan }];
 
-/// It refuses to run as root.
+/// PostgreSQL refuses to run as root.
 const NOBODY: u32 = 65534;
 const ROWS: u32 = 12_000;
 
@@ -28,7 +28,7 @@ struct Cluster {
     folder: tempfile::TempDir,
 }
 
-/// What PostgreSQL, and the kernel, say of the scan.
+/// The accounts of PostgreSQL and of the kernel.
 struct Known {
     table_bytes: u64,
     rows_bytes: u64,
@@ -52,14 +52,14 @@ impl Cluster {
         self.folder.path().join("data")
     }
 
-    /// The unpacked programs may lie where only root can look.
+    /// The unpacked programs may be in a directory that only root can search.
     fn as_nobody(&self, program: &str) -> Command {
         let mut command = Command::new("setpriv");
         let nobody = NOBODY.to_string();
         command.args(["--reuid", &nobody, "--regid", &nobody, "--clear-groups"]);
         command.args(["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]);
         command.arg(&self.programs.beside(program).program).current_dir(self.folder.path());
-        self.programs.tell(&mut command);
+        self.programs.set_library_path(&mut command);
         command.stdin(Stdio::null());
         command
     }
@@ -67,7 +67,7 @@ impl Cluster {
     fn start(&self) -> Result<Child> {
         let mut postgres = self.as_nobody("postgres");
         postgres.arg("-D").arg(self.data()).arg("-k").arg(self.folder.path());
-        // Nothing else at the same time, and few buffers of its own.
+        // No background work, and few buffers.
         let settings =
             ["listen_addresses=", "fsync=off", "autovacuum=off", "shared_buffers=1MB", "jit=off"];
         for setting in settings {
@@ -128,8 +128,8 @@ fn scanned(context: &Context, cluster: &Cluster, server: &Child, report: &Path) 
     Ok(Known { table_bytes, rows_bytes, io })
 }
 
-/// The scan, in a session that lives until its process was looked at: (its account, bytes of rows as
-/// the protocol has them).
+/// The scan, in a session that lasts until its process's account was read: (the account, bytes of rows in
+/// the protocol).
 fn one_scan(cluster: &Cluster) -> Result<(Io, u64)> {
     let mut psql = cluster.psql().stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut say = psql.stdin.take().context("no pipe")?;
@@ -142,8 +142,8 @@ fn one_scan(cluster: &Cluster) -> Result<(Io, u64)> {
         if line == "done" {
             break;
         }
-        // A message of its own (5), the number of columns (2), the length of each (4): and psql has
-        // put one `|` between them.
+        // A row is a message (5) with the number of columns (2) and the length of each (4); psql prints
+        // one `|` between them.
         rows_bytes += 5 + 2 + 2 * 4 + line.len() as u64 - 1;
     }
     let io = Io::of(pid)?;

@@ -1,9 +1,10 @@
-//! Programs that copy files, and one that receives: the kernel's own account of what they read and
-//! wrote must agree with the flows.
+//! Programs that copy files, and one that receives: the kernel's own account of their reads and writes
+//! must agree with the flows.
 //!
-//! How often they copy is in their source and the kernel's: `cp` calls `copy_file_range`, which on ext4
-//! reads pages and writes them into the other file's (`generic_perform_write`); a pipe, a unix socket
-//! and a TCP connection copy on both sides; a buffer of the program costs a copy in and a copy out.
+//! The number of copies follows from their source and the kernel's: `cp` calls `copy_file_range`, which
+//! on ext4 reads pages and writes them into the other file's (`generic_perform_write`); a pipe, a unix
+//! socket and a TCP connection copy on both sides; a buffer of the program costs a copy in and a copy
+//! out.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -17,7 +18,7 @@ use crate::support::traced::{FILE_BYTES, Io, folder_with_file};
 use xtask::command;
 use xtask::setup::foreign::{self, Found};
 
-/// What other tools have accounts of their own of.
+/// Programs for which other tools have accounts.
 pub const CHECKS: [Check; 4] = [
     Check { name: "rsync: through a socket; /proc/PID/io", run: rsync },
     Check { name: "cat | wc: two copies and one; /proc/PID/io", run: cat_and_wc },
@@ -25,7 +26,7 @@ pub const CHECKS: [Check; 4] = [
     Check { name: "cp: one copy in the kernel; /proc/PID/io", run: cp },
 ];
 
-/// Has a shell run a command, and say what it and its children read and wrote.
+/// Has a shell run a command, and print the account of its own reads and writes and its children's.
 fn traced(
     context: &Context,
     folder: &Path,
@@ -35,14 +36,14 @@ fn traced(
     let report = folder.join("report");
     let mut traced = context.trace_with(context.verify(), &report, Path::new("sh"));
     if let Some(program) = program {
-        program.tell(&mut traced);
+        program.set_library_path(&mut traced);
     }
     traced.arg("-c").arg(format!("{script}; cat /proc/$$/io")).current_dir(folder);
     let said = command::run(&mut traced)?;
     Ok((Document::read(&report)?, Io::parse(&String::from_utf8_lossy(&said.stdout))?))
 }
 
-/// The kernel's account agrees, and hardware breakpoints saw so many copies.
+/// The kernel's account agrees, and hardware breakpoints saw the expected copies.
 fn accounts_agree(context: &Context, document: &Document, io: Io, copied: u64) -> Result<()> {
     agrees("what was read, and rchar", document.read_bytes(|_| true), io.read)?;
     agrees("what was written, and wchar", document.written_bytes(|_| true), io.written)?;
@@ -72,8 +73,8 @@ fn cat_and_wc(context: &Context) -> Result<()> {
     accounts_agree(context, &document, io, 3 * FILE_BYTES)
 }
 
-/// One process reads and sends, another receives and writes; what they move between their buffers is
-/// their own.
+/// One process reads and sends, another receives and writes; copies between their own buffers do not
+/// count.
 fn rsync(context: &Context) -> Result<()> {
     let rsync = context.foreign(&foreign::RSYNC)?;
     let (folder, file) = folder_with_file()?;
@@ -81,7 +82,7 @@ fn rsync(context: &Context) -> Result<()> {
     let (document, io) = traced(context, folder.path(), Some(&rsync), &script)?;
     let same = std::fs::read(file)? == std::fs::read(folder.path().join("copied"))?;
     ensure!(same, "the copy is another file");
-    // Under another name, until it is complete.
+    // rsync writes under a temporary name until the file is complete.
     let ways = [
         (("file", "/payload"), ("memory", ""), "copied-to-memory"),
         (("memory", ""), ("unix", ""), "copied-from-memory"),
@@ -96,7 +97,7 @@ fn rsync(context: &Context) -> Result<()> {
     accounts_agree(context, &document, io, 4 * FILE_BYTES)
 }
 
-/// What curl keeps back in the buffer of its output is a flow of its own, into its memory.
+/// The bytes that curl keeps in the buffer of its output have a flow of their own, into its memory.
 fn curl(context: &Context) -> Result<()> {
     let (folder, file) = folder_with_file()?;
     let report = folder.path().join("report");
@@ -105,7 +106,7 @@ fn curl(context: &Context) -> Result<()> {
     let content = std::fs::read(file)?;
     let server = std::thread::spawn(move || -> std::io::Result<()> {
         let (mut stream, _) = listener.accept()?;
-        // As much as curl asks with: it sends nothing else.
+        // The whole request of curl: it sends nothing else.
         let _ = stream.read(&mut [0; 4096])?;
         write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", content.len())?;
         stream.write_all(&content)

@@ -26,7 +26,7 @@ fn start(context: &Context, folder: &Path, arguments: &[&str]) -> Result<Child> 
     let python = context.foreign(&foreign::PYTHON)?;
     let report = folder.join("report");
     let mut traced = context.trace_with(context.verify(), &report, &python.program);
-    python.tell(&mut traced);
+    python.set_library_path(&mut traced);
     traced.args(arguments).current_dir(folder).stdout(Stdio::null()).stderr(Stdio::piped());
     Ok(traced.spawn()?)
 }
@@ -41,7 +41,7 @@ fn connect(server: &mut Child, address: SocketAddr) -> Result<TcpStream> {
     stream.context("no connection")
 }
 
-/// What sockets' own calls move is in no `rchar` and no `wchar`.
+/// Bytes moved by sockets' own calls are in neither `rchar` nor `wchar`.
 fn no_socket(end: &End) -> bool {
     end.kind != "tcp"
 }
@@ -69,7 +69,7 @@ fn http_server(context: &Context) -> Result<()> {
     if context.verify().is_empty() { Ok(()) } else { document.check_verified(2 * FILE_BYTES) }
 }
 
-/// It sends the file to whoever connects, and waits until that one goes.
+/// It sends the file to each client, and waits until the client closes.
 const SENDFILE: &str = "
 import socket, sys
 server = socket.create_server(('127.0.0.1', int(sys.argv[1])))

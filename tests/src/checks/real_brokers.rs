@@ -1,4 +1,4 @@
-//! Apache Kafka and Apache RocketMQ themselves, run for real by `copytrace brokers --real`.
+//! Apache Kafka and Apache RocketMQ, run by `copytrace brokers --real`.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ use crate::processes;
 use crate::support::document::nearly;
 use crate::support::traced::{signal, wait_until};
 
-/// What both programs copy, and that they are gone afterwards.
+/// The copies of both programs, and that they end.
 pub const CHECKS: [Check; 2] = [
     Check { name: "Kafka and RocketMQ themselves: copies of a sent byte", run: copies },
     Check { name: "Kafka and RocketMQ themselves: Ctrl-C leaves nothing", run: interrupted },
@@ -107,7 +107,7 @@ fn interrupted(context: &Context) -> Result<()> {
     let mut command = brokers(context, folder.path())?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut copytrace: Child = command.spawn()?;
-    // Its log is there, and it is not up yet, or just so.
+    // Its log exists, and it has just started, or not yet.
     let is_started = || {
         let folders = std::fs::read_dir(folder.path()).into_iter().flatten().flatten();
         folders.into_iter().any(|of| of.path().join("kafka.Kafka.log").exists())

@@ -1,4 +1,4 @@
-//! Redis: what a client sends is read into memory once, and what it gets is written out of memory.
+//! Redis: a client's request is read into memory once, and the answer is written from memory.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -19,7 +19,7 @@ pub const CHECKS: [Check; 1] =
 const VALUE_BYTES: usize = 64 << 10;
 const VALUES: usize = 64;
 
-/// What a client, and others than copytrace, know of a connection.
+/// The accounts of a client, and of tools other than copytrace, for a connection.
 struct Known {
     sent: u64,
     received: u64,
@@ -33,7 +33,7 @@ fn sets_and_gets(context: &Context) -> Result<()> {
     let report = folder.path().join("report");
     let address = free_address()?;
     let mut traced = context.trace_with(context.verify(), &report, &redis.program);
-    redis.tell(&mut traced);
+    redis.set_library_path(&mut traced);
     traced.args(["--port", &address.port().to_string(), "--bind", "127.0.0.1", "--save", ""]);
     traced.current_dir(folder.path()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut server = traced.spawn()?;
@@ -46,14 +46,14 @@ fn sets_and_gets(context: &Context) -> Result<()> {
     ensure!(sets.verdict.code == "copied-to-memory", "{}", sets.verdict.text);
     let gets = document.flow(("memory", ""), ("tcp", ""))?;
     gets.check(context, known.received, 1.0, "copied-from-memory")?;
-    // Redis reads from sockets, and writes to them, as from files.
+    // Redis reads from sockets and writes to them as with files.
     agrees("what was read, and rchar", document.read_bytes(|_| true), known.io.read)?;
     agrees("what was written, and wchar", document.written_bytes(|_| true), known.io.written)?;
     let copied = known.sent + known.received;
     if context.verify().is_empty() { Ok(()) } else { document.check_verified(copied) }
 }
 
-/// Sets and gets values, and asks others what was sent, as long as the connection lives.
+/// Sets and gets values, and asks other tools for the bytes sent, while the connection lasts.
 fn exchange(server: &mut Child, address: SocketAddr, ss: &Found) -> Result<Known> {
     let mut stream = None;
     wait_until("Redis listens", server, || {

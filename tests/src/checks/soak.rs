@@ -1,5 +1,5 @@
-//! Attribution under strain: a program that knows what it moves says so, and the report must say
-//! the same of every byte, or that it does not know.
+//! Attribution under strain: a program logs its own transfers, and the report must agree on every byte,
+//! or call it unknown.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,11 +13,11 @@ use serde::Deserialize;
 
 use crate::check::{Check, Context, Tier};
 use crate::pace;
-use crate::processes::Process;
+use crate::processes::ProcessStatus;
 use crate::support::report::Warning;
 use crate::support::traced::{patience, until, wait_until};
 
-/// What a program that knows the truth says of the report.
+/// The program's own log against the report.
 pub const CHECKS: [Check; 8] = [
     Check { name: "soak: more counters than room", run: no_room_for_counters },
     Check { name: "soak: more objects than room", run: no_room_for_objects },
@@ -29,17 +29,16 @@ pub const CHECKS: [Check; 8] = [
     Check { name: "soak: gone before it is traced", run: dying_before },
 ];
 
-/// How long one program may take, under emulation and with all probes, in seconds of the usual
-/// machine.
+/// The time limit of one program, under emulation and with all probes, in seconds of the usual machine.
 const PATIENCE: u64 = 300;
 
-/// How often attach has slept when it has looked several times whether what it traces is still there.
+/// The number of sleeps after which attach has checked several times whether its target is still there.
 const NAPS: u64 = 20;
 
-/// More than copytrace ever needs: its maps' room and its ledger are bounded.
+/// More than copytrace ever needs: its maps and its ledger are bounded.
 const MOST_MEMORY_MIB: u64 = 400;
 
-/// How much is done: what this machine does in less than a minute, or an emulated processor.
+/// The amount of work: less than a minute on this machine, or on an emulated processor.
 struct Size {
     processes: usize,
     open: usize,
@@ -64,7 +63,7 @@ type End = (String, String);
 /// Process, source and destination.
 type Which = (u32, End, End);
 
-/// A line of the truth.
+/// A line of the program's log.
 #[derive(Deserialize)]
 struct Line {
     pid: u32,
@@ -142,7 +141,7 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    /// `copytrace run` of a scenario, which logs what it does.
+    /// `copytrace run` of a scenario, whose log the scenario writes.
     fn command(
         &self,
         context: &Context,
@@ -161,7 +160,7 @@ impl Place {
         Ok(command)
     }
 
-    /// What copytrace's log says last of something.
+    /// The last message about `of` in copytrace's log.
     fn said_last(&self, of: &str) -> String {
         let log = std::fs::read_to_string(self.path("log")).unwrap_or_default();
         log.lines().rfind(|line| line.contains(of)).unwrap_or("its log says no more").to_owned()
@@ -181,7 +180,7 @@ impl Place {
         text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
     }
 
-    /// Whether an end is one of which the truth would speak.
+    /// Whether an end is one that the program's log would have.
     fn concerns(&self, (kind, name): &End) -> bool {
         match kind.as_str() {
             "file" => Path::new(name).starts_with(self.path("files")),
@@ -190,7 +189,7 @@ impl Place {
     }
 }
 
-/// Runs a scenario to its end, and prints what it says and how much memory copytrace took.
+/// Runs a scenario to its end, and prints its output and the peak memory of copytrace.
 fn run(
     place: &Place,
     context: &Context,
@@ -210,7 +209,7 @@ fn run(
     Ok(())
 }
 
-/// Waits for a process to end; also answers the most memory it had, in MiB.
+/// Waits for a process to end; also returns its peak memory in MiB.
 fn wait(process: &mut Child) -> Result<(ExitStatus, u64)> {
     let (limit, mut memory) = (Instant::now() + pace::seconds(PATIENCE), 0);
     loop {
@@ -232,7 +231,7 @@ fn peak_memory(pid: u32) -> Option<u64> {
     Some(status(pid, "VmHWM:")?.strip_suffix(" kB")?.parse::<u64>().ok()? / 1024)
 }
 
-/// How often a process has slept.
+/// The number of a process's sleeps.
 fn naps(pid: u32) -> u64 {
     status(pid, "voluntary_ctxt_switches:").and_then(|naps| naps.parse().ok()).unwrap_or(0)
 }
@@ -244,12 +243,12 @@ fn status(pid: u32, name: &str) -> Option<String> {
     Some(line.trim().to_owned())
 }
 
-/// That every flow of which the truth speaks has its bytes, and there is no other.
+/// Every flow in the program's log has its bytes, and there is no other.
 fn check(place: &Place, context: &Context) -> Result<()> {
     check_but_for_links(place, context, 0)
 }
 
-/// Likewise, but that so many of a hundred flows may have lost their link; see [`unlink`].
+/// The same, except that `per_cent` of a hundred flows may have lost their link; see [`unlink`].
 fn check_but_for_links(place: &Place, context: &Context, percent: usize) -> Result<()> {
     let document = place.report()?;
     ensure!(document.warnings.is_empty(), "{:?}", document.warnings);
@@ -283,9 +282,9 @@ fn check_but_for_links(place: &Place, context: &Context, percent: usize) -> Resu
     Ok(())
 }
 
-/// Two threads of a process that read at the same moment may cost one of them a link: the report has
-/// what was read and what was written then, and not that it was the same. Has the truth speak of such
-/// flows likewise, and answers how many there are.
+/// If two threads of a process read at the same moment, one of them may lose its link: the report then
+/// has the bytes read and the bytes written as two flows. Splits such flows of the truth likewise, and
+/// returns their number.
 fn unlink(truth: &mut BTreeMap<Which, (u64, u64)>, document: &Document) -> usize {
     let seen: BTreeMap<Which, u64> =
         document.flows.iter().map(|row| (row.which(), row.payload_bytes)).collect();
@@ -308,7 +307,7 @@ fn unlink(truth: &mut BTreeMap<Which, (u64, u64)>, document: &Document) -> usize
     unlinked
 }
 
-/// What is wrong with a row.
+/// The differences between a row and the truth.
 fn differences(context: &Context, row: &Row, bytes: u64, late: u64) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut compare = |what: &str, seen: u64, known: u64| {
@@ -317,7 +316,7 @@ fn differences(context: &Context, row: &Row, bytes: u64, late: u64) -> Vec<Strin
         }
     };
     compare("payload", row.payload_bytes, bytes);
-    // Where copies are seen: one of each byte into the program's memory, and one out of it.
+    // Where copies are seen: each byte is copied once into the program's memory, and once out of it.
     let ends = [&row.source.kind, &row.destination.kind];
     if context.tier != Tier::Tracepoint && !ends.contains(&&"other".to_owned()) {
         let is_late = |it: &Movement| (it.from.as_str(), it.to.as_str()) == ("socket", "kernel");
@@ -365,7 +364,7 @@ fn signal(pid: u32, signal: libc::c_int) -> Result<()> {
     Ok(())
 }
 
-/// Has a program use so many objects while copytrace is stopped and takes no counters.
+/// Has a program use `objects` objects while copytrace is stopped and reads no counters.
 fn strain(context: &Context, objects: usize) -> Result<(Place, Document)> {
     let place = Place::new()?;
     let mut command = place.command(context, "strain", &[("objects", objects)])?;
@@ -394,8 +393,8 @@ fn while_stopped(copytrace: &mut Child) -> Result<()> {
     Ok(input.write_all(b"g")?)
 }
 
-/// No pipe that is named has bytes that are not its own. Answers the bytes of those that are named, of
-/// those that are not, and the truth.
+/// Checks that no named pipe has bytes of another. Returns the bytes of the named ones, those of the
+/// others, and the truth.
 fn named(place: &Place, document: &Document) -> Result<(u64, u64, u64)> {
     let mut truth: BTreeMap<Which, u64> = BTreeMap::new();
     for line in place.truth()? {
@@ -419,7 +418,7 @@ fn named(place: &Place, document: &Document) -> Result<(u64, u64, u64)> {
     Ok((known, unknown, truth.values().sum()))
 }
 
-/// Objects whose description had no room are called unknown, and keep their bytes.
+/// Objects whose description found no room are called unknown, and keep their bytes.
 fn no_room_for_objects(context: &Context) -> Result<()> {
     let (place, document) = strain(context, 22_000)?;
     let (known, unknown, truth) = named(&place, &document)?;
@@ -432,15 +431,15 @@ fn no_room_for_objects(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// How many bytes the report says are in no flow.
+/// The bytes that the report has in no flow.
 fn in_no_flow(document: &Document) -> u64 {
     let warning = document.warnings.iter().find(|warning| warning.code == "in-no-flow");
     warning.map_or(0, |warning| warning.bytes)
 }
 
-/// What found no counter is in no flow, but in the total; nothing is lost.
+/// An event without a counter is in no flow, but in the total; nothing is lost.
 fn no_room_for_counters(context: &Context) -> Result<()> {
-    // Each CPU has room for 65,536. Where copies are seen, each write has a counter for its call and
+    // Each CPU has room for 65,536 counters. Where copies are seen, each write has one for its call and
     // one for its copy.
     let writes = if context.tier == Tier::Tracepoint { 70_000 } else { 35_000 };
     let objects = writes * std::thread::available_parallelism()?.get();
@@ -458,8 +457,8 @@ fn no_room_for_counters(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// A program that is killed while it is traced: every call until then is counted, and whoever was
-/// attached to it ends.
+/// A program that is killed while it is traced: every call until then is counted, and an attached
+/// copytrace ends.
 fn dying(context: &Context) -> Result<()> {
     const BYTES: u64 = 40_961;
     let place = Place::new()?;
@@ -497,13 +496,13 @@ fn attach(context: &Context, place: &Place, pid: u32) -> Result<Child> {
     Ok(attach.spawn()?)
 }
 
-/// A program that is gone before it is traced: nothing is traced in its place, and nobody waits for
-/// it.
+/// A program that ends before it is traced: nothing is traced in its place, and copytrace does not wait
+/// for it.
 fn dying_before(context: &Context) -> Result<()> {
     let place = Place::new()?;
-    // It ends, but is not waited for: its id is there still.
+    // It ends, but is not waited for: its id is still in use.
     let mut brief = Command::new("sleep").arg("0").stdout(Stdio::null()).spawn()?;
-    let ended = || Process::of(brief.id()).is_some_and(|it| it.state == 'Z');
+    let ended = || ProcessStatus::of(brief.id()).is_some_and(|it| it.state == 'Z');
     until("it has ended", || Ok(ended()))?;
     let mut attach = attach(context, &place, brief.id())?;
     let (status, _) = wait(&mut attach)?;

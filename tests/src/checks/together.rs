@@ -1,5 +1,5 @@
-//! Several programs, several copytrace, and those that go away in the middle: each report is right, the
-//! traced program goes on, and nothing stays in the kernel.
+//! Several programs, several copytrace, and some that end early: each report is right, the traced program
+//! continues, and nothing stays in the kernel.
 
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
@@ -10,14 +10,14 @@ use std::process::{Child, Command};
 use anyhow::{Context as _, Result, ensure};
 
 use crate::check::{Check, Context, Tier};
-use crate::processes::Process;
+use crate::processes::ProcessStatus;
 use crate::support::left::Before;
 use crate::support::report::Document;
 use crate::support::sink::Sink;
 use crate::support::traced::{FILE_BYTES, folder_with_file, signal, until, wait_until};
 use xtask::command;
 
-/// More than one at once, and what goes away.
+/// More than one at once, and early ends.
 pub const CHECKS: [Check; 8] = [
     Check { name: "another user’s command", run: as_another_user },
     Check { name: "two programs at once", run: two_programs },
@@ -34,7 +34,7 @@ const MIB: usize = 1 << 20;
 /// SIGHUP in a mask of signals.
 const HANG_UP: u64 = 1 << (libc::SIGHUP - 1);
 
-/// So many bytes went through a traced [`Sink`].
+/// `bytes` bytes went through a traced [`Sink`].
 fn check_sink(document: &Document, pid: u32, bytes: usize) -> Result<()> {
     let flow = document.flows.iter().find(|flow| {
         flow.process.pid == Some(pid)
@@ -90,8 +90,8 @@ fn two_programs(context: &Context) -> Result<()> {
     other.end()
 }
 
-/// Two copytrace look at one program, in different tiers where there are several, and a third runs
-/// another program meanwhile.
+/// Two copytrace trace one program, in different tiers where there are several, while a third runs
+/// another program.
 fn two_copytrace(context: &Context) -> Result<()> {
     let (folder, _) = folder_with_file()?;
     let place = folder.path();
@@ -108,7 +108,7 @@ fn two_copytrace(context: &Context) -> Result<()> {
     command::run(&mut dd)?;
     sink.give(MIB)?;
     finish(one, libc::SIGINT)?;
-    // The other one goes on.
+    // The other one continues.
     sink.give(MIB)?;
     finish(other, libc::SIGINT)?;
     check_sink(&Document::read(&report("one"))?, sink.pid(), 2 * MIB)?;
@@ -137,14 +137,14 @@ fn hang_up_attach(context: &Context) -> Result<()> {
     before.check()
 }
 
-/// SIGHUP for `run` is one for the command; when that has ended, there is a report.
+/// SIGHUP for `run` is passed on to the command; when that has ended, the report follows.
 fn hang_up_run(context: &Context) -> Result<()> {
     let (folder, _) = folder_with_file()?;
     let place = folder.path();
     let report = place.join("report");
     let mut traced = context.trace(&report, Path::new("sh"));
     traced.args(["-c", "cat payload > /dev/null; : > started; exec sleep 60"]).current_dir(place);
-    // Whoever started the checks may have it ignored, and the command would, too.
+    // The caller of the checks may ignore the signal, and the command would inherit that.
     // SAFETY: it is a system call, with no pointers.
     unsafe {
         traced.pre_exec(|| {
@@ -161,12 +161,12 @@ fn hang_up_run(context: &Context) -> Result<()> {
     document.flow(("file", "payload"), ("other", "/dev/null"))?.check_payload(FILE_BYTES, 1.0)
 }
 
-/// A command that goes on when its terminal is gone: it reads the file, waits for another file to be
-/// there, and reads the first one again.
+/// A command that outlives its terminal: it reads the file, waits for another file, and reads the first
+/// one again.
 const GOES_ON: &str = "trap '' HUP; cat payload > /dev/null; : > started; \
      while [ ! -e go ]; do sleep 0.1; done; cat payload > /dev/null; : > done; exit 7";
 
-/// The terminal of `run` goes away, and the command stays: so does copytrace.
+/// The terminal of `run` goes away, and the command continues: so does copytrace.
 fn lost_terminal(context: &Context) -> Result<()> {
     let (folder, _) = folder_with_file()?;
     let place = folder.path();
@@ -182,7 +182,7 @@ fn lost_terminal(context: &Context) -> Result<()> {
     // SAFETY: between fork and exec it makes system calls only.
     unsafe { traced.pre_exec(take_terminal) };
     let mut copytrace = traced.spawn()?;
-    // It keeps copies of the terminal's descriptors.
+    // The command keeps copies of the terminal's descriptors.
     drop(traced);
     wait_until("the command has begun", &mut copytrace, || place.join("started").exists())?;
     drop(terminal);
@@ -197,11 +197,11 @@ fn lost_terminal(context: &Context) -> Result<()> {
     before.check()
 }
 
-/// The two ends of a new terminal: who draws it, and who sits at it.
+/// The two ends of a new terminal: the controlling side, and the terminal itself.
 pub fn terminal() -> Result<(OwnedFd, OwnedFd)> {
     let (mut ours, mut theirs) = (0, 0);
     let null = std::ptr::null_mut();
-    // SAFETY: it writes two descriptors to where the pointers point, and takes null for the others.
+    // SAFETY: it writes two descriptors through the pointers, and accepts null for the others.
     let result = unsafe {
         libc::openpty(&raw mut ours, &raw mut theirs, null, std::ptr::null(), std::ptr::null())
     };
@@ -212,7 +212,7 @@ pub fn terminal() -> Result<(OwnedFd, OwnedFd)> {
     Ok(ends)
 }
 
-/// Whether a process has lost its terminal, and has taken the signal that says so.
+/// Whether a process has lost its terminal, and has taken SIGHUP.
 fn has_hung_up(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let pending = ["SigPnd:", "ShdPnd:"].map(|name| {
@@ -220,7 +220,7 @@ fn has_hung_up(pid: u32) -> bool {
         mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
     });
     let taken = pending.iter().all(|mask| mask.is_some_and(|mask| mask & HANG_UP == 0));
-    taken && Process::of(pid).is_some_and(|process| process.terminal == 0)
+    taken && ProcessStatus::of(pid).is_some_and(|process| process.terminal == 0)
 }
 
 /// In the child: a session of its own, whose terminal is standard input.
@@ -230,7 +230,7 @@ fn take_terminal() -> std::io::Result<()> {
     Ok(())
 }
 
-/// SIGKILL ends `run` at once; the command goes on.
+/// SIGKILL ends `run` at once; the command continues.
 fn killed_run(context: &Context) -> Result<()> {
     let (folder, _) = folder_with_file()?;
     let place = folder.path();
@@ -246,7 +246,7 @@ fn killed_run(context: &Context) -> Result<()> {
     until("the command has gone on", || Ok(place.join("done").exists()))
 }
 
-/// SIGKILL ends `attach` at once; the program goes on.
+/// SIGKILL ends `attach` at once; the program continues.
 fn killed_attach(context: &Context) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let before = Before::new(context)?;

@@ -1,5 +1,5 @@
-//! Ways that no witness covers: their bytes are named as unseen, with the reason, and nothing is decided by
-//! what was seen of them. The truths are the kernel's sources, and what the programs themselves found.
+//! Ways that no witness covers: their bytes are reported as unseen, with the reason, and get no verdict.
+//! The expected values come from the kernel's sources, and from the programs themselves.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use xtask::{command, setup::foreign};
 use crate::check::{Check, Context, Tier};
 use crate::support::report::{Document, Flow};
 
-/// Ways out of the ordinary.
+/// Unusual ways.
 pub const CHECKS: [Check; 4] = [
     Check { name: "unseen: a file of /proc", run: proc_file },
     Check { name: "unseen: written past the page cache", run: direct_write },
@@ -17,7 +17,7 @@ pub const CHECKS: [Check; 4] = [
     Check { name: "unseen: datagrams in batches; both ends of vmsplice", run: calls },
 ];
 
-/// Nothing stands on it.
+/// No verdict depends on it.
 fn is_open(flow: &Flow, code: &str, at: &str) -> Result<()> {
     let found = flow.unseen.iter().find(|unseen| unseen.at == at);
     let found = found.with_context(|| format!("nothing is unseen at the {at}"))?;
@@ -35,7 +35,7 @@ fn proc_file(context: &Context) -> Result<()> {
     let mut traced = context.trace_with(context.verify(), &report, Path::new("cat"));
     let bytes = command::run(traced.arg("/proc/kallsyms"))?.stdout.len() as u64;
     let document = Document::read(&report)?;
-    // What is read is written on, into the pipe that this program reads.
+    // The bytes are written on, into the pipe that this program reads.
     let flow = document.flow(("file", "/proc/kallsyms"), ("pipe", ""))?;
     ensure!(flow.payload_bytes == bytes, "{} of {bytes} bytes", flow.payload_bytes);
     if context.tier == Tier::Tracepoint {
@@ -54,7 +54,7 @@ fn proc_file(context: &Context) -> Result<()> {
 
 fn direct_write(context: &Context) -> Result<()> {
     const BYTES: u64 = 4 << 20;
-    // On a disk: memory has no other way.
+    // On a disk: a file in memory has no way past the page cache.
     let folder = tempfile::tempdir_in("/var/tmp")?;
     let (report, file) = (folder.path().join("report"), folder.path().join("written"));
     let mut traced = context.trace(&report, Path::new("dd"));
@@ -89,8 +89,8 @@ client.close()
 thread.join()
 ";
 
-/// The kernel copies all that goes into such a socket, whatever the call
-/// (`mptcp_sendmsg` → `copy_page_from_iter`).
+/// The kernel copies all bytes sent to such a socket, whatever the call (`mptcp_sendmsg` →
+/// `copy_page_from_iter`).
 fn mptcp(context: &Context) -> Result<()> {
     let enabled = std::fs::read_to_string("/proc/sys/net/mptcp/enabled").unwrap_or_default();
     ensure!(enabled.trim() == "1", "this kernel has no MPTCP");
@@ -110,7 +110,7 @@ fn mptcp(context: &Context) -> Result<()> {
     is_open(copied, "protocol", "destination")
 }
 
-/// Sends 2 datagrams by one call, and takes them by another; puts its memory into a pipe, and takes what is in
+/// Sends 2 datagrams by one call, and receives them by another; puts its memory into a pipe, and reads
 /// the pipe.
 const CALLS: &str = "
 import ctypes, mmap, os, socket
@@ -152,12 +152,12 @@ fn calls(context: &Context) -> Result<()> {
     }
 }
 
-/// What a program in Python did.
+/// The document of a program in Python.
 fn python(context: &Context, folder: &Path, arguments: &[&str]) -> Result<Document> {
     let python = context.foreign(&foreign::PYTHON)?;
     let report = folder.join("report");
     let mut traced = context.trace(&report, &python.program);
-    python.tell(&mut traced);
+    python.set_library_path(&mut traced);
     command::run(traced.args(arguments).current_dir(folder))?;
     Document::read(&report)
 }

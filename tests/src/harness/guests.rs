@@ -16,11 +16,11 @@ use super::place::{command, outcome, with_output};
 use crate::check::{Check, Context, Outcome};
 use crate::{in_place, pace};
 
-/// How much longer than the check itself the guest may take to say what came of it, in seconds of the
-/// usual machine: it may hang as a whole.
+/// The time a guest has to report the outcome after the check's own limit, in seconds of the usual
+/// machine: it may hang as a whole.
 const GRACE: u64 = 60;
 
-/// What came of a check, and the guest, if it can be used again.
+/// The outcome of a check, and the guest, if it can be used again.
 type Made = (Outcome, Option<Guest>);
 
 /// A guest that can be booted.
@@ -55,16 +55,16 @@ pub fn run(
                 return Ok((with_output(Outcome::Failed(why), &stderr), None));
             }
         };
-        // What a check leaves behind when it fails is unknown.
+        // The state that a failed check leaves behind is unknown.
         let keep = !matches!(outcome, Outcome::Failed(_));
         Ok((outcome, keep.then_some(guest)))
     })
 }
 
-/// What a command printed, and the guest, if it can be used again.
+/// A command's output, and the guest, if it can be used again.
 type Printed = (Result<Vec<u8>>, Option<Guest>);
 
-/// Has a command print something.
+/// Runs a command for its output.
 pub fn print(
     kernel: KernelVersion,
     guest: Option<Guest>,
@@ -81,8 +81,8 @@ pub fn print(
     })
 }
 
-/// Does something in a guest that is there, or in a new one. If the emulator fails, another guest does
-/// it again: that says nothing of what is checked.
+/// Runs `work` in an idle guest, or in a new one. If the emulator fails, it is repeated in another guest:
+/// that is no fault of the code under test.
 fn in_guest<T>(
     kernel: KernelVersion,
     guest: Option<Guest>,
@@ -98,10 +98,10 @@ fn in_guest<T>(
     }
 }
 
-/// What a guest says that was given a command.
+/// A guest's answer to a command.
 enum Answer {
     Finished(Finished),
-    /// It was switched off.
+    /// The guest was switched off.
     None {
         why: String,
         stderr: Vec<u8>,

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::place::{command, outcome};
 use crate::check::{Check, Context, Outcome};
 
-/// Why there are no checks here, if there are none.
+/// The reason why there are no checks here, if so.
 pub fn why_not() -> Option<&'static str> {
     if !is_root() && xtask::command::find("sudo").is_none() {
         return Some("it needs root, and there is no sudo");

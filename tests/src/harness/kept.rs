@@ -1,6 +1,6 @@
-//! The programs as they are when the checks begin. Meanwhile a step builds for the unit tests, with other
-//! features of libraries, and puts what it built in the place of these; and a guest, which keeps pages
-//! of a file by its path, would run a mixture of both.
+//! Copies of the programs, made when the checks begin. Meanwhile a step builds the unit tests, with other
+//! features of libraries, and overwrites the programs. A guest, which caches pages of a file by its path,
+//! would then run a mixture of both.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
-/// Copies of the programs, gone when this is dropped.
+/// Copies of the programs, removed when this is dropped.
 pub struct Kept {
     folder: TempDir,
 }
@@ -28,7 +28,7 @@ impl Kept {
         Ok(programs)
     }
 
-    /// The command that is checked.
+    /// The command under test.
     pub fn copytrace(&self) -> PathBuf {
         self.folder.path().join("copytrace")
     }

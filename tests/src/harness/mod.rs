@@ -44,7 +44,7 @@ pub struct Arguments {
     selection: Selection,
 }
 
-/// What all trials share.
+/// State shared by all trials.
 struct Shared {
     schedule: Schedule<Guest>,
     times: Times,
@@ -52,16 +52,16 @@ struct Shared {
     context: Context,
 }
 
-/// Makes the checks that are wanted.
+/// Makes the selected checks.
 pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     let Arguments { no_setup, selection } = arguments;
     let Plan { wanted, others } = Plan::new(selection);
     let report = libtest_mimic::Arguments {
         list: selection.list,
-        // Filters are applied already: the others are counted as filtered out.
+        // The filters were applied already: the others are counted as filtered out.
         exact: true,
         skip: others.clone(),
-        // Each trial waits for its turn in a thread of its own.
+        // Each trial waits for its turn in its own thread.
         test_threads: Some(wanted.len().max(2)),
         ..libtest_mimic::Arguments::default()
     };
@@ -88,7 +88,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     Ok(conclusion.exit_code())
 }
 
-/// Finds or fetches the programs of others that are traced.
+/// Finds or downloads the other programs that are traced.
 fn prepare(
     consent: Consent,
     selection: &Selection,
@@ -112,7 +112,7 @@ fn prepare(
     })
 }
 
-/// Finds or fetches Kafka and RocketMQ, which are large, if they are to be run.
+/// Finds or downloads Kafka and RocketMQ, which are large, if they are needed.
 fn real_brokers(wanted: &[Planned], consent: Consent) -> Result<Vec<OsString>, String> {
     let is_one = |name: &str| checks::real_brokers::CHECKS.iter().any(|check| check.name == name);
     let mut wanted = wanted.iter();
@@ -123,7 +123,7 @@ fn real_brokers(wanted: &[Planned], consent: Consent) -> Result<Vec<OsString>, S
     flags.inspect_err(|error| note(&format!("some checks will be skipped: {error}")))
 }
 
-/// Those that can be made here; and trials for those that cannot, which say why.
+/// The trials that can be made here, and failing ones with the reason for those that cannot.
 fn sort_out(wanted: Vec<Planned>, consent: Consent) -> (Vec<Planned>, Vec<Trial>) {
     let mut trials = Vec::new();
     let mut without: Vec<(Place, String)> = Vec::new();
@@ -136,7 +136,7 @@ fn sort_out(wanted: Vec<Planned>, consent: Consent) -> (Vec<Planned>, Vec<Trial>
             continue;
         }
         if let Err(error) = guests::prepare(kernel, consent) {
-            // One clear failure, and not one for each check.
+            // One clear failure, instead of one for each check.
             let name = format!("{kernel}: a guest can be had");
             let reason = format!("there is no guest with Linux {kernel}: {error:#}");
             without.push((place, format!("see “{name}”")));
@@ -196,7 +196,7 @@ fn check_in(
     Ok(outcome)
 }
 
-/// Has copytrace print what a page has of a tier.
+/// Has copytrace print a page's content for a tier.
 fn print_in(
     shared: &Shared,
     turn: &mut Turn<'_, Guest>,

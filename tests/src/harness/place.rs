@@ -1,4 +1,4 @@
-//! What every place is asked to do, and what it answers.
+//! The interface of all places: the command of a check, and its outcome.
 
 use std::ffi::OsString;
 
@@ -6,18 +6,18 @@ use anyhow::Result;
 
 use crate::check::{Check, Context, Outcome};
 
-/// How many lines of what was printed besides are shown of a check that failed.
+/// The number of lines of other output shown for a failed check.
 const TAIL_LINES: usize = 30;
 
-/// This very program, making one check.
+/// This program, making one check.
 pub fn command(check: &Check, context: &Context) -> Result<Vec<OsString>> {
     let program = context.tests.clone().into_os_string();
     let context = serde_json::to_string(context)?;
-    // A check may be called as a flag is.
+    // The name of a check may look like a flag.
     Ok(vec![program, "in-place".into(), context.into(), "--".into(), check.name.into()])
 }
 
-/// What came of a check whose process wrote this, and ended so.
+/// The outcome of a check whose process wrote this, and ended with this status.
 pub fn outcome(stdout: &[u8], stderr: &[u8], status: &str) -> Outcome {
     let outcome = serde_json::from_slice(stdout).unwrap_or_else(|_| {
         Outcome::Failed(format!("the check's process ended without an answer ({status})"))
@@ -25,7 +25,7 @@ pub fn outcome(stdout: &[u8], stderr: &[u8], status: &str) -> Outcome {
     with_output(outcome, stderr)
 }
 
-/// Adds what was printed to a failure.
+/// Adds other output to a failure.
 pub fn with_output(outcome: Outcome, stderr: &[u8]) -> Outcome {
     let said = xtask::command::tail(&String::from_utf8_lossy(stderr), TAIL_LINES);
     match outcome {

@@ -1,4 +1,4 @@
-//! What is to be done: every check in every place where the table wants it.
+//! The plan: every check in every place where the table has it.
 
 use xtask::KernelVersion;
 use xtask::check::{STEPS, Step};
@@ -9,40 +9,40 @@ use crate::check::{Check, Tier};
 use crate::pages::{PAGES, Page};
 use crate::table::{MAIN_KERNEL, OTHER_KERNELS, ROWS, Row, WHOLE_WITH_ALL};
 
-/// What a trial does.
+/// The work of a trial.
 #[derive(Clone, Copy)]
 pub enum Work {
     /// A step of `cargo xtask check`.
     Step(&'static Step),
     /// A check of the built command, in one tier.
     Check(&'static Check, Tier),
-    /// What a page has of one tier.
+    /// A page's content for one tier.
     Page(&'static Page, Tier),
 }
 
-/// One thing to be done.
+/// One planned trial.
 #[derive(Clone)]
 pub struct Planned {
-    /// What it is called: where it is made, and what must be true.
+    /// Its name: the place and the condition.
     pub name: String,
-    /// What it is called when it is done several times.
+    /// Its name without the repetition's number.
     pub what: String,
-    /// Where it is made.
+    /// Its place.
     pub place: Place,
-    /// What it does.
+    /// Its work.
     pub work: Work,
 }
 
-/// Everything, and of it what is wanted.
+/// All trials, and the selected ones.
 pub struct Plan {
-    /// What is wanted.
+    /// The selected trials.
     pub wanted: Vec<Planned>,
     /// The names of the others.
     pub others: Vec<String>,
 }
 
 impl Plan {
-    /// All that there is, of which what matches is wanted.
+    /// All trials, of which those that match are selected.
     pub fn new(selection: &Selection) -> Self {
         let pages = selection.write_docs.then(pages).into_iter().flatten();
         let all = steps(selection).chain(checks(selection.all)).chain(pages);
@@ -83,7 +83,7 @@ impl Planned {
     }
 }
 
-/// What `cargo xtask check` does is part of everything, once.
+/// The steps of `cargo xtask check`, once each.
 fn steps(selection: &Selection) -> impl Iterator<Item = Planned> {
     let everything = selection.filters.is_empty() && selection.repeat.is_none();
     let steps = if everything { &STEPS[..] } else { &[] };
@@ -106,7 +106,7 @@ fn checks(all: bool) -> impl Iterator<Item = Planned> {
     host.chain(main).chain(others)
 }
 
-/// What the pages have of each tier on each kernel.
+/// The trials that print pages, for each tier on each kernel.
 fn pages() -> impl Iterator<Item = Planned> {
     let places = PAGES.iter().flat_map(|page| page.places().map(move |place| (page, place)));
     places.map(|(page, (kernel, tier))| Planned::page(Place::Guest(kernel), page, tier))

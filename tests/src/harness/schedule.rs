@@ -1,14 +1,14 @@
-//! Who is next: checks wait for the place where they are made, and for a core.
+//! The order of trials: each waits for its place, and for a core.
 //!
-//! There are never more checks under way, nor more guests switched on, than cores. A guest boots
-//! once for many checks; what must not disturb each other is made in one place, one after the other.
+//! There are never more checks under way, nor more guests switched on, than cores. A guest boots once for
+//! many checks; checks that could disturb each other run in one place, one after the other.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use xtask::KernelVersion;
 
-/// Where something is done. There is one of each but of guests.
+/// A place for trials. There is one of each, except guests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The source code: lints, and tests without a kernel.
@@ -19,17 +19,17 @@ pub enum Place {
     Guest(KernelVersion),
 }
 
-/// So many checks that wait for a kernel are worth another guest of it.
+/// The number of waiting checks that justifies another guest of their kernel.
 const WORTH_A_BOOT: usize = 6;
 
-/// Gives everyone a turn. `G` is a guest that is switched on.
+/// Gives each trial its turn. `G` is a running guest.
 pub struct Schedule<G> {
     state: Mutex<State<G>>,
     changed: Condvar,
 }
 
 impl<G> Schedule<G> {
-    /// For so many cores, and everyone who will want a turn, by number; lower ones come first.
+    /// A schedule for `cores` cores, and the places of all trials by number; lower numbers come first.
     pub fn new(cores: usize, places: impl IntoIterator<Item = Place>) -> Self {
         let waiting = places.into_iter().enumerate().collect();
         let mut state =
@@ -38,7 +38,7 @@ impl<G> Schedule<G> {
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Waits until it is a number's turn.
+    /// Waits for the turn of a number.
     pub fn turn(&self, number: usize) -> Turn<'_, G> {
         let mut state = self.lock();
         loop {
@@ -61,12 +61,11 @@ impl<G> Schedule<G> {
     }
 }
 
-/// A core and a place, until it is dropped.
+/// A core and a place, held until this is dropped.
 pub struct Turn<'a, G> {
     schedule: &'a Schedule<G>,
     place: Place,
-    /// A guest of the wanted kernel; none if there is none that has nothing to do. What is here at the
-    /// end others can have.
+    /// An idle guest of the kernel, if there is one. A guest left here at the end is reused.
     pub guest: Option<G>,
 }
 
@@ -79,11 +78,11 @@ impl<G> Drop for Turn<'_, G> {
 struct State<G> {
     cores: usize,
     waiting: BTreeMap<usize, Place>,
-    /// The places of those whose turn it is.
+    /// The places in use.
     busy: Vec<Place>,
-    /// Guests that have nothing to do.
+    /// Idle guests.
     idle: Vec<(KernelVersion, G)>,
-    /// Whose turn has come, with the guest to use.
+    /// The turns granted, each with the guest to use.
     turns: BTreeMap<usize, (Place, Option<G>)>,
 }
 
@@ -108,13 +107,13 @@ impl<G> State<G> {
         }
     }
 
-    /// What needs no guest comes first: it takes one core while guests have the others.
+    /// Trials without a guest come first: they take one core while guests have the others.
     fn next(&mut self) -> Option<(usize, Option<G>)> {
         self.without_guest().or_else(|| self.in_idle_guest()).or_else(|| self.in_new_guest())
     }
 
-    /// The sources, and then the host, each one at a time: compilers take all cores, and a tracer that
-    /// shares them with its program and a compiler may not keep up.
+    /// The sources, then the host, one at a time each: compilers take all cores, and a tracer that shares
+    /// them with its program and a compiler may not keep up.
     fn without_guest(&self) -> Option<(usize, Option<G>)> {
         let is_alone = |place| [Place::Sources, Place::Host].contains(&place);
         let sources = self.first(|place| place == Place::Sources);
@@ -136,8 +135,8 @@ impl<G> State<G> {
         Some((number, Some(self.idle.swap_remove(position).1)))
     }
 
-    /// For a kernel that has no guest, or more checks than its guests will soon have made. Called
-    /// when nobody wants a guest that is idle: one is switched off if there would be too many.
+    /// A new guest for a kernel without one, or with more checks than its guests finish soon. Called when
+    /// no trial needs an idle guest: one is switched off if there would be too many.
     fn in_new_guest(&mut self) -> Option<(usize, Option<G>)> {
         let number = self.first(|place| {
             let wanting = self.waiting.values().filter(|other| **other == place).count();
@@ -161,7 +160,7 @@ mod tests {
         Schedule::new(2, places.iter().copied())
     }
 
-    /// Whose turn it is, and in which guest.
+    /// The turns granted, and their guests.
     fn turns(schedule: &Schedule<&'static str>) -> Vec<(usize, Option<&'static str>)> {
         let turns = std::mem::take(&mut schedule.lock().turns);
         turns.into_iter().map(|(number, (_, guest))| (number, guest)).collect()
@@ -174,7 +173,7 @@ mod tests {
         schedule.done(Place::Host, None);
         assert_eq!(turns(&schedule), [(3, None)]);
         schedule.done(Place::Host, None);
-        // One more is not worth another guest: it waits for the one that there is.
+        // One more check does not justify another guest: it waits for the running one.
         assert_eq!(turns(&schedule), []);
         schedule.done(NEW, Some("first"));
         assert_eq!(turns(&schedule), [(1, Some("first"))]);

@@ -1,4 +1,4 @@
-//! What took longest, and what failed how often.
+//! Statistics: the slowest trials, and the failures of each.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,31 +6,31 @@ use std::time::Duration;
 
 use super::plan::Planned;
 
-/// How many of the slowest are shown.
+/// The number of slowest trials shown.
 const SHOWN: usize = 10;
 
-/// How long everything took.
+/// The times of all trials.
 #[derive(Default)]
 pub struct Times(Mutex<Vec<Time>>);
 
-/// How long one thing took.
+/// The time of one trial.
 struct Time {
     name: String,
-    /// What it is called when it is done several times.
+    /// Its name without the repetition's number.
     what: String,
     took: Duration,
     failed: bool,
 }
 
 impl Times {
-    /// Takes down one more.
+    /// Notes one more trial.
     pub fn add(&self, planned: &Planned, took: Duration, failed: bool) {
         let Planned { name, what, .. } = planned;
         let time = Time { name: name.clone(), what: what.clone(), took, failed };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(time);
     }
 
-    /// A few lines on all of them.
+    /// A summary of all trials, in a few lines.
     pub fn summary(&self) -> String {
         let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         times.sort_by_key(|time| std::cmp::Reverse(time.took));
@@ -40,7 +40,7 @@ impl Times {
     }
 }
 
-/// How often each thing that was repeated failed, if it did.
+/// The failures of each repeated trial, if there were any.
 fn repeated(times: &[Time]) -> String {
     let mut counts: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
     for time in times {

@@ -1,4 +1,4 @@
-//! `docs/kernels.md`: what each strategy costs, by kernel and tier.
+//! `docs/kernels.md`: the copies of each strategy, by kernel and tier.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -48,17 +48,17 @@ hardware breakpoints say (`tests/src/support/expected.rs`), and what was measure
 | [1] | no number, for the reason below the table |
 ";
 
-/// Why nothing can be said: `demo` has measured it several times then.
+/// The reason for a missing cell: `demo` has measured it several times.
 const LOST: &str = "events were lost, whenever it was measured";
 
-/// The first that copies nothing beside the headers of zero-copy datagrams.
+/// The first series that copies nothing beside the headers of zero-copy datagrams.
 const WITHOUT_COPY: Series = Series::new(6, 0);
 
-/// Why one strategy has no row among what is expected.
+/// The reason why one strategy has no expected numbers.
 const UNSTEADY: &str = "it differs from run to run: the kernel copies more when it must make room in \
                         the receive queue";
 
-/// What `copytrace demo --format json` prints, as far as the matrix has it.
+/// The fields of `copytrace demo --format json` that the matrix uses.
 #[derive(Deserialize)]
 struct Document {
     environment: Environment,
@@ -78,13 +78,13 @@ enum Row {
     Measured(Box<Strategy>),
 }
 
-/// What is known of a strategy in one tier on one kernel.
+/// The result of a strategy in one tier on one kernel.
 enum Cell {
     Copies { by_cpu: Copies, by_devices: Copies },
     Reason(String),
 }
 
-/// Copies of a payload byte.
+/// Copies per payload byte.
 enum Copies {
     Unseen,
     Agree { expected: f64, is_derived: bool },
@@ -118,7 +118,7 @@ fn write(all: &[Printed]) -> Result<String> {
     Ok(page)
 }
 
-/// The table of a tier, with a row for each strategy in a document, and its notes.
+/// The table of a tier, with a row for each strategy, and its notes.
 fn section(document: &Document, columns: &BTreeMap<Series, BTreeMap<&str, Cell>>) -> String {
     let mut notes = Notes::default();
     let names = document.strategies.iter().map(Row::name);
@@ -134,7 +134,7 @@ fn section(document: &Document, columns: &BTreeMap<Series, BTreeMap<&str, Cell>>
     table(&headings, rows.into_iter()) + &notes.text()
 }
 
-/// Reasons, each once, by number.
+/// The reasons, each once, by number.
 #[derive(Default)]
 struct Notes(Vec<String>);
 
@@ -162,7 +162,7 @@ impl Document {
         Ok(document)
     }
 
-    /// Each strategy with what is known of it.
+    /// Each strategy with its result.
     fn cells(&self) -> Result<Vec<(&str, Cell)>> {
         let release = &self.environment.kernel;
         self.strategies.iter().map(|row| Ok((row.name(), row.cell(release)?))).collect()
@@ -208,7 +208,7 @@ impl Cell {
         })
     }
 
-    /// Where functions are probed, no copy need be derived.
+    /// Where functions are probed, no copy has to be derived.
     fn is_wrong(&self, tier: Tier) -> bool {
         let is_wrong = |copies: &Copies| match copies {
             Copies::Unseen => false,
@@ -232,7 +232,7 @@ impl Cell {
 }
 
 impl Copies {
-    /// A number of a strategy, less what is not of its making, beside the expected one.
+    /// A number of a strategy, minus `less` that others cause, beside the expected one.
     fn of(strategy: &Strategy, quantity: &str, less: f64, expected: f64) -> Result<Self> {
         let found = strategy.quantity(quantity)?;
         Ok(match found.measured.map(|shown| shown - less) {

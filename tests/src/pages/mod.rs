@@ -1,5 +1,5 @@
-//! Pages of the documentation that are written of what a command prints on each kernel, in each tier:
-//! `cargo xtask test --write-docs`. What is printed is checked, too, and on the page either way.
+//! Pages of the documentation that are generated from a command's output on each kernel, in each tier:
+//! `cargo xtask test --write-docs`. The output is checked as well, and is on the page either way.
 
 pub mod block;
 mod example;
@@ -24,7 +24,7 @@ use crate::table::{MAIN_KERNEL, OTHER_KERNELS};
 
 /// A page.
 pub struct Page {
-    /// What is printed for it. Not the name of a check.
+    /// The name of its trial. Not the name of a check.
     pub name: &'static str,
     /// Its file.
     file: &'static str,
@@ -32,9 +32,9 @@ pub struct Page {
     source: Source,
     /// The tier, on the usual kernel, that it is printed in; every one on every kernel if none.
     tier: Option<Tier>,
-    /// What is wrong with what it printed, if something is.
+    /// Checks an output.
     check: fn(&Printed) -> Result<()>,
-    /// The page, of all that was printed.
+    /// Makes the page from all outputs.
     write: fn(&[Printed]) -> Result<String>,
 }
 
@@ -80,18 +80,18 @@ pub static PAGES: [Page; 9] = [
 
 const TIERS: [Tier; 3] = [Tier::Fentry, Tier::Kprobe, Tier::Tracepoint];
 
-/// What was printed in one tier on one kernel.
+/// The output in one tier on one kernel.
 pub struct Printed {
     tier: Tier,
     text: String,
 }
 
-/// What was printed until now.
+/// All outputs until now.
 #[derive(Default)]
 pub struct Pages(Mutex<Vec<(&'static str, Printed)>>);
 
 impl Pages {
-    /// Takes what was printed for a page.
+    /// Adds an output for a page.
     pub fn add(&self, page: &Page, tier: Tier, stdout: Vec<u8>) -> Result<()> {
         let text = String::from_utf8(stdout).context("it did not print text")?;
         let printed = Printed { tier, text };
@@ -104,8 +104,8 @@ impl Pages {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the pages for which something was printed. One for which something is missing is shown,
-    /// and its file stays as it is.
+    /// Writes the pages that have outputs. An incomplete page is printed instead, and its file stays
+    /// unchanged.
     pub fn write(&self) -> Result<()> {
         let mut all = self.lock();
         for page in &PAGES {
@@ -172,7 +172,7 @@ impl Page {
     }
 }
 
-/// A table in Markdown, whose first column has names.
+/// A Markdown table whose first column has names.
 fn table(headings: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let rule = format!("|---|{}\n", "---:|".repeat(headings.len() - 1));

@@ -1,20 +1,20 @@
-//! A series of kernels. Which build of it was tried is no matter of documentation.
+//! A series of kernels. The documentation does not name the builds that were tried.
 
 use std::fmt;
 
 use anyhow::{Context as _, Result};
 
-/// Such as 6.12; older ones are less.
+/// A series such as 6.12; older ones are less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Series(u16, u16);
 
 impl Series {
-    /// That of these numbers.
+    /// The series of these numbers.
     pub const fn new(major: u16, minor: u16) -> Self {
         Self(major, minor)
     }
 
-    /// Of what `uname -r` says.
+    /// The series of a release from `uname -r`.
     pub fn of(release: &str) -> Result<Self> {
         let mut numbers = release.split(['.', '-', '+']).map(str::parse);
         let (major, minor) = (numbers.next(), numbers.next());

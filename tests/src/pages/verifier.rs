@@ -1,4 +1,4 @@
-//! `docs/verifier.md`: what the eBPF programs cost the kernel’s verifier, by program and kernel.
+//! `docs/verifier.md`: the cost of the eBPF programs in the kernel’s verifier, by program and kernel.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ pub const PAGE: Page = Page {
     write,
 };
 
-/// A quarter of what the verifier looks at before it gives up: there is room for kernels to come.
+/// A quarter of the verifier's limit of instructions: a reserve for later kernels.
 const MOST: u64 = 250_000;
 
 const HEAD: &str = "\
@@ -40,7 +40,7 @@ const STACK: &str = "
 Bytes of the program + of each function in it. The verifier allows 512 of all that call each other.
 ";
 
-/// What `copytrace doctor --programs --format json` prints.
+/// The output of `copytrace doctor --programs --format json`.
 #[derive(Deserialize)]
 struct Document {
     kernel: String,
@@ -87,7 +87,7 @@ fn write(all: &[Printed]) -> Result<String> {
     Ok(format!("{HEAD}\n{instructions}{STACK}\n{}", side_by_side(&columns, None, &stack)))
 }
 
-/// A row for each program; first what is the same on every kernel, if there is such a column.
+/// A row for each program; first the values that are the same on every kernel, if there is such a column.
 fn side_by_side(
     columns: &Columns,
     given: Option<&dyn Fn(&Cost) -> String>,

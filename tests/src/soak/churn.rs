@@ -47,8 +47,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     running.into_iter().try_for_each(end)?;
     let rate = args.processes as f64 / since.elapsed().as_secs_f64();
-    truth.say(&format!("{rate:.0} processes a second"))?;
-    truth.tell(&args.place.truth)
+    truth.print(&format!("{rate:.0} processes a second"))?;
+    truth.append_to(&args.place.truth)
 }
 
 fn end(mut child: Child) -> anyhow::Result<()> {

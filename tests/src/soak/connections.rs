@@ -1,5 +1,5 @@
-//! Many connections at once, each with byte counts of its own; then many one after the other, whose
-//! descriptors, ports, inode numbers and kernel objects are used again.
+//! Many connections at once, each with unique byte counts; then many one after the other, whose
+//! descriptors, ports, inode numbers and kernel objects are reused.
 
 use std::{
     collections::BTreeMap,
@@ -29,14 +29,14 @@ pub struct Args {
     churn: usize,
 }
 
-/// What the client of connection `index` sends, which begins with that number, and the answer to it.
+/// The bytes of connection `index`: the client's, which begin with that number, and the answer's.
 fn sizes(index: usize) -> (usize, usize) {
     (8 + index, 20_008 + index)
 }
 
-/// Client ports that are used again and again.
+/// Client ports that are reused.
 const PORTS: usize = 16;
-/// The client's address when it does that: none that other connections have.
+/// The client's address for those: no other connection has it.
 const CLIENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
@@ -68,7 +68,7 @@ impl Side {
         Self { truth: Truth::default(), buffers: Buffers::new(largest.max(BY_REFERENCE[1])) }
     }
 
-    // What it is called is asked before: afterwards the other side may have broken it off.
+    // The addresses are read before: afterwards the other side may have closed the connection.
     fn send(&mut self, socket: &TcpStream, count: usize) -> anyhow::Result<()> {
         self.truth.moved(&memory(), &end_of(socket)?, count as u64);
         self.buffers.write(socket, count)
@@ -79,15 +79,15 @@ impl Side {
         self.buffers.read(socket, count)
     }
 
-    /// Says to the server which connection this is.
-    fn introduce(&mut self, mut socket: &TcpStream, index: usize) -> anyhow::Result<()> {
+    /// Sends the connection's number to the server.
+    fn send_number(&mut self, mut socket: &TcpStream, index: usize) -> anyhow::Result<()> {
         let number = (index as u64).to_ne_bytes().to_vec();
         socket.write_all(&number)?;
         self.truth.moved(&memory(), &end_of(socket)?, 8);
         Ok(())
     }
 
-    /// Which connection the client says it is.
+    /// Reads the connection's number from the client.
     fn meet(&mut self, mut socket: &TcpStream) -> anyhow::Result<usize> {
         let mut number = [0; 8];
         socket.read_exact(&mut number)?;
@@ -116,7 +116,7 @@ fn serve(args: &Args, listener: &TcpListener) -> anyhow::Result<()> {
     let mut side = Side::new(args);
     let accept = || -> anyhow::Result<TcpStream> { Ok(listener.accept()?.0) };
     let open: Vec<TcpStream> = (0..args.open).map(|_| accept()).collect::<Result<_, _>>()?;
-    // What two CPUs establish at the same moment may be accepted in any order.
+    // Connections that two CPUs establish at the same moment may be accepted in any order.
     let met = open.iter().map(|socket| Ok((side.meet(socket)?, socket)));
     for (index, socket) in met.collect::<anyhow::Result<BTreeMap<_, _>>>()? {
         side.answer(socket, index)?;
@@ -134,14 +134,14 @@ fn serve(args: &Args, listener: &TcpListener) -> anyhow::Result<()> {
         both.insert(socket.local_addr()?, socket);
     }
     for (socket, count) in both.into_values().zip(BY_REFERENCE) {
-        // Until then its memory could be reused: the kernel copies what nobody has received.
+        // Until then its memory could be reused: the kernel copies bytes that are not received yet.
         side.receive(&socket, count)?;
     }
-    side.truth.tell(&args.place.truth)
+    side.truth.append_to(&args.place.truth)
 }
 
-/// Waits until the client has broken the connection, and writes to it all the same: that is a call
-/// on a connection that has ended.
+/// Waits until the client has reset the connection, and writes to it all the same: a call on a connection
+/// that has ended.
 fn after_the_end(mut socket: TcpStream) -> anyhow::Result<()> {
     socket.set_read_timeout(Some(Duration::from_secs(60)))?;
     let broken = socket.read(&mut [0]).err().map(|error| error.kind());
@@ -156,7 +156,7 @@ fn ask(args: &Args, port: u16) -> anyhow::Result<()> {
     let open: Vec<TcpStream> =
         (0..args.open).map(|_| TcpStream::connect(server)).collect::<Result<_, _>>()?;
     for (index, socket) in open.iter().enumerate() {
-        side.introduce(socket, index)?;
+        side.send_number(socket, index)?;
     }
     for (index, socket) in open.iter().enumerate() {
         side.question(socket, index)?;
@@ -166,22 +166,22 @@ fn ask(args: &Args, port: u16) -> anyhow::Result<()> {
     for index in 0..args.churn {
         let server = SocketAddr::from(([127, 0, 0, 1 + (index / PORTS % 2) as u8], port));
         let socket = connect(SocketAddr::from((CLIENT, ports[index % PORTS])), server)?;
-        side.introduce(&socket, index)?;
+        side.send_number(&socket, index)?;
         side.question(&socket, index)?;
-        // Broken off, so that the port is free at once.
+        // Reset, so that the port is free at once.
         SockRef::from(&socket).set_linger(Some(Duration::ZERO))?;
     }
-    // Two connections of the same two ports, which their addresses tell apart, open at once.
+    // Two open connections with the same two ports, which differ in their addresses.
     let client = SocketAddr::from((CLIENT, ports[0]));
     let both = [1, 2].map(|last| connect(client, SocketAddr::from(([127, 0, 0, last], port))));
     for (socket, count) in both.into_iter().zip(BY_REFERENCE) {
         let socket = socket?;
         send_by_reference(&socket, &side.buffers, count)?;
         side.truth.sent_by_reference(&end_of(&socket)?, count as u64);
-        // Until the other side has it all.
+        // Waits until the other side has received everything.
         ensure!((&socket).read(&mut [0])? == 0, "an answer nobody asked for");
     }
-    side.truth.tell(&args.place.truth)
+    side.truth.append_to(&args.place.truth)
 }
 
 fn connect(client: SocketAddr, server: SocketAddr) -> anyhow::Result<TcpStream> {
@@ -192,7 +192,7 @@ fn connect(client: SocketAddr, server: SocketAddr) -> anyhow::Result<TcpStream> 
     Ok(socket.into())
 }
 
-/// Ports that nobody had a moment ago.
+/// Ports that were free a moment ago.
 fn free_ports() -> anyhow::Result<Vec<u16>> {
     let sockets: Vec<_> =
         (0..PORTS).map(|_| TcpListener::bind((CLIENT, 0))).collect::<Result<_, _>>()?;
@@ -204,8 +204,8 @@ const BY_REFERENCE: [usize; 2] = [30_000, 40_000];
 
 fn send_by_reference(socket: &TcpStream, buffers: &Buffers, count: usize) -> anyhow::Result<()> {
     let (fd, on) = (socket.as_raw_fd(), 1);
-    // SAFETY: both point to memory of the length that they are given with; it is kept until the
-    // other side has received it.
+    // SAFETY: both point to memory of the given length, which is kept until the other side has received
+    // it.
     let sent = unsafe {
         let size = size_of_val(&on) as libc::socklen_t;
         libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_ZEROCOPY, (&raw const on).cast(), size);

@@ -1,5 +1,5 @@
-//! A file descriptor that is a file, a pipe and a socket in turns, in two threads at once. Inode
-//! numbers of files come back, too.
+//! A file descriptor that is a file, a pipe and a socket in turn, in two threads at once. Inode numbers
+//! of files are reused too.
 
 use std::{
     fs::{self, File},
@@ -27,7 +27,7 @@ const THREADS: usize = 2;
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let work = |thread: usize| {
-        // Each its own memory, as long as there are threads: what is freed would be used again.
+        // Each thread has its own memory until the end: freed memory would be reused.
         let (mut truth, mut buffers) = (Truth::default(), Buffers::new(1 << 16));
         let folder = &args.place.folder;
         for round in 0..args.rounds {
@@ -45,10 +45,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let (part, _buffers) = thread.map_err(|_| anyhow!("a thread panicked"))??;
         truth.add(part);
     }
-    truth.tell(&args.place.truth)
+    truth.append_to(&args.place.truth)
 }
 
-/// One turn, of byte counts that no other has.
+/// One turn, with unique byte counts.
 fn turn(
     folder: &Path,
     number: usize,
@@ -78,6 +78,6 @@ fn turn(
     buffers.read(File::open(&path)?, count)?;
     buffers.pass_on(&input, count)?;
     truth.moved(&file(&path), &numbered("pipe", &input)?, count as u64);
-    // The next file gets this one's inode number.
+    // The next file gets the same inode number.
     Ok(fs::remove_file(&path)?)
 }

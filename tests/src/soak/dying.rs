@@ -4,7 +4,7 @@ use std::{fs::File, os::unix::fs::FileExt, path::PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to read
+    /// File to read
     file: PathBuf,
     /// Bytes of every call
     #[arg(long)]

@@ -1,4 +1,4 @@
-//! Children, threads, and a process that becomes another program while its threads are busy.
+//! Children, threads, and a process that runs `exec` while its threads are busy.
 
 use std::{
     fs::{self, File},
@@ -33,7 +33,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let (path, size) = &create(&args.place.folder, round, &mut truth)?;
         let same = File::open(path)?;
         let (output, input) = std::io::pipe()?;
-        // What this process has read is not what its child writes, though the memory looks alike.
+        // The child's writes are not linked to this process's reads, though the memory looks the same.
         buffers.read(&same, *size - 3)?;
         truth.moved(&file(path), &memory(), *size as u64 - 3);
         let child = in_child(|| {
@@ -44,7 +44,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             truth.moved(&memory(), &numbered("pipe", &input)?, *size as u64 / 2);
             let grandchild = in_child(|| grandchild(args, path, *size))?;
             wait_for(grandchild, false)?;
-            truth.tell(&args.place.truth)
+            truth.append_to(&args.place.truth)
         })?;
         buffers.read(&output, *size / 2)?;
         truth.moved(&numbered("pipe", &output)?, &memory(), *size as u64 / 2);
@@ -54,10 +54,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         truth.moved_by(busy, &file(path), &("other", "/dev/null".into()), *size as u64);
         die_in_a_call()?;
     }
-    truth.tell(&args.place.truth)
+    truth.append_to(&args.place.truth)
 }
 
-/// A file of its own for each round, of its own size.
+/// A file for each round, with a unique size.
 fn create(folder: &Path, round: usize, truth: &mut Truth) -> anyhow::Result<(PathBuf, usize)> {
     let (path, size) = (folder.join(format!("kin-{round}")), 5000 + 2 * round);
     fs::write(&path, vec![7; size])?;
@@ -65,13 +65,13 @@ fn create(folder: &Path, round: usize, truth: &mut Truth) -> anyhow::Result<(Pat
     Ok((path, size))
 }
 
-/// Its threads read from one object, each as much as no other.
+/// Its threads read from one object, each a unique number of bytes.
 fn grandchild(args: &Args, path: &Path, size: usize) -> anyhow::Result<()> {
     let mut truth = Truth::default();
     for part in in_threads(path, size)? {
         truth.add(part);
     }
-    truth.tell(&args.place.truth)
+    truth.append_to(&args.place.truth)
 }
 
 fn in_threads(path: &Path, size: usize) -> anyhow::Result<Vec<Truth>> {
@@ -85,7 +85,7 @@ fn in_threads(path: &Path, size: usize) -> anyhow::Result<Vec<Truth>> {
         let (_output, input) = std::io::pipe()?;
         buffers.write(&input, count + THREADS)?;
         truth.moved(&memory(), &numbered("pipe", &input)?, (count + THREADS) as u64);
-        // What is freed would be used by another thread.
+        // Freed memory would be reused by another thread.
         std::mem::forget((own, buffers));
         anyhow::Ok(truth)
     };
@@ -98,14 +98,14 @@ fn in_threads(path: &Path, size: usize) -> anyhow::Result<Vec<Truth>> {
     done.into_iter().map(|thread| thread.map_err(|_| anyhow!("a thread panicked"))?).collect()
 }
 
-/// Threads wait in the middle of calls when another thread runs `cat`, which ends them.
+/// Threads wait in calls when another thread runs `exec` of `cat`, which ends them.
 fn become_another(args: &Args, path: &Path, size: usize) -> anyhow::Error {
     let before = || {
         let mut truth = Truth::default();
         for part in in_threads(path, size)? {
             truth.add(part);
         }
-        truth.tell(&args.place.truth)?;
+        truth.append_to(&args.place.truth)?;
         let (output, input) = std::io::pipe()?;
         for _ in 0..THREADS {
             let fd = output.as_raw_fd();
@@ -123,7 +123,7 @@ fn become_another(args: &Args, path: &Path, size: usize) -> anyhow::Error {
     }
     std::thread::sleep(Duration::from_millis(5));
     let path = path.to_owned();
-    // Not the first thread of the process: its id changes with that.
+    // Not the first thread of the process: its id changes with `exec`.
     let other = std::thread::spawn(move || {
         Command::new("cat").arg(path).stdin(Stdio::null()).stdout(Stdio::null()).exec()
     });

@@ -1,7 +1,7 @@
-//! Known transfers, for checks of what is attributed to whom: whoever makes one writes down the
-//! truth, and every byte count is its own, so that a mix-up shows.
+//! Known transfers, to check the attribution: each program logs the truth, and every byte count is
+//! unique, so that a mix-up shows.
 //!
-//! The truth is a file of JSON lines, one for each flow of a process, called as a report calls it.
+//! The truth is a file of JSON lines, one for each flow of a process, with the names of a report.
 
 mod churn;
 mod connections;
@@ -13,7 +13,7 @@ mod truth;
 
 use std::path::PathBuf;
 
-/// What is put under strain.
+/// The kinds of strain.
 #[derive(Debug, clap::Subcommand)]
 pub enum Soak {
     /// Processes that start and end as fast as this machine can
@@ -30,7 +30,7 @@ pub enum Soak {
     Dying(dying::Args),
 }
 
-/// Where things are.
+/// Files of a scenario.
 #[derive(Debug, clap::Args)]
 struct Place {
     /// An empty folder for the files that are read and written

@@ -1,4 +1,4 @@
-//! More objects than there is room for, while whoever counts them is not looking.
+//! More objects than there is room for, while copytrace is stopped.
 
 use std::io::Read;
 
@@ -18,9 +18,9 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let (mut truth, buffers) = (Truth::default(), Buffers::new(1 << 12));
-    // A call without bytes: the file is known by name before there is no more room.
+    // A call without bytes: the file gets its name before the room runs out.
     rustix::io::write(std::fs::File::create(&args.place.truth)?, b"")?;
-    truth.say("ready")?;
+    truth.print("ready")?;
     std::io::stdin().read_exact(&mut [0])?;
     for number in 0..args.objects {
         let (_output, input) = std::io::pipe()?;
@@ -28,8 +28,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         buffers.write(&input, count)?;
         truth.moved(&memory(), &numbered("pipe", &input)?, count as u64);
     }
-    truth.say("done")?;
-    truth.tell(&args.place.truth)?;
+    truth.print("done")?;
+    truth.append_to(&args.place.truth)?;
     std::io::stdin().read_exact(&mut [0])?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What was really moved.
+//! The true transfers.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, ensure};
 use serde::Serialize;
 
-/// One end of a flow, as a report calls it: its kind and its name.
+/// One end of a flow, as in a report: its kind and its name.
 pub type End = (&'static str, String);
 
 pub fn memory() -> End {
@@ -23,12 +23,12 @@ pub fn file(path: &Path) -> End {
     ("file", path.display().to_string())
 }
 
-/// Of the side whose address is `local`.
+/// The end with the address `local`.
 pub fn connection(local: SocketAddr, remote: SocketAddr) -> End {
     ("tcp", format!("{local} → {remote}"))
 }
 
-/// A pipe (`pipe`) or a socket of this machine (`unix`), by its number.
+/// A pipe (`pipe`) or a Unix socket (`unix`), by its inode number.
 pub fn numbered(kind: &'static str, fd: impl AsFd) -> anyhow::Result<End> {
     Ok((kind, format!("{kind}:[{}]", rustix::fs::fstat(fd)?.st_ino)))
 }
@@ -45,38 +45,38 @@ pub struct Truth {
     flows: BTreeMap<(u32, End, End), Bytes>,
 }
 
-/// A line of the file.
+/// A line of the log.
 #[derive(Serialize)]
 struct Line<'a> {
     pid: u32,
     source: &'a End,
     destination: &'a End,
     bytes: u64,
-    /// Bytes that the kernel has to copy later, when they reach a receiver on this machine.
+    /// Bytes that the kernel copies later, when they reach a receiver on this machine.
     late: u64,
 }
 
 impl Truth {
-    /// The current process moved so many bytes.
+    /// The current process moved `bytes` bytes.
     pub fn moved(&mut self, source: &End, destination: &End, bytes: u64) {
         self.moved_by(std::process::id(), source, destination, bytes);
     }
 
-    /// Another process did.
+    /// Another process moved them.
     pub fn moved_by(&mut self, pid: u32, source: &End, destination: &End, bytes: u64) {
         self.entry(pid, source, destination).payload += bytes;
     }
 
-    /// The current process sent them without a copy, which is made when they arrive.
+    /// The current process sent them without a copy; the copy is made when they arrive.
     pub fn sent_by_reference(&mut self, destination: &End, bytes: u64) {
         let entry = self.entry(std::process::id(), &memory(), destination);
         entry.payload += bytes;
         entry.late += bytes;
     }
 
-    /// Says something to whoever counts, which is a transfer, too: from memory, and not from the
-    /// part of this program's file that holds the words.
-    pub fn say(&mut self, words: &str) -> anyhow::Result<()> {
+    /// Writes a line for the check, which is a transfer too: from memory, and not from the part of this
+    /// program's file that holds the text.
+    pub fn print(&mut self, words: &str) -> anyhow::Result<()> {
         let mut output = std::io::stdout();
         let line = format!("{words}\n").into_bytes();
         self.moved(&memory(), &numbered("pipe", &output)?, line.len() as u64);
@@ -95,8 +95,8 @@ impl Truth {
         }
     }
 
-    /// Writes it to the end of the file, which processes share.
-    pub fn tell(&self, path: &Path) -> anyhow::Result<()> {
+    /// Appends the transfers to the log, which processes share.
+    pub fn append_to(&self, path: &Path) -> anyhow::Result<()> {
         let mut text = Vec::new();
         for ((pid, source, destination), bytes) in &self.flows {
             let Bytes { payload: bytes, late } = *bytes;
@@ -112,8 +112,8 @@ impl Truth {
     }
 }
 
-/// Memory that is only read into, and memory that is only written from: what is written from the
-/// latter comes from nowhere else.
+/// Memory that is only read into, and memory that is only written from: bytes from the latter have no
+/// other source.
 pub struct Buffers {
     read: Vec<u8>,
     write: Vec<u8>,
@@ -132,18 +132,18 @@ impl Buffers {
         to.write_all(&self.write[..count]).context("cannot write all of it")
     }
 
-    /// The memory that is written from.
+    /// The memory to write from.
     pub fn to_write(&self, count: usize) -> &[u8] {
         &self.write[..count]
     }
 
-    /// Writes what was read last.
+    /// Writes the bytes that were read last.
     pub fn pass_on(&self, mut to: impl Write, count: usize) -> anyhow::Result<()> {
         to.write_all(&self.read[..count]).context("cannot write all of it")
     }
 }
 
-/// What a child of this process does, and nothing else of this process.
+/// Runs `work` in a child of this process, and nothing else of this process.
 pub fn in_child(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<u32> {
     // SAFETY: no other thread runs that could hold a lock which the child needs.
     match unsafe { libc::fork() } {
@@ -156,7 +156,7 @@ pub fn in_child(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<u32
                 },
                 |()| 0,
             );
-            // SAFETY: ends this process without running what the parent has left to do.
+            // SAFETY: ends this process without the exit handlers of the parent.
             unsafe { libc::_exit(status) }
         }
         pid => Ok(pid as u32),

@@ -7,7 +7,7 @@ use crate::support::expected::{
     COPY_TOLERANCE, Expected, FURTHER, Further, HEADER_TOLERANCE, STRATEGIES,
 };
 
-/// What `copytrace demo --format json` prints.
+/// The document of `copytrace demo --format json`.
 #[derive(Debug, Deserialize)]
 pub struct Document {
     pub schema: String,
@@ -17,7 +17,7 @@ pub struct Document {
     pub strategies: Vec<Strategy>,
 }
 
-/// Where it was measured.
+/// The kernel and the network of the measurement.
 #[derive(Debug, Deserialize)]
 pub struct Environment {
     pub tier: String,
@@ -30,7 +30,7 @@ pub struct Environment {
     pub load: Option<f64>,
 }
 
-/// What was sent.
+/// The messages that were sent.
 #[derive(Debug, Deserialize)]
 pub struct Payload {
     pub messages: f64,
@@ -46,9 +46,9 @@ pub struct Strategy {
     pub quantities: Vec<Quantity>,
     pub movements: Vec<Movement>,
     pub claims: Vec<Claim>,
-    /// What the kernel told the program of its zero-copy sends.
+    /// The kernel's notifications of the program's zero-copy sends.
     pub zero_copy: Option<ZeroCopy>,
-    /// How it was found out what arrived.
+    /// The method by which the received bytes were checked.
     #[serde(default)]
     pub checked_by: String,
     #[serde(default)]
@@ -73,14 +73,14 @@ pub struct Spread {
     pub max: f64,
 }
 
-/// What the kernel told a program of its zero-copy sends.
+/// The kernel's notifications of a program's zero-copy sends.
 #[derive(Debug, Deserialize)]
 pub struct ZeroCopy {
     pub notifications: u64,
     pub copied: Option<u64>,
 }
 
-/// A number as it is shown: none where it could not be seen.
+/// A number as shown: none where it could not be seen.
 #[derive(Debug, Deserialize)]
 pub struct Quantity {
     pub quantity: String,
@@ -88,7 +88,7 @@ pub struct Quantity {
     pub provenance: String,
 }
 
-/// Counts a message.
+/// Counts per message.
 #[derive(Debug, Deserialize)]
 pub struct PerMessage {
     pub syscalls: f64,
@@ -96,7 +96,7 @@ pub struct PerMessage {
     pub page_faults_user: f64,
 }
 
-/// Copies a payload byte.
+/// Copies per payload byte.
 #[derive(Debug, Deserialize)]
 pub struct Copies {
     pub cpu: f64,
@@ -104,7 +104,7 @@ pub struct Copies {
     pub total: f64,
 }
 
-/// Bytes that went from one place to another.
+/// Bytes moved from one place to another.
 #[derive(Debug, Deserialize)]
 pub struct Movement {
     pub from: String,
@@ -127,7 +127,7 @@ pub struct Claim {
 }
 
 impl Document {
-    /// Reads a document and checks what is true of every one.
+    /// Reads a document and checks the invariants of all documents.
     pub fn read(text: &str, tier: &str) -> Result<Self> {
         let document: Self = serde_json::from_str(text).context("stdout is not the document")?;
         ensure!(document.schema == "copytrace/strategies/2", "schema {}", document.schema);
@@ -137,7 +137,7 @@ impl Document {
         Ok(document)
     }
 
-    /// Each expected strategy with its row, or with all of them if it ran more than once.
+    /// Each expected strategy with its row, or with all rows if it ran more than once.
     pub fn rows(&self) -> Result<Vec<(&'static Expected, &Strategy)>> {
         let mut found = Vec::new();
         for expected in &STRATEGIES {
@@ -157,7 +157,7 @@ impl Document {
         })
     }
 
-    /// Calls and mode switches are exact, whatever else is measured.
+    /// Calls and mode switches are exact in every tier.
     pub fn check_calls(&self) -> Result<()> {
         for (expected, row) in self.rows()? {
             let counts = &row.per_message;
@@ -173,8 +173,7 @@ impl Document {
         Ok(())
     }
 
-    /// The copies of every strategy: `more` CPU copies than the documents claim, and so many by
-    /// devices.
+    /// The copies of every strategy: `more` CPU copies than the textbook claims, and `dma` by devices.
     pub fn check_copies(&self, more: f64, dma: f64) -> Result<()> {
         for (expected, row) in self.rows()? {
             let (copies, cpu) = (&row.copies, expected.cpu + more);
@@ -216,25 +215,25 @@ impl Document {
 }
 
 impl Strategy {
-    /// A number as it is shown.
+    /// A number as shown.
     pub fn shown(&self, quantity: &str) -> Result<Option<f64>> {
         Ok(self.quantity(quantity)?.measured)
     }
 
-    /// A number, and how it was come by.
+    /// A number, and its provenance.
     pub fn quantity(&self, quantity: &str) -> Result<&Quantity> {
         let found = self.quantities.iter().find(|row| row.quantity == quantity);
         found.with_context(|| format!("{}: no {quantity}", self.name))
     }
 
-    /// What the sender’s side moved between two places, for each payload byte.
+    /// Bytes that the sender’s side moved between two places, per payload byte.
     pub fn sent(&self, from: &str, to: &str) -> f64 {
         self.moved(from, to, |movement| movement.side != "receiver")
     }
 
-    /// What the kernel copied out of received packets into others, for each payload byte. A receiver
-    /// that falls behind makes it put the packets of the queue together, to have room for more
-    /// (`tcp_collapse` in net/ipv4/tcp_input.c): how often depends on the machine's load.
+    /// Bytes that the kernel copied from received packets into others, per payload byte. If a receiver
+    /// falls behind, the kernel collapses the packets of its queue, to have room for more (`tcp_collapse`
+    /// in net/ipv4/tcp_input.c): how often depends on the machine's load.
     pub fn put_together(&self) -> f64 {
         let received = |movement: &Movement| movement.side == "receiver" && movement.by == "cpu";
         self.moved("socket", "kernel", received)
@@ -248,13 +247,13 @@ impl Strategy {
             .sum()
     }
 
-    /// What call sites saw of copies by the CPU, hardware breakpoints on the copy routines saw, too: to
-    /// the byte, or with so large a part of difference where a fault cuts a copy in two.
+    /// The CPU copies at call sites agree with the hardware breakpoints on the copy routines: to the
+    /// byte, or up to `fault_tolerance` where a fault splits a copy in two.
     pub fn check_verified(&self, fault_tolerance: f64) -> Result<()> {
         for movement in self.movements.iter().filter(|movement| movement.by == "cpu") {
             let (seen, name) = (movement.bytes, &self.name);
-            // The program's own function, and the kernel's copy of whole pages, have no routine that
-            // takes a breakpoint.
+            // The program's own function, and the kernel's copy of whole pages, call no routine with a
+            // breakpoint.
             if ["uprobe", "skb_copy_ubufs"].iter().any(|own| movement.witness.starts_with(own)) {
                 continue;
             }
@@ -273,11 +272,11 @@ impl Strategy {
         Ok(())
     }
 
-    /// The kernel's own word on zero-copy sends: it copied this part of them.
+    /// The kernel's notifications of zero-copy sends: it copied this part of them.
     pub fn check_notifications(&self, copied: u64) -> Result<()> {
         let Some(said) = &self.zero_copy else { return Ok(()) };
         let expected = said.notifications * copied;
-        // Some kernels do not say so of io_uring.
+        // Some kernels do not report it for io_uring.
         ensure!(
             said.copied.is_none_or(|number| number == expected),
             "{}: the kernel says it copied {:?} of {} sends instead of {expected}",
@@ -294,7 +293,7 @@ impl Strategy {
         self.movements.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
-    /// The copies for each payload byte must be so many.
+    /// Checks the copies per payload byte.
     pub fn check_further(&self, further: &Further, cpu: f64, dma: f64) -> Result<()> {
         let put_together = if further.receives { self.put_together() } else { 0.0 };
         nearly(&self.name, "CPU copies", self.copies.cpu - put_together, cpu)
@@ -309,12 +308,12 @@ impl std::fmt::Display for Movement {
     }
 }
 
-/// Two numbers must be the same, but for the rounding of a division.
+/// Two numbers must be equal, except for the rounding of a division.
 pub fn exactly(strategy: &str, what: &str, measured: f64, expected: f64) -> Result<()> {
     within(strategy, what, measured, expected, 1e-9)
 }
 
-/// Two numbers of copies must be the same, but for headers.
+/// Two numbers of copies must be equal, except for headers.
 pub fn nearly(strategy: &str, what: &str, measured: f64, expected: f64) -> Result<()> {
     within(strategy, what, measured, expected, COPY_TOLERANCE)
 }

@@ -1,5 +1,5 @@
-//! What is attached in the kernel, by the kernel's own lists: nothing of copytrace may stay there when
-//! it has ended, however it ended.
+//! Probes and programs attached in the kernel, by its own lists: none of copytrace's may stay there after
+//! its end, however it ended.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
@@ -13,11 +13,11 @@ use crate::check::{Context, Tier};
 use crate::pace;
 use xtask::command;
 
-/// The kernel detaches probes some time after their last descriptor is closed: in so many seconds of
+/// The kernel detaches probes some time after their last descriptor is closed: within these seconds of
 /// the usual machine.
 const TO_DETACH: u64 = 30;
 
-/// Lists of what is attached to functions, from the folder of `/sys/kernel`.
+/// Lists of attached functions, below `/sys/kernel`.
 const LISTS: [&str; 4] = [
     "debug/kprobes/list",
     "tracing/enabled_functions",
@@ -25,14 +25,14 @@ const LISTS: [&str; 4] = [
     "tracing/uprobe_events",
 ];
 
-/// What there was before.
+/// The state before a check.
 pub struct Before {
     programs: BTreeSet<u32>,
     probes: Vec<String>,
 }
 
 impl Before {
-    /// Takes it down. Where functions can be probed, the lists of probes must be there.
+    /// Records the state. Where functions can be probed, the lists of probes must exist.
     pub fn new(context: &Context) -> Result<Self> {
         if context.tier != Tier::Tracepoint {
             mount("debugfs", "/sys/kernel/debug", "kprobes/list")?;
@@ -41,7 +41,7 @@ impl Before {
         Ok(Self { programs: all_programs(), probes: probes() })
     }
 
-    /// Nothing more is there now: no probe, and no program that no process holds.
+    /// Nothing new is attached: no probe, and no program without a process that holds it.
     pub fn check(&self) -> Result<()> {
         let limit = Instant::now() + pace::seconds(TO_DETACH);
         loop {
@@ -54,7 +54,7 @@ impl Before {
         }
     }
 
-    /// The programs that came since then.
+    /// The programs loaded since then.
     pub fn new_programs(&self) -> Vec<u32> {
         let is_tracing = |id: &u32| kind(*id).is_some_and(|kind| TRACING.contains(&kind));
         all_programs().difference(&self.programs).copied().filter(is_tracing).collect()
@@ -80,7 +80,7 @@ fn mount(kind: &str, place: &str, has: &str) -> Result<()> {
 fn probes() -> Vec<String> {
     let lists = LISTS.iter().filter_map(|list| {
         let text = std::fs::read_to_string(Path::new("/sys/kernel").join(list)).ok()?;
-        // How often a function was entered through it is no part of it.
+        // The count of hits is not a part of the probe.
         Some(text.lines().map(|line| format!("{list}: {line}")).collect::<Vec<_>>())
     });
     lists.flatten().collect()
@@ -92,7 +92,7 @@ const TRACING: [u32; 5] = [2, 5, 7, 17, 26];
 const BPF_PROG_GET_NEXT_ID: libc::c_int = 11;
 const BPF_PROG_GET_FD_BY_ID: libc::c_int = 13;
 
-/// The beginning of `union bpf_attr` for both: an id, and where the next one is put.
+/// The beginning of `union bpf_attr` for both commands: an id, and the field for the next one.
 #[repr(C)]
 struct Ids {
     id: u32,
@@ -101,7 +101,7 @@ struct Ids {
 }
 
 fn bpf(command: libc::c_int, ids: &mut Ids) -> i64 {
-    // SAFETY: the kernel reads and writes as many bytes as it is told, which `ids` has.
+    // SAFETY: the kernel reads and writes as many bytes as given, which `ids` has.
     unsafe { libc::syscall(libc::SYS_bpf, command, ids, size_of::<Ids>()) }
 }
 
@@ -116,17 +116,17 @@ fn all_programs() -> BTreeSet<u32> {
     std::iter::from_fn(next).collect()
 }
 
-/// Its type; nothing if it is gone.
+/// Its type; none if it is gone.
 fn kind(id: u32) -> Option<u32> {
     let fd = bpf(BPF_PROG_GET_FD_BY_ID, &mut Ids { id, next: 0, flags: 0 });
     let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
-    // SAFETY: the kernel has just given it to us, and to nobody else.
+    // SAFETY: the kernel has just returned it, and nothing else owns it.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
     let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()?;
     field(&text, "prog_type:")
 }
 
-/// The programs of which some process has a descriptor, of itself or of a link.
+/// The programs that some process holds by a descriptor, of the program itself or of a link.
 fn held_programs() -> BTreeSet<u32> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let infos = processes

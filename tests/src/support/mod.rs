@@ -1,4 +1,4 @@
-//! What checks share: documents, traced programs, and what is expected.
+//! Shared parts of the checks: documents, traced programs, and expected numbers.
 
 pub mod browser;
 pub mod document;

@@ -1,4 +1,4 @@
-//! The flows' document, as far as the checks look at it.
+//! The part of the flows' document that the checks use.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::check::{Context, Tier};
 use crate::support::expected::COPY_TOLERANCE;
 
-/// What `copytrace run --format json` prints, as far as the checks look at it.
+/// The part of `copytrace run --format json` that the checks use.
 #[derive(Debug, Deserialize)]
 pub struct Document {
     pub schema: String,
@@ -25,12 +25,12 @@ pub struct Document {
     pub expectations: Vec<Expectation>,
 }
 
-/// What to know before trusting the numbers.
+/// A warning about the numbers.
 #[derive(Debug, Deserialize)]
 pub struct Warning {
     pub code: String,
     pub text: String,
-    /// What it is about, if it is about so many.
+    /// The bytes it is about, if it has a number.
     #[serde(default)]
     pub bytes: u64,
     /// The copy routine of a copy that no call site explains.
@@ -42,7 +42,7 @@ pub struct Warning {
 pub struct Expectation {
     pub rule: String,
     pub held: bool,
-    /// None where it is open.
+    /// None where the verdict is open.
     pub measured: Option<f64>,
     pub bytes: u64,
     pub unseen_bytes: u64,
@@ -91,7 +91,7 @@ pub struct End {
 
 #[derive(Debug, Deserialize)]
 pub struct Copies {
-    /// None where not all was seen.
+    /// None where not all bytes were seen.
     pub cpu: Option<f64>,
     pub dma: Option<f64>,
 }
@@ -122,11 +122,11 @@ pub struct Movement {
     pub to: String,
     pub by: String,
     pub bytes: u64,
-    /// What hardware breakpoints saw of it.
+    /// Bytes verified by hardware breakpoints.
     pub verified_bytes: Option<u64>,
 }
 
-/// The calls that take bytes from a descriptor to another one.
+/// The calls that move bytes from one descriptor to another.
 const PASSES: [&str; 2] = ["sendfile", "copy_file_range"];
 
 impl Document {
@@ -134,7 +134,7 @@ impl Document {
         Self::parse(&std::fs::read_to_string(path)?)
     }
 
-    /// A document that is whole.
+    /// A complete document.
     pub fn parse(text: &str) -> Result<Self> {
         let document: Self = serde_json::from_str(text).context("the report is no JSON")?;
         ensure!(document.schema == "copytrace/flows/2", "schema {}", document.schema);
@@ -143,7 +143,7 @@ impl Document {
         Ok(document)
     }
 
-    /// The rows are no more than the whole.
+    /// Checks that the rows are not more than the total.
     fn balances(&self) -> Result<()> {
         let payload: u64 = self.flows.iter().map(|flow| flow.payload_bytes).sum();
         ensure!(payload == self.total.payload_bytes, "{payload} of {}", self.total.payload_bytes);
@@ -178,7 +178,7 @@ impl Document {
         self.flows.iter().filter(|flow| from(&flow.source)).map(read).sum()
     }
 
-    /// Bytes that calls put into the destinations that are meant.
+    /// Bytes that calls put into the chosen destinations.
     pub fn written_bytes(&self, to: impl Fn(&End) -> bool) -> u64 {
         let written = self
             .flows
@@ -187,7 +187,7 @@ impl Document {
         written.map(|flow| flow.payload_bytes).sum()
     }
 
-    /// Hardware breakpoints saw the copies, too, `least` bytes of them.
+    /// Checks that hardware breakpoints saw the copies too, at least `least` bytes of them.
     pub fn check_verified(&self, least: u64) -> Result<()> {
         let movements = self.flows.iter().flat_map(|flow| &flow.movements);
         let pairs =
@@ -197,7 +197,7 @@ impl Document {
         agrees("call sites and hardware breakpoints", seen, verified)
     }
 
-    /// The flow between these kinds whose ends' names contain these words.
+    /// The flow between ends of these kinds whose names contain these words.
     pub fn flow(&self, source: (&str, &str), destination: (&str, &str)) -> Result<&Flow> {
         let is =
             |end: &End, (kind, name): (&str, &str)| end.kind == kind && end.name.contains(name);
@@ -217,7 +217,7 @@ impl Document {
 }
 
 impl Flow {
-    /// So many bytes, so many CPU copies of each, and this verdict.
+    /// Checks the bytes, the CPU copies per byte, and the verdict.
     pub fn check(&self, context: &Context, payload: u64, cpu: f64, verdict: &str) -> Result<()> {
         self.check_payload(payload, cpu)?;
         ensure!(self.verdict.code == verdict, "{}: {}", self.verdict.code, self.verdict.text);
@@ -226,7 +226,7 @@ impl Flow {
         Ok(())
     }
 
-    /// So many bytes, and so many CPU copies of each.
+    /// Checks the bytes, and the CPU copies per byte.
     pub fn check_payload(&self, payload: u64, cpu: f64) -> Result<()> {
         agrees("payload", self.payload_bytes, payload)?;
         let copies = self.copies_per_byte.cpu.context("not all was seen to move")?;

@@ -1,4 +1,4 @@
-//! A program that runs already, and writes away what it is given.
+//! A program that is already running, and discards its input.
 
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 
 use super::traced::wait_until;
-use crate::processes::Process;
+use crate::processes::ProcessStatus;
 
 /// `cat`, which reads a pipe and writes to `/dev/null`.
 pub struct Sink {
@@ -28,7 +28,7 @@ impl Sink {
         self.cat.id()
     }
 
-    /// Ends the call that it was in when somebody attached: that one is in no report.
+    /// Ends the call that was under way at the attach: it is in no report.
     pub fn wake(&mut self) -> Result<()> {
         self.give(1)
     }
@@ -40,11 +40,11 @@ impl Sink {
         wait_until("cat has written everything", &mut self.cat, || {
             let is_empty = matches!(rustix::io::ioctl_fionread(pipe.as_fd()), Ok(0));
             // Writing to /dev/null never sleeps: it sleeps where it reads.
-            is_empty && Process::of(pid).is_some_and(|cat| cat.state == 'S')
+            is_empty && ProcessStatus::of(pid).is_some_and(|cat| cat.state == 'S')
         })
     }
 
-    /// It must have gone on to the end.
+    /// It must have run to its end.
     pub fn end(mut self) -> Result<()> {
         drop(self.pipe.take());
         let status = self.cat.wait()?;

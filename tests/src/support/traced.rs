@@ -1,4 +1,4 @@
-//! What the checks of traced programs share.
+//! Shared parts of the checks of traced programs.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
@@ -17,12 +17,12 @@ use xtask::setup::foreign::{Foreign, Found};
 /// Bytes of the file that is read and served.
 pub const FILE_BYTES: u64 = 16 << 20;
 
-/// How long a program may take to start or to end, under emulation and with all probes.
+/// The time a program has to start or to end, under emulation and with all probes.
 pub fn patience() -> Duration {
     pace::seconds(60)
 }
 
-/// How often is looked whether something has happened.
+/// The interval of polling.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 impl Context {
@@ -45,7 +45,7 @@ impl Context {
         command
     }
 
-    /// `copytrace attach` to a process, which has begun when this returns.
+    /// `copytrace attach` to a process; returns when it has begun.
     pub fn attached(&self, flags: &[&str], report: &Path, pid: u32) -> Result<Child> {
         let mut command = self.verb("attach", flags, report);
         let mut child = command.arg("--pid").arg(pid.to_string()).stderr(Stdio::piped()).spawn()?;
@@ -55,7 +55,7 @@ impl Context {
         for line in lines.by_ref() {
             said = line?;
             if said.starts_with("copytrace: tracing ") {
-                // What it says later is for whoever reads why a check failed.
+                // Later output is shown if the check fails.
                 std::thread::spawn(move || {
                     lines.map_while(Result::ok).for_each(|line| eprintln!("{line}"));
                 });
@@ -73,19 +73,19 @@ impl Context {
         command
     }
 
-    /// A program of others, or why its check is skipped.
+    /// Another program, or the reason why its check is skipped.
     pub fn foreign(&self, program: &Foreign) -> Result<Found> {
         program.find(&self.packages).map_err(|error| Skipped(format!("{error:#}")).into())
     }
 
-    /// The flag that has copies verified, where there are breakpoints.
+    /// The flag that verifies copies, where there are breakpoints.
     pub fn verify(&self) -> &'static [&'static str] {
         if self.tier == Tier::Tracepoint { &[] } else { &["--verify"] }
     }
 }
 
-/// What `/proc/PID/io` says a process read and wrote by system calls, but for sockets' own; and what
-/// those of its children did that it has waited for.
+/// Bytes that a process read and wrote by system calls, from `/proc/PID/io`: without sockets' own calls,
+/// and with the children that it has waited for.
 #[derive(Clone, Copy, Debug)]
 pub struct Io {
     /// `rchar`
@@ -95,12 +95,12 @@ pub struct Io {
 }
 
 impl Io {
-    /// Of a process that lives.
+    /// The account of a live process.
     pub fn of(pid: u32) -> Result<Self> {
         Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/io"))?)
     }
 
-    /// The file's last lines of a text, which may have other lines before.
+    /// The last lines of a text that ends with the file.
     pub fn parse(text: &str) -> Result<Self> {
         let field = |name: &str| {
             let value = text.lines().rev().find_map(|line| line.strip_prefix(name)?.parse().ok());
@@ -124,7 +124,7 @@ pub fn free_address() -> Result<SocketAddr> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-/// Waits until something is so, while a program runs.
+/// Waits until a condition holds, while a program runs.
 pub fn wait_until(what: &str, program: &mut Child, mut is_so: impl FnMut() -> bool) -> Result<()> {
     let limit = Instant::now() + patience();
     while !is_so() {
@@ -141,7 +141,7 @@ pub fn wait_until(what: &str, program: &mut Child, mut is_so: impl FnMut() -> bo
     Ok(())
 }
 
-/// Waits until something is so, whatever runs.
+/// Waits until a condition holds.
 pub fn until(what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
     let limit = Instant::now() + patience();
     while !is_so()? {
@@ -158,7 +158,7 @@ pub fn signal(child: &Child, signal: i32) -> Result<()> {
     Ok(())
 }
 
-/// Asks a child to end, and waits.
+/// Sends SIGTERM to a child, and waits for it.
 pub fn end(child: &mut Child) -> Result<()> {
     signal(child, libc::SIGTERM)?;
     let limit = Instant::now() + patience();
@@ -173,18 +173,18 @@ pub fn end(child: &mut Child) -> Result<()> {
     Ok(())
 }
 
-/// The child of a process; nothing as long as there is none.
+/// The child of a process; none as long as there is none.
 pub fn child_of(parent: u32) -> Option<u32> {
     processes::descendants().into_iter().find(|it| it.parent == parent).map(|it| it.pid)
 }
 
-/// What `ss` says of a server's only connection that lives; `field` such as `bytes_sent:`.
+/// A field of `ss` for a server's only open connection, such as `bytes_sent:`.
 pub fn of_connection(ss: &mut Command, server: SocketAddr, field: &str) -> Result<u64> {
     ss.args(["--tcp", "--info", "--numeric", "--no-header", "--oneline", "state", "established"]);
     ss.args(["sport", "=", &format!(":{}", server.port())]);
     let text = command::stdout(ss)?;
     if !text.contains("bytes_") {
-        // It had to look into /proc/net/tcp.
+        // `ss` had to read /proc/net/tcp.
         bail!(Skipped("ss knows no byte counts: this kernel has no module tcp_diag".to_owned()));
     }
     let values = text.split_whitespace().filter_map(|word| word.strip_prefix(field));

@@ -1,4 +1,4 @@
-//! `struct iov_iter`: what a copy routine copies from or to.
+//! `struct iov_iter`: the source or the destination of a copy routine.
 
 use tracer_common::ABSENT;
 
@@ -41,7 +41,7 @@ pub fn user_address(iterator: u64, kind: u8) -> Option<u64> {
     Some(base + offset)
 }
 
-/// How many bytes are left of it.
+/// The bytes left in it.
 #[inline(always)]
 pub fn left(iterator: u64) -> Option<u64> {
     read(iterator, layout!(iter_count))

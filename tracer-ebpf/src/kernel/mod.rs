@@ -31,7 +31,7 @@ static OPTIONS: Options = Options {
     cpu_bits: 0,
 };
 
-/// What userspace wants of `field`. The verifier knows it, and leaves out what is not wanted.
+/// The value of `field` in the options. The verifier knows it, and removes code for options that are off.
 macro_rules! option {
     ($field:ident) => {
         $crate::kernel::option_field(|options| &raw const options.$field)
@@ -60,11 +60,11 @@ pub fn layout_field(field: impl Fn(&'static Layout) -> *const u32) -> u32 {
     unsafe { core::ptr::read_volatile(field(&LAYOUT)) }
 }
 
-/// Reads a `T` at `base + offset` in kernel memory. A bad address reads as nothing, never faults; nor is
-/// there anything in a field that this kernel does not have.
+/// Reads a `T` at `base + offset` in kernel memory. A bad address, or a field that this kernel does not
+/// have, reads as `None`; nothing faults.
 #[inline(always)]
 pub fn read<T: Copy>(base: u64, offset: u32) -> Option<T> {
-    // The verifier knows, and leaves out one of the two.
+    // The verifier knows the offset, and leaves out one of the two branches.
     if offset == ABSENT {
         return None;
     }
@@ -76,14 +76,14 @@ pub fn read<T: Copy>(base: u64, offset: u32) -> Option<T> {
 /// bad address loads as zeros, and never faults.
 ///
 /// # Safety
-/// The verifier knows `base` for a pointer to a structure of the kernel.
+/// The verifier knows `base` to be a pointer to a structure of the kernel.
 #[inline(always)]
 pub unsafe fn load<T: Copy>(base: *const u8, offset: u32) -> T {
     // SAFETY: the verifier checks the offset, and makes the load one that may fail.
     unsafe { base.add(offset as usize).cast::<T>().read_volatile() }
 }
 
-/// Reads a `T` at `base + offset` in the current process's memory. A bad address reads as nothing.
+/// Reads a `T` at `base + offset` in the current process's memory. A bad address reads as `None`.
 #[inline(always)]
 pub fn read_user<T: Copy>(base: u64, offset: u32) -> Option<T> {
     // SAFETY: the helper checks the address.

@@ -1,5 +1,5 @@
-//! The numbers that users know processes and threads by. In a PID namespace they are not the kernel's,
-//! which are those of the first namespace.
+//! The numbers of processes and threads in the user's PID namespace. The kernel's own are those of the
+//! first namespace.
 
 use aya_ebpf::helpers::bpf_get_current_task;
 
@@ -8,7 +8,7 @@ use super::{layout, option, read};
 /// `PIDTYPE_TGID` of `enum pid_type`.
 const PROCESS: u32 = 1;
 
-/// How deep PID namespaces can lie (`MAX_PID_NS_LEVEL`).
+/// The greatest depth of PID namespaces (`MAX_PID_NS_LEVEL`).
 const DEEPEST: u32 = 32;
 
 /// The current process's number.
@@ -29,8 +29,8 @@ pub fn of_current_thread() -> Option<u32> {
     }
 }
 
-/// The number of the process that a `struct task_struct` is a thread of; nothing if it has none where
-/// the user is.
+/// The number of the process that a `struct task_struct` is a thread of; `None` if it has none in the
+/// user's namespace.
 #[inline(always)]
 pub fn of_process(task: u64) -> Option<u32> {
     if option!(namespace) == 0 {
@@ -41,7 +41,7 @@ pub fn of_process(task: u64) -> Option<u32> {
     in_namespace(read(signal, pids)?)
 }
 
-/// What a `struct pid` is called in the user's namespace. A process has a number in its own namespace,
+/// The number of a `struct pid` in the user's PID namespace. A process has a number in its own namespace,
 /// and in each above.
 #[inline(always)]
 fn in_namespace(pid: u64) -> Option<u32> {
@@ -51,7 +51,7 @@ fn in_namespace(pid: u64) -> Option<u32> {
     }
 }
 
-/// A function of its own, for its loop: functions return one number, and 0 is no process's.
+/// A function of its own, because of its loop. Such functions return one number; 0 is no process's.
 #[inline(never)]
 fn search(pid: u64) -> u32 {
     let Some(level) = read::<u32>(pid, layout!(pid_level)) else { return 0 };

@@ -9,7 +9,7 @@ pub const TCP: u16 = 6;
 pub const UDP: u16 = 17;
 const UDP_HEADER: u32 = 8;
 
-/// Where a packet's payload is.
+/// The place of a packet's payload.
 pub struct Packet {
     /// Bytes of all protocol headers.
     pub headers: u32,

@@ -1,4 +1,4 @@
-//! Pages: whose memory they are.
+//! Pages and their owners.
 
 use tracer_common::owner;
 
@@ -6,15 +6,15 @@ use super::{layout, read};
 
 /// Low bit of `page.mapping`: the page is anonymous memory of a program.
 const MAPPING_ANON: u64 = 1;
-/// The low bits that are no part of the address of a file's pages.
+/// The low bits that are not part of the address of a file's `address_space`.
 const MAPPING_FLAGS: u64 = 3;
-/// Low bit of `page.compound_head` and of `page.compound_info`: the page is a part of a larger one.
+/// Low bit of `page.compound_head` and of `page.compound_info`: the page belongs to a larger one.
 const TAIL: u64 = 1;
-/// The rest points to the first page, or is a mask that makes the first one's address of this one's. No
-/// page's own description lies so high.
+/// The other bits point to the first page, or are a mask that turns this page's address into the first
+/// one's. No `struct page` lies that high.
 const MASKS: u64 = 0xffff_ffff_0000_0000;
 
-/// Whose memory a page is: one of [`owner`].
+/// The owner of a page's memory: one of [`owner`].
 #[inline(always)]
 pub fn owner(page: u64) -> u8 {
     match mapping(page) {
@@ -24,7 +24,7 @@ pub fn owner(page: u64) -> u8 {
     }
 }
 
-/// Whether a page is of the page cache, and not memory of a program or of the kernel.
+/// Whether a page belongs to the page cache, and not to a program or the kernel.
 #[inline(always)]
 pub fn is_cached(page: u64) -> bool {
     mapping(page).is_some_and(|mapping| mapping != 0 && mapping & MAPPING_FLAGS == 0)
@@ -35,7 +35,7 @@ fn mapping(page: u64) -> Option<u64> {
     read(head(page)?, layout!(page_mapping))
 }
 
-/// The first page of the larger one that a page is a part of, as the kernel's `compound_head()` finds it.
+/// The first page of the larger one that a page belongs to, as the kernel's `compound_head()` finds it.
 #[inline(always)]
 fn head(page: u64) -> Option<u64> {
     let info: u64 = read(page, layout!(page_head))?;

@@ -1,4 +1,4 @@
-//! Block devices: reads are counted where they are queued, in the context of who asked.
+//! Block devices: reads are counted where they are queued, in the context of the reading task.
 
 use core::hint::black_box;
 
@@ -17,7 +17,8 @@ const REQ_OP_READ: u32 = 0;
 #[raw_tracepoint(tracepoint = "block_bio_queue")]
 pub fn block_bio_queue(ctx: RawTracePointContext) -> i32 {
     if let Some(flow) = call::current_flow() {
-        // Older verifiers refuse one load of either, which the compiler would make of the two.
+        // Older verifiers refuse a single load from either address, which the compiler would make of the
+        // two.
         let bio: u64 = if layout!(bio_argument) == 0 { black_box(ctx.arg(0)) } else { ctx.arg(1) };
         if on_bio(bio, flow).is_none() {
             counters::lost();

@@ -8,11 +8,11 @@ use crate::{
     state::{call, counters},
 };
 
-/// `CRYPTO_ALG_INTERNAL` in `linux/crypto.h`: another algorithm has this one do its work, and was
+/// `CRYPTO_ALG_INTERNAL` in `linux/crypto.h`: the algorithm works for another one, whose call was
 /// counted.
 const INTERNAL: u32 = 0x2000;
 
-/// Low bit of `scatterlist.page_link`: it points to more of them, and not to a page.
+/// Low bit of `scatterlist.page_link`: the entry points to another list, and not to a page.
 const CHAIN: u64 = 1;
 const FLAGS: u64 = 3;
 
@@ -45,7 +45,7 @@ fn on_request(request: u64, flow: Flow) -> Option<()> {
     Some(())
 }
 
-/// The first page of the plain text: what is only authenticated comes before it, and TLS puts it
+/// The first page of the plain text. The data that is only authenticated comes before it; TLS puts that
 /// into an entry of its own.
 #[inline(always)]
 fn plain_page(entries: u64) -> Option<u64> {

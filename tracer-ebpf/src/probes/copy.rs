@@ -31,8 +31,8 @@ static SITES: HashMap<u64, Site> = HashMap::with_max_entries(4096, 0);
 pub fn copy_site(ctx: ProbeContext) -> u32 {
     // SAFETY: the context is valid while the program runs.
     let regs = Registers::of(unsafe { &*ctx.regs });
-    // A breakpoint instruction is one byte long, and the kernel reports the address after it,
-    // also where it turned the probe into a jump.
+    // A breakpoint instruction is one byte long. The kernel reports the address after it, also for a
+    // probe that it optimised into a jump.
     if let Some((key, bytes)) = copied(&regs, regs.ip - 1, Event::CopySite) {
         counters::add(stack::of_copy(&ctx, key), bytes);
     }
@@ -59,7 +59,7 @@ pub fn leaf_breakpoint(ctx: PerfEventContext) -> u32 {
     // SAFETY: as above; the registers are the first field.
     let regs = Registers::of(unsafe { &*data.cast::<pt_regs>() });
     if let Some((key, bytes)) = copied(&regs, regs.ip, Event::Leaf) {
-        // At its first instruction the stack begins with the address to return to.
+        // At its first instruction the stack begins with the return address.
         let address = read(regs.sp, 0).unwrap_or(0);
         let routine = SITES.entry(&regs.ip).map_or(0, |site| site.routine);
         counters::add(Key { address, detail: leaf::detail(routine, key.detail), ..key }, bytes);
@@ -94,7 +94,7 @@ impl Registers {
     }
 }
 
-/// What is copied there, and for whom.
+/// The counter and the bytes of a copy at `address`.
 #[inline(always)]
 fn copied(regs: &Registers, address: u64, event: Event) -> Option<(Key, u64)> {
     // The cheapest question first: most hits belong to processes that are not traced.
@@ -114,7 +114,7 @@ fn copied(regs: &Registers, address: u64, event: Event) -> Option<(Key, u64)> {
     Some((key, asked_for(regs, &site)))
 }
 
-/// Bytes a call can copy: a pipe asks for a whole page, whatever the iterator has left.
+/// Bytes that a call can copy: a pipe asks for a whole page, even if the iterator has less left.
 #[inline(always)]
 fn asked_for(regs: &Registers, site: &Site) -> u64 {
     let count = regs.argument(site.count_argument);

@@ -11,7 +11,7 @@ use crate::state::{
 
 #[raw_tracepoint(tracepoint = "page_fault_user")]
 pub fn page_fault_user(_ctx: RawTracePointContext) -> i32 {
-    // A program that runs is in no call.
+    // In user mode no call is under way.
     tasks::task_in_window().map_or(0, |task| fault(Event::FaultUser, call::flow_in(task, None)))
 }
 

@@ -1,4 +1,4 @@
-//! What a data call moves, from where to where. Every copy inside of the call belongs to its flow.
+//! The flow of a data call: its source and its destination. Every copy inside the call belongs to it.
 
 use aya_ebpf::bindings::{pt_regs, task_struct};
 use tracer_common::{
@@ -28,7 +28,7 @@ enum Memory {
     Message,
 }
 
-/// What a call moves.
+/// The direction of a data call, and where its file descriptors are.
 enum Call {
     /// From the file descriptor in the first argument to memory.
     Reads(Memory),
@@ -63,8 +63,7 @@ fn data_call(number: u32) -> Option<Call> {
     })
 }
 
-/// The first four arguments of a system call. They lie close together: one read is cheaper than
-/// four.
+/// The first four arguments of a system call. They are adjacent: one read is cheaper than four.
 #[inline(always)]
 fn arguments(regs: u64) -> Option<[u64; 4]> {
     let [r10, _r9, _r8, _rax, _rcx, rdx, rsi, rdi] =
@@ -72,14 +71,14 @@ fn arguments(regs: u64) -> Option<[u64; 4]> {
     Some([rdi, rsi, rdx, r10])
 }
 
-/// Notes what the call that the current thread enters will move, if it is known.
+/// Records the flow of the call that the current thread enters, if the call moves data.
 #[inline(always)]
 pub fn enter(task: Entry<Task>, regs: u64, number: u32) -> Option<()> {
     let process = task.process;
     let call = data_call(number)?;
     let arguments = arguments(regs)?;
     let call = match number {
-        // The end of the pipe tells which way.
+        // The end of the pipe tells the direction.
         syscall::VMSPLICE if !object::is_writable(object::file_of(arguments[0] as u32)?) => {
             Call::Reads(Memory::Vector)
         }
@@ -130,7 +129,7 @@ fn source(fd: u64) -> Option<u32> {
     object::of_file(object::file_of(fd as u32)?, fd as u32)
 }
 
-/// What is written to, and those of [`call::BESIDES`] that come of it.
+/// The id of the destination, and its flags among [`call::BESIDES`].
 #[inline(always)]
 fn destination(file: u64, fd: u64, process: u32) -> Option<(u32, u8)> {
     let id = object::of_file(file, fd as u32)?;
@@ -159,7 +158,7 @@ fn maps_received([_, level, option, _]: [u64; 4]) -> bool {
     level == u64::from(packet::TCP) && option == TCP_ZEROCOPY_RECEIVE
 }
 
-/// How much a call that returned `returned` moved, in bytes; of one that maps pages its argument says it.
+/// Bytes moved by a call that returned `returned`. A call that maps pages has the length in its argument.
 #[inline(always)]
 pub fn moved(call: &Current, returned: i64) -> u64 {
     /// `tcp_zerocopy_receive.length`, the third field.
@@ -189,7 +188,7 @@ fn largest(memory: Memory, arguments: [u64; 4]) -> (u64, u64) {
     }
 }
 
-/// As many pieces as a header and a body with what goes around them have.
+/// Enough pieces for a header and a body with their framing.
 const PIECES: u32 = 6;
 
 #[inline(always)]
@@ -214,7 +213,7 @@ fn is_tls_record(address: u64) -> bool {
     matches!(read_user::<[u8; 3]>(address, 0), Some([23, 3, 1..=4]))
 }
 
-/// Where the bytes in a process's memory come from: an object, and a [`call`].
+/// The origin of the bytes in a process's memory: an object, and a [`call`].
 #[inline(always)]
 fn origin(task: Entry<Task>, address: u64, length: u64) -> Option<(u32, u8)> {
     if let Some(file) = mapped_file(address) {
@@ -233,14 +232,14 @@ fn origin(task: Entry<Task>, address: u64, length: u64) -> Option<(u32, u8)> {
 #[inline(always)]
 fn mapped_file(address: u64) -> Option<u64> {
     let mut file = 0u64;
-    // Where it is not called the memory passes for the program's own.
+    // If it is not called, the memory counts as the program's own.
     // SAFETY: `on_area` writes to `file` alone.
     unsafe { area::at(address, on_area as *mut core::ffi::c_void, &mut file) };
     (file != 0).then_some(file)
 }
 
 unsafe extern "C" fn on_area(_: *mut task_struct, area: *const u8, file: *mut u64) -> i64 {
-    // What a program wrote to in a private mapping is its own memory.
+    // A page of a private mapping that the program wrote to is its own memory.
     // SAFETY: the verifier knows the area's type.
     let flags: u64 = unsafe { load(area, layout!(area_flags)) };
     if flags & VM_SHARED != 0 || flags & VM_WRITE == 0 {

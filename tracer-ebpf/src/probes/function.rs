@@ -1,5 +1,5 @@
-//! Probes of functions. Each is written once and becomes two programs, one for each tier: a kprobe, and fentry
-//! or fexit, which differ in how they read what the function is given and what it returns.
+//! Probes of functions. Each is written once and becomes two programs, one for each tier: a kprobe, and
+//! fentry or fexit. They differ in how they read arguments and return values.
 
 use aya_ebpf::{
     Argument, EbpfContext as _,
@@ -37,12 +37,12 @@ macro_rules! probes {
 }
 pub(crate) use probes;
 
-/// Where a function begins.
+/// The entry of a function.
 pub trait AtEntry: StackIdContext {
-    /// What it is given.
+    /// An argument of the function.
     fn argument<T: Argument + Default>(&self, index: usize) -> T;
 
-    /// A pointer that it is given, to calculate with.
+    /// A pointer among the arguments, as a number to calculate with.
     fn address(&self, index: usize) -> Option<u64>;
 }
 
@@ -64,16 +64,16 @@ impl AtEntry for FEntryContext {
         self.arg(index)
     }
 
-    /// Read as a number: with what the verifier knows for a pointer there is no calculating.
+    /// Read as a number: the verifier forbids arithmetic on a pointer whose type it knows.
     #[inline(always)]
     fn address(&self, index: usize) -> Option<u64> {
         read(self.as_ptr() as u64, (index * size_of::<u64>()) as u32)
     }
 }
 
-/// Where a function ends.
+/// The exit of a function.
 pub trait AtExit {
-    /// What it returns.
+    /// The function's return value.
     fn returned(&self) -> i32;
 }
 
@@ -87,8 +87,8 @@ impl AtExit for RetProbeContext {
 impl AtExit for FExitContext {
     #[inline(always)]
     fn returned(&self) -> i32 {
-        /// All functions that are looked at have so many where the helper is missing; what they return comes
-        /// after them.
+        /// All probed functions have this many arguments where the helper is missing; the return value
+        /// follows them.
         const ARGUMENTS: usize = 5;
         if layout!(helper_get_func_ret) == ABSENT {
             return self.arg(ARGUMENTS);

@@ -1,4 +1,4 @@
-//! `io_uring`: what operations return, where their copies are not seen.
+//! `io_uring`: the results of operations, for copies that are not seen.
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use tracer_common::{Event, Flow, Key, operation};
@@ -8,12 +8,12 @@ use crate::{
     state::{call, counters, socket},
 };
 
-/// `io_uring_complete(ring, request, …)`: in a thread of the process that asked. What follows differs
-/// by kernel, and is in the request, too.
+/// `io_uring_complete(ring, request, …)`: in a thread of the process that submitted it. The later
+/// arguments differ by kernel, and the request has them too.
 #[raw_tracepoint(tracepoint = "io_uring_complete")]
 pub fn io_uring_complete(ctx: RawTracePointContext) -> i32 {
     let request: u64 = ctx.arg(1);
-    // There is none where an operation says something before its end.
+    // There is no request where an operation posts a completion before its end.
     if request != 0
         && let Some(flow) = call::current_flow()
         && on_request(request, flow).is_none()

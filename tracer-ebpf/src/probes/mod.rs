@@ -1,4 +1,4 @@
-//! The programs: one file a kernel subsystem. `function` and `flow` have what several of them share.
+//! The programs: one file a kernel subsystem. `function` and `flow` are shared by several.
 
 mod block;
 mod cipher;

@@ -1,4 +1,4 @@
-//! Network devices: what a driver is given to send for a traced socket.
+//! Network devices: packets of traced sockets that a driver is given to send.
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use tracer_common::{Event, Key, Socket};
@@ -8,8 +8,8 @@ use crate::{
     state::{counters, entry::Entry, sequence, socket},
 };
 
-/// `net_dev_start_xmit(skb, dev)` runs in the sender's context or in softirq, so the packet's
-/// socket says whose it is.
+/// `net_dev_start_xmit(skb, dev)` runs in the sender's context or in softirq, so the flow is found by the
+/// packet's socket.
 #[raw_tracepoint(tracepoint = "net_dev_start_xmit")]
 pub fn net_dev_start_xmit(ctx: RawTracePointContext) -> i32 {
     let skb: u64 = ctx.arg(0);
@@ -21,7 +21,7 @@ pub fn net_dev_start_xmit(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// `net_dev_xmit(skb, rc, dev, len)`: the driver returned, and the packet may be gone.
+/// `net_dev_xmit(skb, rc, dev, len)`: the driver has returned, and may have freed the packet.
 #[raw_tracepoint(tracepoint = "net_dev_xmit")]
 pub fn net_dev_xmit(ctx: RawTracePointContext) -> i32 {
     if sequence::in_driver(ctx.arg(0)).is_some() {

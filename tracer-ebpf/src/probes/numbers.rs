@@ -1,4 +1,4 @@
-//! An iterator over tasks, which tells userspace what the kernel calls the processes that it knows.
+//! An iterator over tasks, which gives userspace the kernel's numbers of the processes that users know.
 
 use core::ffi::c_void;
 
@@ -7,23 +7,23 @@ use tracer_common::Numbered;
 
 use crate::kernel::{layout, load, number::of_process};
 
-/// What an iterator over tasks is given: `struct bpf_iter__task`.
+/// The context of an iterator over tasks: `struct bpf_iter__task`.
 #[repr(C)]
 struct Context {
     /// `struct bpf_iter_meta`, which begins with a pointer to the `seq_file`.
     meta: *const u8,
-    /// Null at the end.
+    /// Null at the end of the iteration.
     task: *const u8,
 }
 
-/// Writes a [`Numbered`] for each process in the namespace of who reads.
+/// Writes a [`Numbered`] for each process in the reader's PID namespace.
 ///
 /// # Safety
 /// The kernel calls it.
 #[unsafe(link_section = "iter/task")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn processes(context: *const c_void) -> i32 {
-    // SAFETY: it is a context, as the section says, and the verifier knows its fields.
+    // SAFETY: the section makes this the context's type, and the verifier knows its fields.
     let Context { meta, task } = unsafe { context.cast::<Context>().read_volatile() };
     if task.is_null() {
         return 0;
@@ -36,7 +36,7 @@ pub unsafe extern "C" fn processes(context: *const c_void) -> i32 {
     {
         let numbered = Numbered { here, kernel };
         let length = size_of::<Numbered>() as u32;
-        // SAFETY: it is as long as said.
+        // SAFETY: the length is that of the value.
         unsafe { bpf_seq_write(file, (&raw const numbered).cast(), length) };
     }
     0

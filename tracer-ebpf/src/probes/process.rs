@@ -1,4 +1,4 @@
-//! Processes that are traced: their children, what they become, and their end.
+//! Traced processes: their children, `exec`, and their end.
 
 use aya_ebpf::{
     helpers::{bpf_get_current_comm, generated::bpf_get_current_ancestor_cgroup_id},
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// `sched_process_fork(parent, child)`: a child is traced as its parent is.
+/// `sched_process_fork(parent, child)`: a child is traced if its parent is.
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
 pub fn sched_process_fork(ctx: RawTracePointContext) -> i32 {
     if let Some(task) = current_task()
@@ -37,12 +37,12 @@ fn on_fork(parent: Entry<Task>, child: u64) -> Option<()> {
     }
     let (id, pid) = (object::new_id()?, number::of_process(child)?);
     let parent = *parent;
-    process::introduce(id, pid, bpf_get_current_comm().ok()?)?;
+    process::insert(id, pid, bpf_get_current_comm().ok()?)?;
     module::forked(id, parent.process);
     TASKS.insert(tgid, Task { process: id, pid, ..parent }, 0).ok()
 }
 
-/// `sched_process_exec(task, old_pid, bprm)`: from here on it is another program.
+/// `sched_process_exec(task, old_pid, bprm)`: from here on the process runs another program.
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub fn sched_process_exec(_ctx: RawTracePointContext) -> i32 {
     let done = match current_task() {
@@ -56,7 +56,7 @@ pub fn sched_process_exec(_ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// Whether the program that now begins is wanted, whoever started it.
+/// Whether the program that now begins is to be traced, whoever started it.
 #[inline(always)]
 fn is_wanted() -> bool {
     option!(all) != 0 || has_name() || in_cgroup()
@@ -74,10 +74,10 @@ fn has_name() -> bool {
     (0..name.len()).all(|index| name[index] == wanted(index))
 }
 
-/// How far below the root a control group is looked for.
+/// The greatest depth of a control group below the root.
 const DEPTH: i32 = 16;
 
-/// The id of the control group that is wanted, or 0.
+/// The id of the control group to trace, or 0.
 #[inline(always)]
 fn wanted_cgroup() -> u64 {
     let half = |index: usize| u64::from(option_field(|options| &raw const options.cgroup[index]));
@@ -101,17 +101,17 @@ fn in_cgroup() -> bool {
     false
 }
 
-/// Traces the current process from now on, if it is one that the user knows.
+/// Traces the current process from now on, if it is in the user's PID namespace.
 #[inline(always)]
 fn begin() -> Option<()> {
     let Some(pid) = number::of_current_process() else { return Some(()) };
     let id = object::new_id()?;
-    process::introduce(id, pid, bpf_get_current_comm().ok()?)?;
+    process::insert(id, pid, bpf_get_current_comm().ok()?)?;
     module::executed(id);
     TASKS.insert(current_tgid(), Task::new(window::OPEN, id, pid), 0).ok()
 }
 
-/// `cgroup_attach_task(cgroup, path, task, threadgroup)`: anybody may move a process, while it runs.
+/// `cgroup_attach_task(cgroup, path, task, threadgroup)`: any process may move another one while it runs.
 #[raw_tracepoint(tracepoint = "cgroup_attach_task")]
 pub fn cgroup_attach_task(ctx: RawTracePointContext) -> i32 {
     // Where stacks are taken, userspace finds the process, and where its code is mapped.
@@ -121,8 +121,8 @@ pub fn cgroup_attach_task(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// Whether a `struct cgroup` is the wanted one, or below it. Of the hierarchies of version 1, which have
-/// ids of their own, none is.
+/// Whether a `struct cgroup` is the one to trace, or below it. Groups of version 1's hierarchies, which
+/// have ids of their own, are not.
 #[inline(always)]
 fn is_below(mut cgroup: u64) -> bool {
     let root: Option<u64> = read(cgroup, layout!(cgroup_root));
@@ -151,16 +151,16 @@ fn begin_elsewhere(task: u64) -> Option<()> {
     let is_traced = TASKS.entry(&tgid).is_some();
     let (false, Some(pid)) = (is_traced, number::of_process(task)) else { return Some(()) };
     let id = object::new_id()?;
-    process::introduce(id, pid, read(task, layout!(task_name))?)?;
+    process::insert(id, pid, read(task, layout!(task_name))?)?;
     TASKS.insert(tgid, Task::new(window::OPEN, id, pid), 0).ok()
 }
 
 #[inline(always)]
 fn on_exec(mut task: Entry<Task>) -> Option<()> {
-    // An exec leaves one thread of the process.
+    // An `exec` leaves one thread of the process.
     reads::forget_process(task.process);
     let id = object::new_id()?;
-    process::introduce(id, task.pid, bpf_get_current_comm().ok()?)?;
+    process::insert(id, task.pid, bpf_get_current_comm().ok()?)?;
     module::executed(id);
     task.process = id;
     if task.window == window::AT_EXEC {
@@ -183,7 +183,7 @@ pub fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// The kernel counts down the threads that live before this tracepoint.
+/// The kernel decrements the number of live threads before this tracepoint.
 #[inline(always)]
 fn is_last_thread(task: u64) -> bool {
     read(task, layout!(task_signal))

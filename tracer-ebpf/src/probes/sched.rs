@@ -17,17 +17,17 @@ use crate::{
 pub fn sched_switch(ctx: RawTracePointContext) -> i32 {
     if let Some(task) = tasks::task_in_window() {
         let call = call::under_way();
-        // As `__schedule` decides between `nvcsw` and `nivcsw`.
+        // As `__schedule` chooses between `nvcsw` and `nivcsw`.
         let preempted = ctx.arg::<u64>(0) & 1 != 0;
         let voluntary = !preempted && state(&ctx) != 0;
         let event = if voluntary { Event::SwitchVoluntary } else { Event::SwitchInvoluntary };
         add(key(event, call::flow_in(task, call)), 0);
         if let Some(call) = call {
-            call::stop(call);
+            call::pause(call);
         }
     }
     if option!(times) != 0 {
-        call::go_on(ctx.arg(2));
+        call::resume(ctx.arg(2));
     }
     0
 }

@@ -1,5 +1,5 @@
-//! Signals that traced processes are sent: a signal to all processes of a group must not be passed on to
-//! one that has it already.
+//! Signals sent to traced processes. A signal to a whole process group must not be passed on to a process
+//! that has it already.
 
 use aya_ebpf::{
     helpers::bpf_ktime_get_ns,
@@ -14,14 +14,14 @@ use crate::{
     state::{entry::Entries as _, tasks::TASKS},
 };
 
-/// The last signals of each number that processes were sent.
+/// The last signals of each number that were sent to processes.
 #[map]
 static SIGNALS: LruHashMap<Signal, Sent> = LruHashMap::with_max_entries(256, 0);
 
-/// `signal_generate(sig, info, task, group, result)` runs in who sends it.
+/// `signal_generate(sig, info, task, group, result)` runs in the sender.
 #[raw_tracepoint(tracepoint = "signal_generate")]
 pub fn signal_generate(ctx: RawTracePointContext) -> i32 {
-    // What is forgotten is passed on, as it would be without this program.
+    // A signal that has left the map is passed on, as it would be without this program.
     let _ = remember(ctx.arg::<i32>(0) as u32, ctx.arg(2));
     0
 }

@@ -1,5 +1,5 @@
-//! Sockets: which are traced, what enters them by reference, and what the kernel copies of their
-//! packets later, in whatever context.
+//! Traced sockets: pages that enter them by reference, and packets that the kernel copies later, in any
+//! context.
 
 use core::hint::black_box;
 
@@ -21,19 +21,19 @@ use crate::{
     state::{call, counters, entry::Entry, sequence, socket, stack, tasks},
 };
 
-/// By thread: whose memory the pages are that it is passing on.
+/// By thread: the owner of the pages that it is passing on.
 #[map]
 static PASSING_ON: LruHashMap<u64, u8> = LruHashMap::with_max_entries(1024, 0);
 
-/// `inet_sock_set_state(sk, old, new)`: at the end of a connection the memory of its socket may
-/// become another one's.
+/// `inet_sock_set_state(sk, old, new)`: at the end of a connection the memory of its socket may be
+/// reused.
 #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
 pub fn inet_sock_set_state(ctx: RawTracePointContext) -> i32 {
     set_state(&ctx)
 }
 
-/// The same once more, for what happens in an interrupt of the other one: the kernel runs no program
-/// within itself, and packets that end dozens of connections may wait for an interrupt.
+/// A twin for events in an interrupt of the other program: the kernel runs no program within itself, and
+/// packets that end dozens of connections may wait for an interrupt.
 #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
 pub fn inet_sock_set_state_twin(ctx: RawTracePointContext) -> i32 {
     set_state(&ctx)
@@ -63,7 +63,7 @@ fn packet_copied(ctx: &impl AtEntry, function: Function) {
     }
 }
 
-/// Remembers whose memory a page is that the current thread is about to pass on.
+/// Stores the owner of a page that the current thread is about to pass on.
 #[inline(always)]
 fn pass_on(page: Option<u64>) {
     if tasks::task_in_window().is_some() {
@@ -91,7 +91,7 @@ fn referenced(returned: i32, function: Function, kind: u8) {
     }
 }
 
-/// What `pass_on` remembered.
+/// The kind that `pass_on` stored for this thread.
 #[inline(always)]
 fn passed_on() -> u8 {
     // SAFETY: the map's entries are read as a whole.
@@ -118,10 +118,9 @@ fn on_fragments(
     looped: bool,
 ) -> Option<()> {
     let packet = Packet::parse(skb, socket.protocol)?;
-    // A receiver that is slow to answer is sent the same bytes again, and they are copied again.
+    // If a receiver acknowledges late, the same bytes are sent again, and copied again.
     let again = if looped {
-        // Two processors at once may take a hole for another.
-        // Nobody sends a datagram again.
+        // Two CPUs at once may take a hole for another one.
         socket.protocol != packet::UDP && !socket.arrived.is_first(packet.sequence, packet.payload)
     } else {
         sequence::sent_before(skb, packet.headers, socket)
@@ -147,7 +146,7 @@ probes! {
         packet_copied(&ctx, Function::CopyAndChecksumBits);
     }
 
-    /// `skb_copy_ubufs(skb, gfp)`: all that the packet has in pages.
+    /// `skb_copy_ubufs(skb, gfp)`: all bytes that the packet has in pages.
     entry kprobe_copy_user_fragments, fentry_copy_user_fragments(ctx) {
         fragments_copied(&ctx, ctx.argument(0));
     }
@@ -182,10 +181,11 @@ probes! {
         referenced(ctx.returned(), Function::SpliceFromSocket, 0);
     }
 
-    /// `__zerocopy_sg_from_iter([msg, ]sk, skb, from, length)`: bytes whose pages a datagram takes. TCP comes
-    /// here too, and is seen on its way.
+    /// `__zerocopy_sg_from_iter([msg, ]sk, skb, from, length)`: bytes whose pages a datagram takes. TCP
+    /// calls it too, and is seen in its caller.
     entry kprobe_zero_copy_datagram, fentry_zero_copy_datagram(ctx) {
-        // Older verifiers refuse one load of either, which the compiler would make of the two.
+        // Older verifiers refuse a single load from either address, which the compiler would make of the
+        // two.
         let (sock, length) = match layout!(datagram_socket_argument) {
             0 => (black_box(ctx.argument(0)), black_box(ctx.argument(3))),
             _ => (ctx.argument(1), ctx.argument(4)),
@@ -196,7 +196,7 @@ probes! {
     }
 }
 
-/// `skb_copy_datagram_iovec(skb, len)`: what a receiver copies out, where no call site is seen.
+/// `skb_copy_datagram_iovec(skb, len)`: bytes copied to a receiver, where no call site is seen.
 #[raw_tracepoint(tracepoint = "skb_copy_datagram_iovec")]
 pub fn skb_copy_datagram_iovec(ctx: RawTracePointContext) -> i32 {
     if let Some(flow) = call::current_flow() {

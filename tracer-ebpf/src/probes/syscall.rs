@@ -54,7 +54,7 @@ fn on_enter(ctx: &RawTracePointContext) {
     }
     let process = task.process;
     if task.window == window::OPEN && flow::enter(task, regs, number).is_none() {
-        // Others are counted when they have ended, with what they moved.
+        // Data calls are counted at their exit, with the bytes that they moved.
         counters::add(call_key(number, Flow { process, ..Flow::NONE }, 0), 0);
     }
 }
@@ -69,7 +69,7 @@ fn call_key(number: u32, flow: Flow, kind: u32) -> Key {
 fn on_marker(ctx: &RawTracePointContext, mut task: Entry<Task>, regs: u64) {
     let open = register!(regs, rsi) == Some(marker::OPEN);
     let fd = register!(regs, rdx).unwrap_or(u64::MAX) as i32;
-    // A window that is open stays so: the marker only adds a socket to it.
+    // An open window stays open: the marker only adds a socket to it.
     if !open {
         task.window = window::CLOSED;
     } else if task.window != window::OPEN {
@@ -109,7 +109,7 @@ fn on_exit(ctx: &RawTracePointContext) {
         return;
     }
     let returned: i64 = ctx.arg(1);
-    // Who takes no stacks and opens no windows need not know.
+    // Without stacks and windows the mappings are not needed.
     if option!(stacks) != NEVER || option!(windows) != 0 {
         let regs: u64 = ctx.arg(0);
         if register!(regs, orig_rax) == Some(u64::from(syscall::MMAP)) {
@@ -119,11 +119,11 @@ fn on_exit(ctx: &RawTracePointContext) {
     on_flow_exit(ctx, task, returned);
 }
 
-/// A function of its own: programs have little room on the stack.
+/// A function of its own, because programs have little stack.
 #[inline(never)]
 fn on_flow_exit(ctx: &RawTracePointContext, task: Entry<Task>, returned: i64) {
     let Some(current) = call::under_way() else { return };
-    // These return how many messages, and not how many bytes.
+    // These return a number of messages, and not of bytes.
     let is_bytes = !matches!(current.number, syscall::RECVMMSG | syscall::SENDMMSG);
     let bytes = if is_bytes { flow::moved(&current, returned) } else { 0 };
     let key = stack::of_call(ctx, call_key(current.number, current.flow, current.kind));
@@ -134,8 +134,8 @@ fn on_flow_exit(ctx: &RawTracePointContext, task: Entry<Task>, returned: i64) {
     }
 }
 
-/// Follows where the process mapped a file: machine code for the names in stacks, and in a window all, to
-/// tell copies out of the page cache from copies out of its own memory.
+/// Records where the process mapped a file: machine code, for the names in stacks; in a window every
+/// file, to tell copies out of the page cache from copies out of the program's own memory.
 #[inline(always)]
 fn on_mapping(ctx: &RawTracePointContext, task: Entry<Task>, address: i64) {
     let regs: u64 = ctx.arg(0);

@@ -1,4 +1,4 @@
-//! What threads are doing: the data call that each is in, to which everything belongs that happens meanwhile.
+//! The data call that each thread is in. Everything that happens during the call belongs to it.
 
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::map, maps::HashMap};
 use tracer_common::{Flow, ON_DEMAND, Task};
@@ -11,22 +11,22 @@ use super::{
 };
 use crate::kernel::{layout, read};
 
-/// What a thread's current data call does.
+/// A thread's current data call.
 #[derive(Clone, Copy)]
 pub struct Current {
     /// 0 of a call that has ended: the entry stays for the next one.
     pub under_way: u64,
     pub flow: Flow,
-    /// Of the system call.
+    /// The number of the system call.
     pub number: u32,
     /// See [`call`].
     pub kind: u32,
-    /// Where a reading call puts the bytes, or 0; of one that maps them, its argument.
+    /// The buffer of a reading call, or 0; of a call that maps received pages, its argument.
     pub buffer: u64,
     pub watch: StopWatch,
 }
 
-/// The data call of each thread, by its id: the one under way, or the last one.
+/// The data call of each thread, by its id: the current one, or the last one.
 #[map]
 static CURRENT: HashMap<u32, Current> = HashMap::with_max_entries(1, ON_DEMAND);
 
@@ -46,20 +46,20 @@ fn current_thread() -> u32 {
     bpf_get_current_pid_tgid() as u32
 }
 
-/// The current thread leaves its CPU in `call`.
+/// The current thread leaves its CPU during `call`.
 #[inline(always)]
-pub fn stop(mut call: Entry<Current>) {
-    // Only its thread's CPU uses it.
-    call.watch.stop();
+pub fn pause(mut call: Entry<Current>) {
+    // Only the CPU of its thread uses it.
+    call.watch.pause();
 }
 
 /// A `struct task_struct` comes to this CPU.
 #[inline(always)]
-pub fn go_on(task: u64) {
+pub fn resume(task: u64) {
     let thread = read(task, layout!(task_pid)).unwrap_or(0);
     if let Some(mut call) = call_of(thread) {
         // The thread does not run yet.
-        call.watch.go_on();
+        call.watch.resume();
     }
 }
 
@@ -86,23 +86,23 @@ pub fn end(mut call: Entry<Current>) {
 /// Forgets the current thread.
 #[inline(always)]
 pub fn forget_thread() {
-    // It is not there if the thread made no data call.
+    // There is no entry if the thread made no data call.
     let _ = CURRENT.remove(current_thread());
 }
 
-/// What the current thread of a traced process does: its data call's flow, or nothing but its process's.
+/// The flow of the current thread's data call; outside one, a flow of its process alone.
 #[inline(always)]
 pub fn flow_of(task: Entry<Task>) -> Flow {
     flow_in(task, under_way())
 }
 
-/// As [`flow_of`], of a call that is known.
+/// As [`flow_of`], for a known call.
 #[inline(always)]
 pub fn flow_in(task: Entry<Task>, call: Option<Entry<Current>>) -> Flow {
     call.map_or(Flow { process: task.process, ..Flow::NONE }, |call| call.flow)
 }
 
-/// As [`flow_of`], of the current process, if its window is open.
+/// As [`flow_of`], for the current process, if its window is open.
 #[inline(always)]
 pub fn current_flow() -> Option<Flow> {
     task_in_window().map(flow_of)

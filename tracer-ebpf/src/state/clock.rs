@@ -1,4 +1,4 @@
-//! What calls cost: the time that a thread runs in them, and the processor's cycles.
+//! The cost of calls: the time that a thread runs in them, and the processor's cycles.
 
 use aya_ebpf::{
     bindings::{BPF_F_CURRENT_CPU, bpf_perf_event_value},
@@ -14,10 +14,10 @@ use crate::kernel::option;
 #[map]
 static CYCLES: PerfEventArray<u64> = PerfEventArray::new(0);
 
-/// A thread's time on CPUs, from when it was started.
+/// A thread's time on CPUs since its clock was started.
 #[derive(Clone, Copy)]
 pub struct StopWatch {
-    /// The clocks when it last went on; the time is 0 while it is stopped.
+    /// The clocks when it was last resumed; the time is 0 while it is stopped.
     since: Spent,
     spent: Spent,
 }
@@ -28,9 +28,9 @@ impl StopWatch {
         Self { since: now(), spent: Spent::NONE }
     }
 
-    /// The thread leaves its CPU.
+    /// Pauses it: the thread leaves its CPU.
     #[inline(always)]
-    pub fn stop(&mut self) {
+    pub fn pause(&mut self) {
         if self.since.time != 0 {
             let now = now();
             self.spent.time += now.time.saturating_sub(self.since.time);
@@ -39,9 +39,9 @@ impl StopWatch {
         }
     }
 
-    /// It comes to a CPU again.
+    /// Resumes it: the thread comes to a CPU again.
     #[inline(always)]
-    pub fn go_on(&mut self) {
+    pub fn resume(&mut self) {
         if self.since.time == 0 {
             self.since = now();
         }
@@ -49,7 +49,7 @@ impl StopWatch {
 
     #[inline(always)]
     pub fn read(mut self) -> Spent {
-        self.stop();
+        self.pause();
         self.spent
     }
 }
@@ -65,7 +65,7 @@ fn now() -> Spent {
 #[inline(always)]
 fn cycles() -> u64 {
     let mut value = bpf_perf_event_value { counter: 0, enabled: 0, running: 0 };
-    // SAFETY: the map is of the kind the helper wants, and the buffer as long as said.
+    // SAFETY: the map is of the kind that the helper takes, and the length is that of the buffer.
     let read = unsafe {
         bpf_perf_event_read_value(
             (&raw const CYCLES).cast_mut().cast(),

@@ -17,15 +17,15 @@ static COUNTS_EVEN: HashMap<Key, Tally> = HashMap::with_max_entries(4096, ON_DEM
 #[map]
 static COUNTS_ODD: HashMap<Key, Tally> = HashMap::with_max_entries(4096, ON_DEMAND);
 
-/// Sums over all flows of a process, of what found no room there in the even epoch.
+/// Sums over all flows of a process, for counters that found no room in the even epoch.
 #[map]
 static OVERFLOW_EVEN: PerCpuHashMap<Key, Tally> = PerCpuHashMap::with_max_entries(512, 0);
 
-/// And in the odd one.
+/// The same for the odd epoch.
 #[map]
 static OVERFLOW_ODD: PerCpuHashMap<Key, Tally> = PerCpuHashMap::with_max_entries(512, 0);
 
-/// Which of the two is written: 0 or 1.
+/// The current epoch, whose counters are written: 0 or 1.
 #[map]
 static EPOCH: Array<u32> = Array::with_max_entries(1, 0);
 
@@ -33,7 +33,7 @@ static EPOCH: Array<u32> = Array::with_max_entries(1, 0);
 #[map]
 static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
-/// The key of an event that needs no more to be told apart.
+/// The key of an event that has no other distinction.
 #[inline(always)]
 pub fn key(event: Event, flow: Flow) -> Key {
     // The verifier sees that it is one of two.
@@ -51,7 +51,7 @@ pub fn add(key: Key, bytes: u64) {
     tally(key, Tally::new(bytes, 1));
 }
 
-/// Adds a call, with its bytes and what it cost.
+/// Adds a call, with its bytes and its cost.
 #[inline(always)]
 pub fn add_call(key: Key, bytes: u64, spent: Spent) {
     tally(key, Tally { bytes, calls: 1, spent });
@@ -68,7 +68,7 @@ fn tally(mut key: Key, more: Tally) {
     }
 }
 
-/// Counts what belongs to a flow as its process's. A function of its own, for it is rarely needed.
+/// Counts an event of a flow for its process alone. A function of its own, because it is rarely needed.
 #[inline(never)]
 fn overflow(key: &mut Key, more: &Tally) {
     (key.flow.source, key.flow.destination) = (Flow::NONE.source, Flow::NONE.destination);

@@ -4,7 +4,8 @@ use core::ops::{Deref, DerefMut};
 
 use aya_ebpf::maps::{HashMap, PerCpuArray, PerCpuHashMap};
 
-/// An entry of a map. It is there as long as the program runs, also if it is taken out of its map meanwhile.
+/// An entry of a map. It stays valid while the program runs, even if it is removed from its map
+/// meanwhile.
 pub struct Entry<T>(*mut T);
 
 impl<T> Clone for Entry<T> {
@@ -21,7 +22,8 @@ impl<T> Deref for Entry<T> {
 
     #[inline(always)]
     fn deref(&self) -> &T {
-        // SAFETY: a map gave the pointer. Its values are numbers: whatever other CPUs write is valid.
+        // SAFETY: the pointer came from a map. Its values are numbers: any that another CPU writes is
+        // valid.
         unsafe { &*self.0 }
     }
 }
@@ -34,7 +36,7 @@ impl<T> DerefMut for Entry<T> {
     }
 }
 
-/// Maps of entries; of one for each CPU, this CPU's.
+/// Maps with entries; in a per-CPU map, the entry of this CPU.
 pub trait Entries<K, T> {
     /// The entry of a key.
     fn entry(&self, key: &K) -> Option<Entry<T>>;

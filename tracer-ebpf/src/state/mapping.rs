@@ -1,10 +1,10 @@
-//! Where a traced process mapped files in its window, to tell the page cache from memory of its own.
+//! Files that a traced process mapped in its window, to tell the page cache from its own memory.
 
 use tracer_common::{Mapping, Task};
 
 use super::entry::Entry;
 
-/// Whether it mapped one.
+/// Whether it mapped a file.
 #[inline(always)]
 pub fn any(task: Entry<Task>) -> bool {
     task.mappings[0].end != 0
@@ -18,7 +18,7 @@ pub fn holds(task: Entry<Task>, address: u64) -> bool {
     inside(latest) || inside(earlier)
 }
 
-/// Remembers one.
+/// Stores a mapping.
 #[inline(always)]
 pub fn made(mut task: Entry<Task>, start: u64, length: u64) {
     task.mappings[1] = task.mappings[0];

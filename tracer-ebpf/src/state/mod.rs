@@ -1,4 +1,4 @@
-//! What is remembered between events, in maps.
+//! State kept between events, in maps.
 
 pub mod call;
 pub mod clock;

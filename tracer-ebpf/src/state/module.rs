@@ -1,5 +1,5 @@
-//! Which files a program's machine code is mapped from, so that the addresses of its stacks have
-//! names also when it is gone.
+//! The files that a program's machine code is mapped from: they give the addresses of its stacks names,
+//! even after the program has ended.
 
 use aya_ebpf::{
     bindings::{pt_regs, task_struct},
@@ -41,7 +41,7 @@ pub fn executed(process: u32) {
     }
 }
 
-/// Where the current process goes on when it leaves the kernel.
+/// Where the current process continues when it leaves the kernel.
 #[inline(always)]
 fn instruction_pointer() -> Option<u64> {
     if layout!(helper_task_pt_regs) == ABSENT {
@@ -52,11 +52,11 @@ fn instruction_pointer() -> Option<u64> {
     read(regs as u64, core::mem::offset_of!(pt_regs, rip) as u32)
 }
 
-/// A child has what its parent has.
+/// A child has its parent's mappings.
 #[inline(always)]
 pub fn forked(process: u32, parent: u32) {
     if option!(stacks) != NEVER {
-        say(Module { process, origin: parent, ..Module::default() });
+        submit(Module { process, origin: parent, ..Module::default() });
     }
 }
 
@@ -67,18 +67,18 @@ pub fn mapped(process: u32, address: u64) {
         return;
     }
     let mut area = Area { start: 0, end: 0, offset: 0, file: 0 };
-    // Where it is not called these addresses have no names.
+    // If it is not called, these addresses have no names.
     // SAFETY: `on_area` writes to `area` alone.
     unsafe { area::at(address, on_area as *mut core::ffi::c_void, &mut area) };
     let Area { start, end, offset, file } = area;
     if file != 0
         && let Some(origin) = object::of_mapping(file)
     {
-        say(Module { process, origin, start, end, offset });
+        submit(Module { process, origin, start, end, offset });
     }
 }
 
-/// What a `vm_area_struct` says.
+/// The fields read from a `vm_area_struct`.
 #[derive(Clone, Copy)]
 struct Area {
     start: u64,
@@ -101,7 +101,7 @@ unsafe extern "C" fn on_area(_: *mut task_struct, area: u64, found: *mut Area) -
 }
 
 #[inline(always)]
-fn say(module: Module) {
+fn submit(module: Module) {
     match MODULES.reserve::<Module>(0) {
         Some(mut entry) => {
             entry.write(module);

@@ -1,4 +1,4 @@
-//! What is behind a file descriptor: a file, a socket, a pipe, described once for userspace.
+//! Objects behind file descriptors: a file, a socket, a pipe, each described once for userspace.
 
 use aya_ebpf::{
     helpers::{
@@ -24,19 +24,19 @@ use crate::kernel::{layout, load, number, option, read};
 #[map]
 static IDENTITIES: LruHashMap<Identity, u32> = LruHashMap::with_max_entries(1, 0);
 
-/// What those stand for that userspace does not know yet.
+/// Descriptions of the objects that userspace has not read yet, by id.
 #[map]
 static OBJECTS: HashMap<u32, Object> = HashMap::with_max_entries(1, ON_DEMAND);
 
-/// Where an object is put together: it is too large for the stack.
+/// Scratch space for an object: it is too large for the stack.
 #[map]
 static DRAFT: PerCpuArray<Object> = PerCpuArray::with_max_entries(1, 0);
 
-/// How many ids this CPU has given out.
+/// The number of ids that this CPU has given out.
 #[map]
 static GIVEN_OUT: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 
-/// How often a description is tried to be put into its map.
+/// Attempts to insert a description into its map.
 const ATTEMPTS: u32 = 3;
 
 const S_IFMT: u16 = 0o170_000;
@@ -50,8 +50,8 @@ const FMODE_WRITE: u32 = 2;
 /// In `inode.i_flags`.
 const S_PRIVATE: u32 = 0x200;
 
-/// An id that no other object or process has, until millions more on this CPU: never `MEMORY`, and never
-/// `ANY`.
+/// An id that no other object or process has until this CPU has given out millions more: never `MEMORY`,
+/// and never `ANY`.
 #[inline(always)]
 pub fn new_id() -> Option<u32> {
     // No other CPU has this one's entry.
@@ -81,7 +81,7 @@ fn descriptors() -> Option<u64> {
         let task = unsafe { bpf_get_current_task() };
         return read(read(read(task, files)?, table)?, entries);
     }
-    // SAFETY: the verifier knows the type of the task, and of what its pointers point to.
+    // SAFETY: the verifier knows the types of the task and of the structures it points to.
     Some(unsafe { load(load(load(bpf_get_current_task_btf().cast(), files), table), entries) })
 }
 
@@ -93,7 +93,7 @@ pub fn is_socket(file: u64) -> bool {
         .is_some_and(|mode| mode & S_IFMT == S_IFSOCK)
 }
 
-/// Whether `file` is written past the page cache.
+/// Whether writes to `file` bypass the page cache.
 #[inline(always)]
 pub fn is_direct(file: u64) -> bool {
     read::<u32>(file, layout!(file_flags)).is_some_and(|flags| flags & O_DIRECT != 0)
@@ -105,8 +105,8 @@ pub fn is_writable(file: u64) -> bool {
     read::<u32>(file, layout!(file_mode)).is_none_or(|mode| mode & FMODE_WRITE != 0)
 }
 
-/// Whether `file` is one that no program can name: the kernel keeps memory that processes share
-/// without a file in such ones.
+/// Whether `file` is internal to the kernel, without a name: it holds memory that processes share without
+/// a file.
 #[inline(always)]
 pub fn is_hidden(file: u64) -> bool {
     read(file, layout!(file_inode))
@@ -114,7 +114,7 @@ pub fn is_hidden(file: u64) -> bool {
         .is_some_and(|flags| flags & S_PRIVATE != 0)
 }
 
-/// The id of what is behind `file`, which the current process has open as `descriptor`.
+/// The id of the object behind `file`, which the current process has open as `descriptor`.
 #[inline(always)]
 pub fn of_file(file: u64, descriptor: u32) -> Option<u32> {
     known(id_of_file(file, descriptor))
@@ -126,7 +126,7 @@ pub fn of_mapping(file: u64) -> Option<u32> {
     known(id_of_mapping(file))
 }
 
-/// As [`of_file`]. Functions of their own return one number: 0 of what could not be read.
+/// As [`of_file`]. Functions of their own return one number: 0 if the file could not be read.
 #[inline(never)]
 fn id_of_file(file: u64, descriptor: u32) -> u32 {
     read(file, layout!(file_inode)).and_then(|inode| identify(file, inode, descriptor)).unwrap_or(0)
@@ -147,9 +147,9 @@ fn known(id: u32) -> Option<u32> {
     Some(id)
 }
 
-/// The inode of a mapped file. A file system that lies over another one, such as a container's, has
-/// the other one's file mapped. Up to 6.4 it has the name that programs know, and that name's inode is
-/// the one they opened; later kernels tell only what lies below.
+/// The inode of a mapped file. A stacked file system, such as overlayfs in a container, maps the file of
+/// the layer below. Up to 6.4 the mapped file has the path that programs opened, and the inode is that
+/// path's; later kernels give only the inode of the layer below.
 #[inline(always)]
 fn mapped(file: u64) -> Option<u64> {
     let dentry: u64 = read(file, layout!(file_dentry))?;
@@ -178,13 +178,13 @@ fn identify(file: u64, inode: u64, descriptor: u32) -> Option<u32> {
     }
     let id = new_id()?;
     let object = describe(file, inode, identity, descriptor)?;
-    // The kernel may have to fetch the memory for it, in an interrupt that comes at once.
+    // The kernel may have to allocate memory for it, in an interrupt that follows at once.
     let described = (0..ATTEMPTS).any(|_| OBJECTS.insert(id, &*object, 0).is_ok());
     if described {
-        // Without this entry it is described again the next time.
+        // Without this entry the object is described again the next time.
         let _ = IDENTITIES.insert(identity, id, 0);
     }
-    // Without a description it has no name, and keeps its bytes.
+    // Without a description the object has no name, but keeps its bytes.
     Some(id)
 }
 
@@ -240,7 +240,7 @@ fn describe_socket(object: &mut Object, socket: u64) -> Option<()> {
 pub const AF_INET: u16 = 2;
 pub const AF_INET6: u16 = 10;
 
-/// From the file up to the root of its file system.
+/// Components from the file up to the root of its file system.
 #[inline(always)]
 fn describe_path(object: &mut Object, file: u64) {
     let mut dentry = file;

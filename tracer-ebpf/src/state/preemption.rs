@@ -1,5 +1,6 @@
-//! From 6.13 on a program at the tracepoints of system calls can be put off its CPU, and the kernel does not
-//! run the same program for who comes there meanwhile: a twin of it, which runs after it, does its work then.
+//! From 6.13 on a program at the tracepoints of system calls can be preempted. The kernel then skips the
+//! same program for another task on that CPU; a twin of the program, which runs after it, does the work
+//! for that task.
 
 use core::arch::asm;
 
@@ -9,14 +10,14 @@ use tracer_common::preemption::{DISABLE, ENABLE};
 use super::entry::Entries as _;
 use crate::kernel::option;
 
-/// The tracepoints that have twins: what is known of each CPU's program there.
+/// The tracepoints that have twins: the state of each CPU's program there.
 #[derive(Clone, Copy)]
 pub enum At {
     Enter = 0,
     Exit = 1,
 }
 
-/// Whether a CPU's program has done its work, but has not ended.
+/// Whether a CPU's program has done its work, but not returned.
 #[map]
 static LEAVING: PerCpuArray<u64> = PerCpuArray::with_max_entries(2, 0);
 
@@ -24,8 +25,8 @@ static LEAVING: PerCpuArray<u64> = PerCpuArray::with_max_entries(2, 0);
 #[map]
 static TAKEN_OVER: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
-/// Begins the work of a program. It is put off its CPU at its end, if at all: the kernel looks for others that
-/// want to run when that is allowed again.
+/// Begins the work of a program, with preemption disabled. It can be preempted only at its end, when
+/// preemption is enabled again.
 #[inline(always)]
 pub fn begin() {
     if option!(twins) != 0 {
@@ -43,7 +44,8 @@ pub fn end(at: At) {
     }
 }
 
-/// Begins it in the twin, if the program has not run for this task: another one is at its end.
+/// Begins it in the twin, if the program has not run for this task: the program of another task is at its
+/// end.
 #[inline(always)]
 pub fn take_over(at: At) -> bool {
     let was_skipped = LEAVING.entry(&(at as u32)).is_some_and(|leaving| *leaving != 0);
@@ -65,15 +67,16 @@ pub fn end_in_twin() {
 #[inline(always)]
 fn leaving(at: At, leaving: u64) {
     if let Some(mut entry) = LEAVING.entry(&(at as u32)) {
-        // SAFETY: it is a reference. Volatile, because others read it between two writes.
+        // SAFETY: it is a reference. The write is volatile, because other tasks read it between two
+        // writes.
         unsafe { (&raw mut *entry).write_volatile(leaving) };
     }
 }
 
-/// Calls a function of the kernel's, which the loader puts in the place of this call.
+/// Calls a kernel function: the loader puts its id into this call.
 #[inline(always)]
 fn call<const FUNCTION: i32>() {
-    // SAFETY: the functions have no arguments; as any call they leave nothing in these registers.
+    // SAFETY: the functions have no arguments, and clobber these registers as any call does.
     unsafe {
         asm!(
             "call {function}",

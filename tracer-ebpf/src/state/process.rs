@@ -7,15 +7,15 @@ use aya_ebpf::{
 };
 use tracer_common::{
     ON_DEMAND,
-    flow::{Detail, Process},
+    flow::{Detail, TracedProcess},
 };
 
 use super::{counters, entry::Entries as _, object};
 use crate::kernel::{number, option};
 
-/// Processes that userspace does not know yet, by the id they have in a flow.
+/// Processes that userspace has not read yet, by their id in a flow.
 #[map]
-static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(1, ON_DEMAND);
+static PROCESSES: HashMap<u32, TracedProcess> = HashMap::with_max_entries(1, ON_DEMAND);
 
 /// A thread of a process, when threads are told apart.
 #[derive(Clone, Copy)]
@@ -25,11 +25,12 @@ struct Thread {
     id: u32,
 }
 
-/// By what the kernel calls a thread.
+/// By the kernel's id of a thread.
 #[map]
 static THREADS: HashMap<u64, Thread> = HashMap::with_max_entries(1, ON_DEMAND);
 
-/// Whose a call of the current thread is: its process's, or its own if threads are told apart.
+/// The id that a call of the current thread is counted for: its process's, or its own if threads are told
+/// apart.
 #[inline(always)]
 pub fn of_call(process: u32) -> u32 {
     if option!(detail) != Detail::THREADS {
@@ -42,7 +43,7 @@ pub fn of_call(process: u32) -> u32 {
 fn of_thread(process: u32) -> u32 {
     let thread = bpf_get_current_pid_tgid();
     match THREADS.entry(&thread) {
-        // An exec makes another process of it.
+        // After `exec` it counts as another process.
         Some(known) if known.process == process => known.id,
         _ => new_thread(thread, process).unwrap_or_else(|| {
             counters::lost();
@@ -54,7 +55,7 @@ fn of_thread(process: u32) -> u32 {
 #[inline(always)]
 fn new_thread(thread: u64, process: u32) -> Option<u32> {
     let id = object::new_id()?;
-    let who = Process {
+    let who = TracedProcess {
         pid: number::of_current_process()?,
         thread: number::of_current_thread()?,
         owner: process,
@@ -65,13 +66,13 @@ fn new_thread(thread: u64, process: u32) -> Option<u32> {
     Some(id)
 }
 
-/// Describes a process that is new.
+/// Describes a new process.
 #[inline(always)]
-pub fn introduce(id: u32, pid: u32, name: [u8; 16]) -> Option<()> {
-    PROCESSES.insert(id, Process { pid, thread: 0, owner: 0, name }, 0).ok()
+pub fn insert(id: u32, pid: u32, name: [u8; 16]) -> Option<()> {
+    PROCESSES.insert(id, TracedProcess { pid, thread: 0, owner: 0, name }, 0).ok()
 }
 
-/// Forgets the current thread. It is there only if threads are told apart.
+/// Forgets the current thread, which has an entry only if threads are told apart.
 #[inline(always)]
 pub fn forget_thread() {
     let _ = THREADS.remove(bpf_get_current_pid_tgid());

@@ -1,4 +1,4 @@
-//! Where processes have read what they hold in their memory, so that what is written out of it has a source.
+//! The last reads of processes: they give bytes that are written out of memory a source.
 
 use aya_ebpf::{macros::map, maps::HashMap};
 use tracer_common::{ON_DEMAND, flow::MEMORY};
@@ -9,20 +9,21 @@ use super::{
 };
 use crate::kernel::read_user;
 
-/// How many of its last reads are remembered of a process.
+/// How many reads of a process are kept.
 const READS: usize = 8;
 
-/// Where a process read something into. Its threads share the entries without a lock: one that is
-/// changed meanwhile, or by two at once, is taken for none. So a link may be lost, but none is made.
+/// The buffer of a read. The threads of a process share the entries without a lock: an entry that is
+/// changed while it is read, or by two threads at once, is ignored. So a link may be lost, but none is
+/// made.
 #[derive(Clone, Copy)]
 struct Read {
     start: u64,
     end: u64,
     source: u64,
-    /// The first bytes it read. Where others lie later, the memory is something else by then: a
-    /// freed block begins with the addresses of its neighbours.
+    /// The first bytes that were read. If others lie there later, the memory has been reused: a freed
+    /// block begins with the addresses of its neighbours.
     sample: u64,
-    /// Of all of these.
+    /// The number of bytes.
     sum: u64,
 }
 
@@ -77,7 +78,7 @@ static NO_READS: Reads = Reads { next: 0, reads: [Read::NONE; READS] };
 #[map]
 static LAST_READS: HashMap<u32, Reads> = HashMap::with_max_entries(1, ON_DEMAND);
 
-/// Forgets what a process has read.
+/// Forgets the reads of a process.
 #[inline(always)]
 pub fn forget_process(process: u32) {
     let _ = LAST_READS.remove(process);
@@ -101,13 +102,13 @@ pub fn source_of(process: u32, address: u64, length: u64) -> u32 {
 }
 
 impl Reads {
-    /// One of them. The verifier sees that there are so many.
+    /// An entry. The verifier sees the bound of the index.
     #[inline(always)]
     fn slot(&mut self, index: usize) -> *mut Read {
         (&raw mut self.reads).cast::<Read>().wrapping_add(index & (READS - 1))
     }
 
-    /// One of them, as another thread may just be writing it.
+    /// An entry, as another thread may be writing it.
     #[inline(always)]
     fn read(&mut self, index: usize) -> Read {
         // SAFETY: `slot` points into `self`.
@@ -120,7 +121,7 @@ impl Reads {
         unsafe { self.slot(index).write_volatile(read) };
     }
 
-    /// One that is no longer there.
+    /// Clears an entry.
     #[inline(always)]
     fn forget(&mut self, index: usize) {
         // SAFETY: as in `read`.
@@ -137,18 +138,18 @@ fn reads_of(process: u32) -> Option<Entry<Reads>> {
     })
 }
 
-/// The current process read so many bytes from an object to this address.
+/// The current process read this many bytes from an object to this address.
 #[inline(always)]
 pub fn remember(process: u32, start: u64, length: u64, source: u32) {
     let Some(mut reads) = reads_of(process) else { return counters::lost() };
     let (end, source) = (start + length, u64::from(source));
-    // A buffer that is filled by several calls may be written by one: the read that this one continues,
-    // and where it began.
+    // A buffer that is filled by several calls may be written by one: finds the read that this one
+    // continues, and its start.
     let (mut continued, mut first) = (READS, start);
     for index in 0..READS {
         let read = reads.read(index);
         if read.start < end && start < read.end && read.is_whole() {
-            // What lay there before is gone.
+            // The previous content of the buffer is gone.
             reads.forget(index);
         } else if read.end == start && read.source == source && read.is_whole() {
             (continued, first) = (index, read.start);

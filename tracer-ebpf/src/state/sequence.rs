@@ -1,4 +1,4 @@
-//! What network devices were given of a socket before: TCP sends some bytes again.
+//! The bytes of a socket that network devices were given before: TCP sends some bytes again.
 
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 use tracer_common::Socket;
@@ -6,7 +6,7 @@ use tracer_common::Socket;
 use super::entry::{Entries as _, Entry};
 use crate::kernel::packet::{Packet, UDP};
 
-/// Indices into what a socket knows of its sequence numbers.
+/// Indices into the sequence numbers of a socket.
 pub const TO_VIRTUAL: usize = 0;
 pub const TO_BUS: usize = 1;
 
@@ -37,12 +37,11 @@ pub fn in_driver(skb: u64) -> Option<bool> {
     (current.skb == skb).then_some(current.again != 0)
 }
 
-/// How much of the packet's payload no such device was given before; the rest is a
-/// retransmission.
+/// How much of the packet's payload no such device was given before; the rest is a retransmission.
 #[inline(always)]
 pub fn fresh_bytes(packet: &Packet, mut socket: Entry<Socket>, index: usize) -> u32 {
     if socket.protocol == UDP {
-        // Nobody sends a datagram again.
+        // Datagrams are not retransmitted.
         return packet.payload;
     }
     let end = packet.sequence.wrapping_add(packet.payload);
@@ -61,7 +60,7 @@ pub fn fresh_bytes(packet: &Packet, mut socket: Entry<Socket>, index: usize) -> 
 }
 
 /// Whether a device was given the byte at `offset` of a packet before: then the packet is a
-/// retransmission. A driver that copies has the packet for the first time.
+/// retransmission. A driver that copies the packet while sending it has it for the first time.
 #[inline(always)]
 pub fn sent_before(skb: u64, offset: u32, socket: Entry<Socket>) -> bool {
     if let Some(again) = in_driver(skb) {

@@ -1,4 +1,4 @@
-//! Sockets that are traced, by the address of their `struct sock`.
+//! Traced sockets, by the address of their `struct sock`.
 
 use aya_ebpf::{
     macros::map,
@@ -17,15 +17,15 @@ use crate::kernel::{layout, packet, read};
 #[map]
 static SOCKETS: HashMap<u64, Socket> = HashMap::with_max_entries(4096, ON_DEMAND);
 
-/// Traced sockets by what their packets say of themselves.
+/// Traced sockets by the addresses and ports in their packets.
 #[map]
 static SENDERS: HashMap<Ends, u64> = HashMap::with_max_entries(4096, ON_DEMAND);
 
-/// Where an entry of `SOCKETS` is put together: it is too large for the stack.
+/// Scratch space for an entry of `SOCKETS`: it is too large for the stack.
 #[map]
 static SOCKET_DRAFT: PerCpuArray<Socket> = PerCpuArray::with_max_entries(1, 0);
 
-/// The `struct sock` behind a `struct file`; of a file that is no socket, an address that means nothing.
+/// The `struct sock` behind a `struct file`; of a file that is no socket, a meaningless address.
 #[inline(always)]
 fn of_file(file: u64) -> Option<u64> {
     let socket: u64 = read(file, layout!(file_private_data))?;
@@ -40,9 +40,8 @@ pub fn trace(fd: u32, process: u32) -> Option<()> {
     insert(of_file(file)?, Flow { process, source: ANY, destination })
 }
 
-/// Traces the socket that is behind `file`, if it is one of TCP, until it is closed: the process
-/// and the object of `flow` have sent through it last. Answers whether what is sent does not go straight
-/// into packets.
+/// Traces the TCP socket behind `file` until it is closed. `flow`: the last sender, and the object.
+/// Returns whether a protocol above TCP takes the bytes, which then do not go straight into packets.
 #[inline(always)]
 pub fn send_to(file: u64, flow: Flow) -> bool {
     let Some(sock) = of_file(file) else { return false };
@@ -59,8 +58,8 @@ pub fn send_to(file: u64, flow: Flow) -> bool {
     has_upper_protocol(sock)
 }
 
-/// Of a connection that has ended nobody will say again that it does: its entry would stay until the
-/// socket's memory is another one's.
+/// A connection that has ended reports no more states: its entry would stay until the socket's memory is
+/// reused.
 #[inline(always)]
 fn is_open_tcp(sock: u64) -> bool {
     let family: u16 = read(sock, layout!(sock_family)).unwrap_or(0);
@@ -87,7 +86,7 @@ fn insert(sock: u64, flow: Flow) -> Option<()> {
     SENDERS.insert(&state.ends, sock, 0).ok()
 }
 
-/// Where a socket's packets come from, and where they go to.
+/// The addresses and ports of a socket's packets.
 #[inline(always)]
 fn describe(sock: u64, ends: &mut Ends) -> Option<()> {
     let local: u16 = read(sock, layout!(sock_local_port))?;
@@ -105,17 +104,17 @@ fn describe(sock: u64, ends: &mut Ends) -> Option<()> {
     Some(())
 }
 
-/// What an IPv6 socket's addresses begin with if its packets are of IPv4.
+/// The first 12 bytes of an IPv6 socket's addresses if its packets are IPv4.
 const IPV4_MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
-/// An address of IPv4 in the room of one of IPv6.
+/// An IPv4 address in the space of an IPv6 one.
 #[inline(always)]
 fn padded([a, b, c, d]: [u8; 4]) -> [u8; 16] {
     [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
 }
 
-/// Whether the kernel runs a protocol above TCP for a socket. Behind a socket of another protocol there is
-/// memory that is not the socket's.
+/// Whether the kernel runs a protocol above TCP for a socket. A socket of another protocol is smaller,
+/// and other memory follows it.
 #[inline(always)]
 fn has_upper_protocol(sock: u64) -> bool {
     let offset = layout!(sock_upper_protocol);
@@ -135,8 +134,8 @@ pub fn of_packet(skb: u64) -> Option<Entry<Socket>> {
     SOCKETS.entry(&sock)
 }
 
-/// The `struct sock` that sent a packet which is on its way to a receiver on this machine: the packet
-/// belongs to no socket any longer, but still says from where to where it goes.
+/// The `struct sock` that sent a packet to a receiver on this machine. Such a packet belongs to no socket
+/// any longer, but its headers still have the addresses.
 #[inline(always)]
 pub fn of_looped_packet(skb: u64) -> Option<u64> {
     let head: u64 = read(skb, layout!(skb_head))?;
@@ -156,7 +155,7 @@ pub fn of_looped_packet(skb: u64) -> Option<u64> {
     unsafe { SENDERS.get(ends) }.copied()
 }
 
-/// What was sent last through a traced socket.
+/// The flow of the last send through a traced socket.
 #[inline(always)]
 pub fn flow_through(socket: Entry<Socket>) -> Flow {
     socket.flow
@@ -168,7 +167,7 @@ pub fn of_sock(sock: u64) -> Option<Entry<Socket>> {
     SOCKETS.entry(&sock)
 }
 
-/// Forgets a socket whose memory may become another one's.
+/// Forgets a socket whose memory may be reused.
 #[inline(always)]
 pub fn forget(sock: u64) {
     if let Some(socket) = SOCKETS.entry(&sock) {

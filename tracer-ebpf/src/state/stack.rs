@@ -1,4 +1,4 @@
-//! Who copies: the stacks of the kernel and of the program at the moment of a copy.
+//! Stacks of the kernel and of the program at the moment of a copy.
 
 use aya_ebpf::{
     bindings::BPF_F_USER_STACK, macros::map, maps::StackTrace, programs::tracing::StackIdContext,
@@ -87,7 +87,7 @@ fn id(ctx: &impl StackIdContext, key: Key, flags: u64) -> StackId {
     };
     match found {
         Ok(id) => StackId(id as u16 + 1),
-        // Another stack has its place, or it lies in memory that is not there.
+        // Another stack has its slot, or it lies in memory that is not present.
         Err(_) => StackId::LOST,
     }
 }

@@ -1,4 +1,4 @@
-//! Which processes are traced.
+//! The traced processes.
 
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::map, maps::HashMap};
 use tracer_common::{ON_DEMAND, Task, window};
@@ -9,7 +9,7 @@ use super::entry::{Entries as _, Entry};
 #[map]
 pub static TASKS: HashMap<u32, Task> = HashMap::with_max_entries(1024, ON_DEMAND);
 
-/// The current process as the kernel numbers it.
+/// The current process by the kernel's number.
 #[inline(always)]
 pub fn current_tgid() -> u32 {
     (bpf_get_current_pid_tgid() >> 32) as u32

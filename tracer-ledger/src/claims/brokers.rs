@@ -1,4 +1,4 @@
-//! What the documents say of the two brokers, and what running brokers built like them says to it.
+//! The textbook's claims about the two brokers, and the results of running brokers built like them.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,30 +9,30 @@ use crate::{
     broker::{Answer, Feature, Flavour, Survival},
 };
 
-/// What was seen of the brokers.
+/// The measurements of the brokers.
 #[derive(Clone, Debug)]
 pub struct Evidence {
     /// Every delivery.
     pub deliveries: Vec<Delivery>,
-    /// How each flavour answered each feature.
+    /// The answer of each flavour to each feature.
     pub features: Vec<(Flavour, Feature, Answer)>,
-    /// What was left when a broker was killed.
+    /// The messages that survived when a broker was killed.
     pub survival: Survival,
     /// Whether times mean anything: not where every instruction is emulated.
     pub times_count: bool,
 }
 
-/// One sentence of the documents on brokers.
+/// One sentence of the textbook on brokers.
 pub struct Claim {
     /// Its number.
     pub id: &'static str,
-    /// What it says.
+    /// The text of the claim.
     pub text: &'static str,
-    /// What the evidence says.
+    /// The verdict from the evidence, and its reason.
     judge: fn(&Evidence) -> (Verdict, String),
 }
 
-/// The claims, in the documents' order.
+/// The claims, in the textbook's order.
 pub static CLAIMS: [Claim; 6] = [
     Claim {
         id: "Q1",
@@ -64,29 +64,29 @@ pub static CLAIMS: [Claim; 6] = [
     Claim { id: "Q6", text: "Kafka needs none of that, and so can use sendfile", judge: needs },
 ];
 
-/// A claim on brokers, and what the measurement says about it.
+/// A claim on brokers, and the verdict of the measurement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BrokerClaim {
     /// The claim's number, such as `Q1`.
     pub id: String,
-    /// What the documents say.
+    /// The textbook's claim.
     pub text: String,
-    /// What the measurement says.
+    /// The verdict of the measurement.
     pub verdict: Verdict,
-    /// Why, and on what evidence.
+    /// The reason, with the evidence.
     pub note: String,
 }
 
-/// Two flavours that differ in copies, and since which message size they differ in cost.
+/// Two flavours that differ in copies, and the message size from which on they differ in cost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Difference {
     /// The flavour with fewer copies.
     pub fewer: String,
     /// The flavour with more.
     pub more: String,
-    /// What it should cost less of.
+    /// The quantity that should be less.
     pub cost: Cost,
-    /// How many consumers there were.
+    /// The number of consumers.
     pub consumers: u64,
     /// Whether the log was in the page cache before: `cold` or `warm`.
     pub cache: String,
@@ -104,7 +104,7 @@ pub fn judge(evidence: &Evidence) -> Vec<BrokerClaim> {
     CLAIMS.iter().map(judged).collect()
 }
 
-/// Since when a difference in copies is one in cost, for every two flavours, number of consumers
+/// The message size from which on fewer copies cost less, for every pair of flavours, number of consumers
 /// and state of the cache that were measured.
 pub fn differences(deliveries: &[Delivery]) -> Vec<Difference> {
     use Flavour::{Kafka, Rocketmq, RocketmqHeap};
@@ -141,7 +141,7 @@ pub fn differences(deliveries: &[Delivery]) -> Vec<Difference> {
     differences
 }
 
-/// The deliveries of two flavours that differ in nothing else.
+/// The deliveries of two flavours in the same setting.
 fn pairs(
     deliveries: &[Delivery],
     one: Flavour,
@@ -228,7 +228,7 @@ fn faster(evidence: &Evidence) -> (Verdict, String) {
             let switches = |delivery: &Delivery| {
                 delivery.observed.per_message(delivery.observed.mode_switches())
             };
-            // Asking and mapping are parts of a message: a thousandth is no difference.
+            // The order and the mapping cost a part of a message: a thousandth is no difference.
             switches(kafka) * 1.01 < switches(other)
         });
         notes.push(format!(
@@ -275,7 +275,7 @@ fn content(evidence: &Evidence) -> (Verdict, String) {
     let kafka = evidence.deliveries.iter().filter(|one| one.setting.flavour == Flavour::Kafka);
     let seen: u64 = kafka
         .flat_map(|delivery| delivery.observed.sent())
-        // What it receives are consumers' orders.
+        // Its input is consumers' orders.
         .filter(|movement| movement.from != Place::Socket)
         .filter(|movement| movement.to == Place::User && movement.by == Mover::Cpu)
         .map(|movement| movement.bytes)

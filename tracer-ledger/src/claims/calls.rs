@@ -1,17 +1,17 @@
-//! Compares system calls and mode switches with the documents' numbers, call by call.
+//! Compares system calls and mode switches with the textbook's numbers, call by call.
 
 use super::Quantity;
 use super::documents::Strategy;
 use super::finding::{Finding, Weight};
 use crate::Observation;
 
-/// What differs in the number of system calls.
+/// The differences in the number of system calls.
 pub(super) fn compare_calls(documented: &Strategy, observed: &Observation) -> Vec<Finding> {
     differences(documented, Quantity::SystemCalls, observed)
 }
 
-/// What differs in the number of mode switches: each call is two, and so is each page fault taken
-/// in user mode.
+/// The differences in the number of mode switches: each call is two, and so is each page fault taken in
+/// user mode.
 pub(super) fn compare_switches(documented: &Strategy, observed: &Observation) -> Vec<Finding> {
     let mut findings = differences(documented, Quantity::ModeSwitches, observed);
     if observed.page_faults_user > 0 {
@@ -71,7 +71,7 @@ fn documented_call(
     })
 }
 
-/// The sum when every other call is made once a message, such as `: 1 + 1/256 per message`.
+/// The sum if every other call is made once per message, such as `: 1 + 1/256 per message`.
 fn once_for_all(documented: &Strategy, quantity: Quantity, observed: &Observation) -> String {
     let messages = observed.messages;
     let others = documented.calls.len() as u64 - 1;

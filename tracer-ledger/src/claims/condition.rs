@@ -1,9 +1,9 @@
-//! Conditions of a run that the documents do not have in mind, and what each one changes.
+//! Conditions of a run that the textbook does not assume, and the effect of each.
 
 use super::documents::Arrow;
 use crate::{Movement, Mover, Place};
 
-/// A condition of a run that the documents do not have in mind: theirs are a cold cache and a
+/// A condition of a run that the textbook does not assume: it assumes a cold cache and a
 /// network device that gathers its packets from scattered pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
@@ -11,13 +11,13 @@ pub enum Condition {
     WarmCache,
     /// The consumer is on the same machine.
     Loopback,
-    /// The network device is none of hardware, such as one end of a veth pair.
+    /// The network device is a virtual one, such as one end of a veth pair.
     VirtualNic,
-    /// The network device cannot gather a packet from scattered pages, or must not.
+    /// Scatter-gather is missing, or off.
     NoScatterGather,
 }
 
-/// What a condition changes: one movement, and its bytes per payload byte.
+/// The effect of a condition: one movement, and its bytes per payload byte.
 #[derive(Debug, PartialEq)]
 pub(super) struct Effect {
     from: Place,
@@ -25,7 +25,7 @@ pub(super) struct Effect {
     by: Mover,
     /// Bytes per payload byte under the condition.
     pub(super) expected: f64,
-    /// Why.
+    /// The reason.
     pub(super) reason: &'static str,
 }
 
@@ -67,12 +67,12 @@ impl Condition {
 }
 
 impl Effect {
-    /// Whether the condition has to do with an arrow of the documents.
+    /// Whether the condition concerns an arrow of the textbook.
     pub(super) fn changes(&self, arrow: &Arrow) -> bool {
         arrow.from.contains(&self.from) && arrow.to == self.to && arrow.by == self.by
     }
 
-    /// Whether the condition brings about a movement.
+    /// Whether the condition causes a movement.
     pub(super) fn brings(&self, movement: &Movement) -> bool {
         (self.from, self.to, self.by) == (movement.from, movement.to, movement.by)
     }

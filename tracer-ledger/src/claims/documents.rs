@@ -1,17 +1,17 @@
-//! The documents' claims about the three ways of a message from disk to network.
+//! The textbook's claims about the three ways of a message from disk to network.
 
 use super::Quantity;
 use crate::{Movement, Mover, Place};
 
-/// One arrow of the documents' picture: one copy of every payload byte.
+/// One arrow of the textbook's picture: one copy of every payload byte.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Arrow {
-    /// Where the arrow begins in the documents' picture, and after that the other places from
-    /// where a kernel may hand the same bytes on: to be counted as this arrow.
+    /// The start of the arrow in the textbook's picture, and then the other places from which a kernel
+    /// may move the same bytes: these count as this arrow.
     pub from: &'static [Place],
-    /// Where it ends.
+    /// The end of the arrow.
     pub to: Place,
-    /// What moves the bytes.
+    /// The mover of the bytes.
     pub by: Mover,
 }
 
@@ -22,13 +22,13 @@ impl Arrow {
     }
 }
 
-/// What the documents say a strategy does for one message.
+/// The textbook's description of a strategy, for one message.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Strategy {
     /// The strategy's name.
     pub name: &'static str,
-    /// The system calls, each made once a message. A call the kernel knows under several names is
-    /// a list of them.
+    /// The system calls, each made once per message. A call with several names in the kernel is a list of
+    /// them.
     pub calls: &'static [&'static [&'static str]],
     /// Switches between user and kernel mode.
     pub mode_switches: u32,
@@ -36,7 +36,7 @@ pub struct Strategy {
     pub arrows: &'static [Arrow],
 }
 
-/// One sentence of the documents that a measurement can be held against.
+/// A sentence of the textbook that can be compared with a measurement.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Claim {
     /// Its number.
@@ -45,9 +45,9 @@ pub struct Claim {
     pub strategy: &'static str,
     /// The number it is about.
     pub quantity: Quantity,
-    /// What it says.
+    /// The text of the claim.
     pub text: &'static str,
-    /// Another strategy that is said to need one more of the quantity.
+    /// Another strategy, claimed to need one more of the quantity.
     pub one_fewer_than: Option<&'static str>,
 }
 
@@ -64,7 +64,7 @@ const PAGE_CACHE_TO_NIC: Arrow = Arrow {
     by: Mover::Dma,
 };
 
-/// What the documents say of each strategy.
+/// The textbook's description of each strategy.
 pub static STRATEGIES: [Strategy; 3] = [
     Strategy {
         name: "read-write",
@@ -95,7 +95,7 @@ pub static STRATEGIES: [Strategy; 3] = [
     },
 ];
 
-/// The claims, in the documents' order.
+/// The claims, in the textbook's order.
 pub static CLAIMS: [Claim; 11] = [
     Claim::new("T1", "read-write", Quantity::SystemCalls, "two system calls: read(), write()"),
     Claim::new("T2", "read-write", Quantity::ModeSwitches, "four mode switches"),
@@ -148,12 +148,12 @@ impl Claim {
 }
 
 impl Strategy {
-    /// What the documents say of a strategy, if they speak of it.
+    /// The textbook's description of a strategy, if there is one.
     pub fn of(name: &str) -> Option<&'static Self> {
         STRATEGIES.iter().find(|strategy| strategy.name == name)
     }
 
-    /// The documents' number.
+    /// The textbook's number.
     pub fn documented(&self, quantity: Quantity) -> f64 {
         match quantity {
             Quantity::SystemCalls => self.calls.len() as f64,
@@ -164,7 +164,7 @@ impl Strategy {
 }
 
 impl Quantity {
-    /// Whether this quantity counts what such a mover moves.
+    /// Whether this quantity counts movements by such a mover.
     pub fn counts(self, by: Mover) -> bool {
         match self {
             Self::SystemCalls | Self::ModeSwitches => false,

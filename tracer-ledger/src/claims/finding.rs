@@ -1,21 +1,21 @@
-//! One thing noticed while comparing, and what a list of them amounts to.
+//! A finding of the comparison, and the verdict from several.
 
 use super::Verdict;
 
-/// How much a finding weighs against the documents' number; the heaviest one decides.
+/// The weight of a finding against the textbook's number; the heaviest one decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Weight {
-    /// Worth saying, and changes nothing.
+    /// A remark without effect on the number.
     Remark,
-    /// Moves the number, for a known reason.
+    /// It changes the number, for a known reason.
     Explained,
-    /// Moves the number, and nothing known says why.
+    /// It changes the number, for an unknown reason.
     Unexplained,
     /// Bytes must have moved where no witness saw them.
     Blind,
 }
 
-/// One thing noticed while comparing.
+/// A finding of the comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) weight: Weight,
@@ -28,7 +28,7 @@ impl Finding {
     }
 }
 
-/// The verdict that the findings amount to: without any, the claim is confirmed.
+/// The verdict from the findings: without any, the claim is confirmed.
 pub(super) fn verdict(findings: &[Finding]) -> Verdict {
     match findings.iter().map(|finding| finding.weight).max() {
         None | Some(Weight::Remark) => Verdict::Confirmed,
@@ -38,7 +38,7 @@ pub(super) fn verdict(findings: &[Finding]) -> Verdict {
     }
 }
 
-/// What moves the number, each cause once, without the arithmetic that follows a colon.
+/// The causes of a difference, each once, without the arithmetic that follows a colon.
 pub(super) fn causes(findings: &[Finding]) -> Vec<String> {
     let mut causes: Vec<String> = Vec::new();
     for finding in findings.iter().filter(|finding| finding.weight > Weight::Remark) {
@@ -50,8 +50,7 @@ pub(super) fn causes(findings: &[Finding]) -> Vec<String> {
     causes
 }
 
-/// The reasons, each once, in the order they were found. Without a number there is nothing to
-/// explain but its absence.
+/// The reasons, each once, in the order they were found. Without a number, only its absence is explained.
 pub(super) fn reasons(mut findings: Vec<Finding>) -> Vec<String> {
     if verdict(&findings) == Verdict::NotMeasurable {
         findings.retain(|finding| finding.weight == Weight::Blind);

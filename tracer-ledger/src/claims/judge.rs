@@ -1,4 +1,4 @@
-//! Compares one quantity of a strategy with the documents' number.
+//! Compares one quantity of a strategy with the textbook's number.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,27 +8,27 @@ use super::finding::{Finding, causes, reasons, verdict};
 use super::{Condition, Quantity, Verdict, calls, path};
 use crate::{Mover, Observation, Provenance, workload::Route};
 
-/// A number of the documents beside the measured one.
+/// A number of the textbook beside the measured one.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Judgement {
-    /// What the numbers count.
+    /// The quantity of the numbers.
     pub quantity: Quantity,
-    /// The documents' number; absent when they do not speak of the strategy.
+    /// The textbook's number; absent if it does not cover the strategy.
     pub documented: Option<f64>,
     /// The measured number; absent when it could not be seen.
     pub measured: Option<f64>,
-    /// How the measured number was come by: derived as soon as a part of it was.
+    /// The provenance of the measured number: derived as soon as a part of it is.
     pub provenance: Provenance,
-    /// How the two compare; absent when the documents do not speak of the strategy.
+    /// The verdict of the comparison; absent if the textbook does not cover the strategy.
     pub verdict: Option<Verdict>,
-    /// Why the numbers differ, and what else is worth knowing about them.
+    /// The reasons for a difference, and other remarks on the numbers.
     pub reasons: Vec<String>,
-    /// Of these reasons what moves the number, for a sentence.
+    /// The reasons that change the number, for a sentence.
     #[serde(skip)]
     pub causes: Vec<String>,
 }
 
-/// Compares one quantity of the observed strategy with the documents' number.
+/// Compares one quantity of the observed strategy with the textbook's number.
 pub fn judge(quantity: Quantity, observed: &Observation, conditions: &[Condition]) -> Judgement {
     let number = Some(quantity.of(observed));
     let provenance = quantity.provenance(observed);
@@ -85,8 +85,8 @@ impl Quantity {
         self.counts(by) || (by == Mover::Reference && self.counts(Mover::Cpu))
     }
 
-    /// Whether the number leaves out nothing that is known to have happened: payload that arrived
-    /// must have been seen getting there, and what a NIC puts into memory nobody sees.
+    /// Whether the number is complete: payload that arrived must have been seen on its way, and a NIC's
+    /// writes into memory are never seen.
     fn is_whole(self, observed: &Observation, conditions: &[Condition]) -> bool {
         let no_nic = [Condition::Loopback, Condition::VirtualNic];
         let from_nic = observed.route == Route::Receive
@@ -95,8 +95,8 @@ impl Quantity {
             && (!self.counts(Mover::Dma) || !from_nic)
     }
 
-    /// Measured, unless a part of the number is derived. That a byte was not copied by the CPU is
-    /// known from its having gone by reference.
+    /// Measured, unless a part of the number is derived. A byte that moved by reference is known not to
+    /// be copied by the CPU.
     fn provenance(self, observed: &Observation) -> Provenance {
         observed
             .own()

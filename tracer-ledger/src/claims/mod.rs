@@ -1,4 +1,4 @@
-//! What the documents say, as data, and how it compares with what was measured.
+//! The textbook's claims, as data, and their comparison with the measurement.
 //!
 //! [`documents`] holds the claims. [`judge`] compares one quantity of a strategy with them, and
 //! [`judge_claims`] all the claims about a strategy. Both know nothing of where the numbers came
@@ -28,16 +28,16 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// How far two numbers of copies per payload byte may be apart and still be the same.
+/// The difference up to which two numbers of copies per payload byte count as equal.
 pub const TOLERANCE: f64 = 0.02;
 
-/// Something both the documents and the measurement put a number on.
+/// A quantity for which both the textbook and the measurement have a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Quantity {
     /// System calls per message.
     SystemCalls,
-    /// Switches between user and kernel mode a message, each way counted.
+    /// Mode switches per message, in both directions.
     ModeSwitches,
     /// Copies by the CPU per payload byte.
     CpuCopies,
@@ -52,7 +52,7 @@ impl Quantity {
     pub const ALL: [Self; 5] =
         [Self::SystemCalls, Self::ModeSwitches, Self::CpuCopies, Self::DmaCopies, Self::AllCopies];
 
-    /// Whether the number is one of copies per payload byte; if not, it is a count a message.
+    /// Whether the number is in copies per payload byte; if not, it is a count per message.
     pub fn is_copies(self) -> bool {
         !matches!(self, Self::SystemCalls | Self::ModeSwitches)
     }
@@ -70,17 +70,17 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// What measuring says about a claim.
+/// The verdict of a measurement on a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// The number is the documents' number.
+    /// The number is the textbook's.
     Confirmed,
-    /// The number differs, for a reason that is known and named.
+    /// The number differs, for a known reason that is given.
     Refined,
-    /// The number differs, and nothing known explains it.
+    /// The number differs, for no known reason.
     Refuted,
-    /// What the claim is about could not be seen.
+    /// The subject of the claim could not be seen.
     NotMeasurable,
     /// The measurement cannot test the claim.
     NotTested,

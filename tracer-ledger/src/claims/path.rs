@@ -1,4 +1,4 @@
-//! Compares the way of the bytes with the documents' picture of it, arrow by arrow.
+//! Compares the way of the bytes with the textbook's picture of it, arrow by arrow.
 
 use super::condition::{Condition, Effect};
 use super::documents::{Arrow, Strategy};
@@ -6,7 +6,7 @@ use super::finding::{Finding, Weight};
 use super::{Quantity, TOLERANCE};
 use crate::{Movement, Mover, Observation, Place, merge};
 
-/// What differs, for the movers that a quantity counts.
+/// The differences, for the movers that a quantity counts.
 pub(super) fn compare(
     documented: &Strategy,
     quantity: Quantity,
@@ -33,7 +33,7 @@ pub(super) fn compare(
     findings
 }
 
-/// The arrows of the documents and all else that the bytes of the measured side went through, in words.
+/// The arrows of the textbook, and the other movements of the measured side, in words.
 pub(super) fn evidence(observed: &Observation) -> String {
     let seen: Vec<_> = sent(observed)
         .iter()

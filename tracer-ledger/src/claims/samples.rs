@@ -1,4 +1,4 @@
-//! Observations as a real kernel gives them, for tests: 256 messages of 64 KiB.
+//! Observations as on a real kernel, for tests: 256 messages of 64 KiB.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +47,7 @@ fn received() -> Movement {
     }
 }
 
-/// What the kernel does for its socket when the device cannot gather.
+/// The kernel's copy for its socket when the device has no scatter-gather.
 pub(crate) fn linearised() -> Movement {
     moved(Place::Socket, Place::Kernel, Mover::Cpu, "__pskb_pull_tail+0x5b → skb_copy_bits")
 }
@@ -114,7 +114,7 @@ pub(crate) fn to_loopback(mut observed: Observation) -> Observation {
     observed
 }
 
-/// The same to a device that cannot gather.
+/// The same to a device without scatter-gather.
 pub(crate) fn without_scatter_gather(mut observed: Observation) -> Observation {
     for movement in &mut observed.movements {
         if movement.to == Place::Nic {

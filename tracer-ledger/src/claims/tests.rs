@@ -1,4 +1,4 @@
-//! The verdicts on what a real kernel shows, under every condition that changes them.
+//! The verdicts on observations as on a real kernel, under every condition that changes them.
 
 use super::documents::{CLAIMS, STRATEGIES, Strategy};
 use super::samples::*;

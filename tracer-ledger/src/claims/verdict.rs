@@ -1,4 +1,4 @@
-//! The verdicts on the documents' claims about one strategy.
+//! The verdicts on the textbook's claims about one strategy.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -7,24 +7,24 @@ use super::documents::{CLAIMS, Claim};
 use super::{Condition, Judgement, Quantity, TOLERANCE, Verdict, judge, path};
 use crate::{Observation, Provenance};
 
-/// A claim of the documents, and what the measurement says about it.
+/// A claim of the textbook, and the verdict of the measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ClaimVerdict {
     /// The claim's number, such as `T1`.
     pub id: String,
-    /// What the documents say.
+    /// The textbook's claim.
     pub text: String,
-    /// What the two numbers count.
+    /// The quantity of the two numbers.
     pub quantity: Quantity,
-    /// The documents' number.
+    /// The textbook's number.
     pub documented: f64,
     /// The measured number; `null` when it could not be seen.
     pub measured: Option<f64>,
-    /// How the measured number was come by.
+    /// The provenance of the measured number.
     pub provenance: Provenance,
-    /// How the two compare.
+    /// The verdict of the comparison.
     pub verdict: Verdict,
-    /// Why, and on what evidence; empty when there is nothing to add.
+    /// The reason, with the evidence; empty if there is nothing to add.
     pub note: String,
 }
 
@@ -73,7 +73,7 @@ fn claim_verdict(
     })
 }
 
-/// How much less the strategy needs than the one it is compared with, and whether that is one.
+/// The difference to the strategy it is compared with, and whether that is one.
 fn one_fewer(
     claim: &Claim,
     judgement: &Judgement,
@@ -97,7 +97,7 @@ fn caveats(judgement: &Judgement, observed: &Observation) -> Vec<String> {
     caveats
 }
 
-/// What the derived parts of a number were derived from, each once.
+/// The sources of the derived parts of a number, each once.
 fn sources(quantity: Quantity, observed: &Observation) -> String {
     let mut sources: Vec<&str> = Vec::new();
     for movement in observed.own() {

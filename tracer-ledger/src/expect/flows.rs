@@ -1,4 +1,4 @@
-//! What a rule says of flows.
+//! Rules for flows.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use crate::{
     warning::words_of_calls,
 };
 
-/// What comes of each rule.
+/// The result of each rule.
 pub fn of_flows(rules: &[Rule], recording: &Recording) -> Vec<Expectation> {
     if rules.is_empty() {
         return Vec::new();
@@ -32,12 +32,12 @@ pub fn of_flows(rules: &[Rule], recording: &Recording) -> Vec<Expectation> {
     rules.iter().map(judged).collect()
 }
 
-/// That calls were made whose bytes nobody counts, if so.
+/// A note on calls whose bytes are not counted, if there were any.
 fn not_counted(calls: &BTreeMap<String, u64>) -> Option<String> {
     (!calls.is_empty()).then(|| format!("what {} moved is not counted", words_of_calls(calls)))
 }
 
-/// Why nothing can be said of any flow, if so.
+/// The reason why no flow can be judged, if there is one.
 fn gap(recording: &Recording) -> Option<String> {
     if recording.is_cut_short {
         return Some("counting ended before the traced programs did".to_owned());
@@ -71,7 +71,7 @@ fn evidence(rule: &Rule, ledger: &Ledger, gap: Option<String>) -> Result<Evidenc
 }
 
 impl Measure {
-    /// What it counts of a flow.
+    /// The amount of the measure in a flow.
     fn amount(self, flow: &Flow, traffic: &Traffic) -> u64 {
         match self {
             Self::Cpu => traffic.bytes_by(Mover::Cpu),
@@ -82,8 +82,8 @@ impl Measure {
         }
     }
 
-    /// Derived if a movement that it rests on was not seen. That a byte was not copied is known from its
-    /// having gone by reference.
+    /// Derived if a movement that it depends on was not seen. A byte that moved by reference is known not
+    /// to be copied.
     fn provenance(self, traffic: &Traffic) -> Provenance {
         let rests_on = |by| match self {
             Self::Cpu | Self::ByReference => matches!(by, Mover::Cpu | Mover::Reference),
@@ -95,19 +95,19 @@ impl Measure {
         moved.map(|movement| movement.provenance).max().unwrap_or(Provenance::Measured)
     }
 
-    /// Payload that it would count, or count otherwise, had it been seen.
+    /// Unseen payload that would change the amount.
     fn unseen(self, traffic: &Traffic) -> u64 {
         if self.is_of_bytes() { traffic.unseen_bytes() } else { 0 }
     }
 
-    /// What it may leave out: each end may have a movement that was not seen.
+    /// Bytes that may be missing from it: each end may have an unseen movement.
     fn missing(self, traffic: &Traffic) -> u64 {
         let ends = [At::Source, At::Destination].map(|at| traffic.unseen_at(at));
         if self.is_of_bytes() { ends.iter().sum() } else { 0 }
     }
 }
 
-/// What a network card writes into memory for a receiver is in no number.
+/// The bytes that a network card writes into a receiver's memory are in no number.
 fn unseen_card(measure: Measure, matched: &Ledger) -> Option<String> {
     let is_received = |flow: &Flow| {
         flow.source.as_ref().is_some_and(|it| matches!(it.kind, Kind::Tcp | Kind::Udp))
@@ -117,7 +117,7 @@ fn unseen_card(measure: Measure, matched: &Ledger) -> Option<String> {
         .then(|| "what network cards write into memory is not seen".to_owned())
 }
 
-/// Why bytes were not seen, each reason once.
+/// The reasons for unseen bytes, each once.
 fn words_of_unseen(all: &Traffic, unnamed: u64) -> String {
     let mut reasons: Vec<_> = all.unseen.iter().map(|unseen| unseen.reason()).collect();
     if unnamed > 0 {
@@ -128,7 +128,7 @@ fn words_of_unseen(all: &Traffic, unnamed: u64) -> String {
     reasons.join(", and ")
 }
 
-/// The busiest of the rows that break the rule, or of all, and how many more there are.
+/// The busiest row that breaks the rule, or of all rows, and the number of others.
 fn words_of_worst(rule: &Rule, rows: &[Row]) -> Option<String> {
     let breaks = |row: &&Row| {
         let Row { flow, traffic, .. } = row;
@@ -143,7 +143,7 @@ fn words_of_worst(rule: &Rule, rows: &[Row]) -> Option<String> {
     })
 }
 
-/// That nothing matches, and what there was.
+/// The message that no flow matches, with the flows there are.
 fn words_of_none(ledger: &Ledger) -> String {
     match group::group(ledger, Per::Path).first() {
         Some(busiest) => format!("no flow matches; the busiest was {}", words_of(busiest)),
@@ -172,11 +172,11 @@ fn words_of(row: &Row) -> String {
     format!("{}: {source} -> {}", fitted(&process.name, NAME, CUT), end(destination))
 }
 
-/// Whether something is what a rule names.
+/// Whether a flow matches a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Match {
     No,
-    /// It is not known well enough.
+    /// Its names are not known well enough.
     Maybe,
     Yes,
 }
@@ -187,7 +187,7 @@ impl Rule {
         let program =
             named(self.program.as_ref(), &[&flow.process.name], || flow.process.name == UNKNOWN);
         let ends = match &self.way {
-            // What it does besides is in no flow, and what has no room of its own.
+            // Traffic in no flow, or without room of its own, may match.
             _ if !flow.is_data() => Match::Maybe,
             None => Match::Yes,
             Some(way) => way.source.matches(source).min(way.destination.matches(&flow.destination)),
@@ -207,7 +207,7 @@ impl End {
     }
 }
 
-/// Whether one of the names is what was meant.
+/// Whether one of the names matches.
 fn named(wanted: Option<&WildMatch>, names: &[&str], is_half_known: impl Fn() -> bool) -> Match {
     match wanted {
         None => Match::Yes,
@@ -217,10 +217,10 @@ fn named(wanted: Option<&WildMatch>, names: &[&str], is_half_known: impl Fn() ->
     }
 }
 
-/// What stands between the two addresses of a connection.
+/// The separator between the two addresses of a connection.
 const BETWEEN: &str = " → ";
 
-/// What an end is called: its name, each address of a connection, and what it has in common with others.
+/// The names of an end: its name, each address of a connection, and its group.
 fn names(end: &Endpoint) -> Vec<&str> {
     let group = end.group.as_str();
     let address = group.strip_prefix(BETWEEN.trim_start()).unwrap_or(group);
@@ -228,8 +228,7 @@ fn names(end: &Endpoint) -> Vec<&str> {
     name.chain(end.name.split(BETWEEN).filter(|_| end.kind.is_socket())).collect()
 }
 
-/// Whether the name does not tell which it is: nobody knew it, it was forgotten to save room, or only its
-/// end is known.
+/// Whether the name is incomplete: unknown, forgotten to save room, or known only by its last part.
 fn is_half_known(end: &Endpoint) -> bool {
     let name = end.name.as_str();
     match end.kind {

@@ -1,4 +1,4 @@
-//! What is a rule, and what is none.
+//! The grammar of rules: valid and invalid ones.
 
 use proptest::prelude::*;
 
@@ -92,7 +92,7 @@ fn rules() -> impl Strategy<Value = String> {
         })
 }
 
-/// What a rule is shown as is the same rule.
+/// The displayed form of a rule is the same rule.
 fn check_shown(text: &str) -> Result<(), TestCaseError> {
     if let Ok(rule) = text.parse::<Rule>() {
         let shown = rule.to_string();

@@ -1,4 +1,4 @@
-//! Rules on ledgers that say what is to be seen.
+//! Rules on ledgers with known movements.
 
 use super::{Expectation, of_flows};
 use crate::{

@@ -1,8 +1,8 @@
-//! Expectations: rules of the user, held against what was measured, so that a build fails when a server
+//! Expectations: the user's rules, compared with the measurement, so that a build fails when a server
 //! stops being zero-copy.
 //!
-//! A rule holds only if it must: what nobody saw move may have been copied, so it never passes for 0. Here
-//! is the judgement; what it stands on is found in a ledger ([`of_flows`]) or in the strategies
+//! A rule holds only if that is certain: unseen bytes may have been copied, so they never count as 0. The
+//! judgement is here; its evidence comes from a ledger ([`of_flows`]) or from the strategies
 //! ([`of_strategies`]).
 
 mod flows;
@@ -22,47 +22,47 @@ pub use flows::of_flows;
 pub use rule::{Measure, Mistake, Rule};
 pub use strategies::of_strategies;
 
-/// What came of a rule.
+/// The result of a rule.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Expectation {
     /// The rule.
     pub rule: String,
     /// Whether it holds.
     pub held: bool,
-    /// The value that it is about; `null` where that is open.
+    /// The value of the measure; `null` where it is open.
     pub measured: Option<f64>,
-    /// How the value was come by.
+    /// The provenance of the value.
     pub provenance: Provenance,
     /// Payload that the rule is about, in bytes.
     pub bytes: u64,
-    /// What of it was not seen to move, or may be part of it.
+    /// Bytes of it that were not seen to move, or that may belong to it.
     pub unseen_bytes: u64,
-    /// Why it is broken, with the flow; `null` if it holds.
+    /// The reason why it is broken, with the flow; `null` if it holds.
     pub reason: Option<String>,
 }
 
-/// What a rule is judged on: the sum of all that it matches.
+/// The basis for judging a rule: the sum of all flows that it matches.
 struct Evidence {
     /// Payload that arrived.
     bytes: u64,
-    /// What the measure counts.
+    /// The amount of the measure.
     amount: u64,
     /// Payload that was not seen to move, or that may belong to it.
     unseen_bytes: u64,
-    /// By how much that may add to the amount.
+    /// The amount that these bytes may add.
     missing: u64,
-    /// Why it was not seen.
+    /// The reason why they were not seen.
     unseen_reason: String,
-    /// How the amount was come by.
+    /// The provenance of the amount.
     provenance: Provenance,
-    /// Why nothing can be said for another reason, if so.
+    /// Another reason why there is no value, if there is one.
     gap: Option<String>,
-    /// What was matched, in words.
+    /// The matched flows, in words.
     what: String,
 }
 
 impl Evidence {
-    /// Why the value is open, if it is.
+    /// The reason why the value is open, if it is.
     fn why_open(&self) -> Option<String> {
         if self.gap.is_some() {
             return self.gap.clone();
@@ -77,7 +77,7 @@ impl Evidence {
     }
 }
 
-/// Judges what was found; the error is why there is nothing to judge.
+/// Judges the evidence; the error is the reason why there is none.
 fn judge(rule: &Rule, found: Result<Evidence, String>) -> Expectation {
     let broken = Expectation {
         rule: rule.to_string(),
@@ -104,7 +104,7 @@ fn judge(rule: &Rule, found: Result<Evidence, String>) -> Expectation {
     Expectation { held, measured: Some(value), reason, ..broken }
 }
 
-/// That events were lost, and with each any number of bytes, if so.
+/// The note on lost events, each of which may have any number of bytes.
 fn lost(events: u64) -> Option<String> {
     match events {
         0 => None,
@@ -140,7 +140,7 @@ fn words_of(provenance: Provenance) -> &'static str {
     }
 }
 
-/// A value, with as many digits as show on which side of the rule it is.
+/// A value, with enough digits to show on which side of the rule it is.
 fn shown(rule: &Rule, value: f64) -> String {
     let digits = (2..10).map(|digits| format!("{value:.digits$}"));
     let is_same =

@@ -1,4 +1,4 @@
-//! What a user expects, in one line: `[PROGRAM: ][SOURCE -> DESTINATION: ]MEASURE OP NUMBER`.
+//! A rule of a user, in one line: `[PROGRAM: ][SOURCE -> DESTINATION: ]MEASURE OP NUMBER`.
 
 use std::{fmt, ops::Range, str::FromStr};
 
@@ -6,43 +6,43 @@ use wildmatch::WildMatch;
 
 use crate::{flows::Kind, ratio};
 
-/// A condition, and what it is about: everything that it does not name.
+/// A condition, and the flows it is about: an omitted part matches everything.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
-    /// Whose flows; of `demo`, which strategy.
+    /// The program of the flows; for `demo`, the strategy.
     pub(super) program: Option<WildMatch>,
-    /// From what to what.
+    /// The source and the destination.
     pub(super) way: Option<Way>,
-    /// What is compared.
+    /// The measure to compare.
     pub(super) measure: Measure,
     operator: Operator,
     number: f64,
 }
 
-/// From what to what.
+/// The source and the destination.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Way {
     pub(super) source: End,
     pub(super) destination: End,
 }
 
-/// What an end of a flow must be; nothing: any.
+/// The required end of a flow; nothing stands for any.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct End {
     pub(super) kind: Option<Kind>,
     pub(super) name: Option<WildMatch>,
 }
 
-/// What is compared.
+/// The measures of rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
     /// Copies of a byte by the CPU.
     Cpu,
     /// Copies of a byte by devices.
     Dma,
-    /// Both.
+    /// Copies by the CPU and by devices.
     Copies,
-    /// How often a byte changed hands with its page.
+    /// Moves by reference per byte.
     ByReference,
     /// Mode switches for each MiB.
     Switches,
@@ -58,23 +58,23 @@ enum Operator {
 }
 
 impl Rule {
-    /// Whether it names a way from what to what.
+    /// Whether it names a source and a destination.
     pub fn has_way(&self) -> bool {
         self.way.is_some()
     }
 
-    /// What is compared.
+    /// The measure to compare.
     pub fn measure(&self) -> Measure {
         self.measure
     }
 
-    /// Whether it holds of so much of what is counted, and also if what is missing has to be added.
+    /// Whether it holds for this amount, and also with the missing bytes added.
     pub(super) fn holds(&self, amount: u64, missing: u64, payload_bytes: u64) -> bool {
         let value = |amount| self.measure.value(amount, payload_bytes);
         self.allows(value(amount)) && self.allows(value(amount.saturating_add(missing)))
     }
 
-    /// Whether a value is as expected.
+    /// Whether a value satisfies it.
     pub(super) fn allows(&self, value: f64) -> bool {
         self.operator.holds(value, self.number)
     }
@@ -88,12 +88,12 @@ impl Rule {
 impl Measure {
     const ALL: [Self; 5] = [Self::Cpu, Self::Dma, Self::Copies, Self::ByReference, Self::Switches];
 
-    /// Whether it counts bytes that moved, so that one which nobody saw may be missing.
+    /// Whether it counts bytes that moved, some of which may be unseen.
     pub fn is_of_bytes(self) -> bool {
         self != Self::Switches
     }
 
-    /// The value of so many of what is counted, beside so many bytes of payload.
+    /// The value for an amount, and the bytes of payload.
     pub(super) fn value(self, amount: u64, payload_bytes: u64) -> f64 {
         let unit = if self.is_of_bytes() { 1 } else { 1 << 20 };
         ratio(amount, payload_bytes) * f64::from(unit)
@@ -161,7 +161,7 @@ impl fmt::Display for Operator {
     }
 }
 
-/// Why a text is no rule, and where.
+/// The reason why a text is not a rule, and the position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Mistake {
     text: String,
@@ -169,7 +169,7 @@ pub struct Mistake {
     what: String,
 }
 
-/// The text in a line of its own, and below it what is meant.
+/// The text in a line, and the mistake marked below it.
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { text, at, what } = self;
@@ -183,7 +183,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// The part of a text that is wrong, and why.
+/// The wrong part of a text, and the reason.
 struct Wrong<'a> {
     part: &'a str,
     what: String,
@@ -205,10 +205,10 @@ impl FromStr for Rule {
     }
 }
 
-/// What stands for any kind.
+/// The wildcard for any kind.
 const ANY: &str = "*";
 
-/// What stands between a source and a destination.
+/// The separators between a source and a destination.
 const ARROWS: [&str; 2] = ["->", "→"];
 
 fn rule(text: &str) -> Result<Rule, Wrong<'_>> {
@@ -224,7 +224,7 @@ fn rule(text: &str) -> Result<Rule, Wrong<'_>> {
     Ok(Rule { program, way, measure, operator, number })
 }
 
-/// Whose flows, and which of them.
+/// The program, and the ends of the flows.
 fn subject(text: &str) -> Result<(Option<WildMatch>, Option<Way>), Wrong<'_>> {
     let text = text.trim();
     let mut arrows: Vec<_> = ARROWS.iter().flat_map(|arrow| text.match_indices(arrow)).collect();
@@ -249,7 +249,7 @@ fn subject(text: &str) -> Result<(Option<WildMatch>, Option<Way>), Wrong<'_>> {
     }
 }
 
-/// The text before and after the first colon that a blank follows: the other colons are in names.
+/// The text before and after the first colon followed by a blank: other colons are in names.
 fn after_name(text: &str) -> Option<(&str, &str)> {
     let mut colons = text.match_indices(':');
     let (at, _) = colons.find(|(at, _)| text[at + 1..].starts_with(char::is_whitespace))?;
@@ -308,7 +308,7 @@ fn decimal(text: &str) -> Result<f64, Wrong<'_>> {
     }
 }
 
-/// One of the values of a type by its name. `also`: what else there may be.
+/// A value of a type by its name. `also`: other permitted values.
 fn one_of<'a, T: Copy + fmt::Display>(
     all: &[T],
     text: &'a str,

@@ -1,4 +1,4 @@
-//! What a rule says of the strategies of `demo`, whose name stands where a program's does.
+//! Rules for the strategies of `demo`: a strategy's name stands for the program's.
 
 use super::{Evidence, Expectation, Measure, Rule, judge, lost};
 use crate::{
@@ -7,13 +7,13 @@ use crate::{
     report::{Measured, Report},
 };
 
-/// What comes of each rule.
+/// The result of each rule.
 pub fn of_strategies(rules: &[Rule], report: &Report) -> Vec<Expectation> {
     rules.iter().map(|rule| judge(rule, evidence(rule, report))).collect()
 }
 
 impl Measure {
-    /// What it is called of a strategy, and which movers it counts; nothing if it is of flows only.
+    /// The quantity of a strategy, and the movers that it counts; none for measures of flows only.
     fn of_strategy(self) -> Option<(Quantity, &'static [Mover])> {
         match self {
             Self::Cpu => Some((Quantity::CpuCopies, &[Mover::Cpu])),
@@ -23,7 +23,7 @@ impl Measure {
         }
     }
 
-    /// Whether there is one of a strategy.
+    /// Whether strategies have this measure.
     pub fn is_of_strategies(self) -> bool {
         self.of_strategy().is_some()
     }
@@ -65,7 +65,7 @@ fn evidence(rule: &Rule, report: &Report) -> Result<Evidence, String> {
     })
 }
 
-/// Why a number could not be seen, if so.
+/// The reason why a number is open, if it is.
 fn words_of_open(judgement: &Judgement) -> Option<String> {
     judgement.measured.is_none().then(|| match judgement.reasons.as_slice() {
         [] => "not all was seen to move".to_owned(),
@@ -73,7 +73,7 @@ fn words_of_open(judgement: &Judgement) -> Option<String> {
     })
 }
 
-/// That nothing matches, and why, or what there was.
+/// The message that nothing matches, with the reason, or with the strategies there are.
 fn words_of_none(rule: &Rule, report: &Report) -> String {
     match report.skipped().find(|it| rule.is_about(&it.name)) {
         Some(skipped) => format!("{} did not run: {}", skipped.name, skipped.skipped),

@@ -1,8 +1,7 @@
 //! Dividing a whole number without a remainder.
 
-/// Divides `whole` into parts that are to each other as the weights are, and add up to it exactly:
-/// each but the last is what it takes to keep the running sum right. Without any weight the first
-/// part gets it all.
+/// Divides `whole` into parts in proportion to the weights, which add up to it exactly: each part keeps
+/// the running sum right. Without any weight the first part gets everything.
 pub fn apportion(whole: u64, weights: &[u64]) -> Vec<u64> {
     let total: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
     if total == 0 {
@@ -21,8 +20,8 @@ pub fn apportion(whole: u64, weights: &[u64]) -> Vec<u64> {
         .collect()
 }
 
-/// `whole * seen / total`, of `seen` ≤ `total`. Weights that are sums of many counters could
-/// overflow the product: then both lose the same bits.
+/// `whole * seen / total`, of `seen` ≤ `total`. Large weights could overflow the product: then both lose
+/// the same low bits.
 fn until(whole: u64, seen: u128, total: u128) -> u64 {
     let spare = total.leading_zeros().min(64);
     let (seen, total) = (seen >> (64 - spare), total >> (64 - spare));

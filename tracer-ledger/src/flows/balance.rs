@@ -1,5 +1,5 @@
-//! Conservation: for each flow, what system calls say they delivered is held against what was seen to move,
-//! at both of its ends. The difference was not seen.
+//! Conservation: for each flow, the bytes that system calls delivered are compared with the movements
+//! seen, at both ends. The difference is unseen.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,27 +13,27 @@ use crate::{Mover, Place};
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum At {
-    /// Where bytes leave their source.
+    /// The end where bytes leave their source.
     Source,
-    /// Where they arrive.
+    /// The end where they arrive.
     Destination,
 }
 
-/// Payload that was delivered, and that nobody saw move.
+/// Payload that was delivered, and that no witness saw move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unseen {
-    /// At which end.
+    /// The end.
     pub at: At,
-    /// What is there.
+    /// The medium of that end.
     pub medium: Medium,
-    /// The program went past the page cache.
+    /// Whether the program bypassed the page cache.
     pub direct: bool,
-    /// How much, in bytes.
+    /// The number of bytes.
     pub bytes: u64,
 }
 
 impl Unseen {
-    /// Why, in words.
+    /// The reason, in words.
     pub fn reason(&self) -> String {
         match (self.medium, self.at) {
             _ if self.direct => {
@@ -52,14 +52,14 @@ impl Unseen {
         }
     }
 
-    /// Why, for programs.
+    /// The reason, for programs.
     pub fn code(&self) -> &'static str {
         if self.direct { "direct-io" } else { self.medium.code() }
     }
 }
 
-/// Holds every flow's payload against its movements, and notes what is missing. What was read and written on
-/// left its source in the flow that read it.
+/// Compares every flow's payload with its movements, and records the missing bytes. Bytes that were read
+/// and written on left their source in the flow that read them.
 pub fn balance(ledger: &mut Ledger) {
     for (flow, traffic) in ledger.iter_mut().filter(|(flow, _)| flow.is_data()) {
         traffic.unseen = unseen(flow, traffic);
@@ -75,7 +75,7 @@ fn unseen(flow: &Flow, traffic: &Traffic) -> Vec<Unseen> {
             At::Source => traffic.payload_bytes.saturating_sub(traffic.linked_bytes),
             At::Destination => traffic.payload_bytes,
         };
-        // What goes nowhere need not be fetched.
+        // Bytes without a real destination need not be read.
         let goes_nowhere = at == At::Source && destination.medium.moves_nothing();
         if end.kind == Kind::Memory || end.medium.moves_nothing() || goes_nowhere {
             return None;
@@ -92,7 +92,7 @@ fn seen(at: At, end: &Endpoint, traffic: &Traffic) -> u64 {
     let is_there = |place: Place| match end.kind {
         Kind::File => matches!(place, Place::PageCache | Place::Kernel),
         Kind::Tcp | Kind::Udp | Kind::Unix => place == Place::Socket,
-        // A pipe holds pages of others.
+        // A pipe holds pages of other objects.
         Kind::Pipe if at == At::Source => !matches!(place, Place::Nic | Place::Disk),
         Kind::Pipe => place == Place::Pipe,
         Kind::Other => !matches!(place, Place::User | Place::Nic | Place::Disk),
@@ -107,7 +107,7 @@ fn seen(at: At, end: &Endpoint, traffic: &Traffic) -> u64 {
     });
     let bytes = moves.map(|movement| movement.bytes).sum();
     match (at, end.kind) {
-        // The kernel encrypts on the way into the socket, and what arrives there is the cipher's.
+        // The kernel encrypts on the way into the socket, and the encrypted bytes arrive there.
         (At::Destination, Kind::Tcp) => bytes_encrypted(traffic).max(bytes),
         _ => bytes,
     }

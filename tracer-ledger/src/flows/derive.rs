@@ -1,4 +1,4 @@
-//! What no witness of this kernel sees, derived from what system calls returned.
+//! Movements that no witness of this kernel sees, derived from the return values of system calls.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::{Endpoint, Flow, Kind, Ledger, Traffic};
 use crate::{Movement, Mover, Place, Provenance, Side};
 
-/// What of the bytes' ways was measured.
+/// The witnesses: the ways of the bytes that were measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Witnesses {
-    /// CPU copies were seen at the calls to the copy routines.
+    /// CPU copies are seen, at the calls to the copy routines.
     pub copies: bool,
-    /// Pages that change hands were seen, and copies of packets.
+    /// Pages moved by reference are seen, and copies of packets.
     pub references: bool,
 }
 
@@ -22,16 +22,16 @@ impl Witnesses {
         match (movement.from, movement.to, movement.by) {
             (Place::Socket, Place::Kernel, Mover::Cpu) => self.references,
             (.., Mover::Cpu) => self.copies,
-            // No function of the kernel that passes the program's pages into a pipe is probed, nor one that
-            // maps those of a socket.
+            // The kernel's functions that pass a program's pages into a pipe, or map those of a socket,
+            // are not probed.
             (Place::User, Place::Pipe, _) | (Place::Socket, Place::User, _) => false,
             _ => self.references,
         }
     }
 }
 
-/// Adds the movements that were not measured, each marked as derived: only where every byte of a call goes one
-/// way, whatever the kernel. The rest stays unseen.
+/// Adds the movements that were not measured, each marked as derived. Only calls whose bytes all go one
+/// way on every kernel are derived; the rest stays unseen.
 pub fn derive(ledger: &mut Ledger, witnesses: Witnesses) {
     let pipes = pages_in_pipes(ledger);
     for (flow, traffic) in ledger.iter_mut() {
@@ -43,16 +43,16 @@ pub fn derive(ledger: &mut Ledger, witnesses: Witnesses) {
 
 /// The calls that move bytes without a buffer of the program.
 const PASSES: [&str; 3] = ["sendfile", "splice", "tee"];
-/// The one that may have two files share their blocks.
+/// The call that may have two files share their blocks.
 pub(super) const COPIES_FILES: &str = "copy_file_range";
-/// The one that passes the program's own pages into a pipe.
+/// The call that passes the program's own pages into a pipe.
 const GIVES_PAGES: &str = "vmsplice";
-/// The one that maps a socket's pages: with `TCP_ZEROCOPY_RECEIVE` it has a count of bytes.
+/// The call that maps a socket's pages: with `TCP_ZEROCOPY_RECEIVE` it has a number of bytes.
 const MAPS_PAGES: &str = "getsockopt";
-/// Those that copy from a process's memory to another one's.
+/// The calls that copy from a process's memory to another one's.
 pub const BETWEEN: [&str; 2] = ["process_vm_readv", "process_vm_writev"];
 
-/// Whose pages a pipe holds, where all it was given is pages of one kind.
+/// The owner of the pages in a pipe, if all of them are of one kind.
 type Pipes = BTreeMap<Endpoint, Place>;
 
 fn pages_in_pipes(ledger: &Ledger) -> Pipes {
@@ -74,12 +74,12 @@ fn pages_in_pipes(ledger: &Ledger) -> Pipes {
     pipes
 }
 
-/// What some system calls of a flow returned.
+/// The return values of some system calls of a flow.
 struct Returned {
     bytes: u64,
     calls: u64,
     names: Vec<String>,
-    /// Bytes that are in no movement yet.
+    /// Bytes that are not in a movement yet.
     left: u64,
 }
 
@@ -96,7 +96,7 @@ impl Returned {
         returned
     }
 
-    /// Takes so many bytes of what is left, or all of it.
+    /// Takes up to `bytes` of the rest.
     fn take(&mut self, bytes: u64) -> u64 {
         let taken = bytes.min(self.left);
         self.left -= taken;
@@ -136,8 +136,8 @@ fn derived(flow: &Flow, traffic: &Traffic, pipes: &Pipes) -> Vec<Movement> {
     movements
 }
 
-/// TCP keeps payload in pages, so payload in the linear part of a packet that reached a device was copied
-/// there. A datagram's may be copied nowhere else in the first place.
+/// TCP keeps payload in pages, so payload in the linear part of a packet at a device was copied there. A
+/// datagram's payload may be copied into the linear part at once.
 fn linearised(destination: &Endpoint, traffic: &Traffic) -> Movement {
     let is_tcp = destination.kind == Kind::Tcp;
     Movement {
@@ -153,7 +153,7 @@ fn linearised(destination: &Endpoint, traffic: &Traffic) -> Movement {
     }
 }
 
-/// What went from the one to the other without the program's memory.
+/// Bytes that went from one to the other without the program's memory.
 fn passed(
     source: &Endpoint,
     destination: &Endpoint,
@@ -170,7 +170,7 @@ fn passed(
     Some(passed.movement(from, destination.place(), by, passed.left))
 }
 
-/// What the kernel copied from a file to another one, unless they may share it.
+/// Bytes that the kernel copied from a file to another one, unless they may share blocks.
 fn copied_files(source: &Endpoint, destination: &Endpoint, traffic: &Traffic) -> Option<Movement> {
     let are_files = source.kind == Kind::File && destination.kind == Kind::File;
     let may_share = source.medium.shares_blocks() || destination.medium.shares_blocks();
@@ -179,7 +179,7 @@ fn copied_files(source: &Endpoint, destination: &Endpoint, traffic: &Traffic) ->
         .then(|| copied.movement(source.place(), destination.place(), Mover::Cpu, copied.bytes))
 }
 
-/// What came into the program's memory.
+/// Bytes that came into the program's memory.
 fn read(source: &Endpoint, traffic: &Traffic) -> Vec<Movement> {
     let is_read =
         |name: &str| !PASSES.contains(&name) && ![COPIES_FILES, MAPS_PAGES].contains(&name);
@@ -194,8 +194,8 @@ fn read(source: &Endpoint, traffic: &Traffic) -> Vec<Movement> {
     movements
 }
 
-/// What came into the program's memory by a way that every kernel shows: a device wrote what was
-/// read past the page cache, and a tracepoint sees what is copied out of packets.
+/// Bytes that came into the program's memory by a way that every kernel shows: a device wrote those read
+/// past the page cache, and a tracepoint sees those copied from packets.
 fn seen_arriving(traffic: &Traffic) -> u64 {
     let seen = traffic.movements.iter().filter(|movement| {
         movement.to == Place::User && matches!(movement.from, Place::Disk | Place::Socket)
@@ -203,7 +203,7 @@ fn seen_arriving(traffic: &Traffic) -> u64 {
     seen.map(|movement| movement.bytes).sum()
 }
 
-/// What went out of the program's memory, or out of what it mapped.
+/// Bytes that left the program's memory, or its mappings.
 fn written(destination: &Endpoint, traffic: &Traffic) -> Vec<Movement> {
     let to = destination.place();
     let gives_pages = |name: &str| name == GIVES_PAGES && destination.kind == Kind::Pipe;
@@ -212,7 +212,7 @@ fn written(destination: &Endpoint, traffic: &Traffic) -> Vec<Movement> {
         !PASSES.contains(&name) && name != COPIES_FILES && !gives_pages(name)
     });
     let mut movements = vec![given.movement(Place::User, to, Mover::Reference, given.bytes)];
-    // A protocol above TCP may copy what it is given, or not, as a device may.
+    // A protocol above TCP, or a device, may copy its input or not.
     written.take(traffic.upper_bytes + traffic.direct_bytes);
     if !destination.is_device() {
         let mut by_reference = written.take(traffic.zero_copy_bytes);
@@ -230,9 +230,9 @@ fn written(destination: &Endpoint, traffic: &Traffic) -> Vec<Movement> {
     movements
 }
 
-/// What moves bytes from the one to the other without the program's memory. Pages go from the page cache,
-/// from pipes and from sockets into pipes and plain sockets; a file takes none, but a copy. Of other
-/// sockets and files it depends on what they are.
+/// The mover of bytes from one to the other without the program's memory. Pages go from the page cache,
+/// from pipes and from sockets into pipes and plain sockets; into a file they are copied. For other
+/// sockets and files it depends on the medium.
 fn passing(source: &Endpoint, destination: &Endpoint) -> Option<Mover> {
     let has_pages = match source.kind {
         Kind::File => source.medium.has_pages(),

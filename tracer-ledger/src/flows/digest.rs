@@ -1,5 +1,5 @@
-//! The rows that are shown where there is room for few: small ones that are alike become one before
-//! any is left out, so that hardly a byte is.
+//! The rows to show in a short table: small ones that are alike are folded into one before any is left
+//! out, so that almost all bytes are shown.
 
 use std::{
     cmp::Reverse,
@@ -12,59 +12,60 @@ use super::{
 };
 use crate::Mover;
 
-/// Rows that are shown at most, unless it takes more to show enough.
+/// The most rows, unless showing enough takes more.
 const MOST_ROWS: usize = 20;
 
-/// The part of the payload, in hundredths, from which on a row is worth showing: a program's own
-/// libraries, and what it looks up when it starts, are flows, too.
+/// The share of the payload, in hundredths, from which on a row is worth showing: reads of libraries and
+/// of files at start-up are flows too.
 const WORTH_A_ROW: u64 = 1;
 
-/// The part of the payload, in hundredths, that may be left out.
+/// The share of the payload, in hundredths, that may be left out.
 const LITTLE: u64 = 5;
 
-/// Rows in short, the busiest first.
+/// A short list of rows, the busiest first.
 #[derive(Clone, Debug)]
 pub struct Digest {
-    /// What is shown.
+    /// The rows that are shown.
     pub shown: Vec<Entry>,
-    /// What is too little for that.
+    /// The rows that are too small for that.
     pub left_out: Vec<Entry>,
 }
 
 /// One row, or several in one.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Their sum, named by what they have in common; of connections as many as one of them has at
-    /// least.
+    /// Their sum, named by their common part; its number of connections is the largest of theirs, a lower
+    /// bound.
     pub row: Row,
-    /// How many rows it is made of.
+    /// The number of rows it is made of.
     pub rows: u64,
-    /// How many sources they have.
+    /// The number of their sources.
     pub sources: u64,
-    /// How many destinations they have.
+    /// The number of their destinations.
     pub destinations: u64,
 }
 
-/// What rows have in common that become one.
+/// The common property of rows that are folded into one.
 #[derive(Clone, Copy)]
 enum Alike {
-    /// What the report tells processes apart by, kinds, and all ends but files.
+    /// The process, as the report tells processes apart, the kinds, and all ends except files.
     Ends,
-    /// What the report tells processes apart by, and kinds.
+    /// The process, as the report tells processes apart, and the kinds.
     Kinds,
     /// The name of the program, and kinds.
     Program,
-    /// Kinds.
+    /// The kinds.
     Way,
 }
 
-/// Rows with less than so many hundredths of the payload become one if they are so much alike.
+/// A rule for folding: rows below this share of the payload, in hundredths, become one if they are alike
+/// in this way.
 struct Fold {
     below: u64,
     alike: Alike,
 }
 
-/// The one that gives up least comes first.
+/// The rule that loses the least comes first.
 const FOLDS: [Fold; 5] = [
     Fold { below: WORTH_A_ROW, alike: Alike::Ends },
     Fold { below: LITTLE, alike: Alike::Ends },
@@ -73,7 +74,7 @@ const FOLDS: [Fold; 5] = [
     Fold { below: LITTLE, alike: Alike::Way },
 ];
 
-/// What rows are sorted by, the most first.
+/// The keys for sorting rows, in descending order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Sort {
@@ -89,7 +90,7 @@ pub enum Sort {
 }
 
 impl Sort {
-    /// Sorts, equal ones in the order that they have.
+    /// Sorts; equal ones keep their order.
     pub fn sort<T>(self, items: &mut [T], row: impl Fn(&T) -> &Row) {
         items.sort_by_key(|item| {
             let traffic = &row(item).traffic;
@@ -103,8 +104,8 @@ impl Sort {
     }
 }
 
-/// Of the rows of a report, sorted: so many, all of them if that is 0, or, if nobody said, folded no more
-/// than it takes to show enough in few rows.
+/// The rows of a report, sorted: `top` of them, all if that is 0; without it, folded just enough to show
+/// most of the payload in few rows.
 pub fn digest(rows: &[Row], per: Per, sort: Sort, top: Option<usize>) -> Digest {
     if top == Some(0) {
         let shown = rows.iter().cloned().map(Entry::alone).collect();
@@ -141,12 +142,12 @@ fn payload(rows: &[Row]) -> u64 {
     rows.iter().map(|row| row.traffic.payload_bytes).sum()
 }
 
-/// Whether a part is less than so many hundredths of the whole.
+/// Whether a part is less than this share of the whole.
 fn is_below(part: u64, hundredths: u64, whole: u64) -> bool {
     u128::from(part) * 100 < u128::from(hundredths) * u128::from(whole)
 }
 
-/// Shows what is worth it as long as there is room, and in any case enough.
+/// Shows the rows worth it as long as there is room, and always enough of the payload.
 fn cut(mut entries: Vec<Entry>, whole: u64) -> Digest {
     Sort::Payload.sort(&mut entries, |entry| &entry.row);
     let bytes = |entry: &Entry| entry.row.traffic.payload_bytes;
@@ -163,10 +164,10 @@ fn cut(mut entries: Vec<Entry>, whole: u64) -> Digest {
     Digest { shown: entries, left_out }
 }
 
-/// What a program sends to itself it receives with heads and all, in a row as busy or busier: the way
-/// there comes before the way back.
+/// Bytes that a program sends to itself are received with their headers, in a row as busy or busier: the
+/// sending row comes first.
 fn sent_first(entries: &mut [Entry]) {
-    /// What the two may differ by, in hundredths.
+    /// The tolerance between the two, in hundredths.
     const NEARLY: u64 = 90;
     let is_sent = |entry: &Entry| entry.row.flow.destination.kind != Kind::Memory;
     let bytes = |entry: &Entry| entry.row.traffic.payload_bytes;
@@ -190,7 +191,7 @@ fn folded(rows: &[Row], per: Per, fold: &Fold, whole: u64) -> Vec<Entry> {
     large.chain(groups.into_iter().flat_map(|(flow, rows)| in_group(flow, &rows))).collect()
 }
 
-/// Rows that are alike become one; the busiest keeps its name if it has most of their payload.
+/// Folds rows that are alike; the busiest keeps its name if it has most of their payload.
 fn in_group(flow: Flow, rows: &[&Row]) -> Vec<Entry> {
     /// In hundredths.
     const MOST: u64 = 50;
@@ -206,7 +207,7 @@ fn in_group(flow: Flow, rows: &[&Row]) -> Vec<Entry> {
 }
 
 impl Alike {
-    /// What a flow has in common with others.
+    /// The common part of a flow and others.
     fn common(self, flow: &Flow, per: Per) -> Flow {
         let process = match self {
             Self::Ends | Self::Kinds => coarse(flow, per).process,
@@ -227,7 +228,7 @@ impl Entry {
         Self { row, rows: 1, sources: 1, destinations: 1 }
     }
 
-    /// `flow`: what the rows have in common.
+    /// `flow`: the common part of the rows.
     fn of(flow: Flow, rows: &[&Row]) -> Self {
         if let [row] = rows {
             return Self::alone((*row).clone());
@@ -253,7 +254,7 @@ impl Entry {
     }
 }
 
-/// The only process, or what all have in common.
+/// The only process, or the common part of all.
 fn owner(common: Process, all: &BTreeSet<&Process>) -> Process {
     let names: BTreeSet<_> = all.iter().map(|process| &process.name).collect();
     match (all.first(), all.len(), names.len()) {
@@ -263,7 +264,7 @@ fn owner(common: Process, all: &BTreeSet<&Process>) -> Process {
     }
 }
 
-/// The only end, or one that is named by what all have in common, if by anything.
+/// The only end, or one named by the common part of all, if there is one.
 fn shared(ends: &BTreeSet<&Endpoint>) -> Option<Endpoint> {
     let first = *ends.first()?;
     let names = names(ends);
@@ -290,7 +291,7 @@ fn folder<'a>(files: impl Iterator<Item = &'a str>) -> &'a str {
     files.map(parent).reduce(in_common).unwrap_or_default()
 }
 
-/// The deepest folder that both folders are in, or are.
+/// The deepest folder that contains both.
 fn in_common<'a>(one: &'a str, another: &str) -> &'a str {
     let mut same = 0;
     for (a, b) in one.split('/').zip(another.split('/')) {
@@ -319,7 +320,7 @@ mod tests {
         digest(&group(ledger, Per::Path), Per::Path, Sort::Payload, None)
     }
 
-    /// So many files, each sent on a connection of its own.
+    /// `count` files, each sent on a connection of its own.
     fn files(count: u16, bytes: u64) -> impl Iterator<Item = (Flow, Traffic)> {
         (0..count).map(move |number| {
             let name = format!("/srv/www/{}/{number}", number % 7);

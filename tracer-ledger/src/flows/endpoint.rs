@@ -1,4 +1,4 @@
-//! The ends of a flow, and whose it is.
+//! The ends of a flow, and its process.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::medium::Medium;
 use crate::Place;
 
-/// What is called so had no room where it was described, or was forgotten since.
+/// The name of an object whose description found no room, or was forgotten.
 pub const UNKNOWN: &str = "(unknown)";
 
-/// What bytes come from or go to.
+/// The kinds of sources and destinations.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -23,7 +23,7 @@ pub enum Kind {
     Tcp,
     /// A UDP socket.
     Udp,
-    /// A socket of this machine.
+    /// A Unix socket.
     Unix,
     /// A pipe or a FIFO.
     Pipe,
@@ -38,7 +38,7 @@ impl Kind {
     pub const ALL: [Self; 7] =
         [Self::File, Self::Tcp, Self::Udp, Self::Unix, Self::Pipe, Self::Memory, Self::Other];
 
-    /// Where its bytes are, as the kernel sees it.
+    /// The place of its bytes, as the kernel sees it.
     pub fn place(self) -> Place {
         match self {
             Self::File => Place::PageCache,
@@ -72,17 +72,17 @@ impl fmt::Display for Kind {
 /// One end of a flow.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Endpoint {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// Which: a path, the two addresses of a connection, the number of a pipe; empty for memory.
+    /// Its name: a path, the two addresses of a connection, the number of a pipe; empty for memory.
     pub name: String,
-    /// What it has in common with others of its kind, such as the port of a server; the name
-    /// where it is nothing.
+    /// Its group, shared with others of its kind, such as the port of a server; the name where there is
+    /// none.
     pub group: String,
     /// The file descriptor it was used under, if those are told apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub descriptor: Option<u32>,
-    /// What it is on.
+    /// Its medium.
     #[serde(default, skip_serializing_if = "Medium::is_usual")]
     pub medium: Medium,
 }
@@ -93,18 +93,18 @@ impl Endpoint {
         Self::new(Kind::Memory, "")
     }
 
-    /// Where its bytes are, as the kernel sees it.
+    /// The place of its bytes, as the kernel sees it.
     pub fn place(&self) -> Place {
         if self.medium.is_made_by_kernel() { Place::Kernel } else { self.kind.place() }
     }
 
-    /// Whether it is a device, whose dealings with bytes are its own. A socket of a family that has no kind of
-    /// its own is none.
+    /// Whether it is a device, whose handling of bytes is unknown. A socket of another family is not a
+    /// device.
     pub fn is_device(&self) -> bool {
         self.kind == Kind::Other && !matches!(self.medium, Medium::Protocol(..))
     }
 
-    /// One that has nothing in common with others.
+    /// An end without a group.
     pub fn new(kind: Kind, name: impl Into<String>) -> Self {
         let name = name.into();
         Self { kind, group: name.clone(), name, descriptor: None, medium: Medium::Usual }
@@ -126,18 +126,18 @@ impl fmt::Display for Endpoint {
 pub struct Process {
     /// Its name, as `ps` shows it.
     pub name: String,
-    /// Its id; nothing for several of one name.
+    /// Its id; none for several processes of one name.
     pub pid: Option<u32>,
-    /// The id of one of its threads, whose name this is then, if those are told apart.
+    /// The id of one of its threads, if those are told apart; the name is then the thread's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread: Option<u32>,
 }
 
-/// What is told apart besides processes and objects.
+/// The level of detail: what is told apart besides processes and objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Detail {
-    /// Nothing.
+    /// Nothing more.
     #[default]
     Process,
     /// The threads of a process.

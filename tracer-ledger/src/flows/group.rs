@@ -1,10 +1,10 @@
-//! Rows of a report: flows that are alike become one.
+//! Rows of a report: flows that are alike are grouped.
 
 use std::collections::BTreeSet;
 
 use super::{Detail, Endpoint, Flow, Kind, Ledger, Process, Traffic};
 
-/// What tells the rows of a report apart.
+/// The property that tells the rows of a report apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Per {
@@ -38,12 +38,12 @@ impl Per {
         Self::Fd,
     ];
 
-    /// Whether connections to the same port are one.
+    /// Whether connections to the same port are grouped.
     pub fn is_of_ports(self) -> bool {
         matches!(self, Self::Path | Self::Listener | Self::Process | Self::Thread)
     }
 
-    /// What must be told apart when it is measured.
+    /// The detail that the measurement needs for it.
     pub fn detail(self) -> Detail {
         match self {
             Self::Thread => Detail::Thread,
@@ -58,13 +58,13 @@ impl Per {
 /// A row.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// The flow it stands for, named by what all of them have in common.
+    /// The flow it stands for, named by the common part of all.
     pub flow: Flow,
-    /// How many flows it is made of.
+    /// The number of flows it is made of.
     pub flows: u64,
-    /// How many connections, of those into or out of a socket.
+    /// The number of connections, for flows into or out of a socket.
     pub connections: u64,
-    /// All that happened in them.
+    /// Their traffic.
     pub traffic: Traffic,
 }
 
@@ -82,7 +82,7 @@ pub fn group(ledger: &Ledger, per: Per) -> Vec<Row> {
     rows
 }
 
-/// What is in no row: what the kernel did for sockets of which nobody is known who wrote to them.
+/// Traffic in no row: the kernel's work for sockets whose writer is unknown.
 pub fn unattributed(ledger: &Ledger) -> Traffic {
     let unknown = ledger.iter().filter(|(flow, _)| flow.source.is_none() || !flow.is_data());
     unknown.fold(Traffic::default(), |mut sum, (_, traffic)| {
@@ -91,8 +91,7 @@ pub fn unattributed(ledger: &Ledger) -> Traffic {
     })
 }
 
-/// Gives up what tells connections, and processes of one name, apart, so that the ledger becomes
-/// smaller.
+/// Drops the distinction of connections, and of processes of one name, to make the ledger smaller.
 pub fn fold(ledger: Ledger) -> Ledger {
     let mut folded = Ledger::new();
     for (flow, traffic) in ledger {
@@ -120,7 +119,7 @@ pub(super) fn coarse(flow: &Flow, per: Per) -> Flow {
     Flow { process, source: source.as_ref().map(end), destination: end(destination) }
 }
 
-/// What is nothing else has nothing in common but what it is on.
+/// Other objects have nothing in common but their medium.
 pub(super) fn other(end: &Endpoint, coarse: Endpoint) -> Endpoint {
     let medium = if end.kind == Kind::Other { end.medium } else { coarse.medium };
     Endpoint { medium, ..coarse }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use super::{Endpoint, Flow, Kind, Ledger, Process, Traffic, add};
 
-/// What was read from one object by one process, and written on.
+/// Bytes read from one object by one process, and then written on.
 type Readers = BTreeMap<(Process, Endpoint), Vec<(Flow, u64)>>;
 
-/// Moves what was read from an object, and then written on out of the same memory, to the flow it
-/// was written on in. What was written more than once is shared by all; what was not written on
-/// stays where it was.
+/// Moves bytes that were read from an object and then written from the same memory to the flow that wrote
+/// them. Bytes written more than once are shared by all writers; bytes not written on stay where they
+/// were.
 pub fn link(ledger: Ledger) -> Ledger {
     let mut linked = ledger.clone();
     for ((process, source), writers) in written_on(&ledger) {
@@ -45,7 +45,7 @@ struct Moved {
     rest: Traffic,
 }
 
-/// Gives each writer its share of what was read, but the payload: it arrived once.
+/// Gives each writer its share of the read, except for the payload: it arrived once.
 fn give(ledger: &mut Ledger, read: &Traffic, writers: Vec<(Flow, u64)>) -> Moved {
     let written: u64 = writers.iter().map(|(_, bytes)| bytes).sum();
     let kept = read.payload_bytes.saturating_sub(written);

@@ -1,39 +1,39 @@
-//! What an object is on: a file system, a device, a protocol. It tells what its kind does not: whether bytes
-//! get in and out of it by the page cache, and what a witness is missing for.
+//! The medium of an object: a file system, a device, a protocol. It tells more than the kind: whether
+//! bytes pass through the page cache, and which ways have no witness.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What an object is on.
+/// The medium of an object.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Medium {
-    /// What its kind says, or it is not known.
+    /// The usual one of its kind, or an unknown one.
     #[default]
     Usual,
     /// A file system, by its magic number (`linux/magic.h`).
     FileSystem(u32),
-    /// A device that takes or gives bytes one by one, by its major and minor number.
+    /// A character device, by its major and minor number.
     Character(u32, u32),
-    /// A device of blocks, likewise.
+    /// A block device, likewise.
     Block(u32, u32),
-    /// A socket's family and protocol, of one that is not plain TCP, UDP or of Unix.
+    /// A socket's family and protocol, if it is not plain TCP, UDP or Unix.
     Protocol(u16, u16),
 }
 
-/// How a file system keeps its files in memory.
+/// The way a file system keeps its files in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cache {
     /// In the page cache.
     Pages,
     /// In the page cache; and files can share their blocks, so that a copy moves nothing.
     SharedBlocks,
-    /// By itself, or it depends.
+    /// In its own way, or it depends.
     Own,
-    /// Not at all: the kernel makes what is read.
+    /// Not at all: the kernel generates the content.
     Nothing,
 }
 
@@ -77,7 +77,7 @@ const FILE_SYSTEMS: &[(u32, &str, Cache)] = &[
     (0x0904_1934, "anonymous inodes", Cache::Nothing),
 ];
 
-/// Devices that move nothing: they drop what they take, and give zeros. (major, minor)
+/// Devices that move nothing: they discard writes, and return zeros. (major, minor)
 const NULL: (u32, u32) = (1, 3);
 const ZERO: (u32, u32) = (1, 5);
 const FULL: (u32, u32) = (1, 7);
@@ -116,7 +116,7 @@ const PTY: std::ops::RangeInclusive<u32> = 136..=143;
 const TTY: u32 = 4;
 
 impl Medium {
-    /// Whether nothing is to be told of it.
+    /// Whether it is the usual medium, which need not be named.
     pub fn is_usual(&self) -> bool {
         *self == Self::Usual
     }
@@ -127,7 +127,7 @@ impl Medium {
         known.map_or(Cache::Own, |(.., cache)| *cache)
     }
 
-    /// Whether its bytes are in the page cache, from where pages can be passed on. Older recordings do not
+    /// Whether its bytes are in the page cache, whose pages can be passed on. Older recordings do not
     /// tell.
     pub fn has_pages(self) -> bool {
         self.is_usual() || matches!(self.cache(), Cache::Pages | Cache::SharedBlocks)
@@ -138,7 +138,7 @@ impl Medium {
         self.cache() == Cache::SharedBlocks
     }
 
-    /// Whether the kernel makes what is read.
+    /// Whether the kernel generates the content.
     pub fn is_made_by_kernel(self) -> bool {
         matches!(self, Self::FileSystem(_)) && self.cache() == Cache::Nothing
     }
@@ -148,7 +148,7 @@ impl Medium {
         matches!(self, Self::Character(major, minor) if [NULL, ZERO, FULL].contains(&(major, minor)))
     }
 
-    /// For programs: of what kind it is.
+    /// Its kind, for programs.
     pub fn code(self) -> &'static str {
         match self {
             Self::Usual => "unknown",

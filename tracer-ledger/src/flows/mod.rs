@@ -31,21 +31,20 @@ use serde::{Deserialize, Serialize};
 pub use endpoint::{Detail, Endpoint, Kind, Process, UNKNOWN};
 pub use traffic::{Calls, Operations, Traffic};
 
-/// Whose bytes went from where to where.
+/// A flow: a process, a source and a destination.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Flow {
     /// The process that made the calls.
     pub process: Process,
-    /// Where the bytes came from; nothing if the kernel sent them later, when it did not know any
-    /// longer who had written them into the socket.
+    /// The source; none if the kernel sent the bytes later, when their writer was no longer known.
     pub source: Option<Endpoint>,
-    /// Where they went to.
+    /// The destination.
     pub destination: Endpoint,
 }
 
 impl Flow {
-    /// Whether it goes anywhere: what a process does besides is counted under a flow from its
-    /// memory to its memory.
+    /// Whether it moves data: other calls of a process are counted under a flow from its memory to its
+    /// memory.
     pub fn is_data(&self) -> bool {
         self.destination.kind != Kind::Memory
             || self.source.as_ref().is_some_and(|source| source.kind != Kind::Memory)
@@ -60,7 +59,7 @@ pub fn add(ledger: &mut Ledger, flow: Flow, traffic: &Traffic) {
     ledger.entry(flow).or_default().add(traffic);
 }
 
-/// All steps that need no decision: derived where `witnesses` do not see, linked, spread.
+/// All steps without a decision: derive what `witnesses` do not see, link, spread.
 pub fn settle(ledger: Ledger, witnesses: derive::Witnesses) -> Ledger {
     let mut ledger = ledger;
     derive::derive(&mut ledger, witnesses);

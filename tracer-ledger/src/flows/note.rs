@@ -1,4 +1,4 @@
-//! What a row's numbers say besides its verdict, which is about copies alone.
+//! Notes on a row's numbers besides its verdict, which is about copies alone.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 use super::{Kind, Traffic, group::Row, verdict::switches_a_mib};
 use crate::{Place, ratio, words::size};
 
-/// What a note is about, for programs to tell apart.
+/// The subject of a note, for programs to tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoteCode {
-    /// Much switching for few bytes.
+    /// Many mode switches for few bytes.
     ManySmallCalls,
-    /// The disk gave more than was delivered: it gives whole pages, and the kernel reads ahead.
+    /// The disk delivered more than the flow: it reads whole pages, and the kernel reads ahead.
     ReadAhead,
 }
 
-/// Something to know besides the verdict.
+/// A note besides the verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Note {
     /// For programs.
@@ -25,11 +25,11 @@ pub struct Note {
     pub text: String,
 }
 
-/// Below this many bytes a call, the switch into the kernel and back costs more than the copy. It is
-/// no size that buffers, pages or files have, at which one call more or less would decide.
+/// Below this many bytes a call, the switch into the kernel and back costs more than the copy. Not a
+/// usual size of buffers, pages or files, where one call more or less would decide.
 const SMALL: f64 = 3000.0;
 
-/// With fewer calls than this, nothing is said about their size.
+/// With fewer calls than this, there is no note on their size.
 const MANY: u64 = 100;
 
 /// The row's notes.
@@ -37,7 +37,7 @@ pub fn notes(row: &Row) -> Vec<Note> {
     [small_calls(row), read_ahead(row)].into_iter().flatten().collect()
 }
 
-/// What the disk gave and the flow did not deliver, in bytes.
+/// Bytes read ahead: those that the disk delivered and the flow did not.
 pub fn read_ahead_bytes(traffic: &Traffic) -> u64 {
     let from_disk = traffic
         .movements
@@ -71,8 +71,8 @@ fn small_calls(row: &Row) -> Option<Note> {
     })
 }
 
-/// What a program writes from its memory can wait for more; not what it logs, and files and what
-/// others send are as large as they are.
+/// Writes from a program's memory can be batched, except its logs. The sizes of files and of received
+/// messages are given.
 fn advice(row: &Row) -> &'static str {
     let source = row.flow.source.as_ref().map(|source| source.kind);
     match (source, row.flow.destination.kind) {

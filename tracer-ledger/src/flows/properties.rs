@@ -1,4 +1,4 @@
-//! What holds for every ledger, whatever is in it.
+//! Properties of every ledger, whatever its content.
 
 use proptest::prelude::*;
 
@@ -70,7 +70,7 @@ fn events() -> impl Strategy<Value = Vec<(Flow, Traffic)>> {
     prop::collection::vec((flow(), traffic()), 0..12)
 }
 
-/// What a recorder makes of events as they come.
+/// A recorder's ledger of events in their order.
 fn recorded<'a>(events: impl IntoIterator<Item = &'a (Flow, Traffic)>) -> Ledger {
     let mut ledger = Ledger::new();
     for (flow, traffic) in events {
@@ -99,14 +99,14 @@ fn sum<'a>(parts: impl IntoIterator<Item = &'a Traffic>) -> Traffic {
     sum
 }
 
-/// Without what moved nothing.
+/// Without movements of no bytes.
 fn tidy(mut traffic: Traffic) -> Traffic {
     traffic.movements.retain(|movement| movement.bytes > 0 || movement.calls > 0);
     traffic.calls.retain(|_, calls| *calls != Calls::default());
     traffic
 }
 
-/// A total without what linking gives up on purpose: payload that was read and written on arrived
+/// A total without the payload that linking drops on purpose: bytes that were read and written on arrived
 /// once.
 fn moved(ledger: &Ledger) -> Traffic {
     tidy(Traffic { payload_bytes: 0, linked_bytes: 0, ..total(ledger) })
@@ -167,7 +167,7 @@ proptest! {
         let before = total(&ledger);
         let folded = group::fold(ledger);
         prop_assert_eq!(total(&folded), before);
-        // Once is enough.
+        // Folding is idempotent.
         prop_assert_eq!(group::fold(folded.clone()), folded);
     }
 

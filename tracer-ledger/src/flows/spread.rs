@@ -1,16 +1,16 @@
-//! What the kernel did later for a socket belongs to the flows into it.
+//! The kernel's late work for a socket belongs to the flows into it.
 
 use std::collections::BTreeMap;
 
 use super::{Endpoint, Flow, Ledger, Process, Traffic, add};
 
-/// Shares what has no source among the flows into the same destination, by the bytes each brought
-/// there: those of the same process, or of any where it has none. What finds no flow stays.
+/// Shares traffic without a source among the flows into the same destination, by their bytes: flows of
+/// the same process, or of any process where it has none. Traffic that finds no flow stays.
 pub fn spread(ledger: Ledger) -> Ledger {
     let (late, mut settled): (Ledger, Ledger) =
         ledger.into_iter().partition(|(flow, _)| flow.source.is_none());
     let arrived = arrived(&settled);
-    // What the same flows share is added up first: there may be as much of it as there are flows.
+    // The shares of the same flows are added up first: there may be as many as flows.
     let mut shared = BTreeMap::<_, Traffic>::new();
     for (flow, traffic) in late {
         match arrived.get_key_value(&flow.destination) {
@@ -29,8 +29,8 @@ pub fn spread(ledger: Ledger) -> Ledger {
     settled
 }
 
-/// The flows that brought something, with their bytes, by where they go to and by whose they
-/// are: a server has one of each for thousands of connections.
+/// The flows with their bytes, by destination and process: a server has one entry for thousands of
+/// connections.
 type Arrived = BTreeMap<Endpoint, BTreeMap<Process, Vec<(Flow, u64)>>>;
 
 fn arrived(ledger: &Ledger) -> Arrived {

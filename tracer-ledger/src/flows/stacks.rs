@@ -1,4 +1,4 @@
-//! Who copies: each CPU copy's bytes by the functions it was made in.
+//! Stacks of copies: each CPU copy's bytes, by the functions it was made in.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +15,13 @@ use crate::{Movement, Mover, Place, Provenance};
 /// A function on a stack.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Frame {
-    /// Its name; in brackets, what is known instead.
+    /// Its name; in brackets, the next best information.
     pub function: String,
     /// The file its machine code is in; `kernel` for the kernel's.
     pub module: String,
 }
 
-/// Where something happened, the innermost function first.
+/// A stack, the innermost function first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Stack {
     /// In the kernel.
@@ -30,7 +30,7 @@ pub struct Stack {
     pub user: Vec<Frame>,
 }
 
-/// What was seen at a stack.
+/// The events that stacks are taken for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Seen {
@@ -40,36 +40,36 @@ pub enum Seen {
         from: Place,
         /// To where.
         to: Place,
-        /// What copied: the kernel's routine.
+        /// The kernel's copy routine.
         routine: String,
     },
     /// A system call of this name, whose copies are derived.
     Call(String),
 }
 
-/// How much of it.
+/// The bytes and events of a stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weight {
     /// Bytes copied, or returned by the call.
     pub bytes: u64,
-    /// How often.
+    /// The number of events.
     pub calls: u64,
 }
 
-/// Whose, what, and where.
+/// A flow, an event, and a stack.
 pub type Sighting = (Flow, Seen, Stack);
 
-/// Everything that was seen at a stack, by flows as a report has them.
+/// All sightings, by flow, event and stack.
 pub type Stacks = BTreeMap<Sighting, Weight>;
 
-/// Adds what was seen at one stack.
+/// Adds a sighting.
 pub fn add(stacks: &mut Stacks, flow: &Flow, seen: Seen, stack: Stack, weight: Weight) {
     let sum = stacks.entry((coarse(flow, Per::Path), seen, stack)).or_default();
     sum.bytes += weight.bytes;
     sum.calls += weight.calls;
 }
 
-/// Gives up the programs' functions, so that fewer are left.
+/// Drops the programs' functions, so that fewer stacks are left.
 pub fn without_programs(stacks: Stacks) -> Stacks {
     let mut fewer = Stacks::new();
     for ((flow, seen, stack), weight) in stacks {
@@ -81,26 +81,26 @@ pub fn without_programs(stacks: Stacks) -> Stacks {
 /// Copies made at one stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copies {
-    /// Whose.
+    /// The process.
     pub process: Process,
     /// From where.
     pub from: Place,
     /// To where.
     pub to: Place,
-    /// Whether the copies were seen there, or are derived from what a call returned.
+    /// Whether the copies were seen there, or are derived from a return value.
     pub provenance: Provenance,
     /// The routine that copied, or the call; empty if no stack was seen.
     pub routine: String,
-    /// Where; empty if no stack was seen.
+    /// The stack; empty if none was seen.
     pub stack: Stack,
     /// Bytes copied.
     pub bytes: u64,
-    /// How often; 0 of what is derived.
+    /// The number of calls; 0 if derived.
     pub calls: u64,
 }
 
-/// All CPU copies of a ledger, which is derived but not yet linked, by stack: the most bytes first.
-/// They add up to the ledger's. Copies of which no stack was seen have an empty one.
+/// All CPU copies of a ledger by stack, the most bytes first. The ledger is derived, but not yet linked.
+/// The copies add up to the ledger's; those without a sighting have an empty stack.
 pub fn settle(stacks: &Stacks, ledger: &Ledger) -> Vec<Copies> {
     let mut seen: BTreeMap<&Flow, Vec<(&Sighting, &Weight)>> = BTreeMap::new();
     for (sighting, weight) in stacks {

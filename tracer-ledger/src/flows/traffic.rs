@@ -1,4 +1,4 @@
-//! What happened in one flow.
+//! The traffic of one flow.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{Movement, Mover, Place, merge};
 /// System calls of one name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Calls {
-    /// How many.
+    /// The number of calls.
     pub count: u64,
     /// Bytes they returned.
     pub bytes: u64,
@@ -33,18 +33,18 @@ impl Calls {
     }
 }
 
-/// Operations of io_uring of one name, which nobody sees the copies of where call sites take no probes.
+/// Operations of io_uring of one name, whose copies are unseen where call sites take no probes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Operations {
-    /// As `linux/io_uring.h` has it, without `IORING_OP_`.
+    /// The name in `linux/io_uring.h`, without `IORING_OP_`.
     pub name: String,
-    /// On a socket that is traced.
+    /// On a traced socket.
     pub on_socket: bool,
-    /// How many ended, and their positive results.
+    /// The number of operations that ended, and their positive results.
     pub calls: Calls,
 }
 
-/// Everything that was counted for one flow.
+/// All counts of one flow.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traffic {
     /// Bytes that reached the destination, as system calls returned them.
@@ -54,9 +54,9 @@ pub struct Traffic {
     /// Operations of io_uring, where they are counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<Operations>,
-    /// Payload bytes written out of a buffer that the source was read into before.
+    /// Payload bytes written from a buffer that the source was read into before.
     pub linked_bytes: u64,
-    /// Payload bytes written out of a mapping of the source.
+    /// Payload bytes written from a mapping of the source.
     pub mapped_bytes: u64,
     /// Payload bytes sent with `MSG_ZEROCOPY`.
     pub zero_copy_bytes: u64,
@@ -65,13 +65,13 @@ pub struct Traffic {
     /// Payload bytes written past the page cache (`O_DIRECT`).
     #[serde(default)]
     pub direct_bytes: u64,
-    /// Payload bytes written into a socket with a protocol of the kernel's above TCP, such as TLS.
+    /// Payload bytes written into a socket with a kernel protocol above TCP, such as TLS.
     #[serde(default)]
     pub upper_bytes: u64,
     /// Payload given to network devices in the linear part of packets, in bytes.
     #[serde(default)]
     pub linear_bytes: u64,
-    /// Packets of those.
+    /// The number of these packets.
     #[serde(default)]
     pub linear_packets: u64,
     /// Page faults taken in user mode.
@@ -96,13 +96,13 @@ pub struct Traffic {
     pub cpu_cycles: u64,
     /// Bytes that moved, merged.
     pub movements: Vec<Movement>,
-    /// Payload that nobody saw move; see [`super::balance`].
+    /// Payload that no witness saw move; see [`super::balance`].
     #[serde(skip)]
     pub unseen: Vec<Unseen>,
 }
 
 impl Traffic {
-    /// The numbers that are no lists.
+    /// The scalar numbers.
     fn numbers(&mut self) -> [&mut u64; 18] {
         [
             &mut self.payload_bytes,
@@ -126,7 +126,7 @@ impl Traffic {
         ]
     }
 
-    /// All its numbers added up, which no sum of some of them exceeds.
+    /// The sum of all its numbers, an upper bound of any partial sum.
     pub fn bulk(&self) -> u128 {
         let mut alone = Self {
             calls: BTreeMap::new(),
@@ -145,7 +145,7 @@ impl Traffic {
         numbers.into_iter().chain(calls).chain(movements).map(u128::from).sum()
     }
 
-    /// Adds what happened elsewhere, or later.
+    /// Adds other traffic.
     pub fn add(&mut self, other: &Self) {
         let mut other = other.clone();
         for (mine, theirs) in self.numbers().into_iter().zip(other.numbers()) {
@@ -187,7 +187,7 @@ impl Traffic {
             .collect();
     }
 
-    /// Payload that was not seen to move at one end, or at the other.
+    /// Payload that was not seen to move at one end or at the other.
     pub fn unseen_bytes(&self) -> u64 {
         self.unseen_at(At::Source).max(self.unseen_at(At::Destination))
     }
@@ -197,7 +197,7 @@ impl Traffic {
         self.unseen.iter().filter(|unseen| unseen.at == at).map(|unseen| unseen.bytes).sum()
     }
 
-    /// Divides it into parts that are to each other as the weights are, and add up to the whole.
+    /// Divides it into parts in proportion to the weights, which add up to the whole.
     pub fn split(&self, weights: &[u64]) -> Vec<Self> {
         let mut parts = vec![Self::default(); weights.len()];
         let mut whole = self.clone();
@@ -245,8 +245,8 @@ impl Traffic {
         2 * (self.syscalls() + self.page_faults_user)
     }
 
-    /// Bytes whose page changed hands on its way to a destination of this kind. `sendfile` has a pipe inside,
-    /// and what goes into that has not arrived.
+    /// Bytes moved by reference to a destination of this kind. Bytes in the pipe inside `sendfile` have
+    /// not arrived.
     pub fn passed_on(&self, destination: Kind) -> u64 {
         let references = self.movements.iter().filter(|movement| movement.by == Mover::Reference);
         let arriving = references.filter(|it| it.to != Place::Pipe || destination == Kind::Pipe);

@@ -1,4 +1,4 @@
-//! A strategy's window: what was tried, and the flows of its two processes meanwhile, as one observation.
+//! A strategy's window: the trial, and the flows of its two processes, as one observation.
 
 use std::collections::BTreeSet;
 
@@ -11,34 +11,34 @@ use crate::{
     workload::{CheckedBy, Route},
 };
 
-/// What was sent, and is known to have arrived.
+/// The payload, known to have arrived.
 #[derive(Clone, Debug)]
 pub struct Trial {
     /// The strategy's name.
     pub strategy: String,
-    /// From what to what it went.
+    /// The kinds of source and destination.
     pub route: Route,
     /// As in [`Observation::call_order`].
     pub call_order: Vec<String>,
     /// The side that was measured.
     pub side: Side,
-    /// The processes of the other side, by the ids that users know them by.
+    /// The processes of the other side, by their ids for users.
     pub others: BTreeSet<u32>,
     /// Payload size of one message, in bytes.
     pub message_bytes: u64,
-    /// How many messages.
+    /// The number of messages.
     pub messages: u64,
     /// Payload bytes of all of them.
     pub bytes: u64,
-    /// What the kernel told the program of zero-copy sends.
+    /// The kernel's notifications of the program's zero-copy sends.
     pub zero_copy: Option<ZeroCopy>,
-    /// Payload bytes that two files share on the disk, so that nothing had to move.
+    /// Payload bytes that two files share on the disk, so that they did not move.
     pub shared_bytes: u64,
-    /// How it was found out what arrived.
+    /// The method by which the received bytes were checked.
     pub checked_by: CheckedBy,
 }
 
-/// Makes the observation of a trial out of what its window has in its ledger.
+/// Makes the observation of a trial from the ledger of its window.
 pub fn observe(
     trial: Trial,
     ledger: Ledger,
@@ -93,9 +93,9 @@ pub fn observe(
     }
 }
 
-/// What an operation of io_uring moves in a trial, whose route says what it reads from and writes to: its name, on
-/// a socket or not, and the way. Not SEND_ZC: whether its bytes are copied later only its notifications say,
-/// and on some kernels they are wrong.
+/// The ways of io_uring's operations in a trial, whose route gives the objects: the operation's name,
+/// whether it is on a socket, and the way. Not SEND_ZC: only its notifications tell whether its bytes are
+/// copied later, and on some kernels they are wrong.
 const OPERATIONS: [(&str, bool, Place, Place, Mover); 4] = [
     ("READ", false, Place::PageCache, Place::User, Mover::Cpu),
     ("SEND", true, Place::User, Place::Socket, Mover::Cpu),
@@ -125,8 +125,8 @@ fn operations(route: Route, own: &Traffic) -> Vec<Movement> {
     told.collect()
 }
 
-/// Two files that have the same blocks on the disk need no copy: a file system that can have them share says
-/// so of its own accord. The rest it copied.
+/// Two files that share their blocks on the disk need no copy: the file system reports the shared bytes.
+/// It copied the rest.
 fn files_that_share(trial: &Trial, own: &Traffic, witnesses: Witnesses) -> Vec<Movement> {
     let called = own.calls.get(COPIES_FILES).copied().unwrap_or_default();
     if trial.shared_bytes == 0 {
@@ -144,8 +144,8 @@ fn files_that_share(trial: &Trial, own: &Traffic, witnesses: Witnesses) -> Vec<M
     movements
 }
 
-/// Memory of a program that went into the socket by reference was copied all the same where the
-/// kernel said so. It says so of some linearised packets, too.
+/// A program's memory that went into the socket by reference was copied late if the kernel's notification
+/// says so. It says so for some linearised packets too.
 fn copied_late(movements: &[Movement], zero_copy: Option<ZeroCopy>) -> Movement {
     const LATE: (Place, Place, Mover) = (Place::Socket, Place::Kernel, Mover::Cpu);
     let bytes_of = |way| -> u64 {
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(late(Some(0), 0), 0);
         assert_eq!(late(Some(1), 0), 25);
         assert_eq!(late(Some(4), 0), 100);
-        // A linearised packet may be told of as copied, and is so once.
+        // A linearised packet may be reported as copied, and is copied once.
         assert_eq!(late(Some(4), 100), 100);
         assert_eq!(late(None, 0), 0);
     }
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(of("SEND", true), [(Side::Sender, User, Socket, Cpu, 100)]);
         assert_eq!(of("SPLICE", false), [(Side::Sender, PageCache, Pipe, Reference, 100)]);
         assert_eq!(of("SPLICE", true), [(Side::Sender, PageCache, Socket, Reference, 100)]);
-        // What becomes of a zero-copy send is not known.
+        // The fate of a zero-copy send is unknown.
         assert_eq!(of("SEND_ZC", true), []);
     }
 }

@@ -1,5 +1,5 @@
-//! What a row's numbers say of copies, in one line, and what would change it. Advice is given only
-//! where the numbers prove it.
+//! The verdict on a row's copies, in one line, with advice. Advice is given only where the numbers prove
+//! it.
 
 use std::collections::BTreeMap;
 
@@ -9,19 +9,19 @@ use serde::{Deserialize, Serialize};
 use super::{Endpoint, Kind, Traffic, balance::At, group::Row};
 use crate::{Mover, Place, ratio};
 
-/// What was found, for programs to tell apart.
+/// The verdicts, for programs to tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Code {
     /// No byte reached the destination.
     NoPayload,
-    /// A device took the bytes, such as /dev/null; what it does with them is its own.
+    /// A device took the bytes, such as /dev/null; its handling is unknown.
     ToDevice,
-    /// A device gave the bytes, such as /dev/urandom; what it does for them is its own.
+    /// A device delivered the bytes, such as /dev/urandom; its handling is unknown.
     FromDevice,
-    /// The CPU copied nothing on the way: pages changed hands.
+    /// The CPU copied nothing on the way: pages were moved by reference.
     ZeroCopy,
-    /// Nothing was seen that moved the bytes.
+    /// No movement of the bytes was seen.
     Unseen,
     /// A device wrote into the program's memory, past the page cache.
     DirectIo,
@@ -31,11 +31,11 @@ pub enum Code {
     FellBackNoScatterGather,
     /// The program encrypts by itself.
     FellBackTls,
-    /// Read into a buffer, and written out of it.
+    /// Read into a buffer, and written from it.
     CopiedThroughMemory,
-    /// Written out of a mapping of the file.
+    /// Written from a mapping of the file.
     CopiedFromMapping,
-    /// Written out of the program's memory.
+    /// Written from the program's memory.
     CopiedFromMemory,
     /// Read into the program's memory.
     CopiedToMemory,
@@ -43,20 +43,20 @@ pub enum Code {
     CopiedInKernel,
 }
 
-/// A code, and what it stands on.
+/// A code, with its evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// For programs.
     pub code: Code,
-    /// For people, with what would change it where the numbers prove that it would.
+    /// For people, with a remedy where the numbers prove that it would help.
     pub text: String,
-    /// The numbers it stands on.
+    /// The numbers behind it.
     pub evidence: String,
 }
 
 /// Copies of a payload byte below this are headers.
 const NEARLY_NONE: f64 = 0.02;
-/// The part of the bytes from which on something is said of all of them.
+/// The share of the bytes from which on a statement is about all of them.
 const MOST: f64 = 0.5;
 /// The row's verdict: the first finding that holds.
 pub fn verdict(row: &Row) -> Verdict {
@@ -66,7 +66,7 @@ pub fn verdict(row: &Row) -> Verdict {
 
 type Finding = fn(&Row) -> Option<Verdict>;
 
-/// The most telling first.
+/// The most specific first.
 const FINDINGS: [Finding; 13] = [
     uncounted,
     nothing,
@@ -94,7 +94,7 @@ fn nothing(row: &Row) -> Option<Verdict> {
     })
 }
 
-/// System calls that return how many messages they moved, or none of their bytes.
+/// System calls that return a number of messages, or none of their bytes.
 pub const UNCOUNTED: [&str; 4] = ["sendmmsg", "recvmmsg", "io_submit", "io_uring_enter"];
 
 fn uncounted(row: &Row) -> Option<Verdict> {
@@ -107,7 +107,7 @@ fn uncounted(row: &Row) -> Option<Verdict> {
     })
 }
 
-/// What was not seen to move decides nothing as long as it is too little to show in a ratio.
+/// Whether unseen bytes leave the verdict open. They do not if they are too few to show in a ratio.
 pub fn leaves_open(traffic: &Traffic) -> bool {
     is_much(traffic.unseen_bytes(), traffic.payload_bytes)
 }
@@ -119,7 +119,7 @@ pub fn is_much(part: u64, whole: u64) -> bool {
     ratio(part, whole) >= LITTLE
 }
 
-/// How often calls were made whose bytes nobody counts, by name.
+/// The number of calls whose bytes are not counted, by name.
 pub fn uncounted_calls<'a>(
     traffic: impl Iterator<Item = &'a Traffic> + Clone,
 ) -> BTreeMap<String, u64> {
@@ -140,7 +140,7 @@ fn unseen(row: &Row) -> Option<Verdict> {
     })
 }
 
-/// How much was not seen at which end.
+/// The unseen bytes at each end.
 fn ends_of_unseen(traffic: &Traffic) -> String {
     let ends = [(At::Source, "leave their source"), (At::Destination, "arrive")];
     let missing = ends.map(|(at, what)| (traffic.unseen_at(at), what)).into_iter();
@@ -150,7 +150,7 @@ fn ends_of_unseen(traffic: &Traffic) -> String {
     texts.join(", ")
 }
 
-/// What the bytes of a row were not seen at, each once.
+/// The media at which bytes of a row were not seen, each once.
 fn words_of_unseen(row: &Row) -> String {
     let mut reasons: Vec<_> = row.traffic.unseen.iter().map(|unseen| unseen.reason()).collect();
     reasons.dedup();
@@ -296,7 +296,7 @@ fn copied(row: &Row) -> Verdict {
     }
 }
 
-/// What passes the pages on instead, from this source to this destination.
+/// The calls that would pass the pages on instead, from this source to this destination.
 fn without_memory(row: &Row) -> &'static str {
     let source = row.flow.source.as_ref().map(|source| source.kind);
     match (source, row.flow.destination.kind) {

@@ -1,26 +1,26 @@
-//! A report as people read it, from top to bottom. A verb says what its report consists of, once; how
-//! that looks on a terminal or in a Markdown document is a file each.
+//! A report for people, from top to bottom. Each verb defines the content of its report once; the
+//! rendering for a terminal and for Markdown is a file each.
 
 use crate::claims::Verdict;
 
 /// A part of a report.
 #[derive(Debug)]
 pub(super) enum Section {
-    /// What to know before trusting the numbers.
+    /// Warnings about the numbers.
     Warnings(Vec<String>),
     /// The answer: a sentence or two.
     Answer(Vec<String>),
     /// Rows and columns, with a heading if it needs one.
     Table(Table),
-    /// What columns and marks mean.
+    /// The meanings of columns and marks.
     Legend(Vec<String>),
     /// One finding a line, each behind its mark.
     Notes(Vec<Note>),
-    /// Names, and what is to say of each.
+    /// Names, with a text for each.
     Facts(Vec<Fact>),
 }
 
-/// A table. Its cells are short texts in one line; what is longer stands below a row.
+/// A table. Its cells are short texts in one line; longer ones are below a row.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub(super) title: Option<&'static str>,
@@ -44,11 +44,11 @@ pub(super) struct Column {
     /// In one line or two.
     pub(super) heading: &'static str,
     pub(super) form: Form,
-    /// When there is no room for all, the column with the highest number leaves first; 0 stays.
+    /// If there is no room for all columns, the one with the highest number is dropped first; 0 stays.
     pub(super) leaves: u8,
 }
 
-/// How a column is laid out.
+/// The layout of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// Words, never cut.
@@ -57,8 +57,7 @@ pub(super) enum Form {
     Number,
     /// Drawn for a screen; a document has the number beside it.
     Bar,
-    /// Names that others chose, of any length: cut to the room there is, but not to less than so many
-    /// columns.
+    /// Names of any length, chosen by others: cut to the available room, but not below `least` columns.
     Name { least: usize },
 }
 
@@ -103,7 +102,7 @@ pub(super) struct Line {
     pub(super) tone: Tone,
 }
 
-/// How something is to be taken, which colour may show.
+/// The tone of a text, which colour may show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Tone {
     #[default]
@@ -141,7 +140,7 @@ pub(super) struct Note {
     pub(super) text: String,
 }
 
-/// A name, and what is to say of it.
+/// A name, with a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fact {
     pub(super) name: String,

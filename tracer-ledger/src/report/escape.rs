@@ -1,5 +1,5 @@
-//! Names that others chose, of files, programs and functions, in what people and programs read: none
-//! of them can say anything to a terminal, a browser or a spreadsheet.
+//! Escaping names of files, programs and functions, which others chose: none of them can control a
+//! terminal, a browser or a spreadsheet.
 
 use std::{
     borrow::Cow,
@@ -9,8 +9,8 @@ use std::{
 
 use serde_json::ser::Formatter;
 
-/// A text in one line, without what controls a terminal or the order of its letters: these are written
-/// as in a C string.
+/// A text in one line. Characters that control a terminal or the order of letters are escaped as in a C
+/// string.
 pub fn plain(text: &str) -> Cow<'_, str> {
     if is_printable_ascii(text) || !text.contains(is_control) {
         return text.into();
@@ -30,7 +30,7 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     plain.into()
 }
 
-/// Control characters, what ends a line, and what reverses the order of letters (Unicode's
+/// Control characters, line separators, and characters that reverse the order of letters (Unicode's
 /// bidirectional controls: <https://trojansource.codes>).
 fn is_control(character: char) -> bool {
     let reorders = ['\u{061c}', '\u{200e}', '\u{200f}'].contains(&character)
@@ -39,7 +39,7 @@ fn is_control(character: char) -> bool {
     character.is_control() || ['\u{2028}', '\u{2029}'].contains(&character) || reorders
 }
 
-/// What most names are, and quickly told.
+/// A quick test that most names pass.
 fn is_printable_ascii(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
@@ -92,7 +92,7 @@ pub fn cell(text: &str) -> Cow<'_, str> {
     if plain.starts_with(['=', '+', '-', '@']) { format!("'{plain}").into() } else { plain }
 }
 
-/// JSON in whose strings nothing controls a terminal: they are the same strings. `F`: how it is laid out.
+/// JSON without control characters in its strings, whose values are unchanged. `F`: the layout.
 #[derive(Default)]
 pub struct Json<F>(F);
 

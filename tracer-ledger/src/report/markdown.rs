@@ -78,7 +78,7 @@ fn rule(column: &Column) -> &'static str {
     if column.form == Form::Number { "---:|" } else { "---|" }
 }
 
-/// What is said of a row.
+/// The sentences about a row.
 fn sentences(row: &Row) -> String {
     let lines = row.below.iter().filter(|line| line.tone != Tone::Dim);
     lines.map(|line| escaped(&line.text)).collect::<Vec<_>>().join("; ")

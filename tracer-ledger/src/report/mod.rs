@@ -37,7 +37,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Format {
-    /// A table for the terminal, and what was seen in words
+    /// A table for the terminal, with explanations
     #[default]
     Table,
     /// One JSON document; `copytrace schema` prints its schema

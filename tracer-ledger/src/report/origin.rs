@@ -1,4 +1,4 @@
-//! What made a document: which copytrace, when, where, and as it was called.
+//! The origin of a document: the version of copytrace, the time, the machine, and the command line.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,9 +19,9 @@ pub struct Origin {
     pub host: String,
     /// Its processor's name.
     pub processor: String,
-    /// How many CPUs copytrace could run on.
+    /// The number of CPUs that copytrace could run on.
     pub cpus: u64,
-    /// What the processor says a hypervisor is, such as `KVMKVMKVM`, or `TCGTCGTCGTCG` where every
+    /// The hypervisor's signature from the processor, such as `KVMKVMKVM`, or `TCGTCGTCGTCG` where every
     /// instruction is emulated; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hypervisor: Option<String>,

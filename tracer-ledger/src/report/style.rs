@@ -1,4 +1,4 @@
-//! How a report may look: the caller knows the terminal, the report does not.
+//! The style of a report: the caller knows the terminal, the report does not.
 
 use std::{borrow::Cow, fmt::Display};
 
@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Effects, Style as Ansi};
 
 use super::{document::Tone, text::CUT};
 
-/// How a report may look.
+/// The style of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
     /// Whether to use colour.
@@ -19,7 +19,7 @@ pub struct Style {
     pub details: bool,
 }
 
-/// What a terminal without Unicode shows instead of the characters that reports are drawn with.
+/// Replacements for the drawing characters on a terminal without Unicode.
 const ASCII: &[(char, &str)] = &[
     ('→', "->"),
     ('←', "<-"),

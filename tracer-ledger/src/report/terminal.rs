@@ -23,7 +23,7 @@ const BAR: f64 = 8.0;
 
 const WARNING: &str = " WARNING  ";
 
-/// What every line begins with.
+/// The left margin of every line.
 const MARGIN: &str = " ";
 
 /// Columns between two columns.
@@ -35,7 +35,7 @@ const PARAGRAPH: usize = 100;
 /// Sentences below a row begin where the last column does, if that leaves them so many columns.
 const BELOW: usize = 34;
 
-/// Where they begin else.
+/// The indentation of other lines.
 const INDENT: usize = 5;
 
 /// Writes a report.
@@ -121,7 +121,7 @@ fn write_legend(text: &str, style: &Style, out: &mut dyn io::Write) -> io::Resul
 struct Layout {
     columns: Vec<(usize, Column)>,
     widths: Vec<usize>,
-    /// Where sentences below a row begin.
+    /// The indentation of sentences below a row.
     below: usize,
 }
 
@@ -244,7 +244,7 @@ fn widths(of: &[(usize, Column)], table: &Table, style: &Style) -> Vec<usize> {
     of.iter().map(width).collect()
 }
 
-/// What a column that would take `width` is cut to before other columns leave.
+/// The width to which a column of `width` is cut before other columns are dropped.
 fn least(column: Column, width: usize) -> usize {
     match column.form {
         Form::Name { least } => width.min(least),
@@ -277,7 +277,7 @@ fn below(widths: &[usize], width: usize) -> usize {
     if start + BELOW <= width { start } else { INDENT }
 }
 
-/// What stands before a paragraph's first line, and indents the others.
+/// The beginning of a paragraph's first line, which indents the others.
 struct Lead {
     painted: String,
     width: usize,

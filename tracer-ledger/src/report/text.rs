@@ -74,7 +74,7 @@ fn cut(name: &str, width: usize, mark: &str) -> String {
     format!("{begin}{mark}{end}")
 }
 
-/// How many characters there is room for.
+/// The number of characters that fit.
 fn taken(characters: impl Iterator<Item = char>, room: usize) -> usize {
     let mut taken = 0;
     let fits = |character: &char| {

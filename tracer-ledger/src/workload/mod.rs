@@ -1,4 +1,4 @@
-//! What a bundled workload does, in words that its reports share with it.
+//! The properties of a bundled workload that its reports use.
 
 mod route;
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 pub use route::Route;
 
-/// How it was found out what arrived.
+/// The method by which the received bytes were checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CheckedBy {
-    /// Who received it counted and hashed it.
+    /// The receiver counted and hashed them.
     #[default]
     Hash,
     /// Nobody received it: the device that dropped it counted what it was given.
@@ -22,14 +22,14 @@ pub enum CheckedBy {
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Cache {
-    /// None of it does: every byte comes from the disk.
+    /// Every byte comes from the disk.
     Cold,
-    /// All of it does: none comes from the disk.
+    /// No byte comes from the disk.
     Warm,
 }
 
 impl CheckedBy {
-    /// Both.
+    /// Both methods.
     pub const ALL: [Self; 2] = [Self::Hash, Self::DeviceCounters];
 }
 

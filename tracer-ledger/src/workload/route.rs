@@ -47,7 +47,7 @@ impl Route {
         }
     }
 
-    /// Where it delivers, in words: payload is seen, or not seen, `entering the socket`.
+    /// The delivery, in words: payload is seen, or not seen, `entering the socket`.
     pub fn delivery(self) -> &'static str {
         match self {
             Self::FileToSocket | Self::MemoryToSocket | Self::Datagrams => "entering the socket",

@@ -21,9 +21,9 @@ use super::{
 /// Arguments of `copytrace diff`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// What `--record` wrote first
+    /// First recording of `--record`
     before: PathBuf,
-    /// What it wrote then
+    /// Second recording
     after: PathBuf,
     #[command(flatten)]
     outputs: Outputs<Format>,

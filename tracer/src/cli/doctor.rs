@@ -1,4 +1,4 @@
-//! `copytrace doctor`: what this kernel offers, and the resolved catalogue.
+//! `copytrace doctor`: the features of this kernel, and the resolved catalogue.
 
 use std::{
     fs,
@@ -32,7 +32,7 @@ pub struct Options {
     sites: bool,
     #[command(flatten)]
     breadth: Sites,
-    /// Only answer by the exit status whether this kernel takes function probes
+    /// Print nothing; exit with status 0 if this kernel supports function probes
     #[arg(long, conflicts_with_all = ["sites", "tier", "all_copy_sites"])]
     function_probes: bool,
     /// Show the catalogue as this tier resolves it
@@ -42,7 +42,7 @@ pub struct Options {
     /// and print what it costs the kernel's verifier
     #[arg(long, conflicts_with_all = ["sites", "function_probes"])]
     programs: bool,
-    /// Form of what `--programs` prints
+    /// Print `--programs` in this format
     #[arg(short, long, value_enum, default_value = "table", requires = "programs")]
     format: Form,
     /// Write this kernel's types, symbols and the callers of its copy routines to a .tar.gz, for a bug
@@ -81,7 +81,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Writes what the user asked for.
+/// Writes the requested parts.
 fn describe(
     out: &mut dyn Write,
     options: &Options,
@@ -153,7 +153,7 @@ fn write_kernel(out: &mut dyn Write, kernel: &Kernel) -> io::Result<()> {
     writeln!(out, "  capabilities: {}", capabilities())
 }
 
-/// What the kernel will keep for the maps.
+/// The kernel's memory for the maps.
 fn write_memory(out: &mut dyn Write, allocation: Allocation) -> io::Result<()> {
     let flows = |stacks| Purpose::Flows {
         detail: Detail::Process,
@@ -216,7 +216,7 @@ fn capabilities() -> String {
     }
 }
 
-/// The tier, and what can be said with it.
+/// The tier, and what it can measure.
 fn write_tier(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     let means = match plan.tier {
         Tier::Fentry | Tier::Kprobe => "CPU copies are measured where they are made",
@@ -236,7 +236,7 @@ fn write_tier(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     Ok(())
 }
 
-/// What this kernel does not have, and what then is not seen.
+/// Features that this kernel lacks, and what is then not seen.
 fn write_missing(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     let unknown = plan.unknown.iter().map(|unknown| unknown.warning().to_string());
     let missing = plan.missing.iter().map(|it| format!("{}: {}", it.witness, it.reason));
@@ -248,7 +248,7 @@ fn write_missing(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     writeln!(out)
 }
 
-/// How many there are.
+/// The number of witnesses.
 fn witnesses(plan: &Plan) -> String {
     format!(
         "Witnesses: {} tracepoints, {} functions, {} call sites",

@@ -1,4 +1,4 @@
-//! `--expect`: rules that are judged when the result is there, and an exit status for a build to fail by.
+//! `--expect`: rules that are judged on the result, and an exit status that fails a build.
 
 use std::{
     fs,
@@ -16,13 +16,13 @@ use super::say;
 /// The exit status if a rule is broken, and nothing else went wrong.
 const BROKEN: u8 = 3;
 
-/// What must hold.
+/// Rules that must hold.
 #[derive(Debug, clap::Args)]
 pub struct Expect {
     /// Fail with status 3 unless this holds, such as 'nginx: file -> tcp: cpu <= 0.01'; may be repeated
     #[arg(long = "expect", value_name = "RULE")]
     rules: Vec<Rule>,
-    /// Fail unless each rule in this file holds: one a line; what begins with # is a comment
+    /// Fail unless each rule in this file holds: one per line; lines that begin with # are comments
     #[arg(long = "expect-file", value_name = "FILE", value_parser = read)]
     files: Vec<RuleFile>,
 }
@@ -59,11 +59,11 @@ fn parse(text: &str) -> Result<Vec<Rule>, String> {
         line.parse().map_err(|mistake| format!("line {number}: {mistake}"))
     };
     let rules: Vec<Rule> = lines.map(rule).collect::<Result<_, _>>()?;
-    // A build that checks nothing is told so.
+    // An empty file of rules is an error: the build would check nothing.
     if rules.is_empty() { Err("there is no rule in it".to_owned()) } else { Ok(rules) }
 }
 
-/// Says which rules are broken and, unless `quiet`, how many hold; answers with the status that follows.
+/// Prints the broken rules and, unless `quiet`, the number of those that hold; returns the exit status.
 pub fn conclude(expectations: &[Expectation], quiet: bool) -> ExitCode {
     let broken = expectations.iter().filter_map(|it| Some((&it.rule, it.reason.as_ref()?)));
     for (rule, reason) in broken.clone() {
@@ -74,7 +74,7 @@ pub fn conclude(expectations: &[Expectation], quiet: bool) -> ExitCode {
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) }
 }
 
-/// How many hold; nothing where that was said, or there is none.
+/// The number of rules that hold; none if it was printed already, or there is no rule.
 fn summary(all: usize, broken: usize) -> Option<String> {
     match (all, broken) {
         (0, _) | (1, 1) => None,

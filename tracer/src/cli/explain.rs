@@ -22,7 +22,7 @@ pub struct Options {
     setting: Setting,
     #[command(flatten)]
     common: bundled::Options,
-    /// Draw with ASCII characters alone, for a terminal that draws others wide
+    /// Draw with ASCII characters only, for a terminal that shows others wide
     #[arg(long)]
     ascii: bool,
     #[command(flatten)]

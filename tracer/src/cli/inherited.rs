@@ -1,5 +1,5 @@
-//! What a command inherits, and this program or Rust's runtime changes for itself: Rust opens `/dev/null`
-//! for a standard descriptor that is closed, and ignores SIGPIPE; we wait for SIGCHLD, and have an error
+//! Inherited settings that this program or Rust's runtime changes for itself: Rust opens `/dev/null` for
+//! a standard descriptor that is closed, and ignores SIGPIPE; we wait for SIGCHLD, and have an error
 //! instead of SIGXFSZ.
 
 use std::{
@@ -11,10 +11,10 @@ use libc::c_int;
 
 use super::limits;
 
-/// Signals that are not left as they were.
+/// Signals whose disposition changes.
 const CHANGED: [c_int; 3] = [libc::SIGPIPE, libc::SIGCHLD, libc::SIGXFSZ];
 
-/// Which of [`CHANGED`] were ignored when this program began.
+/// Those of [`CHANGED`] that were ignored when this program began.
 static IGNORED: [AtomicBool; CHANGED.len()] = [const { AtomicBool::new(false) }; CHANGED.len()];
 
 /// The C library calls it before Rust's runtime begins.
@@ -41,7 +41,7 @@ extern "C" fn before_main() {
     }
 }
 
-/// Sets it as it was: for a command, between fork and exec.
+/// Restores it for a command, between fork and exec.
 pub fn restore() -> io::Result<()> {
     for (number, ignored) in CHANGED.iter().zip(&IGNORED) {
         let was = if ignored.load(Ordering::Relaxed) { libc::SIG_IGN } else { libc::SIG_DFL };

@@ -1,5 +1,4 @@
-//! The running kernel as the verbs see it: what is known of it, what it lets us attach, and the
-//! tier that follows.
+//! The running kernel as the verbs see it: its facts, the probes that it permits, and the tier.
 
 use std::time::Instant;
 
@@ -13,7 +12,7 @@ use tracer_ledger::report::Where;
 
 use super::rights;
 
-/// Which tier the user asked for.
+/// The tier that the user asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum TierChoice {
     /// The best this kernel offers
@@ -26,23 +25,23 @@ pub enum TierChoice {
     Tracepoint,
 }
 
-/// Where to look for copies.
+/// The range in which to look for copies.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Sites {
-    /// Probe calls to copy routines in all of the kernel, and not only on the known ways: a path
-    /// that nobody thought of shows up by the name of the function that copies
+    /// Probe the calls to copy routines in the whole kernel, and not only on the known ways: an unknown
+    /// way shows up by the name of the function that copies
     #[arg(long)]
     all_copy_sites: bool,
 }
 
 impl Sites {
-    /// What it means.
+    /// The breadth of the search.
     pub fn breadth(self) -> Breadth {
         if self.all_copy_sites { Breadth::Everywhere } else { Breadth::Catalogue }
     }
 }
 
-/// The guest's set-up says that it is one.
+/// The guest's set-up marks it as one.
 pub fn location() -> Where {
     match std::env::var("COPYTRACE_WHERE").as_deref() {
         Ok("vm") => Where::Vm,
@@ -50,11 +49,11 @@ pub fn location() -> Where {
     }
 }
 
-/// What is known of the running kernel.
+/// The facts of the running kernel.
 pub struct Kernel {
     /// Answers to the catalogue's questions.
     pub facts: Facts,
-    /// What can be attached.
+    /// The probes that can be attached.
     pub trial: Trial,
 }
 
@@ -85,7 +84,7 @@ impl Kernel {
         Ok(Self { facts, trial })
     }
 
-    /// Whether hardware breakpoints can be had.
+    /// Whether hardware breakpoints are available.
     pub fn breakpoint(&self) -> trial::Answer {
         trial::breakpoint(self.facts.symbols.get(trial::FUNCTION).copied())
     }

@@ -1,5 +1,5 @@
-//! Limits: of open files, for each probe takes one or two, and each map and program one; of locked memory,
-//! which maps count as before Linux 5.11.
+//! Limits: of open files, because each probe takes one or two descriptors, and each map and program one;
+//! of locked memory, for maps before Linux 5.11.
 
 use std::{error::Error, io, sync::OnceLock};
 
@@ -11,28 +11,28 @@ use tracer::session::{Refusal, SessionError};
 
 const RAISED: [Resource; 2] = [Resource::Nofile, Resource::Memlock];
 
-/// What they were when this program began.
+/// The limits when this program began.
 static BEFORE: OnceLock<[Rlimit; RAISED.len()]> = OnceLock::new();
 
-/// Raises them as far as they go: without a right, to the hard limits.
+/// Raises them as far as possible: without CAP_SYS_RESOURCE, to the hard limits.
 pub fn raise() {
     let before = RAISED.map(getrlimit);
     let [files, memory] = RAISED;
-    // What cannot be raised shows where it is too low.
-    // It was low for programs that use `select`, which this one does not.
+    // A failure shows later, where the limit is too low. The soft limit is low for programs that use
+    // `select`, which this one does not.
     let _ = setrlimit(files, Rlimit { current: before[0].maximum, ..before[0] });
     let _ = setrlimit(memory, Rlimit { current: None, maximum: None })
         .or_else(|_| setrlimit(memory, Rlimit { current: before[1].maximum, ..before[1] }));
     let _ = BEFORE.set(before);
 }
 
-/// Sets them as they were: for a command, between fork and exec.
+/// Restores them for a command, between fork and exec.
 pub fn restore() -> io::Result<()> {
     let Some(before) = BEFORE.get() else { return Ok(()) };
     RAISED.into_iter().zip(before).try_for_each(|(limit, was)| Ok(setrlimit(limit, *was)?))
 }
 
-/// What to do about an error, if it is that limit.
+/// Advice on an error, if that limit is the reason.
 pub fn advice(error: &anyhow::Error) -> &'static str {
     match error.chain().find_map(errno) {
         Some(libc::EMFILE) => {
@@ -42,7 +42,7 @@ pub fn advice(error: &anyhow::Error) -> &'static str {
     }
 }
 
-/// The kernel's number of an error, as those have it that open files and make maps.
+/// The kernel's number of an error, in the error types of opening files and making maps.
 fn errno(error: &(dyn Error + 'static)) -> Option<i32> {
     let of_session = || error.downcast_ref::<SessionError>()?.errno();
     let of_refusal = || error.downcast_ref::<Refusal>()?.errno();

@@ -1,14 +1,14 @@
-//! The machine, as far as it matters for speed.
+//! The properties of the machine that matter for speed.
 
 use std::{arch::x86_64::__cpuid, fs, thread};
 
 use tracer_ledger::Warning;
 
-/// Where a hypervisor says what it is.
+/// The CPUID leaf with the hypervisor's signature.
 const HYPERVISOR_LEAF: u32 = 0x4000_0000;
 /// Bit of `ecx` in leaf 1: there is a hypervisor.
 const HYPERVISOR_BIT: u32 = 1 << 31;
-/// What QEMU says where it emulates every instruction.
+/// The signature of QEMU where it emulates every instruction.
 const EMULATOR: &str = "TCGTCGTCGTCG";
 
 /// A hypervisor's signature, such as `KVMKVMKVM`; none where the processor names none.
@@ -35,7 +35,7 @@ pub fn processor() -> String {
     name.unwrap_or("unknown processor").to_owned()
 }
 
-/// How many CPUs this process may run on.
+/// The number of CPUs this process may run on.
 pub fn cpus() -> u64 {
     thread::available_parallelism().map_or(1, |count| count.get() as u64)
 }

@@ -1,4 +1,4 @@
-//! Manual pages: what clap knows of the arguments, and sections that it does not have.
+//! Manual pages: the arguments from clap, and additional sections.
 
 use std::{
     fs::File,
@@ -10,12 +10,12 @@ use clap::Command;
 use clap_mangen::Man;
 use roff::{Roff, bold, roman};
 
-/// What a page has besides the arguments.
+/// Parts of a page besides the arguments.
 struct Verb {
     name: &'static str,
-    /// Command lines, and what they do.
+    /// Command lines with explanations.
     examples: &'static [(&'static str, &'static str)],
-    /// Exit statuses, and what they mean.
+    /// Exit statuses with meanings.
     statuses: &'static [(&'static str, &'static str)],
 }
 
@@ -169,7 +169,7 @@ const VERBS: &[Verb] = &[
     },
 ];
 
-/// What the program uses, whatever the verb.
+/// Files that the program uses, whatever the verb.
 const FILES: &[(&str, &str)] = &[
     (
         "/var/cache/copytrace",

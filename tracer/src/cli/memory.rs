@@ -1,5 +1,5 @@
-//! The memory that this program's control groups may still take: the kernel charges the eBPF maps to
-//! them, and ends a process in them when there is too little, which may be a traced one.
+//! The free memory of this program's control groups: the kernel charges the eBPF maps to them, and kills
+//! a process in them when memory runs out, possibly a traced one.
 
 use std::{
     fs, iter,
@@ -13,7 +13,7 @@ use tracer::{
 };
 use tracer_ledger::Warning;
 
-/// What a control group has left of its limit, in bytes.
+/// The rest of a control group's limit, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Left {
     group: PathBuf,
@@ -21,14 +21,14 @@ struct Left {
     limit: u64,
 }
 
-/// What copytrace itself takes while it starts, in bytes: it was seen to take 17 MiB.
+/// Memory of copytrace itself at its start, in bytes: 17 MiB were observed.
 const OWN: u64 = 20 << 20;
 
-/// How many times less room than usual the maps may have.
+/// Divisors of the room in maps, tried in turn.
 const SCARCITIES: [u32; 5] = [1, 2, 4, 8, 16];
 
-/// The purpose with as much room as there is memory for, and what is to be said of that. Refuses to start
-/// where the least is too much.
+/// The purpose with as much room as the memory permits, and a warning if it is less than usual. Refuses
+/// to start if the least room is too much.
 pub fn fit(purpose: Purpose, allocation: Allocation) -> anyhow::Result<(Purpose, Option<Warning>)> {
     let Some(Left { group, bytes, limit }) = least() else { return Ok((purpose, None)) };
     let maps = |scarcity| memory(purpose.with_scarcity(scarcity), allocation);
@@ -49,15 +49,15 @@ pub fn fit(purpose: Purpose, allocation: Allocation) -> anyhow::Result<(Purpose,
     Ok((purpose.with_scarcity(scarcity), Some(what)))
 }
 
-/// The least scarcity with which the maps may fill up, or the greatest; and what they take then. `of`: of
-/// each of [`SCARCITIES`].
+/// The least scarcity at which full maps fit, or the greatest; and their memory. `of`: the memory at each
+/// of [`SCARCITIES`].
 fn fitting(bytes: u64, of: &[Memory]) -> (u32, Memory) {
     let all = || SCARCITIES.into_iter().zip(of.iter().copied());
     let fits = |(_, maps): &(u32, Memory)| maps.at_most + OWN <= bytes;
     all().find(fits).or(all().next_back()).unwrap_or_default()
 }
 
-/// The control group with the least left, of this process's and those above it.
+/// The tightest control group among this process's and those above it.
 fn least() -> Option<Left> {
     let own = fs::read_to_string("/proc/self/cgroup").ok()?;
     let (root, path, files) = own.lines().find_map(hierarchy)?;
@@ -69,11 +69,11 @@ fn least() -> Option<Left> {
         .min_by_key(|left| left.bytes)
 }
 
-/// Names of the files of a control group: its limit, what it takes, and what of the latter can be had
-/// back at once, in `memory.stat`.
+/// Names of the files of a control group: its limit, its usage, and the part of the usage that can be
+/// reclaimed at once, in `memory.stat`.
 type Files = [&'static str; 3];
 
-/// Where memory is limited: a line of `/proc/self/cgroup`, as mount point, group and files.
+/// The limits of memory: a line of `/proc/self/cgroup`, as mount point, group and files.
 fn hierarchy(line: &str) -> Option<(&'static Path, &str, Files)> {
     const SECOND: Files = ["memory.max", "memory.current", "inactive_file"];
     const FIRST: Files = ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"];

@@ -32,15 +32,15 @@ use clap::{Parser, Subcommand};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracer_ledger::report::escape::plain;
 
-/// Shows, measured in the kernel, how often a program's data is really copied on its way from
-/// disk to network, and how often the CPU switches between user and kernel mode for it.
+/// Measures in the kernel how often a program's data is copied on its way from disk to network, and how
+/// often the CPU switches between user and kernel mode for it.
 #[derive(Debug, Parser)]
 #[command(name = "copytrace", version = env!("COPYTRACE_VERSION"), max_term_width = 100)]
 struct Cli {
-    /// Show details in the result, and on stderr what is attached; twice for more
+    /// Show details in the result, and the attached probes on stderr; twice for more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// When to use colour; `auto` heeds NO_COLOR, CLICOLOR_FORCE and TERM
+    /// Colour the result; `auto` heeds NO_COLOR, CLICOLOR_FORCE and TERM
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
     color: clap::ColorChoice,
     #[command(subcommand)]
@@ -49,21 +49,21 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Run the textbook's strategies and measure what one message costs
+    /// Run the textbook's strategies and measure the copies and mode switches of one message
     Demo(Box<demo::Options>),
-    /// Draw the way of one message: what moves its bytes, and where the CPU switches modes
+    /// Draw the way of one message: each movement of its bytes, and each mode switch
     Explain(Box<explain::Options>),
-    /// Run models of Kafka and RocketMQ, and measure how fast they deliver and what they copy
+    /// Run models of Kafka and RocketMQ, and measure their speed and their copies
     Brokers(Box<brokers::Options>),
-    /// Run a command, and say which way its data takes and how often it is copied
+    /// Run a command, and report the ways of its data and the copies
     Run(Box<trace::RunOptions>),
-    /// Trace processes that run already, and say the same of them
+    /// Trace running processes, and report the same
     Attach(Box<trace::AttachOptions>),
-    /// Render what `--record` kept
+    /// Render a recording of `--record`
     Report(report::Options),
     /// Compare two recordings
     Diff(diff::Options),
-    /// Say what can be measured on this kernel, and what is missing
+    /// Report what can be measured on this kernel, and what is missing
     Doctor(doctor::Options),
     /// Print the JSON Schema of the documents that `--format json` prints
     Schema(schema::Options),
@@ -106,9 +106,9 @@ pub fn run() -> ExitCode {
     })
 }
 
-/// Lines for the user on stderr, in which no name says anything to the terminal. If that is gone, or a
-/// pipe that stays full, nobody misses them. They pass by the lock of [`std::io::stderr`], which who
-/// writes a report may hold.
+/// Prints lines for the user on stderr, with escapes in names made harmless. If the terminal is gone, or
+/// a pipe stays full, they are dropped. They bypass the lock of [`std::io::stderr`], which the writer of
+/// a report may hold.
 fn say(text: &str) {
     const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
     let lines: Vec<_> = text.lines().map(plain).collect();

@@ -1,4 +1,4 @@
-//! What a document says of the copytrace that made it.
+//! The origin of a document: the copytrace that made it.
 
 use std::{env, time::SystemTime};
 
@@ -9,7 +9,7 @@ use super::{machine, trace::arguments};
 /// The commit that was checked out when this program was built, if `build.rs` found one.
 const COMMIT: Option<&str> = option_env!("COPYTRACE_COMMIT");
 
-/// Of a measurement that begins now. `with_arguments`: secrets on the command line are told.
+/// The origin of a measurement that begins now. `with_arguments`: secrets on the command line are kept.
 pub fn now(with_arguments: bool) -> Origin {
     let words: Vec<_> = env::args_os().collect();
     Origin {
@@ -24,7 +24,7 @@ pub fn now(with_arguments: bool) -> Origin {
     }
 }
 
-/// The time, as RFC 3339 has it, in UTC.
+/// The time in RFC 3339 format, in UTC.
 pub fn time() -> String {
     humantime::format_rfc3339_millis(SystemTime::now()).to_string()
 }

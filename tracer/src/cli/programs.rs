@@ -1,4 +1,4 @@
-//! `copytrace doctor --programs`: what the programs cost this kernel's verifier.
+//! `copytrace doctor --programs`: the programs' cost in this kernel's verifier.
 
 use std::{
     cmp::Reverse,
@@ -13,7 +13,7 @@ use tracer::{
 };
 use tracer_ledger::flows::Detail;
 
-/// Form of the costs.
+/// Format of the costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Form {
     /// A table, which is Markdown
@@ -22,16 +22,16 @@ pub enum Form {
     Json,
 }
 
-/// What was loaded, and what it cost.
+/// The loaded programs, and their cost.
 #[derive(Serialize)]
 pub struct Programs<'a> {
     kernel: &'a str,
     tier: Tier,
-    /// Those that cost most come first.
+    /// The most expensive ones come first.
     programs: Vec<Cost>,
 }
 
-/// The most that programs do: `run --stacks`.
+/// The purpose with the most work: `run --stacks`.
 const PURPOSE: Purpose = Purpose::Flows {
     detail: Detail::Process,
     stacks: true,
@@ -42,7 +42,7 @@ const PURPOSE: Purpose = Purpose::Flows {
 const HEADINGS: [&str; 6] = ["program", "given", "kept", "processed", "states", "stack"];
 
 impl<'a> Programs<'a> {
-    /// Loads all that a plan needs, one by one, and takes them out again.
+    /// Loads all programs of a plan, one by one, and unloads them.
     pub fn load(kernel: &'a str, plan: &Plan) -> anyhow::Result<Self> {
         let mut programs = costs(plan, PURPOSE)?;
         programs.sort_by_key(|cost| (Reverse(cost.processed), cost.program));

@@ -1,4 +1,4 @@
-//! What a run is doing, on stderr: one line that changes on a terminal, nothing in a pipe.
+//! The progress of a run, on stderr: one line that changes on a terminal, nothing in a pipe.
 
 use std::{
     io::{IsTerminal, stderr},
@@ -7,7 +7,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A line that says what happens now, gone when dropped.
+/// A line with the current step, removed when dropped.
 pub struct Progress(ProgressBar);
 
 impl Progress {
@@ -22,7 +22,7 @@ impl Progress {
         Self(bar)
     }
 
-    /// Says what happens now.
+    /// Shows the current step.
     pub fn say(&self, what: impl Into<String>) {
         self.0.set_message(what.into());
     }

@@ -23,7 +23,7 @@ use super::{
 /// Arguments of `copytrace report`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// What `--record` wrote; `-` is standard input
+    /// Recording of `--record`; `-` is standard input
     file: PathBuf,
     #[command(flatten)]
     rows: Rows,
@@ -60,7 +60,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(conclude(&report.expectations, false))
 }
 
-/// More than copytrace ever writes, in bytes: it keeps 100,000 flows apart.
+/// More bytes than copytrace ever writes: it keeps at most 100,000 flows.
 const LARGEST: u64 = 256 << 20;
 
 /// Reads a recording; of standard input if its name is `-`.

@@ -1,10 +1,10 @@
-//! What to do where the kernel refuses eBPF for want of a right.
+//! Advice where the kernel refuses eBPF because a capability is missing.
 
 use std::fs;
 
 use tracer::session::Refusal;
 
-/// The same, and what to do about it if a right is missing.
+/// The refusal, with advice if a capability is missing.
 pub fn advise(refusal: Refusal) -> Refusal {
     if refusal.errno() != Some(libc::EPERM) {
         return refusal;
@@ -13,9 +13,9 @@ pub fn advise(refusal: Refusal) -> Refusal {
     refusal.and(&advice(&users, rustix::process::geteuid().is_root()))
 }
 
-/// `users`: who the users of this namespace are outside, as `/proc/PID/uid_map` has it.
+/// `users`: the mapping of this namespace's users, from `/proc/PID/uid_map`.
 fn advice(users: &str, is_root: bool) -> String {
-    /// Everybody, by the same number.
+    /// The identity mapping of all users.
     const NO_NAMESPACE: [&str; 3] = ["0", "0", "4294967295"];
     if !users.split_whitespace().eq(NO_NAMESPACE) {
         return "what may be done in a user namespace, such as a rootless container’s, does not count for \

@@ -1,4 +1,4 @@
-//! Which rows a report of flows has, and in which order.
+//! The rows of a report of flows, and their order.
 
 use tracer_ledger::{
     flows::{digest::Sort, group::Per},
@@ -7,7 +7,7 @@ use tracer_ledger::{
 
 use super::usage;
 
-/// What `run`, `attach` and `report` take.
+/// The options of `run`, `attach` and `report`.
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[group(skip)]
 pub struct Rows {
@@ -23,17 +23,17 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// What tells rows apart.
+    /// The property that tells rows apart.
     pub fn per(self) -> Per {
         self.per.unwrap_or_default()
     }
 
-    /// What a report is to show.
+    /// The view of a report.
     pub fn view(self) -> View {
         View { per: self.per(), sort: self.sort.unwrap_or_default(), top: self.top }
     }
 
-    /// Refuses what has no effect.
+    /// Refuses options without effect.
     pub fn check(self, verb: &str, formats: &[Format]) {
         let has_rows = self.per.is_some() || self.sort.is_some();
         usage::refuse_useless(

@@ -1,4 +1,4 @@
-//! `copytrace schema`: the JSON Schema of what `--format json` prints.
+//! `copytrace schema`: the JSON Schema of `--format json`.
 
 use std::process::ExitCode;
 
@@ -18,23 +18,23 @@ use super::output::Destination;
 /// Arguments of `copytrace schema`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Of which document
+    /// Document whose schema to print
     #[arg(value_enum, default_value = "strategies")]
     document: Document,
 }
 
-/// What has a schema.
+/// Documents that have a schema.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Document {
-    /// What `demo` prints
+    /// The document of `demo`
     Strategies,
-    /// What `brokers` prints
+    /// The document of `brokers`
     Brokers,
-    /// What `run`, `attach` and `report` print
+    /// The document of `run`, `attach` and `report`
     Flows,
-    /// A line of what they print with `--format jsonl`
+    /// A line of their `--format jsonl`
     Lines,
-    /// What `diff` prints
+    /// The document of `diff`
     Diff,
 }
 

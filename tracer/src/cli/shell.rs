@@ -10,14 +10,14 @@ use super::{manual, output::Destination};
 /// Arguments of `copytrace completions`.
 #[derive(Debug, clap::Args)]
 pub struct CompletionOptions {
-    /// The shell to print them for
+    /// Shell to print completions for
     shell: clap_complete::Shell,
 }
 
 /// Arguments of `copytrace man`.
 #[derive(Debug, clap::Args)]
 pub struct ManOptions {
-    /// Where to write a page for each verb; the folder is made if need be
+    /// Folder for the pages, one per verb; created if missing
     folder: PathBuf,
 }
 

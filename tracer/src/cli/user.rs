@@ -35,7 +35,7 @@ impl User {
         })
     }
 
-    /// Who called sudo, if it was somebody else than root.
+    /// The user who called sudo, if not root.
     pub fn behind_sudo() -> anyhow::Result<Option<Self>> {
         match std::env::var("SUDO_UID") {
             Ok(uid) if uid != "0" => Self::find(&uid).map(Some),

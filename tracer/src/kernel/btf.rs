@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 
 use super::wanted::Wanted;
 
-/// Where the kernel publishes its BTF.
+/// The file of the kernel's BTF.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
-/// Why BTF could not be read.
+/// The reason why BTF could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BtfError {
-    /// The file ended in the middle of a type, or its header is wrong.
+    /// The file ended inside a type, or its header is wrong.
     #[error("not BTF as this program knows it: {0} at byte {1}")]
     Malformed(&'static str, usize),
 }
@@ -39,7 +39,7 @@ const KIND_TYPE_TAG: u32 = 18;
 const KIND_ENUM64: u32 = 19;
 const KIND_INT: u32 = 1;
 
-/// One type: its common header, and where what follows it begins.
+/// One type: its common header, and the offset of the data after it.
 #[derive(Clone, Copy, Debug)]
 struct Type {
     name: u32,
@@ -85,7 +85,7 @@ impl Type {
 pub struct Btf {
     data: Vec<u8>,
     strings: usize,
-    /// Where each type begins, by its id. Type 0 is void.
+    /// The offset of each type, by its id. Type 0 is void.
     types: Vec<u32>,
     /// The ids of the types that have one of the wanted names.
     by_name: BTreeMap<String, Vec<u32>>,
@@ -94,7 +94,7 @@ pub struct Btf {
 }
 
 impl Btf {
-    /// Reads BTF as it lies in [`VMLINUX`]. `wanted`: the names of structs, functions, typedefs and
+    /// Parses BTF in the format of [`VMLINUX`]. `wanted`: the names of structs, functions, typedefs and
     /// enumerators that will be asked for; others are not found.
     pub fn parse(data: Vec<u8>, wanted: &Wanted) -> Result<Self, BtfError> {
         let u32_at = |at| read_u32(&data, at).ok_or(BtfError::Malformed("truncated header", at));
@@ -149,8 +149,8 @@ impl Btf {
         }
     }
 
-    /// Byte offset of a field, named by its path from the struct: `net_device.dev.parent`.
-    /// Members of anonymous structs and unions are found where C finds them.
+    /// Byte offset of a field, named by its path from the struct: `net_device.dev.parent`. Members of
+    /// anonymous structs and unions are found as in C.
     pub fn field(&self, path: &str) -> Option<u32> {
         let mut names = path.split('.');
         let mut id = self.named(names.next()?, KIND_STRUCT)?;
@@ -169,7 +169,7 @@ impl Btf {
         Some(ty.size_or_type)
     }
 
-    /// The value of an enumerator, whichever enum it stands in.
+    /// The value of an enumerator, in any enum.
     pub fn enumerator(&self, name: &str) -> Option<u32> {
         self.enumerators.get(name).copied()
     }
@@ -179,7 +179,7 @@ impl Btf {
         self.named(name, KIND_FUNC)
     }
 
-    /// How many arguments a raw tracepoint passes.
+    /// The number of arguments that a raw tracepoint passes.
     pub fn tracepoint_arguments(&self, tracepoint: &str) -> Option<u32> {
         let id = self.named(&tracepoint_type(tracepoint), KIND_TYPEDEF)?;
         let prototype = self.ty(self.resolve(id))?;
@@ -187,7 +187,7 @@ impl Btf {
         (prototype.kind() == KIND_FUNC_PROTO).then(|| (prototype.count() as u32).saturating_sub(1))
     }
 
-    /// Which of a function's parameters is called `wanted`, counted from 0.
+    /// The index of a function's parameter of this name, from 0.
     pub fn parameter(&self, function: &str, wanted: &str) -> Option<u32> {
         let prototype = self.ty(self.ty(self.function(function)?)?.size_or_type)?;
         let count = if prototype.kind() == KIND_FUNC_PROTO { prototype.count() } else { 0 };
@@ -200,13 +200,13 @@ impl Btf {
         ids.iter().copied().find(|&id| self.ty(id).is_some_and(|ty| ty.kind() == kind))
     }
 
-    /// A type by its id; none of void.
+    /// A type by its id; none for void.
     fn ty(&self, id: u32) -> Option<Type> {
         let at = *self.types.get(id as usize).filter(|at| **at != 0)?;
         Type::read(&self.data, at as usize)
     }
 
-    /// Follows typedefs, qualifiers and pointers to what they name.
+    /// Follows typedefs, qualifiers and pointers to the type behind them.
     fn resolve(&self, mut id: u32) -> u32 {
         while let Some(ty) = self.ty(id) {
             match ty.kind() {
@@ -244,7 +244,7 @@ impl Btf {
         str::from_utf8(&bytes[..end]).unwrap_or_default()
     }
 
-    /// A word that `parse_types` has seen to be there.
+    /// A word whose presence `parse_types` has checked.
     fn u32(&self, at: usize) -> u32 {
         read_u32(&self.data, at).unwrap_or(0)
     }
@@ -255,7 +255,7 @@ fn read_u32(data: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.try_into().ok()?))
 }
 
-/// The typedef from which a tracepoint's signature is known.
+/// The typedef with a tracepoint's signature.
 pub fn tracepoint_type(tracepoint: &str) -> String {
     format!("btf_trace_{tracepoint}")
 }
@@ -282,7 +282,7 @@ impl Names {
     }
 }
 
-/// How many bytes follow a type's header.
+/// The number of bytes that follow a type's header.
 fn tail_size(ty: Type) -> Option<usize> {
     let count = ty.count();
     Some(match ty.kind() {
@@ -300,7 +300,7 @@ fn tail_size(ty: Type) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// Puts together BTF the way the kernel lays it out.
+    /// Builds BTF in the kernel's layout.
     #[derive(Default)]
     struct Builder {
         types: Vec<u8>,

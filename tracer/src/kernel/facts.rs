@@ -1,4 +1,4 @@
-//! What is known of a kernel: answers, by name.
+//! The facts of a kernel: answers, by name.
 
 use std::{collections::BTreeMap, io};
 
@@ -25,15 +25,15 @@ pub struct Facts {
     pub symbols: BTreeMap<String, u64>,
     /// Machine code of the callers of copy routines.
     pub texts: Vec<FunctionText>,
-    /// Why there are no call sites: the kernel's text is not to be read, or takes no kprobes.
+    /// The reason why there are no call sites: the kernel's text is unreadable, or takes no kprobes.
     pub text_error: Option<String>,
 }
 
-/// A struct of kernels whose maps may allocate entries when they are inserted, by any program: from 6.1 on.
-/// Before, tracing programs must not use such maps (`check_map_prog_compatibility`).
+/// A struct that kernels have from 6.1 on. There any program may use maps that allocate entries when they
+/// are inserted; before, tracing programs must not (`check_map_prog_compatibility`).
 pub const ALLOCATOR: &str = "bpf_mem_alloc";
 
-/// Why nothing can be known of this kernel.
+/// The reason why nothing is known of this kernel.
 #[derive(Debug, thiserror::Error)]
 pub enum FactsError {
     /// There is no BTF.
@@ -43,7 +43,7 @@ pub enum FactsError {
         path = btf::VMLINUX
     )]
     NoBtf(io::Error),
-    /// BTF is of a kind this program does not know.
+    /// BTF is in a format that this program does not know.
     #[error("{path}: {0}", path = btf::VMLINUX)]
     Btf(#[from] btf::BtfError),
 }
@@ -53,12 +53,12 @@ pub enum FactsError {
 pub enum Allocation {
     /// As they are inserted.
     OnDemand,
-    /// All with the map.
+    /// All when the map is created.
     Beforehand,
 }
 
 impl Facts {
-    /// Gives up on call sites.
+    /// Drops the call sites.
     pub fn without_sites(&mut self, reason: String) {
         self.texts.clear();
         self.text_error = Some(reason);

@@ -1,4 +1,4 @@
-//! The machine code of one function, as it was read or recorded.
+//! The machine code of one function, read or recorded.
 
 /// A function's machine code as read from a kernel.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -1,4 +1,4 @@
-//! What a kernel is: its types, its symbols, its text, and what is known of it.
+//! A kernel: its types, its symbols, its text, and the facts derived from them.
 
 pub mod btf;
 mod facts;

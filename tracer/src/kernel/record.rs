@@ -1,5 +1,5 @@
-//! What a kernel says of itself, as it says it, kept in a file: so the catalogue is tried on kernels that do
-//! not run here, and so is what it will ask one day.
+//! A kernel's types and symbols, unchanged, in a file: the catalogue is tested on kernels that do not run
+//! here, and so are its future questions.
 
 use std::{
     collections::BTreeMap,
@@ -10,23 +10,23 @@ use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 
 use super::function_text::FunctionText;
 
-/// Names of the file's parts, which is a `tar` archive.
+/// Names of the parts of the file, a `tar` archive.
 const RELEASE: &str = "release";
 const TYPES: &str = "btf";
 const SYMBOLS: &str = "kallsyms";
 const TEXTS: &str = "callers.json";
 
-/// More than any kernel has: what comes from elsewhere is not read on.
+/// More than any kernel has: a larger part is not read.
 const MOST_BYTES: u64 = 1 << 28;
 
-/// A kernel in its own words.
+/// A recorded kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// As `uname -r` has it.
+    /// The release, as `uname -r` prints it.
     pub release: String,
     /// `/sys/kernel/btf/vmlinux`
     pub types: Vec<u8>,
-    /// Lines of `/proc/kallsyms`: functions, but for those of modules.
+    /// Lines of `/proc/kallsyms`: functions, except those of modules.
     pub symbols: String,
     /// The machine code of all functions that call a copy routine.
     pub texts: Vec<FunctionText>,

@@ -1,5 +1,5 @@
-//! Searching the whole kernel's machine code for calls to copy routines: a path that nobody thought
-//! of shows up by the name of the function that copies.
+//! Searching the whole kernel's machine code for calls to copy routines: an unknown way shows up by the
+//! name of the function that copies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +12,11 @@ const CALL: u8 = 0xe8;
 const JUMP: u8 = 0xe9;
 const BRANCH_SIZE: usize = 5;
 
-/// Symbols further apart than this are read in two pieces: between modules lies nothing.
+/// Symbols further apart than this are read in two ranges: there is nothing between modules.
 const GAP: u64 = 1 << 20;
 
-/// The functions that seem to call one of the routines, by address. Bytes that only look like a
-/// call can be among them: decoding a function from its beginning tells.
+/// The functions that seem to call one of the routines, by address. Some may only contain bytes that look
+/// like a call: decoding from the beginning of the function decides.
 pub fn callers(
     text: &KernelText,
     symbols: &Symbols,
@@ -34,7 +34,7 @@ pub fn callers(
     Ok(found.into_values().collect())
 }
 
-/// Addresses where a near call or jump to one of the targets would begin.
+/// Addresses at which a near call or jump to one of the targets would begin.
 fn branches<'a>(
     code: &'a [u8],
     start: u64,

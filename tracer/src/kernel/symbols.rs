@@ -9,10 +9,10 @@ use std::{
 
 use super::wanted::Wanted;
 
-/// Where the kernel shows its symbols.
+/// The file of the kernel's symbols.
 pub const TABLE: &str = "/proc/kallsyms";
 
-/// The first byte of the running kernel's text, which stands near the beginning of the table.
+/// The first byte of the running kernel's text, near the beginning of the table.
 pub fn text_start() -> Option<u64> {
     let table = BufReader::new(File::open(TABLE).ok()?);
     let mut lines = table.lines().map_while(Result::ok);
@@ -22,7 +22,7 @@ pub fn text_start() -> Option<u64> {
 /// A function's text: from `address`, `size` bytes long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Symbol {
-    /// Name as the kernel has it, such as `tcp_sendmsg_locked` or `foo.isra.0`.
+    /// The kernel's name, such as `tcp_sendmsg_locked` or `foo.isra.0`.
     pub name: String,
     /// First byte.
     pub address: u64,
@@ -34,18 +34,18 @@ pub struct Symbol {
 #[derive(Debug, Default)]
 pub struct Symbols {
     table: String,
-    /// By address; two names of one address stand side by side.
+    /// By address; two names of one address are adjacent.
     sorted: Vec<(u64, Range<u32>)>,
-    /// Those that will be asked for by name.
+    /// Those that are looked up by name.
     by_name: BTreeMap<String, Vec<u64>>,
     /// Whether one of those lies in a module.
     modular: bool,
 }
 
 impl Symbols {
-    /// Reads the text of `/proc/kallsyms`. Lines whose address is hidden (all zeros, as a process
-    /// without privileges sees them) are left out. `wanted`: the names in the source of the functions
-    /// that will be asked for; others are found by their addresses only.
+    /// Reads the text of `/proc/kallsyms`. Lines whose address is hidden (all zeros, as a process without
+    /// privileges sees them) are left out. `wanted`: the names, in the source, of functions to look up by
+    /// name; others are found by address only.
     pub fn parse(table: String, wanted: &Wanted) -> Self {
         let (mut sorted, mut by_name) = (Vec::new(), BTreeMap::<String, Vec<u64>>::new());
         let mut modular = false;
@@ -63,7 +63,7 @@ impl Symbols {
         symbols
     }
 
-    /// The kernel has them by address already, but for those of its modules.
+    /// The kernel has them sorted by address already, except for those of its modules.
     fn sort(&mut self) {
         let table = &self.table;
         let name = |range: &Range<u32>| &table[range.start as usize..range.end as usize];
@@ -76,12 +76,12 @@ impl Symbols {
         &self.table[range.start as usize..range.end as usize]
     }
 
-    /// Whether nothing could be read: no root, or `kptr_restrict`.
+    /// Whether the table is unreadable: not root, or `kptr_restrict`.
     pub fn is_empty(&self) -> bool {
         self.sorted.is_empty()
     }
 
-    /// Whether something that will be asked for lies in a module.
+    /// Whether a wanted symbol lies in a module.
     pub fn is_modular(&self) -> bool {
         self.modular
     }
@@ -91,8 +91,8 @@ impl Symbols {
         self.by_name.get(name)?.first().copied()
     }
 
-    /// All functions the compiler made of the one called `name` in the source: itself, its
-    /// namesakes, and clones such as `name.isra.0` or `name.part.0`.
+    /// All functions that the compiler made of `name` in the source: itself, static functions of the same
+    /// name, and clones such as `name.isra.0` or `name.part.0`.
     pub fn variants(&self, name: &str) -> Vec<Symbol> {
         let clones = format!("{name}.");
         self.by_name
@@ -108,11 +108,11 @@ impl Symbols {
             .collect()
     }
 
-    /// The function that the byte at an address belongs to.
+    /// The function that contains an address.
     pub fn around(&self, address: u64) -> Option<Symbol> {
         let next = self.sorted.partition_point(|(at, _)| *at <= address);
         let (start, _) = self.sorted.get(next.checked_sub(1)?)?;
-        // Of two names of one address, the first.
+        // For two names of one address, the first.
         let first = self.sorted.partition_point(|(at, _)| at < start);
         let (start, name) = &self.sorted[first];
         let name = self.name(name).to_owned();
@@ -120,8 +120,8 @@ impl Symbols {
         (address - start < symbol.size).then_some(symbol)
     }
 
-    /// Where the text is: from a first symbol to a last one, in pieces where symbols are further
-    /// apart than `gap`. The last symbol of a piece is not in it: nobody knows how long it is.
+    /// The ranges of the text: from a first symbol to a last one, split where symbols are further apart
+    /// than `gap`. The last symbol of a range is not in it, because its length is unknown.
     pub fn ranges(&self, gap: u64) -> Vec<(u64, u64)> {
         let near = |a: &(u64, Range<u32>), b: &(u64, Range<u32>)| b.0 - a.0 <= gap;
         let pieces = self.sorted.chunk_by(near);
@@ -138,7 +138,7 @@ impl Symbols {
     }
 }
 
-/// The name in the source of what the compiler calls `name.isra.0` or the like.
+/// The name in the source of a clone such as `name.isra.0`.
 fn in_source(name: &str) -> &str {
     name.split_once('.').map_or(name, |(name, _)| name)
 }

@@ -7,18 +7,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where the kernel shows its memory as an ELF core file.
+/// The kernel's memory as an ELF core file.
 pub const KCORE: &str = "/proc/kcore";
 
-/// Why the kernel's text could not be read.
+/// The reason why the kernel's text could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {
     /// The file is missing, or lockdown or a missing capability forbids it.
     #[error("cannot read {}: {error}", path.display())]
     Io {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         error: io::Error,
     },
     /// The file has no segment with this address.

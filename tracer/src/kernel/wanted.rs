@@ -1,11 +1,11 @@
-//! A hundred names among hundreds of thousands.
+//! A hundred wanted names among hundreds of thousands.
 
 use std::collections::BTreeSet;
 
-/// Names that are looked for.
+/// The wanted names.
 pub struct Wanted {
     names: BTreeSet<String>,
-    /// By [`glance`]: whether one of them looks so.
+    /// By [`glance`]: whether a wanted name has this value.
     glances: Box<[bool]>,
 }
 
@@ -15,7 +15,7 @@ impl Wanted {
         &self.names
     }
 
-    /// Whether a name is one of them.
+    /// Whether a name is wanted.
     pub fn contains(&self, name: &[u8]) -> bool {
         self.glances[glance(name)]
             && str::from_utf8(name).is_ok_and(|name| self.names.contains(name))
@@ -33,7 +33,7 @@ impl<T: Into<String>> FromIterator<T> for Wanted {
     }
 }
 
-/// What tells most names from the wanted ones at a glance: the last letter and the length.
+/// A cheap test that rejects most names: the last letter and the length.
 fn glance(name: &[u8]) -> usize {
     usize::from(name.last().copied().unwrap_or(0)) << 8 | name.len() & 0xff
 }

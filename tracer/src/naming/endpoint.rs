@@ -1,4 +1,4 @@
-//! The ends of flows, as the kernel's programs described them: by kind, name and medium.
+//! The ends of flows from the eBPF programs' descriptions: kind, name and medium.
 
 use tracer_common::flow::{NO_DESCRIPTOR, Object};
 use tracer_ledger::flows::{Endpoint, Kind, medium::Medium};
@@ -17,7 +17,7 @@ const S_IFSOCK: u16 = libc::S_IFSOCK as u16;
 const S_IFCHR: u16 = libc::S_IFCHR as u16;
 const S_IFBLK: u16 = libc::S_IFBLK as u16;
 
-/// What of this machine the names of objects depend on.
+/// The facts of this machine that the names of objects depend on.
 #[derive(Debug, Default)]
 pub struct Surroundings {
     mounts: Mounts,
@@ -25,12 +25,12 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// As they are now.
+    /// The current ones.
     pub fn read() -> Self {
         Self { mounts: Mounts::read(), client_ports: ClientPorts::read() }
     }
 
-    /// What it is, and what it is called.
+    /// The kind and the name of an object.
     pub fn endpoint(&self, object: &Object) -> Endpoint {
         let told_apart = object.identity.holder != 0;
         let descriptor = object.identity.descriptor;
@@ -52,7 +52,7 @@ impl Surroundings {
     }
 }
 
-/// What it is on.
+/// The medium of an object.
 fn medium(object: &Object) -> Medium {
     let number = object.medium;
     // `MAJOR` and `MINOR` of the kernel.

@@ -1,10 +1,10 @@
-//! What traced programs can be called, and what their stacks and files can say: it is named, whatever
-//! it is. `PROPTEST_CASES=10000` tries more of it.
+//! Hostile names of traced programs, and hostile content of their stacks and files: naming copes with all
+//! of it. `PROPTEST_CASES=10000` tries more cases.
 
 use std::io::Write as _;
 
 use proptest::{array, collection::vec, prelude::*, sample::select};
-use tracer_common::flow::{self, COMPONENT, DEPTH, Identity, NO_DESCRIPTOR, Object, Process};
+use tracer_common::flow::{self, COMPONENT, DEPTH, Identity, NO_DESCRIPTOR, Object, TracedProcess};
 
 use super::{Code, Names, Symbols};
 
@@ -43,13 +43,13 @@ fn object() -> impl Strategy<Value = Object> {
     )
 }
 
-fn process() -> impl Strategy<Value = Process> {
+fn process() -> impl Strategy<Value = TracedProcess> {
     (any::<u32>(), any::<u32>(), array::uniform16(any::<u8>()))
-        .prop_map(|(pid, thread, name)| Process { pid, thread, owner: 0, name })
+        .prop_map(|(pid, thread, name)| TracedProcess { pid, thread, owner: 0, name })
 }
 
-/// Names of functions, also such as the compilers of C++ and Rust make them: with the types of their
-/// arguments, which can be of each other.
+/// Names of functions, including mangled ones of C++ and Rust: with the types of their arguments, which
+/// can be nested.
 fn function() -> impl Strategy<Value = Vec<u8>> {
     let mangled =
         ("_(ZN|Z|R|RNv|RI|ZTV)", vec("[A-Za-z_$.]|[0-9]|S[0-9_]|T_|I|E|P|N[0-9][a-z]", 0..80))

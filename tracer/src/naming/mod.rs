@@ -1,5 +1,5 @@
-//! Names for what the kernel's programs know by numbers: files by their paths, sockets by their addresses,
-//! places in machine code by their functions.
+//! Names for the numbers of the eBPF programs: files by their paths, sockets by their addresses, places
+//! in machine code by their functions.
 
 mod endpoint;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Names of the processes and objects that the programs described, remembered by their ids.
+//! Names of the processes and objects that the eBPF programs described, by their ids.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +7,19 @@ use tracer_ledger::flows::{Endpoint, Flow, Kind, Process, UNKNOWN};
 
 use super::{endpoint::Surroundings, words::text};
 
-/// What is known by name. It grows with what is traced; of more than [`MOST`] processes or objects,
-/// those that were not used for longest are forgotten.
+/// The known names. They grow with the traced processes and objects; above [`MOST`] of either, the least
+/// recently used are forgotten.
 #[derive(Debug, Default)]
 pub struct Names {
     processes: BTreeMap<u32, Used<Process>>,
     objects: BTreeMap<u32, Used<Endpoint>>,
-    /// The processes of threads, where those are told apart.
+    /// The process of each thread, if threads are told apart.
     owners: BTreeMap<u32, u32>,
     uses: u64,
     surroundings: Surroundings,
 }
 
-/// Names of each kind that are remembered.
+/// The most names of each kind that are kept.
 const MOST: usize = 100_000;
 
 /// A name, and when it was used last.
@@ -29,7 +29,7 @@ struct Used<T> {
     at: u64,
 }
 
-/// Keeps the half that was used last.
+/// Keeps the more recently used half.
 fn forget<T>(names: &mut BTreeMap<u32, Used<T>>) {
     if names.len() <= MOST {
         return;
@@ -41,13 +41,17 @@ fn forget<T>(names: &mut BTreeMap<u32, Used<T>>) {
 }
 
 impl Names {
-    /// Reads what names depend on.
+    /// Reads the facts that names depend on.
     pub fn new() -> Self {
         Self { surroundings: Surroundings::read(), ..Self::default() }
     }
 
-    /// Remembers what processes and objects are.
-    pub fn learn(&mut self, processes: Vec<(u32, flow::Process)>, objects: Vec<(u32, Object)>) {
+    /// Adds descriptions of processes and objects.
+    pub fn learn(
+        &mut self,
+        processes: Vec<(u32, flow::TracedProcess)>,
+        objects: Vec<(u32, Object)>,
+    ) {
         forget(&mut self.processes);
         forget(&mut self.objects);
         if self.owners.len() > MOST {
@@ -70,7 +74,7 @@ impl Names {
         }
     }
 
-    /// A flow by names. What nobody knows any longer is called so.
+    /// A flow by names. A forgotten process or object is called unknown.
     pub fn flow(&mut self, flow: tracer_common::Flow) -> Flow {
         self.uses += 1;
         let unknown = || Process { name: UNKNOWN.into(), pid: None, thread: None };
@@ -81,7 +85,7 @@ impl Names {
         }
     }
 
-    /// The process that has a thread; a process is its own.
+    /// The process of a thread; a process is its own.
     pub fn owner(&self, process: u32) -> u32 {
         self.owners.get(&process).copied().unwrap_or(process)
     }

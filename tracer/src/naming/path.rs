@@ -1,4 +1,4 @@
-//! Paths of files: as a descriptor shows them, or name by name as the kernel's programs saw them.
+//! Paths of files: from a file descriptor, or component by component from the eBPF programs.
 
 use std::{
     collections::BTreeMap,
@@ -11,23 +11,24 @@ use tracer_common::flow::{COMPONENT, DEPTH, NO_DESCRIPTOR, Object};
 
 use super::words::text;
 
-/// Where file systems are mounted, by the kernel's number of the device.
+/// The mount points of file systems, by the kernel's number of the device.
 #[derive(Debug, Default)]
 pub struct Mounts(BTreeMap<u32, PathBuf>);
 
 impl Mounts {
-    /// Of this process.
+    /// The mounts of this process.
     pub fn read() -> Self {
         Self::parse(&fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())
     }
 
-    /// Of lines as `mountinfo` has them.
+    /// From lines of `mountinfo`.
     pub(super) fn parse(lines: &str) -> Self {
-        // The last of a key stays: of a device that is mounted at many places, the first one's.
+        // The last entry of a key stays: for a device mounted at several places, the first mount.
         Self(lines.lines().rev().filter_map(mount).collect())
     }
 
-    /// By its descriptor while the process lives and has it, else as the kernel's programs saw it.
+    /// By its descriptor while the process lives and has it open, else from the eBPF programs'
+    /// description.
     pub fn path(&self, object: &Object) -> String {
         let by_descriptor = (object.descriptor != NO_DESCRIPTOR)
             .then(|| PathBuf::from(format!("/proc/{}/fd/{}", object.pid, object.descriptor)))
@@ -35,7 +36,7 @@ impl Mounts {
                 fs::metadata(link).is_ok_and(|found| found.ino() == object.identity.inode)
             })
             .and_then(|link| fs::read_link(link).ok())
-            // Both may be another file's by now.
+            // Both may belong to another file by now.
             .filter(|path| is_called(path, text(&object.path[0]).as_ref()));
         let path = by_descriptor.unwrap_or_else(|| self.walked(object));
         path.to_string_lossy().into_owned()
@@ -54,27 +55,28 @@ impl Mounts {
     }
 }
 
-/// A name as the kernel's programs saw it, marked where there was no room for all of it.
+/// A component from the eBPF programs' description, marked where it was cut.
 fn component(name: &[u8; COMPONENT]) -> String {
     let whole = text(name);
     let is_cut = !name[..COMPONENT - 1].contains(&0);
     if is_cut {
-        // What is cut in the middle of a character has no last one.
+        // A name that is cut inside a character loses that character.
         format!("{}…", whole.trim_end_matches(char::REPLACEMENT_CHARACTER))
     } else {
         whole.into_owned()
     }
 }
 
-/// Whether a file's path ends with this name, which is cut where it is longer than there is room for.
-/// The kernel says of a path that the file is deleted.
+/// Whether a file's path ends with this name, which may be cut. The kernel marks the path of a deleted
+/// file.
 fn is_called(path: &Path, name: &str) -> bool {
     let last = path.file_name().unwrap_or_default().to_string_lossy();
     let cut = name.len() + 1 >= COMPONENT;
     last == name || last.strip_suffix(" (deleted)") == Some(name) || cut && last.starts_with(name)
 }
 
-/// A line of mountinfo: the kernel's number of the device, and where it is mounted as a whole.
+/// A line of mountinfo: the kernel's number of the device, and its mount point if it is mounted as a
+/// whole.
 fn mount(line: &str) -> Option<(u32, PathBuf)> {
     let mut fields = line.split(' ').skip(2);
     let (major, minor) = fields.next()?.split_once(':')?;

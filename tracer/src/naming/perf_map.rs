@@ -1,9 +1,8 @@
-//! What compilers that run inside a program write down of the functions they make:
-//! `/tmp/perf-PID.map`, a line `START SIZE NAME` for each, numbers in hexadecimal
-//! (the kernel's tools/perf/Documentation/jit-interface.txt).
+//! The perf map of a just-in-time compiler: `/tmp/perf-PID.map`, a line `START SIZE NAME` for each,
+//! numbers in hexadecimal (the kernel's tools/perf/Documentation/jit-interface.txt).
 //!
-//! Anybody can make a file in `/tmp`: it is believed if the program's own user made it, or root; and
-//! nothing that it can be makes this program wait, or read without end.
+//! Anyone can create a file in `/tmp`: it is trusted only if the program's own user or root owns it, and
+//! no kind of file makes this program wait, or read without end.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,10 +14,10 @@ use std::{
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 
-/// More than compilers write, in bytes.
+/// More bytes than compilers write.
 const LARGEST: u64 = 64 << 20;
 
-/// Programs whose functions are remembered.
+/// The number of programs whose functions are kept.
 const MOST: usize = 16;
 
 /// The functions of some programs, by their ids.
@@ -30,12 +29,12 @@ pub struct PerfMaps(HashMap<u32, PerfMap>);
 struct PerfMap {
     /// Size and time of the file when it was read.
     read: Option<(u64, SystemTime)>,
-    /// By their first address: the address after the last, and the name.
+    /// By their first address: the address after the last one, and the name.
     functions: BTreeMap<u64, (u64, String)>,
 }
 
 impl PerfMaps {
-    /// The function at an address of a process that lives.
+    /// The function at an address of a live process.
     pub fn function(&mut self, pid: u32, address: u64) -> Option<String> {
         if self.0.len() >= MOST && !self.0.contains_key(&pid) {
             self.0.clear();
@@ -49,7 +48,7 @@ impl PerfMaps {
 }
 
 impl PerfMap {
-    /// Reads the file if it is another than it was: compilers append to it.
+    /// Reads the file if it has changed: compilers append to it.
     fn refresh(&mut self, pid: u32) -> io::Result<()> {
         let file = open(pid)?;
         let found = file.metadata()?;
@@ -76,12 +75,12 @@ fn line(line: &str) -> Option<(u64, (u64, String))> {
     Some((start, (start.checked_add(size)?, fields.next()?.trim_end().to_owned())))
 }
 
-/// The file, in the root and under the id that the process itself knows.
+/// The file, in the process's own root and under its own id.
 fn open(pid: u32) -> io::Result<File> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let field = |name| status.lines().find_map(|line| line.strip_prefix(name));
     let missing = || io::Error::from(io::ErrorKind::InvalidData);
-    // Real, effective, saved and of files.
+    // Real, effective, saved and file system id.
     let user: u32 = field("Uid:")
         .and_then(|users| users.split_whitespace().nth(1)?.parse().ok())
         .ok_or_else(missing)?;
@@ -89,7 +88,7 @@ fn open(pid: u32) -> io::Result<File> {
     let own = own.map_or_else(|| pid.to_string(), str::to_owned);
     let root = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(CWD, format!("/proc/{pid}/root"), root, Mode::empty())?;
-    // What is no regular file does not block, and its links lead nowhere else.
+    // A special file does not block, and symbolic links are not followed.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let path = format!("/tmp/perf-{own}.map");

@@ -10,23 +10,23 @@ use tracer_ledger::flows::{Endpoint, Kind, medium::Medium};
 
 use super::words::numbered;
 
-/// The ports that the kernel gives to clients, from the lowest to the highest.
+/// The range of ports that the kernel gives to clients.
 #[derive(Debug, Default)]
 pub struct ClientPorts(Option<(u16, u16)>);
 
 impl ClientPorts {
-    /// Of this network namespace.
+    /// The range of this network namespace.
     pub fn read() -> Self {
         let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
         range.map_or_else(|_| Self::default(), |range| Self::parse(&range))
     }
 
-    /// Of two numbers.
+    /// From two numbers.
     pub(super) fn parse(range: &str) -> Self {
         Self(port_range(range))
     }
 
-    /// Of a socket.
+    /// The end for a socket.
     pub fn endpoint(&self, object: &Object) -> Endpoint {
         let inode = object.identity.inode;
         let kind = match (i32::from(object.family), i32::from(object.kind)) {
@@ -48,7 +48,7 @@ impl ClientPorts {
     }
 }
 
-/// Nothing is to be told of the usual protocol of a family.
+/// The usual protocol of a family is not named.
 pub fn protocol(object: &Object) -> Medium {
     let number = object.medium as u16;
     let usual = match (i32::from(object.family), i32::from(object.kind)) {

@@ -1,5 +1,5 @@
-//! Names of the addresses on stacks: the kernel's by its symbol table, a program's by the files its
-//! machine code was mapped from, also when it is gone.
+//! Names of the addresses on stacks: the kernel's by its symbol table, a program's by the files that its
+//! machine code was mapped from, even after it has ended.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,45 +20,45 @@ use tracer_ledger::flows::stacks::Frame;
 
 use super::perf_map::PerfMaps;
 
-/// Machine code of a process: from which file, and where.
+/// A mapping of machine code: the file, and the addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Code {
     /// First address in the process's memory.
     pub start: u64,
     /// The address after the last.
     pub end: u64,
-    /// Where in the file the first one is, in bytes.
+    /// The offset of the first address in the file, in bytes.
     pub offset: u64,
     /// The file.
     pub path: PathBuf,
-    /// Where the very file is that is mapped, if another may be under that path.
+    /// A path to exactly the mapped file, if another one may be under its name.
     pub exact: Option<PathBuf>,
 }
 
-/// Functions by address, as far as they are known.
+/// Known functions by address.
 pub struct Symbols {
     symbolizer: Symbolizer,
     kernel: HashMap<u64, Frame>,
-    /// By file and place in it.
+    /// By file and offset in it.
     files: HashMap<(PathBuf, u64), Frame>,
-    /// By process and address: machine code of no file, such as a compiler makes while it runs.
+    /// By process and address: machine code without a file, such as a just-in-time compiler's.
     made: HashMap<(u32, u64), Frame>,
-    /// What such compilers write down.
+    /// The functions of just-in-time compilers.
     perf_maps: PerfMaps,
-    /// Files with machine code, as far as they can be read.
+    /// Files with machine code that could be opened.
     opened: HashMap<PathBuf, Option<Arc<File>>>,
     /// By the ids processes have in flows.
     processes: BTreeMap<u32, Arc<Vec<Code>>>,
 }
 
-/// Processes whose machine code is remembered: beyond them those that came first are forgotten.
+/// The number of processes whose mappings are kept: beyond it the oldest are forgotten.
 const MOST_PROCESSES: usize = 20_000;
-/// Files that are open at once: a process may have a thousand descriptors, as a rule.
+/// Files open at once: a process usually may have a thousand descriptors.
 const MOST_FILES: usize = 256;
-/// Addresses of each kind that are remembered.
+/// Addresses of each kind that are kept.
 const MOST_ADDRESSES: usize = 200_000;
 
-/// What `/proc/PID/maps` appends to the path of a file that has none any more.
+/// The suffix of a deleted file's path in `/proc/PID/maps`.
 const DELETED: &str = " (deleted)";
 const KERNEL: &str = "kernel";
 const UNKNOWN: &str = "[unknown]";
@@ -78,7 +78,7 @@ impl Default for Symbols {
 }
 
 impl Symbols {
-    /// Remembers what a process mapped.
+    /// Adds a mapping of a process.
     pub fn mapped(&mut self, process: u32, code: Code) {
         let known = Arc::make_mut(self.processes.entry(process).or_default());
         known.retain(|other| other.end <= code.start || code.end <= other.start);
@@ -88,14 +88,14 @@ impl Symbols {
         }
     }
 
-    /// A child begins with what its parent has.
+    /// A child begins with its parent's mappings.
     pub fn forked(&mut self, process: u32, parent: u32) {
         if let Some(code) = self.processes.get(&parent).cloned() {
             self.processes.insert(process, code);
         }
     }
 
-    /// Reads what a running process has mapped.
+    /// Reads the mappings of a running process.
     pub fn read(&mut self, process: u32, pid: u32) {
         let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
         let elsewhere = mounts(&pid.to_string()) != mounts("self");
@@ -115,11 +115,11 @@ impl Symbols {
             let find = || frame(&self.symbolizer, &source, Input::AbsAddr(&[address]), KERNEL);
             self.kernel.entry(address).or_insert_with(find).clone()
         });
-        // What calls the probes is not what is looked for.
+        // Functions of the probing itself are left out.
         frames.filter(|frame| !is_of_probes(&frame.function)).collect()
     }
 
-    /// Functions of a program, the innermost first. `pid`: of the process while it lives.
+    /// Functions of a program, the innermost first. `pid`: of the process, while it lives.
     pub fn program(&mut self, process: u32, pid: Option<u32>, addresses: &[u64]) -> Vec<Frame> {
         inside(addresses).map(|address| self.of_program(process, pid, address)).collect()
     }
@@ -140,7 +140,7 @@ impl Symbols {
         let module = path.to_string_lossy();
         let frame = match self.open(&key.0) {
             Some(file) => {
-                // The file that is open, whatever is there under its name.
+                // The open file, whatever is under its name now.
                 let open = format!("/proc/self/fd/{}", file.as_raw_fd());
                 let source = Source::Elf(Elf { debug_syms: false, ..Elf::new(open) });
                 frame(&self.symbolizer, &source, Input::FileOffset(&[place]), &module)
@@ -150,7 +150,7 @@ impl Symbols {
         self.files.entry(key).or_insert(frame).clone()
     }
 
-    /// A function that is in no file: its compiler may have written it down.
+    /// A function without a file: its compiler may have a perf map.
     fn of_no_file(&mut self, process: u32, pid: Option<u32>, address: u64) -> Frame {
         if let Some(frame) = self.made.get(&(process, address)) {
             return frame.clone();
@@ -167,7 +167,7 @@ impl Symbols {
         self.made.entry((process, address)).or_insert(frame).clone()
     }
 
-    /// Opens a file once. What is put in the place of one that was mapped makes nobody wait.
+    /// Opens a file once. A special file in its place does not block.
     fn open(&mut self, path: &Path) -> Option<Arc<File>> {
         if self.opened.len() >= MOST_FILES && !self.opened.contains_key(path) {
             self.opened.clear();
@@ -187,13 +187,13 @@ impl Symbols {
     }
 }
 
-/// The mount namespace of a process: under one path, another may see another file.
+/// The mount namespace of a process: another namespace may have another file under the same path.
 fn mounts(pid: &str) -> Option<PathBuf> {
     fs::read_link(format!("/proc/{pid}/ns/mnt")).ok()
 }
 
-/// Addresses inside the calls: all but the innermost are where a call returns to, which may be the
-/// next function already; or whatever the program has put there.
+/// Addresses inside the calls. All but the innermost are return addresses, which may be in the next
+/// function already, or be arbitrary.
 fn inside(addresses: &[u64]) -> impl Iterator<Item = u64> + '_ {
     let before = |(index, address): (usize, &u64)| address.saturating_sub(u64::from(index > 0));
     addresses.iter().enumerate().map(before)
@@ -209,7 +209,7 @@ fn is_of_probes(function: &str) -> bool {
     function.starts_with("bpf_") && (function.contains("trampoline") || function.contains("prog_"))
 }
 
-/// The function at one place; in brackets the file if nothing more is known.
+/// The function at one place; if it is unknown, the file in brackets.
 fn frame(symbolizer: &Symbolizer, source: &Source, input: Input<&[u64]>, module: &str) -> Frame {
     match name(symbolizer, source, input) {
         Some(function) => Frame { function, module: module.to_owned() },
@@ -217,7 +217,7 @@ fn frame(symbolizer: &Symbolizer, source: &Source, input: Input<&[u64]>, module:
     }
 }
 
-/// Some function of a file.
+/// An unknown function of a file.
 fn of_file(module: &str) -> Frame {
     let file = Path::new(module).file_name().unwrap_or_default().to_string_lossy();
     Frame { function: format!("[{file}]"), module: module.to_owned() }

@@ -1,5 +1,5 @@
-//! Attaching to the kernel. What is attached belongs to file descriptors of this process, so the
-//! kernel takes it away when the process ends, however it ends.
+//! Attaching to the kernel. Attachments belong to file descriptors of this process: the kernel removes
+//! them when the process ends, however it ends.
 
 use std::{
     ffi::CString,
@@ -22,7 +22,7 @@ const FLAG_CLOEXEC: libc::c_ulong = 8;
 /// Attaching and detaching wait for the kernel, not for a CPU.
 const THREADS: usize = 8;
 
-/// What holds a program to where it is attached: it is detached when this is dropped.
+/// The attachment of a program: it is detached when this is dropped.
 pub struct Link {
     _held: OwnedFd,
     is_trampoline: bool,
@@ -40,8 +40,8 @@ impl Link {
     }
 }
 
-/// Detaches all. The kernel waits for its readers at each one, so it is done side by side, in two
-/// queues of the kernel's: one is of trampolines, the other of all else.
+/// Detaches all. The kernel waits for its readers at each one, so this is done in parallel, in two queues
+/// as in the kernel: one for trampolines, one for the rest.
 pub fn detach(links: Vec<Link>) {
     let (trampolines, events): (Vec<_>, Vec<_>) =
         links.into_iter().partition(|link| link.is_trampoline);
@@ -54,12 +54,12 @@ pub fn detach(links: Vec<Link>) {
     });
 }
 
-/// Where in a function.
+/// The entry or the exit of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum At {
-    /// On the way in.
+    /// At its entry.
     Entry,
-    /// On the way out.
+    /// At its exit.
     Return,
 }
 
@@ -118,7 +118,7 @@ pub fn at_breakpoint(program: BorrowedFd<'_>, address: u64, cpu: u32) -> io::Res
     Ok(event)
 }
 
-/// Does `work` for every item on a few threads, and gives the results in order.
+/// Calls `work` for every item on a few threads, and returns the results in order.
 pub fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let results = Mutex::new(Vec::with_capacity(items.len()));
     thread::scope(|scope| {

@@ -1,5 +1,5 @@
-//! Many entries of a map out of the kernel with one system call: with tens of thousands of connections,
-//! one call for each would be too slow.
+//! Reads many entries of a map with one system call: with tens of thousands of connections, one call for
+//! each would be too slow.
 
 use std::{
     io, mem,
@@ -9,14 +9,14 @@ use std::{
 use super::bpf;
 use aya_obj::generated::{bpf_attr, bpf_cmd::BPF_MAP_LOOKUP_AND_DELETE_BATCH};
 
-/// Keys a call. The kernel needs room for what has one hash at least.
+/// Keys per call. The kernel needs room for at least all entries of one hash bucket.
 const AT_ONCE: usize = 1024;
 
-/// Where there are fewer, they are better taken one by one: while the kernel looks for the next one
-/// in an empty part of the map, no kprobe on this CPU runs its program.
+/// The fewest entries to read in a batch. Fewer are better read one by one: while the kernel searches an
+/// empty part of the map, no kprobe on this CPU runs its program.
 pub const FEWEST: usize = 4096;
 
-/// Takes everything out of a map of such keys and values. What is added meanwhile may be left there.
+/// Removes all entries of a map with such keys and values. Entries that are added meanwhile may remain.
 ///
 /// # Safety
 /// Keys and values are as long as the map's.
@@ -24,7 +24,7 @@ pub unsafe fn take<K: aya::Pod, V: aya::Pod>(map: BorrowedFd) -> io::Result<Vec<
     let mut taken = Vec::new();
     let mut keys: Vec<K> = Vec::with_capacity(AT_ONCE);
     let mut values: Vec<V> = Vec::with_capacity(AT_ONCE);
-    // Where the next call begins, which is the kernel's own affair.
+    // The position of the next call, opaque to userspace.
     let (mut place, mut begun) = (0u64, false);
     loop {
         // SAFETY: all zeros is valid.

@@ -1,4 +1,4 @@
-//! The system call `bpf`, for what aya has no function for.
+//! The system call `bpf`, for commands that aya has no function for.
 
 use std::{
     ffi::CStr,
@@ -8,10 +8,10 @@ use std::{
 
 use aya_obj::generated::{bpf_attr, bpf_cmd};
 
-/// Makes the call `command`, and answers what it returns.
+/// Makes the call `command`, and returns its result.
 ///
 /// # Safety
-/// What `attr` points to is as long as the command has it, and outlives the call.
+/// The memory that `attr` points to has the length that the command requires, and outlives the call.
 pub unsafe fn call(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
     // SAFETY: the attributes are as long as said; the caller answers for what they point to.
     let status = unsafe {
@@ -39,7 +39,7 @@ pub unsafe fn load(attr: &mut bpf_attr) -> io::Result<OwnedFd> {
     patiently(|| unsafe { open(bpf_cmd::BPF_PROG_LOAD, attr) })
 }
 
-/// The verifier gives up when a signal comes, which is no reason to: it is asked again.
+/// Repeats a load that a signal interrupted: the verifier gives up at any signal.
 fn patiently<T>(mut load: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     const ATTEMPTS: usize = 5;
     for _ in 1..ATTEMPTS {

@@ -1,4 +1,4 @@
-//! Taking what was counted out of the maps.
+//! Reading the counters from the maps.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ fn add(sums: &mut Sums, key: Key, tally: &Tally) {
 }
 
 impl Session {
-    /// The counters of an epoch that is over, with their sums over the CPUs.
+    /// The counters of a finished epoch, summed over the CPUs.
     pub(super) fn take(&mut self, epoch: u32) -> Result<Vec<(Key, Tally)>, SessionError> {
         let maps = match epoch {
             0 => ["COUNTS_EVEN", "OVERFLOW_EVEN"],
@@ -32,7 +32,7 @@ impl Session {
         Ok(counters.into_iter().collect())
     }
 
-    /// Empties a map of what found no counter.
+    /// Reads and empties a map of events that found no counter.
     fn take_overflow(&mut self, name: &'static str, sums: &mut Sums) -> Result<(), SessionError> {
         let mut map = self.map::<PerCpuHashMap<_, Key, Tally>>(name)?;
         let keys: Vec<Key> = map.keys().flatten().collect();

@@ -1,4 +1,4 @@
-//! The constants of the programs: what they are told as they are loaded.
+//! The constants of the programs, set when they are loaded.
 
 use tracer_common::{ABSENT, Options, flow, id, stack};
 use tracer_ledger::flows::Detail;
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::witness::Plan;
 
-/// What they do, for this purpose.
+/// The options of the programs, for this purpose.
 pub fn options(plan: &Plan, purpose: Purpose, cycles: &Counters) -> Result<Options, SessionError> {
     let of_any = Options {
         twins: u32::from(plan.preemption.is_some()),
@@ -47,7 +47,7 @@ pub fn options(plan: &Plan, purpose: Purpose, cycles: &Counters) -> Result<Optio
     })
 }
 
-/// With what the object is loaded.
+/// The set-up that the object is loaded with.
 pub fn setup<'a>(plan: &'a Plan, options: &'a Options, room: &'a Room) -> Setup<'a> {
     Setup {
         globals: [("LAYOUT", bytes_of(&plan.layout)), ("OPTIONS", bytes_of(options))],

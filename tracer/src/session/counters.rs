@@ -36,7 +36,7 @@ impl Counters {
         self.0.is_empty()
     }
 
-    /// Tells programs that have this map of them.
+    /// Puts them into a map of the programs.
     pub fn put_into(&self, map: &Map) -> std::io::Result<()> {
         let Map::PerfEventArray(map) = map else {
             return Err(std::io::ErrorKind::InvalidInput.into());

@@ -1,10 +1,10 @@
-//! What the programs counted, summed over the CPUs.
+//! The programs' counts, summed over the CPUs.
 
 use std::collections::BTreeMap;
 
 use tracer_common::{Event, Flow, Key, Tally};
 
-/// Every counter since the last time.
+/// Every counter since the last reading.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     entries: Vec<(Key, Tally)>,

@@ -1,4 +1,4 @@
-//! What the eBPF programs say of themselves, passed on to the log.
+//! Messages of the eBPF programs, passed on to the log.
 
 use aya_log::EbpfLogger;
 use tokio::io::unix::AsyncFd;

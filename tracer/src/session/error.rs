@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! The errors of a session.
 
 use std::io;
 
@@ -13,7 +13,7 @@ pub enum SessionError {
          measure nothing; build it with `cargo xtask build`"
     )]
     NoPrograms,
-    /// What was built is no eBPF object that this program can use.
+    /// The embedded object is not an eBPF object that this program can use.
     #[error("the eBPF object is broken: {0}; build copytrace again with `cargo xtask build`")]
     Object(Refusal),
     /// The kernel refused a program.
@@ -21,7 +21,7 @@ pub enum SessionError {
     Program {
         /// Its name.
         program: String,
-        /// What the kernel said.
+        /// The kernel's error.
         error: Refusal,
     },
     /// The kernel refused to attach a program.
@@ -29,10 +29,10 @@ pub enum SessionError {
     Attach {
         /// Function, tracepoint or address.
         target: String,
-        /// What the kernel said.
+        /// The kernel's error.
         error: Refusal,
     },
-    /// Processes cannot be told by the numbers that users know them by.
+    /// The numbers of processes in this PID namespace are unknown.
     #[error("cannot find out which processes run in this PID namespace: {0}")]
     Numbers(io::Error),
     /// A map could not be read or written.
@@ -40,7 +40,7 @@ pub enum SessionError {
     Map {
         /// Its name.
         map: String,
-        /// What the kernel said.
+        /// The kernel's error.
         error: Refusal,
     },
 }
@@ -59,7 +59,7 @@ impl SessionError {
     }
 }
 
-/// Of a map.
+/// The error of a map.
 pub fn map_error(map: &str, error: impl Into<Refusal>) -> SessionError {
     SessionError::Map { map: map.to_owned(), error: error.into() }
 }

@@ -1,11 +1,11 @@
-//! The flows of what the traced processes did since the last look.
+//! The flows of the traced processes since the last reading.
 
 use std::{collections::BTreeMap, time::Instant};
 
 use aya::maps::Array;
 use tracer_common::{
     Key, Stacks, Tally,
-    flow::{Object, Process},
+    flow::{Object, TracedProcess},
     stack::Module,
 };
 use tracer_ledger::flows::{self, Ledger, derive::Witnesses};
@@ -21,16 +21,16 @@ use super::{
 use crate::naming::Names;
 
 /// Processes and objects with the ids they have in flows.
-type Discovered = (Vec<(u32, Process)>, Vec<(u32, Object)>);
+type Discovered = (Vec<(u32, TracedProcess)>, Vec<(u32, Object)>);
 
-/// What was counted since the last look, by name.
+/// The counts since the last reading, by name.
 #[derive(Debug, Default)]
 pub struct Taken {
     /// The traffic of each flow.
     pub ledger: Ledger,
-    /// Where copies were made, if that is asked for.
+    /// The stacks of copies, if they are asked for.
     pub samples: Vec<Sample>,
-    /// And where machine code was mapped.
+    /// The new mappings of machine code.
     pub modules: Vec<Module>,
     /// Bytes that breakpoints saw and call sites did not.
     pub unexplained: Unexplained,
@@ -39,21 +39,21 @@ pub struct Taken {
 }
 
 impl Session {
-    /// Whether what is counted can be read.
+    /// Whether the counters can be read.
     pub fn can_be_read(&mut self) -> bool {
         self.map::<Array<_, u32>>("EPOCH").is_ok_and(|map| map.get(&0, 0).is_ok())
     }
 
-    /// What the plan's witnesses see.
+    /// The capabilities of the plan's witnesses.
     pub fn witnesses(&self) -> Witnesses {
         Witnesses { copies: !self.plan.sites.is_empty(), references: !self.plan.probes.is_empty() }
     }
 
-    /// Takes what was counted since the last time, by name; counting goes on.
+    /// Takes the counts since the last reading, by name; counting continues.
     pub fn take_flows(&mut self, names: &mut Names) -> Result<Taken, SessionError> {
         let (counts, samples) = self.drain()?;
         let modules = self.modules()?;
-        // After the counters: what they count for was described before.
+        // After the counters: their processes and objects were described before them.
         let (processes, objects) = self.discover()?;
         names.learn(processes, objects);
         let mut taken = Taken { samples, modules, lost: counts.lost, ..Taken::default() };
@@ -67,7 +67,7 @@ impl Session {
         Ok(taken)
     }
 
-    /// Takes what was counted since the last time; counting goes on. With stacks, also where.
+    /// Takes the counts since the last reading; counting continues. With stacks, also the samples.
     fn drain(&mut self) -> Result<(Counts, Vec<Sample>), SessionError> {
         let start = Instant::now();
         let epoch = self.next_epoch()?;
@@ -84,7 +84,7 @@ impl Session {
         Ok((counts, samples))
     }
 
-    /// Has everything from now on counted in the other epoch, and answers the one that is over.
+    /// Starts the other epoch for new events, and returns the finished one.
     fn next_epoch(&mut self) -> Result<u32, SessionError> {
         let mut map = self.map::<Array<_, u32>>("EPOCH")?;
         let over = map.get(&0, 0).map_err(|error| map_error("EPOCH", error))?;
@@ -93,13 +93,13 @@ impl Session {
         Ok(over)
     }
 
-    /// The processes and objects that are new since the last time.
+    /// The processes and objects that are new since the last reading.
     fn discover(&mut self) -> Result<Discovered, SessionError> {
         Ok((self.take_all("PROCESSES")?, self.take_all("OBJECTS")?))
     }
 }
 
-/// The counters, whatever the stacks.
+/// The counters, summed over stacks.
 fn without_stacks(counters: &[(Key, Tally)]) -> BTreeMap<Key, Tally> {
     let mut sums: BTreeMap<Key, Tally> = BTreeMap::new();
     for (key, tally) in counters {
@@ -109,7 +109,7 @@ fn without_stacks(counters: &[(Key, Tally)]) -> BTreeMap<Key, Tally> {
     sums
 }
 
-/// Waits until every program that runs now is done: they run under RCU.
+/// Waits until every program that runs now has finished: they run under RCU.
 fn wait_for_programs() {
     const MEMBARRIER_CMD_GLOBAL: libc::c_long = 1;
     // SAFETY: the call has no pointers. Where it is refused, the few events that programs are

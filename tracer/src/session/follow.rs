@@ -1,11 +1,11 @@
-//! Which processes are traced, and the signals that they are sent.
+//! The traced processes, and the signals that are sent to them.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use aya::maps::HashMap;
 use tracer_common::{
     Ends, Socket, Task,
-    flow::Process,
+    flow::TracedProcess,
     signal::{Sent, Signal},
     window,
 };
@@ -15,35 +15,35 @@ use super::{
     error::{SessionError, map_error},
 };
 
-/// Ids of processes that userspace gives out; the kernel's programs give out the others.
+/// Flag in ids that userspace gives out; the kernel's programs give out the others.
 const GIVEN_OUT_HERE: u32 = 1 << 31;
 
-/// Signals to the processes of a group are sent within this time.
+/// The time within which the signals to a process group are sent.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
-/// When a process starts to be counted.
+/// The moment when a process starts to be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// At once.
     Now,
-    /// When it runs another program.
+    /// At its next `exec`.
     AtExec,
     /// At its marker, in a session of windows; see [`Purpose::Windows`](super::Purpose::Windows).
     AtMarker,
 }
 
 impl Session {
-    /// Counts by flows for a process as a whole, and for every child it will have. Answers the id
-    /// its flows will have; nothing if it has ended.
+    /// Counts flows for a process as a whole, and for all its later children. Returns the id in its
+    /// flows; none if it has ended.
     pub fn follow(&mut self, pid: u32, start: Start) -> Result<Option<u32>, SessionError> {
         self.followed += 1;
         let id = GIVEN_OUT_HERE | self.followed;
         let name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-        let mut process = Process { pid, thread: 0, owner: 0, name: [0; 16] };
+        let mut process = TracedProcess { pid, thread: 0, owner: 0, name: [0; 16] };
         for (to, from) in process.name[..15].iter_mut().zip(name.trim_ascii_end()) {
             *to = *from;
         }
-        self.map::<HashMap<_, u32, Process>>("PROCESSES")?
+        self.map::<HashMap<_, u32, TracedProcess>>("PROCESSES")?
             .insert(id, process, 0)
             .map_err(|error| map_error("PROCESSES", error))?;
         let window = match start {
@@ -56,14 +56,15 @@ impl Session {
             .insert(number, Task::new(window, id, pid), 0)
             .map_err(|error| map_error("TASKS", error))?;
         if !is_alive(pid) {
-            // If its end was before its entry, nobody else takes that out; else it is gone already.
+            // If it ended before the entry was made, nothing else removes the entry; else it is gone
+            // already.
             let _ = self.map::<HashMap<_, u32, Task>>("TASKS")?.remove(&number);
             return Ok(None);
         }
         Ok(Some(id))
     }
 
-    /// Process ids, as users know them, that are counted for now.
+    /// Ids of the processes that are counted now, as users know them.
     pub fn followed(&mut self) -> Result<BTreeSet<u32>, SessionError> {
         let named = self.numbers.is_some();
         let tasks = self.map::<HashMap<_, u32, Task>>("TASKS")?;
@@ -73,19 +74,19 @@ impl Session {
         Ok(tasks.keys().flatten().collect())
     }
 
-    /// Stops to count for every process.
+    /// Stops counting for every process.
     pub fn unfollow(&mut self) -> Result<(), SessionError> {
         self.clear::<u32, Task>("TASKS")
     }
 
-    /// Stops to count for every process, and for what the kernel still sends for one.
+    /// Stops counting for every process, and for packets that the kernel still sends for one.
     pub fn close(&mut self) -> Result<(), SessionError> {
         self.unfollow()?;
         self.clear::<u64, Socket>("SOCKETS")?;
         self.clear::<Ends, u64>("SENDERS")
     }
 
-    /// Whether a traced process was sent a signal by `sender` just now.
+    /// Whether `sender` has just sent a signal to a traced process.
     pub fn was_sent(&mut self, signal: Signal, sender: u32) -> Result<bool, SessionError> {
         let sent = self.map::<HashMap<_, Signal, Sent>>("SIGNALS")?.get(&signal, 0);
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
@@ -108,8 +109,8 @@ fn is_alive(pid: u32) -> bool {
     stats.any(|stat| !is_ending(&String::from_utf8_lossy(&stat)))
 }
 
-/// Whether a line of `/proc/PID/stat` is of a thread on its way out. The flags are the seventh
-/// field after the name, which may have anything in it.
+/// Whether a line of `/proc/PID/stat` is of a thread that is exiting. The flags are the seventh field
+/// after the name, which may contain any character.
 fn is_ending(stat: &str) -> bool {
     const PF_EXITING: u64 = 4;
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);

@@ -1,5 +1,5 @@
-//! Where in its file a function of this program lies, by what the kernel mapped: the program needs no
-//! symbol table for that.
+//! The offset of a function of this program in its file, from the kernel's mappings: no symbol table is
+//! needed.
 
 use std::{
     io,

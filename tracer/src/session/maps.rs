@@ -30,7 +30,7 @@ impl Session {
         }
         let mut taken = Vec::with_capacity(keys.len());
         for key in keys {
-            // A key can come twice if others are added.
+            // A key can come twice if others are added meanwhile.
             let Ok(value) = map.get(&key, 0) else { continue };
             taken.push((key, value));
             map.remove(&key).map_err(|error| map_error(name, error))?;
@@ -38,7 +38,7 @@ impl Session {
         Ok(taken)
     }
 
-    /// Empties a map of processes or sockets, each of which may be gone by now.
+    /// Empties a map of processes or sockets, each of which may have ended by now.
     pub(super) fn clear<K: aya::Pod, V: aya::Pod>(
         &mut self,
         name: &'static str,
@@ -47,7 +47,7 @@ impl Session {
         let keys: Vec<K> = map.keys().flatten().collect();
         for key in keys {
             match map.remove(&key) {
-                // A process that ends takes its entry away itself.
+                // A process that ends removes its entry itself.
                 Err(error) if is_gone(&error) => {}
                 removed => removed.map_err(|error| map_error(name, error))?,
             }
@@ -64,7 +64,7 @@ impl Session {
         M::try_from(map).map_err(|error| map_error(name, error))
     }
 
-    /// A program that was loaded.
+    /// A loaded program.
     pub(super) fn program(&self, name: &str) -> Result<BorrowedFd<'_>, SessionError> {
         self.object.program(name).ok_or_else(|| SessionError::Program {
             program: name.to_owned(),

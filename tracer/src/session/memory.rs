@@ -1,6 +1,6 @@
-//! What the kernel keeps for the maps, as `map_mem_usage` of each kind of map has it (`kernel/bpf`, from
-//! Linux 6.4 on, which shows it in `/proc/PID/fdinfo`). It is charged to the control group of who made
-//! them.
+//! The kernel's memory for the maps, as computed by `map_mem_usage` of each kind of map (`kernel/bpf`,
+//! from Linux 6.4 on, which shows it in `/proc/PID/fdinfo`). It is charged to the control group of the
+//! process that made them.
 
 use std::ops::AddAssign;
 
@@ -13,7 +13,7 @@ use tracer_common::ON_DEMAND;
 /// Memory of maps in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// As soon as they are there.
+    /// When the maps are created.
     pub at_rest: u64,
     /// When they are full: with tens of thousands of processes, connections and files at once.
     pub at_most: u64,
@@ -26,7 +26,7 @@ impl AddAssign for Memory {
     }
 }
 
-/// What of a map its memory depends on.
+/// The properties of a map that its memory depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     /// A [`bpf_map_type`].
@@ -79,7 +79,8 @@ impl Memory {
 mod tests {
     use super::*;
 
-    /// As Linux 6.18 says of maps like these on two CPUs, to a kilobyte or two for the map itself.
+    /// The numbers of Linux 6.18 for maps like these on two CPUs, up to a kilobyte or two for the map
+    /// itself.
     #[test]
     fn maps_take_what_the_kernel_says() {
         let shape = |kind: bpf_map_type, key, value, entries, flags| Shape {

@@ -1,4 +1,4 @@
-//! What the kernel says of a program: its id, its length, and the events that it could not give to it.
+//! The kernel's information on a program: its id, its length, and the events it could not run it for.
 
 use std::{
     io, mem,
@@ -9,7 +9,7 @@ use aya_obj::generated::{bpf_attr, bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, bpf_insn, bp
 
 use super::bpf;
 
-/// What the kernel says of a program.
+/// The kernel's information on a program.
 fn info(program: BorrowedFd<'_>) -> io::Result<bpf_prog_info> {
     // SAFETY: all zeros is valid for both.
     let (mut info, mut attr) =
@@ -26,14 +26,14 @@ pub fn id(program: BorrowedFd<'_>) -> io::Result<u32> {
     info(program).map(|info| info.id)
 }
 
-/// How often the kernel skipped a program because another one ran on the same CPU
-/// (`recursion_misses` of `struct bpf_prog_info`; for kprobes, counted from 6.7 on). None if the
-/// kernel does not say.
+/// The number of times the kernel skipped a program because another one ran on the same CPU
+/// (`recursion_misses` of `struct bpf_prog_info`; for kprobes, counted from 6.7 on). None if the kernel
+/// does not say.
 pub fn of_program(program: BorrowedFd<'_>) -> Option<u64> {
     info(program).ok().map(|info| info.recursion_misses)
 }
 
-/// How many instructions the verifier has left of a program, and put in.
+/// The number of instructions of a program after the verifier's changes.
 pub fn instructions(program: BorrowedFd<'_>) -> io::Result<u64> {
     info(program).map(|info| u64::from(info.xlated_prog_len) / size_of::<bpf_insn>() as u64)
 }

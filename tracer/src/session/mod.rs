@@ -10,6 +10,7 @@ mod counters;
 mod counts;
 mod diagnostics;
 mod error;
+mod fill;
 pub mod flows;
 mod follow;
 mod jvms;
@@ -27,7 +28,6 @@ mod refusal;
 mod room;
 pub mod stacks;
 mod stubs;
-mod tell;
 mod traffic;
 pub mod trial;
 mod unexplained;
@@ -63,17 +63,17 @@ pub use wanted::{Comm, Wanted, cgroup_id};
 
 use crate::witness::Plan;
 
-/// Whether this process runs in a PID namespace, from which processes outside are not seen.
+/// Whether this process runs in a PID namespace, where processes outside are invisible.
 pub fn in_pid_namespace() -> bool {
     numbers::namespace().is_ok_and(|namespace| namespace.is_some())
 }
 
-/// Programs attached to the kernel. Dropping it detaches them all.
+/// Programs attached to the kernel. Dropping it detaches them.
 pub struct Session {
     object: Object,
     plan: Plan,
     links: Vec<Link>,
-    /// What waits for the kernel to detach, once nothing is counted any more.
+    /// The thread that waits for the kernel to detach, once nothing is counted any more.
     detaching: Option<JoinHandle<()>>,
     verify: bool,
     breakpoints: Breakpoints,
@@ -85,11 +85,11 @@ pub struct Session {
     options: Options,
     /// Lost events that were reported already.
     lost: u64,
-    /// How many processes were given an id here.
+    /// The number of processes that were given an id here.
     followed: u32,
     /// In a PID namespace.
     numbers: Option<Numbers>,
-    /// Calls to copy routines that took no probe.
+    /// Calls to copy routines that refused a probe.
     refused: Vec<String>,
 }
 
@@ -132,9 +132,9 @@ impl Session {
             numbers: None,
             refused: Vec::new(),
         };
-        session.tell_numbers()?;
-        session.tell_sites()?;
-        session.tell_counters(cycles)?;
+        session.fill_numbers()?;
+        session.fill_sites()?;
+        session.fill_counters(cycles)?;
         session.attach_sites()?;
         session.attach_functions()?;
         if verify {
@@ -152,7 +152,7 @@ impl Session {
         Ok(session)
     }
 
-    /// What is attached.
+    /// The attached programs.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -162,7 +162,7 @@ impl Session {
         self.options.cycles != 0
     }
 
-    /// Passes on what the programs say of themselves to the log. Needs a tokio runtime.
+    /// Passes the programs' messages on to the log. Needs a tokio runtime.
     pub fn log(&mut self) -> Result<(), SessionError> {
         diagnostics::forward(&self.object)
     }

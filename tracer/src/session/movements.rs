@@ -1,4 +1,4 @@
-//! From counters to movements: what each of them proves about where bytes went.
+//! From counters to movements: the movement that each counter proves.
 
 use tracer_common::{Event, Function, Key, NO_ITERATOR, Tally, leaf, owner, user_copy};
 use tracer_ledger::{Movement, Mover, Place, Provenance, Side, flows::jvm};
@@ -26,7 +26,7 @@ pub(super) fn seen(counts: &Counts, plan: &Plan) -> Vec<Movement> {
     movements
 }
 
-/// From where, to where, and what moved the bytes.
+/// Source, destination and mover.
 type Way = (Place, Place, Mover);
 
 const TO_NIC: Way = (Place::Socket, Place::Nic, Mover::Dma);
@@ -70,7 +70,7 @@ fn in_every_tier(counts: &Counts) -> Vec<Movement> {
     movements
 }
 
-/// What the program itself copied; a mapping of a file is the page cache.
+/// The program's own copies; a mapping of a file is the page cache.
 fn user_copies(counts: &Counts) -> Vec<Movement> {
     let copies = counts.of(Event::UserCopy);
     let place = |kind: u8, end| if kind & end != 0 { Place::PageCache } else { Place::User };
@@ -89,7 +89,7 @@ fn of_function(counts: &Counts, event: Event, function: Function, kind: u8) -> T
     sum(counts.of(event).filter(|(key, _)| wanted(key)))
 }
 
-/// Copies of packets; of those that were sent before are left out, as the packets themselves are.
+/// Copies of packets, without those of retransmissions, as in the counts of packets.
 fn packet_copies(counts: &Counts, plan: &Plan) -> Vec<Movement> {
     let copies = FUNCTIONS.iter().filter(|witness| witness.movement.2 == Mover::Cpu);
     copies
@@ -112,12 +112,12 @@ fn references(counts: &Counts, plan: &Plan) -> Vec<Movement> {
     out_of_pages(counts, plan, Event::Reference, Mover::Reference)
 }
 
-/// Bytes that the kernel enciphered.
+/// Bytes that the kernel encrypted.
 fn ciphered(counts: &Counts, plan: &Plan) -> Vec<Movement> {
     out_of_pages(counts, plan, Event::Cipher, Mover::Cipher)
 }
 
-/// What functions did with pages: out of the place the catalogue says, or whose memory they are.
+/// Movements of pages by functions: from the place in the catalogue, or by the owner of the pages.
 fn out_of_pages(counts: &Counts, plan: &Plan, event: Event, mover: Mover) -> Vec<Movement> {
     let witnesses = FUNCTIONS.iter().filter(|witness| witness.movement.2 == mover);
     witnesses
@@ -146,7 +146,7 @@ fn leaf_named<'a>(plan: &'a Plan, symbol: &str) -> Option<&'a Leaf> {
     plan.leaves.iter().find(|leaf| leaf.symbol == symbol)
 }
 
-/// What breakpoints saw on a routine, whoever called it.
+/// Bytes that breakpoints saw in a routine, for all its callers.
 fn leaf_bytes(counts: &Counts, leaf: &Leaf, kind: u8, detail: u32) -> u64 {
     let wanted = (kind, leaf::detail(leaf.site.routine, detail));
     sum(counts.of(Event::Leaf).filter(|(key, _)| (key.kind, key.detail) == wanted)).bytes
@@ -171,8 +171,8 @@ fn site_copies(counts: &Counts, plan: &Plan) -> Vec<Movement> {
     movements
 }
 
-/// What the breakpoints saw of one site's copies: all that its leaf routine copied for the same
-/// kind of iterator, less what other sites gave to the same routine.
+/// The breakpoints' bytes for one site's copies: all that its leaf routine copied for the same kind of
+/// iterator, minus the copies of other sites through the same routine.
 fn verified(
     counts: &Counts,
     plan: &Plan,
@@ -192,7 +192,7 @@ fn verified(
     Some(seen.saturating_sub(others.map(|(.., tally)| tally.bytes).sum()))
 }
 
-/// Which way a call site's bytes went, by the caller and by what the iterator iterates over.
+/// The way of a call site's bytes, by the caller and by the iterator's kind.
 pub(super) fn way_of(site: &CallSite, key: Key, plan: &Plan) -> Option<Way> {
     let known = CALLERS.iter().find(|caller| caller.name == site.caller);
     let place = known.map_or(Place::Kernel, |caller| caller.place);
@@ -210,8 +210,8 @@ pub(super) fn way_of(site: &CallSite, key: Key, plan: &Plan) -> Option<Way> {
     Some(if site.routine.from_iterator { (other, place, by) } else { (place, other, by) })
 }
 
-/// Which way the bytes of one counter of copies went, and what copied them. Nothing of copies that
-/// are in no ledger, such as those of packets that were sent before.
+/// The way of the bytes of one counter of copies, and the routine that copied them. None for copies that
+/// are in no ledger, such as those of retransmitted packets.
 pub(super) fn copy_of(key: &Key, plan: &Plan) -> Option<(Way, &'static str)> {
     if key.event == Event::CopySite as u8 {
         let site = plan.sites.iter().find(|site| site.address == key.address)?;

@@ -1,4 +1,4 @@
-//! The kernel's numbers of processes, in a PID namespace: users know others there, and so does `/proc`.
+//! The kernel's numbers of processes, in a PID namespace: users and `/proc` have other numbers there.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ pub const PROGRAM: &str = "processes";
 /// The inode of the first namespace (`PROC_PID_INIT_INO`).
 const FIRST: u64 = 0xefff_fffc;
 
-/// The PID namespace this process runs in, by its inode; nothing if that is the first one.
+/// The PID namespace of this process, by its inode; none if it is the first one.
 pub fn namespace() -> io::Result<Option<u32>> {
     let inode = std::fs::metadata("/proc/self/ns/pid")?.ino();
     let numbered = std::fs::read_link("/proc/self")?;
@@ -32,11 +32,11 @@ pub fn namespace() -> io::Result<Option<u32>> {
              proc /proc`, or run `unshare` with --mount-proc",
         ));
     }
-    // The kernel has 32 bits of it.
+    // The kernel uses 32 bits of it.
     Ok((inode != FIRST).then_some(inode as u32))
 }
 
-/// Asks the kernel who is who.
+/// The iterator that reads the numbers of all processes.
 pub struct Numbers {
     iterator: OwnedFd,
 }

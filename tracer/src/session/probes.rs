@@ -1,4 +1,4 @@
-//! Attaching the programs of a plan to what it names, and detaching them.
+//! Attaching the programs of a plan, and detaching them.
 
 use std::{ffi::CString, io, thread};
 
@@ -73,8 +73,8 @@ impl Session {
         Ok(())
     }
 
-    /// Counts what processes that run this very program copy themselves, in a function of it whose
-    /// third argument is a count of bytes, as `memcpy` has it.
+    /// Counts copies that processes of this program make themselves, in a function of it whose third
+    /// argument is a number of bytes, as in `memcpy`.
     pub fn watch_user_copies(
         &mut self,
         function: unsafe extern "C" fn(*mut u8, *const u8, usize),
@@ -95,8 +95,8 @@ impl Session {
         Ok(())
     }
 
-    /// Begins to detach everything: what was counted can still be taken. The kernel takes a second for
-    /// it, in which the report is made.
+    /// Begins to detach everything: the counts can still be read. The kernel needs a second, in which the
+    /// report is made.
     pub fn detach(&mut self) {
         let mut links = std::mem::take(&mut self.links);
         links.extend(self.stubs.take_links());
@@ -110,7 +110,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.detach();
         if let Some(detaching) = self.detaching.take() {
-            // It only drops; there is nothing to answer.
+            // It only drops; there is no result.
             let _ = detaching.join();
         }
     }

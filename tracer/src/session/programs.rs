@@ -1,4 +1,4 @@
-//! Which programs a plan needs, for what purpose.
+//! The programs of a plan, for a purpose.
 
 use super::{object, purpose::Purpose, wanted::Wanted};
 use crate::witness::{

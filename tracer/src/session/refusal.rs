@@ -1,10 +1,10 @@
-//! What the kernel says when it refuses something.
+//! A refusal by the kernel.
 
 use std::{error::Error, io, iter::successors};
 
 use aya::maps::MapError;
 
-/// What the kernel said, and by which number.
+/// The kernel's error, and its number.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct Refusal {
@@ -31,7 +31,7 @@ impl Refusal {
         self.errno
     }
 
-    /// And what else is to be said of it.
+    /// With more text appended.
     pub fn and(self, more: &str) -> Self {
         Self { text: format!("{self}; {more}"), ..self }
     }

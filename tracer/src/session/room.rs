@@ -1,4 +1,4 @@
-//! How much room the maps have, and what memory that takes.
+//! The room of the maps, and their memory.
 
 use tracer_common::stack;
 use tracer_ledger::flows::Detail;
@@ -11,11 +11,11 @@ use super::{
 };
 use crate::kernel::Allocation;
 
-/// How much room the maps need for stacks, in entries, and in bytes for what programs mapped.
+/// The room for stacks, in entries, and for mappings, in bytes.
 const ROOM_FOR_STACKS: &[(&str, u32)] =
     &[("STACKS_EVEN", stack::MOST), ("STACKS_ODD", stack::MOST), ("MODULES", 1 << 20)];
 
-/// How much room the maps need for [`Purpose::Flows`], in entries.
+/// The room for [`Purpose::Flows`], in entries.
 const ROOM: &[(&str, u32)] = &[
     ("TASKS", 32_768),
     ("SOCKETS", 65_536),
@@ -39,21 +39,21 @@ const ROOM_FOR_WINDOWS: &[(&str, u32)] = &[
 /// And where threads are told apart.
 const ROOM_FOR_THREADS: &[(&str, u32)] = &[("THREADS", 65_536)];
 
-/// The counters of each epoch: there is room for so many of each CPU, as long as there are few CPUs. Of
-/// many, no program runs on all.
+/// The counters of each epoch. The room grows with the number of CPUs, up to a limit: no program runs on
+/// very many.
 const COUNTERS: [&str; 2] = ["COUNTS_EVEN", "COUNTS_ODD"];
 const COUNTERS_OF_A_CPU: usize = 65_536;
 const FEW_CPUS: usize = 8;
 
-/// How many counters there is room for with so many CPUs.
+/// The room for counters with this number of CPUs.
 fn room_for_counters(cpus: usize) -> u32 {
     (COUNTERS_OF_A_CPU * cpus.min(FEW_CPUS)) as u32
 }
 
-/// Where all entries are allocated beforehand, there is room for so many times fewer.
+/// The divisor of the room where all entries are allocated beforehand.
 const SCARCITY: u32 = 4;
 
-/// How much room the maps have with so many CPUs.
+/// The room of the maps with this number of CPUs.
 pub fn room(purpose: Purpose, cpus: usize, allocation: Allocation) -> Room {
     let Purpose::Flows { detail, stacks, scarcity, .. } = purpose else {
         return Room { entries: ROOM_FOR_WINDOWS.iter().copied().collect(), allocation };
@@ -70,20 +70,20 @@ pub fn room(purpose: Purpose, cpus: usize, allocation: Allocation) -> Room {
     Room { entries: entries.chain(stacks.iter().copied()).collect(), allocation }
 }
 
-/// What the maps take with the CPUs of this machine.
+/// The memory of the maps with the CPUs of this machine.
 pub fn memory(purpose: Purpose, allocation: Allocation) -> Result<Memory, SessionError> {
     let cpus = cpus()?;
     object::memory(&room(purpose, cpus, allocation), cpus)
 }
 
-/// And what each CPU more would add at rest, in bytes, if there were twice as many.
+/// The additional memory of each further CPU at rest, in bytes, if there were twice as many.
 pub fn memory_of_a_cpu(purpose: Purpose, allocation: Allocation) -> Result<u64, SessionError> {
     let cpus = cpus()?;
     let at_rest = |cpus| object::memory(&room(purpose, cpus, allocation), cpus);
     Ok((at_rest(2 * cpus)?.at_rest - at_rest(cpus)?.at_rest) / cpus as u64)
 }
 
-/// How many CPUs there can be.
+/// The number of possible CPUs.
 pub fn cpus() -> Result<usize, SessionError> {
     aya::util::nr_cpus().map_err(|(path, error)| map_error(path, error))
 }

@@ -1,4 +1,4 @@
-//! The stacks of an epoch, and the modules that their addresses lie in.
+//! The stacks of an epoch, and the modules of their addresses.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use super::{
     error::{SessionError, map_error},
 };
 
-/// What was counted at one place of the kernel and of the program.
+/// The counts of one stack of the kernel and of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// What.
+    /// The key of the counter.
     pub key: Key,
-    /// How much.
+    /// The count.
     pub tally: Tally,
     /// Addresses in the kernel, the innermost first.
     pub kernel: Vec<u64>,
@@ -27,7 +27,7 @@ pub struct Sample {
 }
 
 impl Session {
-    /// The stacks of counters of one epoch; there are none in it afterwards.
+    /// The stacks of counters of one epoch, which are then removed.
     pub(super) fn samples(
         &mut self,
         epoch: u32,
@@ -60,7 +60,7 @@ impl Session {
         Ok(samples.collect())
     }
 
-    /// What programs mapped since the last time, in the order in which they did.
+    /// The mappings of processes since the last reading, in their order.
     pub fn modules(&mut self) -> Result<Vec<Module>, SessionError> {
         if !takes_stacks(&self.options) {
             return Ok(Vec::new());

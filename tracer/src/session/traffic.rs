@@ -13,7 +13,7 @@ use super::{
 };
 use crate::witness::Plan;
 
-/// What was counted for one flow, as its traffic.
+/// The traffic of one flow, from its counts.
 pub fn observe(counts: &Counts, plan: &Plan) -> Traffic {
     let of = |event| counts.total(event);
     let mut traffic = Traffic {
@@ -39,7 +39,7 @@ pub fn observe(counts: &Counts, plan: &Plan) -> Traffic {
     let besides = |flag: u8| bytes_where(&|it| it & flag != 0);
     let spent = of(Event::Syscall).spent;
     (traffic.cpu_time_ns, traffic.cpu_cycles) = (spent.time, spent.cycles);
-    // What goes from memory to memory is in no flow.
+    // Bytes from memory to memory are in no flow.
     let flowing = traffic.calls.iter().filter(|(name, _)| !BETWEEN.contains(&name.as_str()));
     traffic.payload_bytes = flowing.map(|(_, calls)| calls.bytes).sum();
     traffic.mapped_bytes = of_kind(call::FROM_MAPPING);
@@ -84,7 +84,7 @@ fn operations(counts: &Counts) -> Vec<Operations> {
     named.collect()
 }
 
-/// What was counted under a key with a stack, if it is one of those that stacks are taken for.
+/// The sighting for a key with a stack, if stacks are taken for such keys.
 pub fn sighting(key: &Key, plan: &Plan) -> Option<Seen> {
     if key.event == Event::Syscall as u8 {
         return Some(Seen::Call(syscall_name(key.detail)));

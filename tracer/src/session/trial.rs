@@ -1,5 +1,4 @@
-//! What the kernel lets us attach, found out by attaching programs that do nothing. Nothing stays
-//! attached.
+//! The kernel's support of probes, found by attaching programs that do nothing. Nothing stays attached.
 
 use std::{
     io,
@@ -26,7 +25,7 @@ use super::{
 /// A function every kernel with a network has, and an address to break at.
 pub const FUNCTION: &str = "skb_copy_bits";
 
-/// Whether a way to attach works, or what the kernel said.
+/// Whether a way to attach works, or the kernel's error.
 pub type Answer = Result<(), Refusal>;
 
 /// Whether each way to enter functions works.
@@ -40,7 +39,7 @@ pub struct Trial {
     pub fentry: Answer,
 }
 
-/// A trial under way: detaching waits for the kernel, and nobody need wait for that.
+/// A trial under way: detaching waits for the kernel, but the caller need not.
 pub struct Trying {
     tracepoint: Answer,
     kprobe: Receiver<Answer>,
@@ -48,7 +47,7 @@ pub struct Trying {
 }
 
 impl Trying {
-    /// Begins to try. `function`: the id of [`FUNCTION`] in the kernel's BTF.
+    /// Starts the trial. `function`: the id of [`FUNCTION`] in the kernel's BTF.
     pub fn start(function: Option<u32>) -> Self {
         Self {
             tracepoint: tracepoint(),
@@ -57,7 +56,7 @@ impl Trying {
         }
     }
 
-    /// What came of it.
+    /// The result.
     pub fn finish(self) -> Trial {
         let answer = |from: Receiver<Answer>| {
             from.recv().unwrap_or_else(|_| Err("it could not be tried".into()))
@@ -70,7 +69,7 @@ impl Trying {
     }
 }
 
-/// The answer as soon as it is known; what was attached is detached after that.
+/// The answer as soon as it is known; detaching follows.
 fn answer_of(
     attach: impl FnOnce() -> Result<OwnedFd, Refusal> + Send + 'static,
 ) -> Receiver<Answer> {
@@ -80,7 +79,7 @@ fn answer_of(
             Ok(link) => (Ok(()), Some(link)),
             Err(reason) => (Err(reason), None),
         };
-        // Who no longer wants to know has gone on without.
+        // The receiver may have stopped waiting.
         let _ = tell.send(answer);
         drop(link);
     });
@@ -98,7 +97,7 @@ fn kprobe() -> Result<OwnedFd, Refusal> {
         .map_err(reason)
 }
 
-/// What the kernel said, and where it is too short, which right is missing.
+/// The kernel's error; where that is too short, the missing capability.
 fn reason(error: io::Error) -> Refusal {
     let said = Refusal::from(error);
     match said.errno() {

@@ -1,4 +1,5 @@
-//! What hardware breakpoints saw and no call site explains: bytes on a path that the catalogue lacks.
+//! Bytes that hardware breakpoints saw and no call site explains: their way is missing from the
+//! catalogue.
 
 use std::{collections::BTreeMap, fs};
 
@@ -14,16 +15,16 @@ use crate::{
 /// Length of the instruction that calls a routine.
 const CALL: u64 = 5;
 
-/// How many callers of a routine are named: not those of less than a hundredth.
+/// The number of a routine's callers that are named, if they have a hundredth of the bytes.
 const NAMED: usize = 3;
 const LEAST: i64 = 100;
 
-/// Bytes of each copy routine. A call and its breakpoint may be counted one after the other, so they can be
-/// negative meanwhile.
+/// Bytes of each copy routine. A call and its breakpoint are counted one after the other, so the bytes
+/// can be negative in between.
 #[derive(Debug, Default)]
 pub struct Unexplained(BTreeMap<&'static str, Balance>);
 
-/// What went through a routine, less what is explained.
+/// The bytes of a routine, minus the explained ones.
 #[derive(Debug, Default)]
 struct Balance {
     bytes: i64,
@@ -41,7 +42,7 @@ impl Balance {
 }
 
 impl Unexplained {
-    /// Of what was counted.
+    /// The unexplained bytes of these counts.
     pub fn of(counts: &Counts, plan: &Plan) -> Self {
         let mut all = Self::default();
         let copies = |kind: u8| {
@@ -57,7 +58,7 @@ impl Unexplained {
             let Some(site) = plan.sites.iter().find(|site| site.address == key.address) else {
                 continue;
             };
-            // What is passed on by reference is copied by no routine.
+            // Bytes passed on by reference are copied by no routine.
             let is_copy = way_of(site, key, plan).is_some_and(|(.., by)| by == Mover::Cpu);
             if let Some(leaf) = plan.leaf_of(site.routine).filter(|_| is_copy) {
                 all.balance(leaf.symbol).add(Some(site.address + CALL), -signed(tally.bytes));
@@ -88,7 +89,7 @@ impl Unexplained {
         }
     }
 
-    /// By routine: how much, and who called it most.
+    /// A warning for each routine: its bytes, and the main callers.
     pub fn warnings(&self, functions: &Functions) -> Vec<Warning> {
         let missing = self.0.iter().filter(|(_, balance)| balance.bytes > 0);
         let warning = |(routine, balance): (&&str, &Balance)| Warning::NoCallSite {
@@ -109,7 +110,7 @@ fn signed(bytes: u64) -> i64 {
 pub struct Functions(Symbols);
 
 impl Functions {
-    /// Those of the running kernel; none where it hides them, nor where no breakpoints `verify`.
+    /// Those of the running kernel; none if it hides them, or if nothing is verified.
     pub fn read(verify: bool) -> Self {
         if !verify {
             return Self::default();
@@ -118,7 +119,7 @@ impl Functions {
         Self(Symbols::parse(table, &std::iter::empty::<String>().collect()))
     }
 
-    /// The callers that most is missing of, and more than `least` bytes.
+    /// The callers with the most unexplained bytes, each more than `least`.
     fn names(&self, callers: &BTreeMap<u64, i64>, least: i64) -> Vec<String> {
         let mut functions: BTreeMap<String, i64> = BTreeMap::new();
         for (address, bytes) in callers {

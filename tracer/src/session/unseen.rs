@@ -1,4 +1,4 @@
-//! What is not seen, and why: what a kernel lacks or refuses, and events that were lost.
+//! Unseen events and the reasons: missing or refused features of the kernel, and lost events.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::{
 use crate::witness::layout::{Subject, Unknown};
 
 impl Session {
-    /// What the kernel did not let be attached, and what is not seen for it.
+    /// Probes that the kernel refused, and the events that are then unseen.
     pub fn unseen(&self) -> Vec<Warning> {
         let refused = self.refused.iter();
         let refused = refused.map(|error| Warning::NotAttached { error: error.to_string() });
@@ -31,7 +31,7 @@ impl Session {
         refused.chain(unknown.map(Unknown::warning)).collect()
     }
 
-    /// Events lost since the last time.
+    /// Events lost since the last reading.
     pub(super) fn newly_lost(&mut self) -> Result<u64, SessionError> {
         let lost = self.lost()?.max(self.lost);
         let before = std::mem::replace(&mut self.lost, lost);
@@ -47,20 +47,20 @@ impl Session {
         log::debug!("lost until now: {given_up} that programs gave up; not run were {skipped:?}");
         let unseen = skipped.iter().filter(|(program, _)| !self.has_twin(program));
         let unseen: u64 = unseen.map(|(_, times)| times).sum();
-        // After that: what a twin took over was skipped before.
+        // After that: events that a twin took over were skipped before.
         let taken_over = self.map::<PerCpuArray<_, u64>>("TAKEN_OVER")?.get(&0, 0);
         let taken_over = taken_over.map_err(|error| map_error("TAKEN_OVER", error))?;
         Ok(given_up + unseen.saturating_sub(taken_over.iter().sum::<u64>()))
     }
 
-    /// How often the kernel could not run a program, of those that it happened to.
+    /// The number of times the kernel could not run a program, for those that were skipped.
     fn skipped(&self) -> BTreeMap<&'static str, u64> {
         let all = self.object.programs();
         let all = all.filter_map(|(name, program)| Some((name, misses::of_program(program)?)));
         all.filter(|(_, times)| *times > 0).collect()
     }
 
-    /// Whether another program sees what this one does not, or it is one that sees what others do not.
+    /// Whether another program sees the same events, or this one is such a twin.
     fn has_twin(&self, program: &str) -> bool {
         self.plan.tracepoints.iter().any(|witness| {
             witness.twin.is_some_and(|twin| {

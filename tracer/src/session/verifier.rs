@@ -1,4 +1,4 @@
-//! What the programs cost the kernel's verifier that a plan needs.
+//! The cost of a plan's programs in the kernel's verifier.
 
 use super::{
     constants,
@@ -11,8 +11,7 @@ use super::{
 };
 use crate::witness::Plan;
 
-/// What the programs cost that a plan needs, those of hardware breakpoints among them. They are taken
-/// out of the kernel at once.
+/// The cost of a plan's programs, including those of hardware breakpoints. They are unloaded at once.
 pub fn costs(plan: &Plan, purpose: Purpose) -> Result<Vec<Cost>, SessionError> {
     let options = constants::options(plan, purpose, &Counters::of_cycles())?;
     let room = room(purpose, cpus()?, plan.allocation);

@@ -1,23 +1,21 @@
-//! What is looked for besides the traced processes: programs by their name or their control group, and
-//! signals.
+//! Targets besides the traced processes: programs by their name or their control group, and signals.
 
 use std::{os::unix::fs::MetadataExt as _, path::Path};
 
-/// What is looked for besides what the traced processes move.
+/// Targets besides the transfers of traced processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Programs of this name, which are traced from when they start, whoever starts them.
+    /// Programs of this name, traced from their start, whoever starts them.
     pub comm: Option<Comm>,
     /// Likewise, programs in the control group of this id, or below it; see [`cgroup_id`].
     pub cgroup: Option<u64>,
     /// Likewise, all programs.
     pub all: bool,
-    /// Signals that the traced processes are sent.
+    /// Signals to the traced processes.
     pub signals: bool,
 }
 
-/// The kernel's id of a control group: the inode of its folder. Nothing if that is in no hierarchy of
-/// version 2.
+/// The kernel's id of a control group: the inode of its folder. None outside of version 2's hierarchy.
 pub fn cgroup_id(folder: &Path) -> Option<u64> {
     /// `CGROUP2_SUPER_MAGIC` of `linux/magic.h`.
     const CGROUP2: i64 = 0x6367_7270;
@@ -30,7 +28,7 @@ pub fn cgroup_id(folder: &Path) -> Option<u64> {
 pub struct Comm([u8; 16]);
 
 impl Comm {
-    /// The name of a program that is called so.
+    /// The name of such a program.
     pub fn of(name: &str) -> Self {
         let mut comm = [0; 16];
         comm.iter_mut().take(15).zip(name.bytes()).for_each(|(to, from)| *to = from);

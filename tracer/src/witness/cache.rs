@@ -1,5 +1,5 @@
-//! What was found of a kernel, kept for the next time: reading a kernel's BTF and symbol table whole
-//! takes longer than all else that comes before tracing.
+//! The cache of a kernel's facts: reading the whole BTF and symbol table takes longer than everything
+//! else before tracing.
 //!
 //! The file is found by the kernel's build id. It has no absolute addresses, which change with each
 //! boot, and no machine code, which depends on the processor: that is read from the running kernel each
@@ -17,7 +17,7 @@ use std::{
 use super::sites;
 use crate::kernel::{Facts, FunctionText, symbols, text::KernelText};
 
-/// Only root can write here, or it is ignored.
+/// Ignored if a user other than root can write here.
 const FOLDER: &str = "/var/cache/copytrace";
 
 /// ELF notes of the running kernel.
@@ -26,21 +26,21 @@ const NOTES: &str = "/sys/kernel/notes";
 /// More than a file ever has, in bytes.
 const LONGEST: u64 = 1 << 20;
 
-/// What is kept.
+/// The content of the cache.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Kept {
-    /// Of what; see [`Version`].
+    /// The version; see [`Version`].
     version: Version,
-    /// All that needs no address; its symbols are distances from the first byte of the kernel's text.
+    /// All facts without addresses; symbols are distances from the first byte of the kernel's text.
     facts: Facts,
     callers: Vec<Caller>,
     calls: Vec<Call>,
 }
 
-/// What must be the same as when it was kept.
+/// The version: a cache with another one is ignored.
 #[derive(PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Version {
-    /// That of copytrace, and its catalogue.
+    /// The version of copytrace, and its catalogue.
     program: String,
     /// Names of the modules that are loaded.
     modules: Vec<String>,
@@ -59,7 +59,7 @@ struct Caller {
     size: u64,
 }
 
-/// A call that was found.
+/// A call to a copy routine.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Call {
     /// Distance of the instruction from the first byte of the kernel's text.
@@ -78,7 +78,7 @@ impl Version {
     }
 }
 
-/// What is known of the running kernel, if it was kept. `catalogue`: tells one catalogue from another.
+/// The facts of the running kernel, if they are cached. `catalogue`: a hash of the catalogue.
 pub fn recall(catalogue: u64) -> Option<Facts> {
     let path = path()?;
     match read(&path).and_then(|kept| restore(kept, &Version::new(catalogue))) {
@@ -90,7 +90,7 @@ pub fn recall(catalogue: u64) -> Option<Facts> {
     }
 }
 
-/// Keeps what is known of the running kernel. That it cannot be kept is no error.
+/// Stores the facts of the running kernel. A failure is ignored.
 pub fn keep(facts: &Facts, catalogue: u64) {
     let Some(path) = path() else { return };
     let kept = match symbols::text_start() {
@@ -152,7 +152,7 @@ fn texts(callers: &[Caller], start: u64) -> Result<Vec<FunctionText>, String> {
     callers.iter().map(read).collect()
 }
 
-/// Each call is where it was, and there is no other.
+/// Checks that each call is where it was, and that there is no other.
 fn check(facts: &Facts, calls: &[Call], start: u64) -> Result<(), String> {
     let found = sites::all(facts).into_iter();
     let found: BTreeMap<u64, &str> = found.map(|site| (site.address, site.routine.name)).collect();
@@ -200,7 +200,7 @@ fn open(path: &Path, flags: i32) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags | libc::O_NOFOLLOW).open(path)
 }
 
-/// Nobody but root can have written it.
+/// Checks that only root can have written it.
 fn trusted(file: &File) -> Result<(), String> {
     const OTHERS_WRITE: u32 = 0o022;
     let meta = file.metadata().map_err(|error| error.to_string())?;
@@ -210,7 +210,7 @@ fn trusted(file: &File) -> Result<(), String> {
     }
 }
 
-/// Appears whole or not at all.
+/// Writes the file atomically.
 fn write(path: &Path, kept: &Kept) -> io::Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Err(io::ErrorKind::PermissionDenied.into());

@@ -9,17 +9,17 @@ use crate::kernel::{
     text::{KernelText, TextError},
 };
 
-/// Where calls to copy routines are looked for.
+/// The range of the search for calls to copy routines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Breadth {
     /// In the callers of the catalogue.
     #[default]
     Catalogue,
-    /// In all of the kernel's text, and its modules'.
+    /// In the whole text of the kernel and its modules.
     Everywhere,
 }
 
-/// Reads it of the running kernel.
+/// Reads the machine code of the running kernel.
 pub fn read(symbols: &Symbols, breadth: Breadth) -> Result<Vec<FunctionText>, TextError> {
     let kernel = KernelText::open_running()?;
     let known = CALLERS
@@ -40,7 +40,7 @@ pub fn read(symbols: &Symbols, breadth: Breadth) -> Result<Vec<FunctionText>, Te
         let routines = ROUTINES.iter().filter_map(|routine| symbols.address(routine.name));
         let callers = scan::callers(&kernel, symbols, &routines.collect())?;
         for symbol in callers.into_iter().filter(|it| !addresses.contains(&it.address)) {
-            // A clone is called as the function is that the compiler made it of.
+            // A clone is named like its original function.
             let name = symbol.name.split('.').next().unwrap_or_default().to_owned();
             texts.push(read(&name, symbol)?);
         }

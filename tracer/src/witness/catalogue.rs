@@ -11,7 +11,7 @@ use super::layout::Subject;
 /// kernels (`lib/` is built without ftrace sites), so they are seen where they are called.
 #[derive(Debug)]
 pub struct Routine {
-    /// Symbol.
+    /// The symbol of the routine.
     pub name: &'static str,
     /// Index of the argument that holds the byte count.
     pub count: u8,
@@ -78,7 +78,7 @@ pub const ROUTINES: &[Routine] = &[
 pub struct Caller {
     /// Name in the source; clones the compiler made of it are searched too.
     pub name: &'static str,
-    /// What lies at the kernel's end of its copies.
+    /// The kernel's end of its copies.
     pub place: Place,
 }
 
@@ -116,7 +116,7 @@ pub const CALLERS: &[Caller] = &[
 /// A function with programs of its own, entered by fentry or kprobe as the tier has it.
 #[derive(Debug)]
 pub struct FunctionWitness {
-    /// What its events are counted under.
+    /// The function that its events are counted under.
     pub function: Function,
     /// Symbols that do this, newest first; the first one this kernel has is taken.
     pub candidates: &'static [Candidate],
@@ -124,21 +124,21 @@ pub struct FunctionWitness {
     pub programs: Programs,
     /// The movement it proves.
     pub movement: (Place, Place, Mover),
-    /// Where `--verify` puts a breakpoint that sees the same bytes.
+    /// The routine where `--verify` puts a breakpoint that sees the same bytes.
     pub leaf: Option<&'static str>,
-    /// What its programs must know.
+    /// The subjects that its programs need.
     pub needs: &'static [Subject],
 }
 
-/// What must be known at the calls to [`ROUTINES`].
+/// The subjects that the calls to [`ROUTINES`] need.
 pub const SITES_NEED: &[Subject] = &[Subject::Iterators];
 
 /// A symbol of a function, and the programs at its entry where another one is at its return.
 #[derive(Debug)]
 pub struct Candidate {
-    /// Symbol.
+    /// The symbol of the function.
     pub symbol: &'static str,
-    /// What must be seen on the way in.
+    /// The programs at its entry, if they are needed.
     pub entry: Option<Programs>,
 }
 
@@ -249,11 +249,11 @@ pub const FUNCTIONS: &[FunctionWitness] = &[
 pub struct TracepointWitness {
     /// Name of the tracepoint; its program has the same.
     pub name: &'static str,
-    /// What it sees, in a few words.
+    /// Its events, in a few words.
     pub sees: &'static str,
     /// Needed in every tier, or only to stand in for a better witness.
     pub need: Need,
-    /// What its program must know.
+    /// The subjects that its program needs.
     pub needs: &'static [Subject],
     /// A second program that does the same. The kernel runs no program within itself, but the other
     /// one of two: what an interrupt of the one brings is seen by the other.
@@ -373,13 +373,13 @@ const fn tracepoint(
 /// A routine for a hardware breakpoint, and where it finds its arguments.
 #[derive(Debug)]
 pub struct LeafRoutine {
-    /// Symbol.
+    /// The symbol of the routine.
     pub symbol: &'static str,
     /// As of a [`Routine`].
     pub count: u8,
-    /// Likewise.
+    /// Index of the argument that points to the iterator.
     pub iterator: u8,
-    /// Likewise.
+    /// Whether the iterator is the source of the copy.
     pub from_iterator: bool,
 }
 
@@ -387,9 +387,9 @@ const fn leaf(symbol: &'static str, count: u8, iterator: u8, from_iterator: bool
     LeafRoutine { symbol, count, iterator, from_iterator }
 }
 
-/// Where `--verify` puts hardware breakpoints: an x86 CPU has four. Of each row, on the first routine that
-/// this kernel has. Up to 5.13 copies out of pages do not go through `_copy_to_iter`, nor those into a TCP
-/// socket through `_copy_from_iter`.
+/// The hardware breakpoints of `--verify`: an x86 CPU has four. In each row, the first routine that this
+/// kernel has is taken. Up to 5.13 copies out of pages do not go through `_copy_to_iter`, nor those into
+/// a TCP socket through `_copy_from_iter`.
 pub const LEAVES: [&[LeafRoutine]; 4] = [
     &[leaf("_copy_to_iter", 1, 2, false)],
     &[leaf("_copy_from_iter_full", 1, 2, true), leaf("_copy_from_iter", 1, 2, true)],

@@ -1,11 +1,11 @@
-//! Which offsets and enumerators the eBPF programs need, and where BTF has them.
+//! The offsets and enumerators that the eBPF programs need, and their places in BTF.
 
 use tracer_common::{ABSENT, Layout};
 use tracer_ledger::Warning;
 
 use crate::kernel::Facts;
 
-/// How a [`Layout`] field is asked of the kernel.
+/// The question for a [`Layout`] field.
 #[derive(Debug)]
 pub enum Question {
     /// Byte offset of the first of these fields that exists.
@@ -49,7 +49,7 @@ type Slot = fn(&mut Layout) -> &mut u32;
 
 /// A question, and where the answer goes.
 pub struct Row {
-    /// What to ask.
+    /// The question.
     pub question: Question,
     slot: Slot,
     /// Some kernels do without it, and the programs with them.
@@ -81,17 +81,17 @@ const fn optional(row: Row) -> Row {
 pub enum Subject {
     /// Processes and threads.
     Tasks,
-    /// What is behind a file descriptor.
+    /// Objects behind file descriptors.
     Descriptors,
-    /// Which file it is.
+    /// Identities of files.
     Files,
-    /// Which socket it is.
+    /// Identities of sockets.
     Sockets,
     /// Packets of sockets.
     Packets,
     /// Datagrams that are sent by reference.
     Datagrams,
-    /// What a function returns, at its end.
+    /// Return values of functions, at their exit.
     Returns,
     /// Network devices.
     Devices,
@@ -99,7 +99,7 @@ pub enum Subject {
     BlockRequests,
     /// Pages of memory.
     Pages,
-    /// What a copy routine is given.
+    /// Iterators passed to copy routines.
     Iterators,
     /// Memory that a file is mapped to.
     Mappings,
@@ -115,9 +115,9 @@ pub enum Subject {
 
 /// All that is asked of one subject.
 pub struct Chapter {
-    /// Which.
+    /// The subject.
     pub subject: Subject,
-    /// What cannot be told if an answer is missing.
+    /// The effect of a missing answer.
     pub without: &'static str,
     /// The questions.
     pub rows: &'static [Row],
@@ -346,11 +346,11 @@ pub fn questions() -> impl Iterator<Item = &'static Question> {
 /// A subject of which this kernel's BTF does not tell enough.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unknown {
-    /// Which.
+    /// The subject.
     pub subject: Subject,
-    /// What is not answered: paths and names.
+    /// Unanswered questions: paths and names.
     pub questions: Vec<String>,
-    /// What follows.
+    /// The effect.
     pub without: &'static str,
 }
 

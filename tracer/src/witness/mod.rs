@@ -17,7 +17,7 @@ pub use plan::{Leaf, Missing, Plan, PlanError, Probe};
 pub use questions::ITERATOR_KINDS;
 pub use tracer_ledger::Tier;
 
-/// What a kernel says that was recorded for the tests.
+/// The facts of a kernel that was recorded for the tests.
 #[cfg(test)]
 pub(crate) fn recorded(kernel: &str) -> crate::kernel::Facts {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernels");

@@ -36,29 +36,29 @@ pub struct Leaf {
     pub symbol: &'static str,
     /// Its first instruction.
     pub address: u64,
-    /// Where it finds its arguments.
+    /// The place of its arguments.
     pub site: Site,
 }
 
 /// A witness this kernel does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// Which.
+    /// The witness.
     pub witness: String,
     /// Why not, and what follows.
     pub reason: String,
 }
 
-/// What a session will attach.
+/// The plan of a session: everything it will attach.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// How functions are entered.
+    /// The tier.
     pub tier: Tier,
     /// Offsets and enumerators for the programs.
     pub layout: Layout,
     /// Raw tracepoints.
     pub tracepoints: Vec<&'static TracepointWitness>,
-    /// Functions.
+    /// Probes of functions.
     pub probes: Vec<Probe>,
     /// Calls to copy routines. Empty: copies are derived.
     pub sites: Vec<CallSite>,
@@ -66,7 +66,7 @@ pub struct Plan {
     pub leaves: Vec<Leaf>,
     /// Names of `enum iter_type` by value.
     pub iterator_kinds: BTreeMap<u8, &'static str>,
-    /// What an iterator over tasks is loaded for: the id of its function in the kernel's BTF.
+    /// The function of an iterator over tasks: its id in the kernel's BTF.
     pub task_iterator: Option<u32>,
     /// The ids of [`PREEMPTION`] in the kernel's BTF, if it has both, and programs can be put off their CPU.
     pub preemption: Option<[u32; 2]>,
@@ -74,7 +74,7 @@ pub struct Plan {
     pub allocation: Allocation,
     /// Of what this kernel's types do not tell enough.
     pub unknown: Vec<Unknown>,
-    /// What this kernel does not have.
+    /// Features that this kernel lacks.
     pub missing: Vec<Missing>,
 }
 
@@ -117,7 +117,7 @@ impl Plan {
         self.unknown.iter().all(|unknown| unknown.subject != subject)
     }
 
-    /// Where a breakpoint sees what a routine copies.
+    /// The breakpoint that sees the copies of a routine.
     pub fn leaf_of(&self, routine: &Routine) -> Option<&Leaf> {
         let leaf = |name: &&str| self.leaves.iter().find(|leaf| leaf.symbol == *name);
         routine.leaves.iter().find_map(leaf)
@@ -236,8 +236,8 @@ fn leaves(facts: &Facts) -> Vec<Leaf> {
     all.zip(0..).map(leaf).collect()
 }
 
-/// How the programs are told of a place where bytes are copied. What takes no iterator takes a
-/// packet first, and belongs to the packet's socket.
+/// The description of a copy site for the programs. A routine without an iterator has a packet as its
+/// first argument, and its copy belongs to the packet's socket.
 pub(crate) fn site(count: u8, iterator: u8, from_iterator: bool) -> Site {
     Site {
         count_argument: count,

@@ -1,4 +1,4 @@
-//! What the catalogue asks of a kernel: of its types, and of its symbols.
+//! The catalogue's questions to a kernel: on its types, and on its symbols.
 
 use std::{
     collections::BTreeMap,

@@ -28,7 +28,7 @@ impl Record {
         })
     }
 
-    /// What the catalogue makes of it.
+    /// The catalogue's facts from this record.
     pub fn facts(&self) -> Result<Facts, FactsError> {
         let mut facts = Facts::of_types(self.types.clone(), &questions::types())?;
         facts.release.clone_from(&self.release);

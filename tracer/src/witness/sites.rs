@@ -18,7 +18,7 @@ pub struct CallSite {
     pub caller: String,
     /// The symbol the instruction is in.
     pub symbol: String,
-    /// What is called.
+    /// The called routine.
     pub routine: &'static Routine,
     /// A `jmp`: the routine returns to the caller's caller.
     pub tail: bool,
@@ -78,8 +78,8 @@ pub fn find(text: &FunctionText, routines: &BTreeMap<u64, &'static Routine>) -> 
     sites
 }
 
-/// Where somebody else has a kprobe already, the first byte is a breakpoint; what follows it
-/// still tells a call to a known routine.
+/// If another tool has a kprobe there, the first byte is a breakpoint; the following bytes still identify
+/// a call to a known routine.
 fn uncover_probed_calls(code: &mut [u8], address: u64, routines: &BTreeMap<u64, &'static Routine>) {
     for at in 0..code.len().saturating_sub(NEAR_BRANCH_SIZE - 1) {
         if code[at] != INT3 {

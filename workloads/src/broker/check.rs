@@ -1,5 +1,5 @@
-//! What a broker promises, tried on a real one: its features, and what is left when it is killed.
-//! For reports; the tests look closer.
+//! A broker's promises, tried on a real one: its features, and the messages that survive a kill. For
+//! reports; the tests look closer.
 
 use std::{collections::BTreeSet, net::SocketAddr, path::Path, thread, time::Duration};
 
@@ -33,7 +33,7 @@ pub fn feature(broker: SocketAddr, feature: Feature) -> Result<Answer> {
     }
 }
 
-/// What came, and what should have.
+/// The messages that came, and those that should have come.
 type Tried = Result<(Vec<String>, Vec<&'static str>)>;
 
 fn bodies(client: &mut Client, order: &Order<'_>) -> Result<Vec<String>> {
@@ -76,15 +76,15 @@ fn redelivery(client: &mut Client) -> Tried {
     Ok((came, vec!["failed"; usize::from(TRIES) + 1]))
 }
 
-/// Offsets that producers were told.
+/// Offsets that producers were given.
 #[derive(Debug, Default)]
 struct Told {
     acknowledged: Vec<u64>,
     uncommitted: Vec<u64>,
 }
 
-/// Kills a broker in the middle of its work, at `kills` random moments, and looks each time what a
-/// consumer gets from the next one on the same logs. Half a record is put at their end each time.
+/// Kills a broker in the middle of its work, at `kills` random moments, and checks each time the messages
+/// that a consumer gets from the next one on the same logs. Half a record is appended to them each time.
 pub async fn survival(exe: &Path, flavour: Flavour, dir: &Path, kills: u64) -> Result<Survival> {
     const PRODUCERS: usize = 4;
     let mut survival = Survival { kills, ..Survival::default() };
@@ -100,8 +100,8 @@ pub async fn survival(exe: &Path, flavour: Flavour, dir: &Path, kills: u64) -> R
             })
             .collect();
         drop(begun);
-        // On a busy machine that may take a while; without a producer that gets so far, nothing is
-        // acknowledged, and the claim is not tested.
+        // On a busy machine that may take a while; if no producer gets that far, nothing is acknowledged,
+        // and the claim is not tested.
         has_begun.recv().await;
         let moment = Duration::from_micros(rand::rng().random_range(10_000..100_000));
         tokio::time::sleep(moment).await;
@@ -118,7 +118,7 @@ pub async fn survival(exe: &Path, flavour: Flavour, dir: &Path, kills: u64) -> R
         let addr = next.addr();
         let delivered = spawn_blocking(move || delivered(addr));
         let (offsets, origins) = delivered.await.unwrap_or_else(|error| {
-            // A panic goes on here: it is a fault of the program.
+            // The panic continues here: it is a fault of the program.
             std::panic::resume_unwind(error.into_panic())
         })?;
         survival.lost = acknowledged.difference(&offsets).count() as u64;
@@ -130,8 +130,8 @@ pub async fn survival(exe: &Path, flavour: Flavour, dir: &Path, kills: u64) -> R
     Ok(survival)
 }
 
-/// Produces until the broker is gone: messages, and where that is possible also transactions that
-/// are never committed. Says when it has `begun`.
+/// Produces until the broker is gone: messages, and where possible also transactions that are never
+/// committed. Sends on `begun` when it has begun.
 fn produce_until_killed(
     broker: SocketAddr,
     flavour: Flavour,
@@ -144,18 +144,18 @@ fn produce_until_killed(
             told.uncommitted.push(client.begin("", b"half")?);
         }
         if number == 0 {
-            // Nobody waits for the others.
+            // Nobody waits for later ones.
             let _ = begun.send(());
         }
         Ok(())
     };
-    // The end of the broker is what is waited for.
+    // The test waits for the end of the broker.
     let _ = Client::connect(broker)
         .and_then(|mut client| (0..).try_for_each(|number| one_more(&mut client, number)));
     told
 }
 
-/// The offsets of all messages a consumer gets, and of the half messages they come from, or are.
+/// The offsets of all messages a consumer gets, and of their half messages.
 fn delivered(broker: SocketAddr) -> Result<(BTreeSet<u64>, BTreeSet<u64>)> {
     let (mut offsets, mut origins) = (BTreeSet::new(), BTreeSet::new());
     Client::connect(broker)?.fetch(&Order::all(1), |message| {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    record::{Kind, LONGEST_BODY, LONGEST_TAG, Record},
+    record::{LONGEST_BODY, LONGEST_TAG, Record, RecordKind},
     redelivery::{Redelivery, TRIES},
     transaction::Fate,
     wire::{self, Order},
@@ -15,7 +15,7 @@ use super::{
 use crate::{Error, Result};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a broker may say nothing.
+/// The longest silence of a broker before the client gives up.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes read at a time.
 const BUFFER: usize = 256 << 10;
@@ -29,7 +29,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects.
+    /// Connects to a broker.
     pub fn connect(broker: SocketAddr) -> Result<Self> {
         let socket = TcpStream::connect_timeout(&broker, CONNECT_TIMEOUT)
             .map_err(Error::os(format!("connect to the broker at {broker}")))?;
@@ -42,40 +42,40 @@ impl Client {
         Ok(Self { input, request: Vec::new(), answer: Vec::new() })
     }
 
-    /// Sends a message, waits until it is on disk, and answers its offset.
+    /// Sends a message, waits until it is on disk, and returns its offset.
     pub fn produce(&mut self, tag: &str, body: &[u8]) -> Result<u64> {
-        self.send(Kind::Message, tag, body)
+        self.send(RecordKind::Message, tag, body)
     }
 
-    /// Sends a message that nobody gets before it is committed; answers the offset to commit it by.
+    /// Sends a message that stays invisible until it is committed; returns the offset to commit it by.
     pub fn begin(&mut self, tag: &str, body: &[u8]) -> Result<u64> {
-        self.send(Kind::Half, tag, body)
+        self.send(RecordKind::Half, tag, body)
     }
 
-    /// Ends a transaction; answers the offset of the record that did.
+    /// Ends a transaction; returns the offset of the record that ended it.
     pub fn end(&mut self, half: u64, fate: Fate) -> Result<u64> {
         let kind = match fate {
-            Fate::Committed => Kind::Commit,
-            Fate::RolledBack => Kind::Rollback,
+            Fate::Committed => RecordKind::Commit,
+            Fate::RolledBack => RecordKind::Rollback,
         };
         self.ask(&Record::mark(kind, 0, half)).map(|done| done.origin)
     }
 
-    /// Says that the group failed with a message.
+    /// Reports that the group failed with a message.
     pub fn failed(&mut self, group: u32, offset: u64) -> Result<Redelivery> {
-        let done = self.ask(&Record::mark(Kind::Failed, group, offset))?;
+        let done = self.ask(&Record::mark(RecordKind::Failed, group, offset))?;
         Ok(match done.tries {
             TRIES.. => Redelivery::Dead(done.origin),
             _ => Redelivery::Again(done.origin),
         })
     }
 
-    /// Says that the group has done with all that lies before `next`.
+    /// Reports that the group is done with all messages before `next`.
     pub fn advance(&mut self, group: u32, next: u64) -> Result<()> {
-        self.ask(&Record::mark(Kind::Progress, group, next)).map(drop)
+        self.ask(&Record::mark(RecordKind::Progress, group, next)).map(drop)
     }
 
-    /// Shows every message that an order brings to `each`; answers the offset to go on from.
+    /// Passes every message of an order to `each`; returns the offset to resume from.
     pub fn fetch(&mut self, order: &Order<'_>, mut each: impl FnMut(&Record<'_>)) -> Result<u64> {
         self.request.clear();
         order.encode(&mut self.request);
@@ -83,14 +83,14 @@ impl Client {
         loop {
             let record = next(&mut self.input, &mut self.answer)?;
             match record.kind {
-                Kind::End => return Ok(record.origin),
-                Kind::Refused => return Err(refused(&record)),
+                RecordKind::End => return Ok(record.origin),
+                RecordKind::Refused => return Err(refused(&record)),
                 _ => each(&record),
             }
         }
     }
 
-    fn send(&mut self, kind: Kind, tag: &str, body: &[u8]) -> Result<u64> {
+    fn send(&mut self, kind: RecordKind, tag: &str, body: &[u8]) -> Result<u64> {
         if tag.len() > LONGEST_TAG || body.len() > LONGEST_BODY {
             return Err(Error::Refused(format!(
                 "a message of {} bytes with a tag of {} is too long: {LONGEST_BODY} and \
@@ -108,7 +108,7 @@ impl Client {
         self.write()?;
         let record = next(&mut self.input, &mut self.answer)?;
         match record.kind {
-            Kind::Refused => Err(refused(&record)),
+            RecordKind::Refused => Err(refused(&record)),
             _ => Ok(record),
         }
     }

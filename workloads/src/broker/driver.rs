@@ -11,7 +11,7 @@ use super::{
     Flavour,
     server::{self, BrokerEvent, STATE, Spent},
 };
-use crate::{Error, Result, driver::Process};
+use crate::{Error, Result, driver::ChildProcess};
 
 /// The logs are read and checked at start-up.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
@@ -20,14 +20,14 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// A broker that runs as a child. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Broker {
-    process: Process,
+    process: ChildProcess,
     port: u16,
     torn: Vec<String>,
 }
 
 impl Broker {
-    /// Starts one on the logs in a directory. `exe` is a program that has [`crate::child::Child`]
-    /// among its verbs. With `measure`, the first orders of so many consumers are measured.
+    /// Starts a broker on the logs in a directory. `exe` is a program that has [`crate::child::Child`]
+    /// among its verbs. With `measure`, the first orders of that many consumers are measured.
     pub async fn start(
         exe: &Path,
         flavour: Flavour,
@@ -40,7 +40,7 @@ impl Broker {
         if let Some(consumers) = measure {
             arguments.extend(["--measure".into(), consumers.to_string().into()]);
         }
-        let mut process = Process::start("broker", exe, arguments, None)?;
+        let mut process = ChildProcess::start("broker", exe, arguments, None)?;
         match process.event(Some(START_TIMEOUT)).await? {
             BrokerEvent::Listening { port, torn, .. } => Ok(Self { process, port, torn }),
             BrokerEvent::Error { what } => Err(Error::Child(what)),
@@ -48,12 +48,12 @@ impl Broker {
         }
     }
 
-    /// Where it can be reached on this machine.
+    /// Its address for clients on this machine.
     pub fn addr(&self) -> SocketAddr {
         self.addr_at(Ipv4Addr::LOCALHOST.into())
     }
 
-    /// Where it can be reached by one of this machine's addresses.
+    /// Its address for clients elsewhere, at one of this machine's addresses.
     pub fn addr_at(&self, address: IpAddr) -> SocketAddr {
         SocketAddr::new(address, self.port)
     }
@@ -63,12 +63,12 @@ impl Broker {
         self.process.pid
     }
 
-    /// What it cut off its logs at start-up, in words.
+    /// The torn ends of its logs that it cut off at start-up, in words.
     pub fn torn(&self) -> &[String] {
         &self.torn
     }
 
-    /// Waits until all consumers that are measured are connected.
+    /// Waits until all measured consumers are connected.
     pub async fn connected(&mut self) -> Result<()> {
         match self.process.event(Some(TIMEOUT)).await? {
             BrokerEvent::Connected => Ok(()),
@@ -77,7 +77,7 @@ impl Broker {
         }
     }
 
-    /// Waits until all orders that are measured were carried out.
+    /// Waits until all measured orders were carried out.
     pub async fn delivered(&mut self) -> Result<Spent> {
         match self.process.event(None).await? {
             BrokerEvent::Delivered(spent) => Ok(spent),
@@ -86,9 +86,9 @@ impl Broker {
         }
     }
 
-    /// How often it flushed messages to disk until now.
+    /// The number of flushes of messages to disk until now.
     pub async fn syncs(&mut self) -> Result<u64> {
-        self.process.say(STATE).await;
+        self.process.write_line(STATE).await;
         match self.process.event(Some(TIMEOUT)).await? {
             BrokerEvent::State { syncs } => Ok(syncs),
             BrokerEvent::Error { what } => Err(Error::Child(what)),

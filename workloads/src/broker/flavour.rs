@@ -1,10 +1,10 @@
-//! What each kind of broker can do.
+//! Features of each flavour of broker.
 
 use tracer_ledger::broker::{Feature, Flavour};
 
 use crate::{Error, Result};
 
-/// Refuses what a flavour cannot do.
+/// Refuses a feature that a flavour lacks.
 pub fn require(flavour: Flavour, feature: Feature) -> Result<()> {
     match flavour.sees_content() {
         true => Ok(()),

@@ -13,7 +13,7 @@ use rand::{RngCore, SeedableRng, rngs::SmallRng};
 use super::{client::Client, wire::Order};
 use crate::{Error, Result, namespace};
 
-/// What one kind of client did together.
+/// The sum over all clients of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
     /// Messages of all clients.
@@ -24,7 +24,7 @@ pub struct Load {
     pub elapsed: Duration,
 }
 
-/// Has producers send so many messages of random content in all, each one when the one before is
+/// Has producers send `messages` messages of random content in all, each after the previous one is
 /// acknowledged.
 pub fn produce(
     broker: SocketAddr,
@@ -55,22 +55,21 @@ pub fn produce(
     Ok(Load { messages, bytes, elapsed: whole(spans) })
 }
 
-/// From the first beginning to the last end. Each thread takes its own: another one may find a processor
+/// From the first beginning to the last end. Each thread takes its own times: another one may get a CPU
 /// only when all is done.
 fn whole(spans: impl IntoIterator<Item = (Instant, Instant)>) -> Duration {
     let whole = spans.into_iter().reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)));
     whole.map_or(Duration::ZERO, |(begun, done)| done - begun)
 }
 
-/// Consumers that are connected, and wait for the word. Each is a group of its own, and gets every
-/// message.
+/// Connected consumers that wait for the start. Each is a group of its own, and gets every message.
 #[derive(Debug)]
 pub struct Consumers {
     threads: Vec<JoinHandle<Result<Received>>>,
     start: Arc<Barrier>,
 }
 
-/// What one consumer received.
+/// The messages that one consumer received.
 #[derive(Debug)]
 struct Received {
     messages: u64,
@@ -80,13 +79,13 @@ struct Received {
 }
 
 impl Consumers {
-    /// Connects so many, from another network namespace if there is one.
+    /// Connects `count` consumers, from another network namespace if there is one.
     pub fn connect(broker: SocketAddr, count: usize, namespace: Option<&Path>) -> Result<Self> {
         let start = Arc::new(Barrier::new(count + 1));
         let mut consumers = Self { threads: Vec::new(), start };
         for group in 1..=count as u32 {
             let namespace = namespace.map(Path::to_owned);
-            // The namespace is a thread's own.
+            // A network namespace belongs to a thread.
             let connecting = thread::spawn(move || {
                 namespace.as_deref().map_or(Ok(()), namespace::enter)?;
                 Client::connect(broker)
@@ -101,7 +100,7 @@ impl Consumers {
         Ok(consumers)
     }
 
-    /// Lets them all receive the whole log, and checks that each got `messages` messages.
+    /// Lets all consumers receive the whole log, and checks that each got `messages` messages.
     pub fn run(self, messages: u64) -> Result<Load> {
         self.start.wait();
         let mut load = Load { messages: 0, bytes: 0, elapsed: Duration::ZERO };
@@ -119,8 +118,7 @@ impl Consumers {
     }
 }
 
-/// Receives the whole log; a message of other content than was produced is an error, and so is one
-/// that comes twice or out of order.
+/// Receives the whole log; wrong content, a repetition and a wrong order are errors.
 fn receive(mut client: Client, group: u32) -> Result<Received> {
     let begun = Instant::now();
     let mut received = Received { messages: 0, bytes: 0, begun, done: begun };
@@ -136,8 +134,8 @@ fn receive(mut client: Client, group: u32) -> Result<Received> {
     if in_order { Ok(received) } else { Err(Error::OutOfOrder) }
 }
 
-/// What a thread came to.
+/// The result of a thread.
 pub(super) fn joined<T>(thread: JoinHandle<Result<T>>) -> Result<T> {
-    // A panic goes on here: it is a fault of the program.
+    // The panic continues here: it is a fault of the program.
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

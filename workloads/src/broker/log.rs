@@ -22,11 +22,11 @@ use rustix::{fs::FlockOperation, io::Errno};
 use super::record::{Flaw, HEADER, Header, Record};
 use crate::{Error, Result};
 
-/// What a file begins with: a file of somebody else is not taken for a torn log.
+/// The first bytes of a log file: another program's file is not mistaken for a torn log.
 const MAGIC: [u8; 8] = *b"ctlog\0\0\x01";
-/// Offset of the first record. No record is at 0, which so can mean none.
+/// Offset of the first record. No record is at 0, so 0 can mean none.
 pub const FIRST: u64 = MAGIC.len() as u64;
-/// Bytes of the longest log: as many addresses are reserved to map it.
+/// Bytes of the longest log: the size of the address range reserved to map it.
 pub const LONGEST: u64 = 64 << 30;
 
 /// A log that one process has open.
@@ -35,7 +35,7 @@ pub struct Log {
     path: PathBuf,
     file: File,
     state: Mutex<State>,
-    /// State of the disk changed.
+    /// Signals a change of the state on disk.
     synced: Condvar,
     /// A copy of [`State::durable`] for readers that must not wait.
     durable: AtomicU64,
@@ -43,15 +43,15 @@ pub struct Log {
 
 #[derive(Debug)]
 struct State {
-    /// Where each record begins.
+    /// The offset of each record.
     starts: Vec<u64>,
-    /// Where the next one will.
+    /// The offset of the next record.
     end: u64,
-    /// What lies before is on disk.
+    /// The end of the part that is on disk.
     durable: u64,
-    /// Whether somebody is calling `fdatasync`.
+    /// Whether a thread is calling `fdatasync`.
     syncing: bool,
-    /// How often it was called.
+    /// The number of calls to `fdatasync`.
     syncs: u64,
     /// Bytes of the longest record.
     longest: usize,
@@ -59,16 +59,16 @@ struct State {
     broken: Option<String>,
 }
 
-/// The end of a log that was cut off at start-up: what was being written when the broker ended.
+/// The end of a log that was cut off at start-up: a record that was being written when the broker ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Torn {
-    /// Which log.
+    /// The log.
     pub path: PathBuf,
-    /// Where its intact part ends.
+    /// The end of its intact part.
     pub at: u64,
     /// Bytes that were cut off.
     pub bytes: u64,
-    /// What was wrong with them.
+    /// The flaw of its first record.
     pub flaw: Flaw,
 }
 
@@ -86,7 +86,7 @@ impl fmt::Display for Torn {
 }
 
 impl Log {
-    /// Opens the log, or makes a new one, shows every record to `each`, and cuts off a torn end.
+    /// Opens the log, or makes a new one, passes every record to `each`, and cuts off a torn end.
     pub fn open(
         path: &Path,
         mut each: impl FnMut(&Record<'_>) -> Result<()>,
@@ -100,7 +100,7 @@ impl Log {
         if !MAGIC.starts_with(&magic) {
             return Err(Error::NotALog { path: path.to_owned() });
         }
-        // New, or left by a broker that was killed while it made the file.
+        // A new log, or one whose broker was killed while making the file.
         if length < FIRST {
             start(&file, path)?;
         }
@@ -120,7 +120,7 @@ impl Log {
         let torn =
             flaw.map(|flaw| Torn { path: path.to_owned(), at: end, bytes: length - end, flaw });
         if let Some(torn) = &torn {
-            if scan.goes_on_after_flaw().map_err(Error::os(failed()))? {
+            if scan.continues_after_flaw().map_err(Error::os(failed()))? {
                 return Err(Error::DamagedLog {
                     path: path.to_owned(),
                     at: end,
@@ -130,7 +130,7 @@ impl Log {
             let tried = format!("cut off the torn end of {}", path.display());
             file.set_len(end).map_err(Error::os(tried))?;
         }
-        // What a killed broker had written, but not yet flushed, was just relied upon.
+        // Records that a killed broker had written, but not yet flushed, were relied upon above.
         file.sync_all().map_err(Error::os(format!("flush {}", path.display())))?;
         let state =
             State { starts, end, durable: end, syncing: false, longest, syncs: 0, broken: None };
@@ -144,8 +144,7 @@ impl Log {
         Ok((log, torn))
     }
 
-    /// Writes a record at the end and answers where it lies. It is not on disk before
-    /// [`Log::persist`] says so.
+    /// Writes a record at the end and returns its range. It is on disk only after [`Log::persist`].
     pub fn append(&self, record: &Record<'_>) -> Result<Range<u64>> {
         let mut state = self.lock();
         self.check(&state)?;
@@ -157,7 +156,7 @@ impl Log {
             return Err(Error::LogFull { path: self.path.clone() });
         }
         if let Err(cause) = self.file.write_all_at(&bytes, offset) {
-            // A part of the record may be there: the next one is to take its place.
+            // A part of the record may be in the file: the next record takes its place.
             if let Err(worse) = self.file.set_len(offset) {
                 state.broken = Some(worse.to_string());
             }
@@ -170,7 +169,7 @@ impl Log {
         Ok(offset..end)
     }
 
-    /// Waits until everything before `until` is on disk, and sees to it if nobody else does.
+    /// Waits until everything before `until` is on disk; flushes it if no other thread does.
     pub fn persist(&self, until: u64) -> Result<()> {
         let mut state = self.lock();
         loop {
@@ -194,26 +193,27 @@ impl Log {
                     state.durable = written;
                     self.durable.store(written, Ordering::Release);
                 }
-                // The kernel may have dropped what it could not write: asking again proves nothing.
+                // The kernel may have dropped the pages that it could not write: a second call would
+                // prove nothing.
                 Err(error) => state.broken = Some(io::Error::from(error).to_string()),
             }
             self.synced.notify_all();
         }
     }
 
-    /// Appends a record and waits until it is on disk; answers its offset.
+    /// Appends a record and waits until it is on disk; returns its offset.
     pub fn store(&self, record: &Record<'_>) -> Result<u64> {
         let range = self.append(record)?;
         self.persist(range.end)?;
         Ok(range.start)
     }
 
-    /// What lies before this offset is on disk, and will not change.
+    /// The end of the part that is on disk and will not change.
     pub fn durable(&self) -> u64 {
         self.durable.load(Ordering::Acquire)
     }
 
-    /// Waits until there is something on disk from `offset` on, for so long.
+    /// Waits up to `limit` until there is something on disk from `offset` on.
     pub fn wait_beyond(&self, offset: u64, limit: Duration) {
         let deadline = Instant::now() + limit;
         let mut state = self.lock();
@@ -227,8 +227,8 @@ impl Log {
         }
     }
 
-    /// Puts into `bounds` where the records on disk from `offset` on begin, at most so many, and
-    /// after them where the last one ends.
+    /// Puts the offsets of the records on disk from `offset` on, at most `most`, into `bounds`, and after
+    /// them the end of the last one.
     pub fn bounds(&self, offset: u64, most: usize, bounds: &mut Vec<u64>) {
         let state = self.lock();
         let first = state.starts.partition_point(|start| *start < offset);
@@ -245,7 +245,7 @@ impl Log {
         self.lock().longest
     }
 
-    /// How often `fdatasync` was called.
+    /// The number of calls to `fdatasync`.
     pub fn syncs(&self) -> u64 {
         self.lock().syncs
     }
@@ -276,7 +276,7 @@ fn open(path: &Path) -> Result<File> {
     ))
 }
 
-/// The kernel gives the lock back when the process ends, however it ends.
+/// The kernel releases the lock when the process ends, however it ends.
 fn lock(file: &File, path: &Path) -> Result<()> {
     match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => Err(Error::LogInUse { path: path.to_owned() }),
@@ -284,7 +284,7 @@ fn lock(file: &File, path: &Path) -> Result<()> {
     }
 }
 
-/// Makes an empty file a log, under a name that is on disk.
+/// Makes a log of an empty file, and flushes its name to disk.
 fn start(file: &File, path: &Path) -> Result<()> {
     let write = || {
         file.set_len(0)?;
@@ -301,7 +301,7 @@ fn start(file: &File, path: &Path) -> Result<()> {
 /// Reads a log from its beginning.
 struct Scan<'a> {
     reader: BufReader<io::Take<&'a File>>,
-    /// The record that is read now, or the one with a flaw.
+    /// The current record, or the one with a flaw.
     record: Vec<u8>,
     at: u64,
 }
@@ -313,13 +313,13 @@ impl<'a> Scan<'a> {
         Ok(Self { reader, record: Vec::new(), at: FIRST })
     }
 
-    /// What should be the magic number, or as much of it as there is.
+    /// The bytes in place of the magic number, as many as there are.
     fn magic(&mut self) -> io::Result<Vec<u8>> {
         self.take(MAGIC.len())?;
         Ok(std::mem::take(&mut self.record))
     }
 
-    /// The next record, or what is wrong with it; none at the end.
+    /// The next record, or its flaw; none at the end.
     fn next(&mut self) -> io::Result<Option<Result<Record<'_>, Flaw>>> {
         self.record.clear();
         self.take(HEADER)?;
@@ -332,7 +332,7 @@ impl<'a> Scan<'a> {
         };
         self.take(header.length - HEADER)?;
         let record = match Record::decode(&self.record) {
-            // What an older file left on the same blocks has another offset.
+            // Data that an older file left on the same blocks has another offset.
             Ok(record) if record.offset != self.at => Err(Flaw::Checksum),
             record => record,
         };
@@ -342,21 +342,21 @@ impl<'a> Scan<'a> {
         Ok(Some(record))
     }
 
-    /// Whether an intact record follows the one with a flaw: then that one is not torn, but
-    /// damaged, and what comes after it may have been acknowledged.
-    fn goes_on_after_flaw(&mut self) -> io::Result<bool> {
+    /// Whether an intact record follows the one with a flaw: then the log is not torn, but damaged, and
+    /// the later records may have been acknowledged.
+    fn continues_after_flaw(&mut self) -> io::Result<bool> {
         self.at += self.record.len() as u64;
         Ok(matches!(self.next()?, Some(Ok(_))))
     }
 
-    /// Reads so many bytes more, or as many as there are.
+    /// Reads up to `bytes` more bytes.
     fn take(&mut self, bytes: usize) -> io::Result<()> {
         self.reader.by_ref().take(bytes as u64).read_to_end(&mut self.record).map(drop)
     }
 }
 
-/// Writes a torn record to the end of a log that nobody has open, as a broker that is killed in
-/// the middle of a write leaves it: for tests, and to show what start-up makes of it.
+/// Appends a torn record to a closed log, as a broker that is killed during a write leaves it: for tests,
+/// and to show the repair at start-up.
 pub fn tear(path: &Path) -> Result<()> {
     let mut bytes = Vec::new();
     Record::message("torn", &[0x55; 1000]).encode(&mut bytes);

@@ -1,4 +1,4 @@
-//! The commit log in the broker's memory.
+//! The commit log, mapped into the broker's memory.
 
 use std::{ffi::c_void, fs::File, ptr, slice, sync::OnceLock};
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{Error, Result};
 
-/// A log, mapped when somebody first looks into it, and then for as long as the broker runs.
+/// A mapped log: mapped at the first access, and unmapped when the broker ends.
 #[derive(Debug, Default)]
 pub struct Mapping(OnceLock<Result<Region, Errno>>);
 
@@ -26,8 +26,8 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 impl Mapping {
-    /// What is on disk of `log`, from its beginning, so that an offset is an index. It must be the
-    /// same log every time.
+    /// The part of `log` on disk, from its beginning, so that an offset is an index. It must be the same
+    /// log at every call.
     pub fn of<'a>(&'a self, log: &'a Log) -> Result<&'a [u8]> {
         let region = self.0.get_or_init(|| Region::new(log.file()));
         let region = region.as_ref().map_err(|errno| Error::os("map the log")(*errno))?;
@@ -40,7 +40,7 @@ impl Mapping {
     pub fn record<'a>(&'a self, log: &'a Log, offset: u64) -> Result<Option<Record<'a>>> {
         let bytes = self.of(log)?.get(offset as usize..).unwrap_or_default();
         let record = Record::decode(bytes).ok();
-        // Content may look like a record, but not like one that lies there.
+        // Content may look like a record, but the offset in it does not match.
         Ok(record.filter(|record| record.offset == offset))
     }
 }

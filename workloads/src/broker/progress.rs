@@ -1,4 +1,4 @@
-//! How far each consumer group is: the last word of each in a log of its own.
+//! The progress of each consumer group: its last record in a log of its own.
 
 use std::{
     collections::HashMap,
@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     log::{Log, Torn},
-    record::{Kind, Record},
+    record::{Record, RecordKind},
 };
 use crate::Result;
 
@@ -20,7 +20,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Opens the log of it.
+    /// Opens the log of the offsets.
     pub fn open(path: &Path) -> Result<(Self, Option<Torn>)> {
         let mut next = HashMap::new();
         let (log, torn) = Log::open(path, |record| {
@@ -30,16 +30,16 @@ impl Progress {
         Ok((Self { log, next: Mutex::new(next) }, torn))
     }
 
-    /// The offset a group goes on from, if it ever said.
+    /// The offset that a group resumes from, if it has reported one.
     pub fn of(&self, group: u32) -> Option<u64> {
         self.next.lock().unwrap_or_else(PoisonError::into_inner).get(&group).copied()
     }
 
-    /// A group is done with all that lies before `next`.
+    /// Notes that a group is done with all messages before `next`.
     pub fn advance(&self, group: u32, next: u64) -> Result<()> {
-        // Held until the record has its place: memory and log must end with the same word.
+        // Held until the record is appended: memory and log must end with the same offset.
         let mut all = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let range = self.log.append(&Record::mark(Kind::Progress, group, next))?;
+        let range = self.log.append(&Record::mark(RecordKind::Progress, group, next))?;
         all.insert(group, next);
         drop(all);
         self.log.persist(range.end)

@@ -1,4 +1,4 @@
-//! The one format of the broker: what lies on its disk is what goes over its connections.
+//! The one format of the broker, on disk and on its connections.
 //!
 //! A record is a header of [`HEADER`] bytes, a tag and a body. All numbers are little-endian:
 //!
@@ -6,12 +6,12 @@
 //! |---|---|---|
 //! | 0 | 4 | length of the whole record |
 //! | 4 | 4 | CRC-32 of all that follows |
-//! | 8 | 1 | [`Kind`] |
+//! | 8 | 1 | [`RecordKind`] |
 //! | 9 | 1 | tries: how often a consumer failed with the message |
 //! | 10 | 2 | length of the tag |
 //! | 12 | 4 | consumer group; 0 for none |
 //! | 16 | 8 | offset: where the record begins in its log |
-//! | 24 | 8 | origin: the offset of another record, see [`Kind`] |
+//! | 24 | 8 | origin: the offset of another record, see [`RecordKind`] |
 
 use std::fmt;
 
@@ -22,40 +22,40 @@ pub const LONGEST_TAG: usize = 255;
 /// Bytes of the longest body.
 pub const LONGEST_BODY: usize = 16 << 20;
 
-/// Where the checksum ends, and what it covers begins.
+/// The end of the checksum, and the beginning of the bytes that it covers.
 const CHECKED: usize = 8;
 
-/// What a record is. Those below 16 lie on disk.
+/// The kinds of records. Those below 16 are stored on disk.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// A message. Its origin is that of the [`Kind::Half`] it was committed from, or 0.
+pub enum RecordKind {
+    /// A message. Its origin is that of the [`RecordKind::Half`] it was committed from, or 0.
     Message = 1,
-    /// A message of a transaction that is not committed: nobody gets it.
+    /// A message of a transaction that is not committed: invisible to consumers.
     Half = 2,
     /// The transaction of the half message at the origin was rolled back.
     Rollback = 3,
-    /// The message at the origin again, for one group that failed with it.
+    /// The message at the origin again, for the group that failed with it.
     Retry = 4,
-    /// The message at the origin, which one group failed with too often.
+    /// The message at the origin, with which one group failed too often.
     Dead = 5,
-    /// A group has done with all that lies before the origin.
+    /// A group is done with all messages before the origin.
     Progress = 6,
     /// Asks to commit the half message at the origin.
     Commit = 16,
-    /// Says that a group failed with the message at the origin.
+    /// Reports that a group failed with the message at the origin.
     Failed = 17,
     /// Asks for messages from the origin on; see [`super::wire::Order`].
     Fetch = 18,
-    /// Done; the origin is the result.
+    /// Success; the origin is the result.
     Done = 32,
-    /// Not done; the body says why.
+    /// Failure; the body has the reason.
     Refused = 33,
-    /// No more messages now; the origin is the offset to go on from.
+    /// No more messages now; the origin is the offset to resume from.
     End = 34,
 }
 
-impl Kind {
+impl RecordKind {
     const ALL: [Self; 12] = [
         Self::Message,
         Self::Half,
@@ -79,23 +79,23 @@ impl Kind {
 /// A record, its tag and body borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// What it is.
-    pub kind: Kind,
+    /// Its kind.
+    pub kind: RecordKind,
     /// How often a consumer failed with the message.
     pub tries: u8,
     /// Consumer group, or 0.
     pub group: u32,
-    /// Where it begins in its log, or 0 on its way there.
+    /// Its offset in its log, or 0 before it is stored.
     pub offset: u64,
     /// The offset of another record, or 0.
     pub origin: u64,
-    /// What consumers choose by.
+    /// The tag, by which consumers choose messages.
     pub tag: &'a [u8],
     /// The content.
     pub body: &'a [u8],
 }
 
-/// What a header says.
+/// A decoded header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Bytes of the whole record.
@@ -103,7 +103,7 @@ pub struct Header {
     /// Bytes of its tag.
     pub tag: usize,
     /// See [`Record`].
-    pub kind: Kind,
+    pub kind: RecordKind,
     /// See [`Record`].
     pub tries: u8,
     /// See [`Record`].
@@ -115,16 +115,16 @@ pub struct Header {
     checksum: u32,
 }
 
-/// Why bytes are no record.
+/// Reasons why bytes are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// They end too early.
+    /// The bytes end before the record does.
     Short,
-    /// The length is none a record can have.
+    /// The length is impossible for a record.
     Length(u32),
-    /// No record is of this kind.
-    Kind(u8),
-    /// The checksum is of other bytes.
+    /// The kind is unknown.
+    RecordKind(u8),
+    /// The checksum does not match.
     Checksum,
 }
 
@@ -133,14 +133,14 @@ impl fmt::Display for Flaw {
         match self {
             Self::Short => f.write_str("it ends too early"),
             Self::Length(length) => write!(f, "no record is {length} bytes long"),
-            Self::Kind(kind) => write!(f, "no record is of kind {kind}"),
+            Self::RecordKind(kind) => write!(f, "no record is of kind {kind}"),
             Self::Checksum => f.write_str("its checksum is of other bytes"),
         }
     }
 }
 
 impl Header {
-    /// Reads the header at the beginning of `bytes`, without a look at what the checksum covers.
+    /// Reads the header at the beginning of `bytes`, without a check of the checksum.
     pub fn read(bytes: &[u8]) -> Result<Self, Flaw> {
         let bytes: &[u8; HEADER] = bytes.first_chunk().ok_or(Flaw::Short)?;
         let length = u32_at(bytes, 0);
@@ -153,7 +153,7 @@ impl Header {
         Ok(Self {
             length: length as usize,
             tag,
-            kind: Kind::of(bytes[8]).ok_or(Flaw::Kind(bytes[8]))?,
+            kind: RecordKind::of(bytes[8]).ok_or(Flaw::RecordKind(bytes[8]))?,
             tries: bytes[9],
             group: u32_at(bytes, 12),
             offset: u64_at(bytes, 16),
@@ -165,13 +165,13 @@ impl Header {
 
 impl<'a> Record<'a> {
     /// A record without content: a request, an answer, or a mark in a log.
-    pub fn mark(kind: Kind, group: u32, origin: u64) -> Self {
+    pub fn mark(kind: RecordKind, group: u32, origin: u64) -> Self {
         Self { kind, tries: 0, group, offset: 0, origin, tag: &[], body: &[] }
     }
 
     /// A new message.
     pub fn message(tag: &'a str, body: &'a [u8]) -> Self {
-        Self { tag: tag.as_bytes(), body, ..Record::mark(Kind::Message, 0, 0) }
+        Self { tag: tag.as_bytes(), body, ..Record::mark(RecordKind::Message, 0, 0) }
     }
 
     /// Bytes of the encoded record.
@@ -197,7 +197,7 @@ impl<'a> Record<'a> {
         out[start + 4..start + CHECKED].copy_from_slice(&checksum.to_le_bytes());
     }
 
-    /// Reads the record at the beginning of `bytes`; what follows it is not looked at.
+    /// Reads the record at the beginning of `bytes`, and ignores the rest.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Flaw> {
         let header = Header::read(bytes)?;
         let whole = bytes.get(..header.length).ok_or(Flaw::Short)?;
@@ -232,11 +232,11 @@ mod tests {
 
     prop_compose! {
         fn fields()(
-            kind in prop::sample::select(Kind::ALL.to_vec()),
+            kind in prop::sample::select(RecordKind::ALL.to_vec()),
             numbers: (u8, u32, u64, u64),
             tag in prop::collection::vec(any::<u8>(), 0..=LONGEST_TAG),
             body in prop::collection::vec(any::<u8>(), 0..5000),
-        ) -> (Kind, (u8, u32, u64, u64), Vec<u8>, Vec<u8>) {
+        ) -> (RecordKind, (u8, u32, u64, u64), Vec<u8>, Vec<u8>) {
             (kind, numbers, tag, body)
         }
     }

@@ -1,6 +1,6 @@
 //! Failed messages: a message that a group failed with is appended again for that group, and after
-//! [`TRIES`] failures to the dead-letter log instead. How often it failed lies in the record, and
-//! what was appended again is known from the logs alone.
+//! [`TRIES`] failures to the dead-letter log instead. The number of failures is in the record, and the
+//! logs alone tell which messages were appended again.
 
 use std::{
     collections::HashMap,
@@ -10,14 +10,14 @@ use std::{
 use super::{
     log::Log,
     mapping::Mapping,
-    record::{Kind, Record},
+    record::{Record, RecordKind},
 };
 use crate::{Error, Result};
 
-/// How often a group may fail with a message before it is dead.
+/// Failures of a group with a message before it counts as dead.
 pub const TRIES: u8 = 3;
 
-/// What became of a failed message.
+/// The fate of a failed message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Redelivery {
     /// It comes again, from this offset of the commit log.
@@ -31,18 +31,18 @@ pub enum Redelivery {
 pub struct Redeliveries(Mutex<HashMap<(u32, u64), Redelivery>>);
 
 impl Redeliveries {
-    /// Learns from a record of either log, at start-up.
+    /// Reads a record of either log, at start-up.
     pub fn learn(&self, record: &Record<'_>) {
         let redelivery = match record.kind {
-            Kind::Retry => Redelivery::Again(record.offset),
-            Kind::Dead => Redelivery::Dead(record.offset),
+            RecordKind::Retry => Redelivery::Again(record.offset),
+            RecordKind::Dead => Redelivery::Dead(record.offset),
             _ => return,
         };
         let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         failed.insert((record.group, record.origin), redelivery);
     }
 
-    /// Notes that a group failed with the message at `offset`. To say so again changes nothing.
+    /// Notes that a group failed with the message at `offset`. A repeated report changes nothing.
     pub fn failed(
         &self,
         log: &Log,
@@ -51,8 +51,8 @@ impl Redeliveries {
         (group, offset): (u32, u64),
     ) -> Result<Redelivery> {
         let message = mapping.record(log, offset)?.filter(|record| match record.kind {
-            Kind::Message => true,
-            Kind::Retry => record.group == group,
+            RecordKind::Message => true,
+            RecordKind::Retry => record.group == group,
             _ => false,
         });
         let Some(message) = message else {
@@ -62,7 +62,7 @@ impl Redeliveries {
             )));
         };
         let tries = message.tries + 1;
-        let again = Record { tries, group, origin: offset, kind: Kind::Retry, ..message };
+        let again = Record { tries, group, origin: offset, kind: RecordKind::Retry, ..message };
         let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let redelivery = match failed.get(&(group, offset)) {
             Some(redelivery) => *redelivery,
@@ -70,7 +70,7 @@ impl Redeliveries {
                 let redelivery = if tries < TRIES {
                     Redelivery::Again(log.append(&again)?.start)
                 } else {
-                    let dead = Record { kind: Kind::Dead, ..again };
+                    let dead = Record { kind: RecordKind::Dead, ..again };
                     Redelivery::Dead(dead_letters.append(&dead)?.start)
                 };
                 failed.insert((group, offset), redelivery);

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Flavour, Redelivery, TRIES,
-    record::{Kind, Record},
+    record::{Record, RecordKind},
     serve::{self, Deliver, Stopped},
     span::Span,
     store::Store,
@@ -24,14 +24,14 @@ use crate::{Error, Result, pinned, process};
 
 pub use super::span::Spent;
 
-/// How long a consumer may take nothing before it is given up.
+/// How long a consumer may read nothing before the broker drops it.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes read at a time from a connection.
 const BUFFER: usize = 64 << 10;
 /// A connection's thread does little: its memory is locked when it is measured.
 const STACK: usize = 256 << 10;
 
-/// What the driver asks on standard input.
+/// The driver's question on standard input.
 pub(crate) const STATE: &str = "state";
 
 /// The verb of the broker.
@@ -54,36 +54,36 @@ pub struct BrokerArgs {
     pub(crate) parent: u32,
 }
 
-/// What a broker says on its standard output, one JSON object a line.
+/// The events of a broker on its standard output, one JSON object a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum BrokerEvent {
-    /// It takes connections.
+    /// It accepts connections.
     Listening {
-        /// On this port of every address.
+        /// The port, at every address.
         port: u16,
         /// Its process id.
         pid: u32,
-        /// What was cut off its logs at start-up, in words.
+        /// The torn ends of its logs that it cut off at start-up, in words.
         torn: Vec<String>,
     },
-    /// All consumers that are measured are connected, and their orders may come.
+    /// All measured consumers are connected, and may send their orders.
     Connected,
     /// All their orders were carried out.
     Delivered(Spent),
-    /// The answer to a question.
+    /// The answer to the question for its state.
     State {
-        /// How often messages were flushed to disk until now.
+        /// The number of flushes of messages to disk until now.
         syncs: u64,
     },
-    /// It gives up.
+    /// It ends with an error.
     Error {
-        /// Why, in one line.
+        /// The reason, in one line.
         what: String,
     },
 }
 
-/// Runs as a child: says where it listens, and serves until the driver ends it.
+/// Runs as a child: prints its address, and serves until the driver ends it.
 pub fn run(args: &BrokerArgs) -> Result<()> {
     process::ignore_signals();
     process::die_with_parent(args.parent)?;
@@ -97,7 +97,7 @@ pub fn run(args: &BrokerArgs) -> Result<()> {
     let listener = listener.map_err(Error::os("listen on a free port"))?;
     let port = listener.local_addr().map_err(Error::os("ask for the broker's port"))?.port();
     let span = args.measure.map(|consumers| Arc::new(Span::new(consumers)));
-    process::say(&BrokerEvent::Listening { port, pid: std::process::id(), torn })?;
+    process::emit(&BrokerEvent::Listening { port, pid: std::process::id(), torn })?;
     let served = Arc::clone(&store);
     thread::spawn(move || accept(&listener, &served, span.as_ref()));
     answer_driver(&store)
@@ -107,13 +107,13 @@ fn answer_driver(store: &Store) -> Result<()> {
     for line in io::stdin().lock().lines() {
         let line = line.map_err(Error::os("hear the driver"))?;
         if line == STATE {
-            process::say(&BrokerEvent::State { syncs: store.syncs() })?;
+            process::emit(&BrokerEvent::State { syncs: store.syncs() })?;
         }
     }
     Ok(())
 }
 
-/// Says a line on standard error, in one piece. There is nobody else to tell if that fails.
+/// Writes a line to standard error, in one piece. If that fails, there is no other place to report it.
 fn note(line: &str) {
     let _ = io::stderr().write_all(format!("broker: {line}\n").as_bytes());
 }
@@ -133,7 +133,7 @@ fn accept(listener: &TcpListener, store: &Arc<Store>, span: Option<&Arc<Span>>) 
         }
         connected += 1;
         if span.is_some_and(|span| span.consumers() == connected) {
-            let told = pinned::pin().and_then(|()| process::say(&BrokerEvent::Connected));
+            let told = pinned::pin().and_then(|()| process::emit(&BrokerEvent::Connected));
             if let Err(error) = told {
                 note(&error.to_string());
             }
@@ -151,7 +151,7 @@ struct Connection {
     way: Box<dyn Deliver>,
 }
 
-/// Why a connection ends before the other side ends it.
+/// Reasons for a connection to end before the other side ends it.
 enum End {
     Connection(io::Error),
     Child(Error),
@@ -184,13 +184,14 @@ impl Connection {
         started.map(drop).map_err(Error::os("start a thread for a connection"))
     }
 
-    /// Answers one request after the other until the other side has no more.
+    /// Answers requests one after the other until the other side sends no more.
     fn serve(&mut self) -> Result<(), End> {
         loop {
             let Some(request) = wire::read(&mut self.input, &mut self.request)? else {
                 return Ok(());
             };
-            let spent = match Order::decode(&request).filter(|_| request.kind == Kind::Fetch) {
+            let spent = match Order::decode(&request).filter(|_| request.kind == RecordKind::Fetch)
+            {
                 Some(order) => {
                     let socket = self.input.get_ref();
                     if let Some(span) = &self.span {
@@ -203,18 +204,18 @@ impl Connection {
                 None => {
                     let mut socket = self.input.get_ref();
                     let result = answer(&self.store, &request);
-                    say(&mut socket, &mut self.answer, &result)?;
+                    send(&mut socket, &mut self.answer, &result)?;
                     None
                 }
             };
             if let Some(spent) = spent {
-                process::say(&BrokerEvent::Delivered(spent)).map_err(End::Child)?;
+                process::emit(&BrokerEvent::Delivered(spent)).map_err(End::Child)?;
             }
         }
     }
 }
 
-/// Carries an order out, and says where to go on.
+/// Carries an order out, and sends the offset to resume from.
 fn deliver(
     store: &Store,
     way: &mut dyn Deliver,
@@ -229,33 +230,33 @@ fn deliver(
         way.deliver(store, order, socket)
     });
     let end = match delivered {
-        Ok(next) => Ok(Record::mark(Kind::End, order.group, next)),
+        Ok(next) => Ok(Record::mark(RecordKind::End, order.group, next)),
         Err(Stopped::Broker(error)) => Err(error),
         Err(Stopped::Consumer(error)) => return Err(error),
     };
-    say(&mut socket, buffer, &end)
+    send(&mut socket, buffer, &end)
 }
 
-/// Does what a request asks for, and answers with the result.
+/// Carries out a request, and returns the record that answers it.
 fn answer(store: &Store, request: &Record<'_>) -> Result<Record<'static>> {
-    let done = |origin| Record::mark(Kind::Done, request.group, origin);
+    let done = |origin| Record::mark(RecordKind::Done, request.group, origin);
     match request.kind {
-        Kind::Message | Kind::Half => store.produce(request).map(done),
-        Kind::Commit => store.end(request.origin, Fate::Committed).map(done),
-        Kind::Rollback => store.end(request.origin, Fate::RolledBack).map(done),
-        Kind::Failed => {
+        RecordKind::Message | RecordKind::Half => store.produce(request).map(done),
+        RecordKind::Commit => store.end(request.origin, Fate::Committed).map(done),
+        RecordKind::Rollback => store.end(request.origin, Fate::RolledBack).map(done),
+        RecordKind::Failed => {
             store.failed(request.group, request.origin).map(|redelivery| match redelivery {
                 Redelivery::Again(offset) => done(offset),
                 Redelivery::Dead(offset) => Record { tries: TRIES, ..done(offset) },
             })
         }
-        Kind::Progress => store.advance(request.group, request.origin).map(|()| done(0)),
+        RecordKind::Progress => store.advance(request.group, request.origin).map(|()| done(0)),
         kind => Err(Error::Refused(format!("{kind:?} is no request of this version"))),
     }
 }
 
-/// Sends an answer: in one call, and without new memory as a rule.
-fn say(
+/// Sends an answer: in one call, and usually without an allocation.
+fn send(
     socket: &mut impl Write,
     buffer: &mut Vec<u8>,
     result: &Result<Record<'_>>,
@@ -265,7 +266,7 @@ fn say(
         Ok(record) => record.encode(buffer),
         Err(error) => {
             let text = error.to_string();
-            let refused = Record::mark(Kind::Refused, 0, 0);
+            let refused = Record::mark(RecordKind::Refused, 0, 0);
             Record { body: text.as_bytes(), ..refused }.encode(buffer);
         }
     }

@@ -1,5 +1,5 @@
-//! The span that is measured: from the first consumer's order to the end of the last one's. It is
-//! the window of the probes, too.
+//! The span that is measured: from the first consumer's order to the end of the last one's. It is also
+//! the window of the probes.
 
 use std::{
     net::TcpStream,
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{usage::Usage, window};
 
-/// What the kernel accounted to the broker from the first order to the end of the last one.
+/// The kernel's account of the broker, from the first order to the end of the last one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spent {
     /// CPU time in user and kernel mode, in nanoseconds.
@@ -35,17 +35,17 @@ struct State {
 }
 
 impl Span {
-    /// A span of the first orders of so many consumers.
+    /// A span of the first orders of `consumers` consumers.
     pub fn new(consumers: usize) -> Self {
         Self { consumers, state: Mutex::default() }
     }
 
-    /// How many consumers belong to it.
+    /// The number of measured consumers.
     pub fn consumers(&self) -> usize {
         self.consumers
     }
 
-    /// A consumer's order came. The first one opens the window.
+    /// Notes a consumer's order. The first one opens the window.
     pub fn begin(&self, socket: &TcpStream) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.begun += 1;
@@ -56,7 +56,7 @@ impl Span {
         window::open(Some(socket.as_fd()));
     }
 
-    /// A consumer's order was carried out. The last one closes the window, and has the result.
+    /// Notes a finished order. The last one closes the window, and returns the result.
     pub fn end(&self) -> Option<Spent> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.ended += 1;

@@ -1,5 +1,5 @@
-//! What a broker keeps: the commit log, the dead-letter log, and how far the groups are. All it
-//! knows it has from these logs, so that it knows the same after a crash.
+//! A broker's storage: the commit log, the dead-letter log, and the progress of the groups. All its state
+//! is derived from these logs, so that it is the same after a crash.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::{
     log::{FIRST, Log, Torn},
     mapping::Mapping,
     progress::Progress,
-    record::{Kind, Record},
+    record::{Record, RecordKind},
     redelivery::{Redeliveries, Redelivery},
     transaction::{Fate, Transactions},
     wire::{Order, Source},
@@ -22,7 +22,7 @@ pub const COMMIT_LOG: &str = "commit.log";
 pub const DEAD_LETTER_LOG: &str = "dead-letter.log";
 const PROGRESS_LOG: &str = "progress.log";
 
-/// A broker's logs, and what follows from them.
+/// A broker's logs, and the state derived from them.
 #[derive(Debug)]
 pub struct Store {
     flavour: Flavour,
@@ -36,7 +36,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the logs in a directory, or makes them; says what was torn off their ends.
+    /// Opens the logs in a directory, or makes them; returns the torn ends that were cut off.
     pub fn open(dir: &Path, flavour: Flavour) -> Result<(Self, Vec<Torn>)> {
         let tried = format!("make the broker's directory {}", dir.display());
         std::fs::create_dir_all(dir).map_err(Error::os(tried))?;
@@ -80,7 +80,7 @@ impl Store {
         }
     }
 
-    /// What is on disk of a log.
+    /// The part of a log that is on disk.
     pub fn content(&self, source: Source) -> Result<&[u8]> {
         match source {
             Source::Messages => self.mapping.of(&self.messages),
@@ -93,7 +93,7 @@ impl Store {
         self.messages.longest()
     }
 
-    /// Where an order begins.
+    /// The offset that an order begins at.
     pub fn first_from(&self, order: &Order<'_>) -> u64 {
         let asked = Some(order.from).filter(|from| *from != 0);
         let left_off = match order.source {
@@ -114,16 +114,16 @@ impl Store {
         Ok(())
     }
 
-    /// Puts a producer's message on disk and answers its offset.
+    /// Puts a producer's message on disk and returns its offset.
     pub fn produce(&self, message: &Record<'_>) -> Result<u64> {
-        if message.kind == Kind::Half {
+        if message.kind == RecordKind::Half {
             require(self.flavour, Feature::Transaction)?;
         }
         let fields = Record { tries: 0, group: 0, origin: 0, ..*message };
         self.messages.store(&fields)
     }
 
-    /// Ends a transaction and answers the offset of the record that did.
+    /// Ends a transaction and returns the offset of the record that ended it.
     pub fn end(&self, half: u64, fate: Fate) -> Result<u64> {
         require(self.flavour, Feature::Transaction)?;
         self.transactions.end(&self.messages, &self.mapping, half, fate)
@@ -136,22 +136,22 @@ impl Store {
         self.redeliveries.failed(&self.messages, &self.mapping, &self.dead_letters, failed)
     }
 
-    /// Notes how far a group is.
+    /// Notes the progress of a group.
     pub fn advance(&self, group: u32, next: u64) -> Result<()> {
         self.progress.advance(group, next)
     }
 
-    /// How often messages were flushed to disk.
+    /// The number of flushes of messages to disk.
     pub fn syncs(&self) -> u64 {
         self.messages.syncs()
     }
 }
 
-/// A broker that does not look at records must not have any that are for nobody.
+/// A broker that does not read records must not store any that consumers may not get.
 fn admit(flavour: Flavour, record: &Record<'_>) -> Result<()> {
     match record.kind {
-        Kind::Half | Kind::Rollback => require(flavour, Feature::Transaction),
-        Kind::Retry => require(flavour, Feature::Redelivery),
+        RecordKind::Half | RecordKind::Rollback => require(flavour, Feature::Transaction),
+        RecordKind::Retry => require(flavour, Feature::Redelivery),
         _ => Ok(()),
     }
 }

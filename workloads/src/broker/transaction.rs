@@ -1,6 +1,6 @@
-//! Transactions: a half message lies in the log, and nobody gets it. Commit appends it again as a
-//! message, at the end, where consumers come by; rollback appends a mark. What became of a half
-//! message is so known from the log alone. As in RocketMQ, a transaction is one message.
+//! Transactions: a half message is stored in the log, invisible to consumers. Commit appends it again as
+//! a message, at the end of the log; rollback appends a mark. So the log alone tells the fate of a half
+//! message. As in RocketMQ, a transaction is one message.
 
 use std::{
     collections::HashMap,
@@ -10,16 +10,16 @@ use std::{
 use super::{
     log::Log,
     mapping::Mapping,
-    record::{Kind, Record},
+    record::{Record, RecordKind},
 };
 use crate::{Error, Result};
 
-/// How a transaction ended.
+/// The ways a transaction can end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// Its message is visible.
     Committed,
-    /// Its message will never be.
+    /// Its message stays invisible.
     RolledBack,
 }
 
@@ -28,31 +28,31 @@ pub enum Fate {
 pub struct Transactions(Mutex<HashMap<u64, (Fate, u64)>>);
 
 impl Transactions {
-    /// Learns from a record of the log, at start-up.
+    /// Reads a record of the log, at start-up.
     pub fn learn(&self, record: &Record<'_>) {
         let fate = match record.kind {
-            Kind::Message if record.origin != 0 => Fate::Committed,
-            Kind::Rollback => Fate::RolledBack,
+            RecordKind::Message if record.origin != 0 => Fate::Committed,
+            RecordKind::Rollback => Fate::RolledBack,
             _ => return,
         };
         let mut fates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         fates.insert(record.origin, (fate, record.offset));
     }
 
-    /// Ends the transaction of the half message at `half`, and answers the offset of the record
-    /// that did. To end it again in the same way changes nothing.
+    /// Ends the transaction of the half message at `half`, and returns the offset of the record that
+    /// ended it. Ending it again in the same way changes nothing.
     pub fn end(&self, log: &Log, mapping: &Mapping, half: u64, fate: Fate) -> Result<u64> {
-        let message = mapping.record(log, half)?.filter(|record| record.kind == Kind::Half);
+        let message = mapping.record(log, half)?.filter(|record| record.kind == RecordKind::Half);
         let Some(message) = message else {
             return Err(Error::Refused(format!(
                 "no transaction began at offset {half}: give the offset that its message got"
             )));
         };
         let successor = match fate {
-            Fate::Committed => Record { kind: Kind::Message, origin: half, ..message },
-            Fate::RolledBack => Record::mark(Kind::Rollback, 0, half),
+            Fate::Committed => Record { kind: RecordKind::Message, origin: half, ..message },
+            Fate::RolledBack => Record::mark(RecordKind::Rollback, 0, half),
         };
-        // Held until the record has its place: two that end it at once must not both append.
+        // Held until the record is appended: two threads that end it at once must not both append.
         let mut fates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let offset = match fates.get(&half) {
             Some((ended, offset)) if *ended == fate => *offset,

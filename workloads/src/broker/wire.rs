@@ -1,14 +1,14 @@
-//! What goes over a connection: records both ways, each request answered before the next. See
-//! [`Kind`].
+//! The protocol of a connection: records in both directions, each request answered before the next. See
+//! [`RecordKind`].
 
 use std::{
     io::{self, Read},
     time::Duration,
 };
 
-use super::record::{HEADER, Header, Kind, Record};
+use super::record::{HEADER, Header, Record, RecordKind};
 
-/// Which log messages are asked from.
+/// The logs that messages can be asked from.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -21,25 +21,25 @@ pub enum Source {
 /// Bytes of an order's body: the log, `most`, and `wait`.
 const BODY: usize = 9;
 
-/// What a consumer asks for.
+/// A consumer's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order<'a> {
-    /// Which log.
+    /// The log.
     pub source: Source,
     /// The consumer's group.
     pub group: u32,
-    /// From where on; 0 for where the group is, or the beginning.
+    /// The first offset; 0 for the group's progress, or the beginning.
     pub from: u64,
-    /// Only messages of this tag; of any if empty.
+    /// Only messages of this tag; any message if empty.
     pub tag: &'a [u8],
-    /// How many messages at most.
+    /// The most messages.
     pub most: u32,
     /// How long to wait for the first one, in whole milliseconds.
     pub wait: Duration,
 }
 
 impl<'a> Order<'a> {
-    /// Everything a group has not had yet, without waiting.
+    /// Everything that a group has not received yet, without waiting.
     pub fn all(group: u32) -> Self {
         Self {
             source: Source::Messages,
@@ -51,18 +51,18 @@ impl<'a> Order<'a> {
         }
     }
 
-    /// As a record.
+    /// Encodes the order as a record.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let wait = u32::try_from(self.wait.as_millis()).unwrap_or(u32::MAX);
         let mut body = [0; BODY];
         body[0] = self.source as u8;
         body[1..5].copy_from_slice(&self.most.to_le_bytes());
         body[5..].copy_from_slice(&wait.to_le_bytes());
-        let mark = Record::mark(Kind::Fetch, self.group, self.from);
+        let mark = Record::mark(RecordKind::Fetch, self.group, self.from);
         Record { tag: self.tag, body: &body, ..mark }.encode(out);
     }
 
-    /// Out of a record; none if it is no such record.
+    /// Decodes a record; none if it is not an order.
     pub fn decode(record: &Record<'a>) -> Option<Self> {
         let body: &[u8; BODY] = record.body.try_into().ok()?;
         let [source, m0, m1, m2, m3, w0, w1, w2, w3] = *body;
@@ -80,12 +80,12 @@ impl<'a> Order<'a> {
         })
     }
 
-    /// Whether a message is for this order, by what its header and tag say.
+    /// Whether the order asks for a message with this header and tag.
     pub fn wants(&self, header: &Header, tag: &[u8]) -> bool {
         let visible = match (self.source, header.kind) {
-            (Source::Messages, Kind::Message) => true,
-            (Source::Messages, Kind::Retry) => header.group == self.group,
-            (Source::DeadLetters, Kind::Dead) => true,
+            (Source::Messages, RecordKind::Message) => true,
+            (Source::Messages, RecordKind::Retry) => header.group == self.group,
+            (Source::DeadLetters, RecordKind::Dead) => true,
             _ => false,
         };
         visible && (self.tag.is_empty() || self.tag == tag)

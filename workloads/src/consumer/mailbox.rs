@@ -1,5 +1,5 @@
 //! The consumer's side of datagrams: a socket of its own beside the connection, on which it receives
-//! until all has come, or nothing more does.
+//! until all bytes have come, or no more do.
 
 use std::{
     io::{self, Read, Write},
@@ -12,20 +12,20 @@ use rustix::net::{RecvFlags, recv, sockopt};
 
 use crate::protocol::{Answer, Mailbox};
 
-/// More than a datagram can have.
+/// More than the longest datagram.
 const BUFFER: usize = 64 << 10;
-/// As much as the kernel lets a socket keep: it takes no more, and accounts twice as much.
+/// The largest receive buffer that the kernel allows: it accounts twice as much.
 const MOST: usize = i32::MAX as usize / 2;
-/// When the sender has sent everything, and so long nothing comes, the rest is lost.
+/// After the sender's end, silence of this length means that the rest is lost.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// Tells the sender where to send to, and receives.
+/// Sends its port to the sender, and receives.
 pub fn receive(mut stream: &TcpStream) -> io::Result<Answer> {
     let mut wire = [0; Mailbox::LENGTH];
     stream.read_exact(&mut wire)?;
     let Mailbox { port, bytes } = Mailbox::decode(&wire);
     let socket = UdpSocket::bind((stream.local_addr()?.ip(), 0))?;
-    // Nobody else's datagrams come in.
+    // Datagrams of other senders are refused.
     socket.connect((stream.peer_addr()?.ip(), port))?;
     socket.set_read_timeout(Some(QUIET))?;
     let own = Mailbox { port: socket.local_addr()?.port(), bytes: widen(&socket)? };
@@ -35,8 +35,8 @@ pub fn receive(mut stream: &TcpStream) -> io::Result<Answer> {
     Ok(answer)
 }
 
-/// Has the kernel keep as many bytes as it will, and answers how many that are: what it accounts
-/// for datagrams, which is more than they hold.
+/// Enlarges the receive buffer as far as the kernel allows, and returns its size. The kernel accounts
+/// more for a datagram than the bytes it holds.
 fn widen(socket: &UdpSocket) -> io::Result<u64> {
     // Beyond the limit of the system only with CAP_NET_ADMIN.
     if sockopt::set_socket_recv_buffer_size_force(socket, MOST).is_err() {
@@ -45,7 +45,7 @@ fn widen(socket: &UdpSocket) -> io::Result<u64> {
     Ok(sockopt::socket_recv_buffer_size(socket)? as u64)
 }
 
-/// Receives so many bytes; fewer if the sender has ended and no more come.
+/// Receives `bytes` bytes; fewer if the sender has ended and no more come.
 fn hash(socket: &UdpSocket, bytes: u64, ended: impl Fn() -> bool) -> io::Result<Answer> {
     let mut buffer = vec![1; BUFFER];
     let mut hasher = blake3::Hasher::new();

@@ -1,5 +1,5 @@
-//! The consumer: does what a sender asks of it in the first bytes of a connection, which is to receive
-//! until the sender shuts its side, and to answer with count and hash.
+//! The consumer: carries out the request in the first bytes of a connection. As a rule it receives until
+//! the sender shuts its side, and answers with count and hash.
 
 mod mailbox;
 mod supply;
@@ -24,10 +24,10 @@ const BUFFER: usize = 256 << 10;
 /// Where a consumer listens.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ListenArgs {
-    /// Address and port to listen on; port 0 takes a free one
+    /// Listen on this address and port; port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:0")]
     pub listen: SocketAddr,
-    /// Network namespace to listen in, such as /run/netns/copytrace
+    /// Listen in this network namespace, such as /run/netns/copytrace
     #[arg(long, value_name = "PATH")]
     pub netns: Option<PathBuf>,
 }
@@ -45,15 +45,15 @@ pub struct ConsumerArgs {
     pub(crate) parent: u32,
 }
 
-/// Runs as a child: says where it listens in JSON, and serves until the parent ends it.
+/// Runs as a child: prints its address as JSON, and serves until the parent ends it.
 pub fn run(args: &ConsumerArgs) -> Result<()> {
     process::ignore_signals();
     process::die_with_parent(args.parent)?;
     let (listener, addr) = listen(&args.listen)?;
-    process::say(&ConsumerEvent::Listening { addr, pid: std::process::id() })?;
+    process::emit(&ConsumerEvent::Listening { addr, pid: std::process::id() })?;
     serve(&listener, |_, received| {
-        // The sender knows of a broken connection too, and it is the one to say so; of what went wrong
-        // here, such as in the making of a key, it knows the end of the connection only.
+        // The sender notices a broken connection and reports it. Of an error here, such as in making a
+        // key, it sees the end of the connection only.
         if let Err(error) = received
             && matches!(error.kind(), io::ErrorKind::Other | io::ErrorKind::InvalidData)
         {
@@ -62,7 +62,7 @@ pub fn run(args: &ConsumerArgs) -> Result<()> {
     })
 }
 
-/// Runs for a person: says where it listens and what it received, and serves until Ctrl-C.
+/// Runs for a user: prints its address and the bytes it received, and serves until Ctrl-C.
 pub fn consume(args: &ListenArgs) -> Result<()> {
     let (listener, addr) = listen(args)?;
     writeln!(io::stdout(), "listening on {addr}").map_err(Error::os("write to standard output"))?;
@@ -72,7 +72,7 @@ pub fn consume(args: &ListenArgs) -> Result<()> {
     })
 }
 
-/// Answers the listener and the address to reach it by.
+/// Returns the listener and its address.
 fn listen(args: &ListenArgs) -> Result<(TcpListener, SocketAddr)> {
     if let Some(path) = &args.netns {
         namespace::enter(path)?;
@@ -104,14 +104,14 @@ fn serve(listener: &TcpListener, report: fn(SocketAddr, io::Result<Answer>)) -> 
     }
 }
 
-/// Says a line on standard error, in one piece: connections end at the same time.
+/// Writes a line to standard error, in one piece: connections end at the same time.
 fn note(mut line: String) {
     line.push('\n');
-    // There is nobody else to tell.
+    // There is no other place to report it.
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
-/// Does what the sender asks for.
+/// Carries out the sender's request.
 fn attend(mut stream: &TcpStream) -> io::Result<Answer> {
     let mut wire = [0; Service::LENGTH];
     stream.read_exact(&mut wire)?;
@@ -123,7 +123,7 @@ fn attend(mut stream: &TcpStream) -> io::Result<Answer> {
         Service::ReceiveTls => {
             let mut plain = tls::accept(stream)?;
             receive(stream, |buffer| match plain.read(buffer) {
-                // The kernel ends a stream without a word of TLS.
+                // The kernel ends a stream without TLS's own end.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
                 read => read,
             })
@@ -133,7 +133,7 @@ fn attend(mut stream: &TcpStream) -> io::Result<Answer> {
     }
 }
 
-/// Receives everything that `read` gives, and answers.
+/// Receives everything that `read` returns, and answers.
 fn receive(
     mut stream: &TcpStream,
     mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
@@ -161,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    /// Sends the parts over a real connection and answers what came back.
+    /// Sends the parts over a real connection and returns the answer.
     fn consumed(parts: &[Vec<u8>]) -> Answer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();

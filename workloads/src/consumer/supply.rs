@@ -1,4 +1,4 @@
-//! The consumer turned round: it sends a payload that both ends can make.
+//! The consumer as a sender: it sends a payload that both ends can generate.
 
 use std::{
     io::{self, Read, Write},
@@ -17,7 +17,7 @@ use crate::{
     strategy::pipe::Pipe,
 };
 
-/// Sends what the receiver orders, once it is told to.
+/// Sends the receiver's order after the start byte.
 pub fn send(mut stream: &TcpStream, service: Service) -> io::Result<Answer> {
     let mut wire = [0; Order::LENGTH];
     stream.read_exact(&mut wire)?;
@@ -29,7 +29,7 @@ pub fn send(mut stream: &TcpStream, service: Service) -> io::Result<Answer> {
     let hash = payload::generate(shape.bytes(), seed, &mut content)?;
     stream.set_nodelay(true)?;
     stream.write_all(&service.encode())?;
-    // Dropped where it is: a copy of it would be measured.
+    // Discarded in the kernel: a copy of it would be measured.
     if recv(stream, &mut [0; 1], RecvFlags::TRUNC)?.0 == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
@@ -41,8 +41,8 @@ pub fn send(mut stream: &TcpStream, service: Service) -> io::Result<Answer> {
     Ok(Answer { bytes: shape.bytes(), hash })
 }
 
-/// Sends whole pages that belong to nobody else, which a receiver can have mapped: those of a pipe
-/// that was written to. Neither pages of a program nor those of a file can be.
+/// Sends whole pages that the kernel can map into a receiver: pages of a pipe that was written to. Pages
+/// of a program or of a file cannot be mapped.
 fn send_pages(stream: &TcpStream, content: &[u8], message: usize) -> io::Result<()> {
     let pipe = Pipe::holding(message).map_err(|error| io::Error::other(error.to_string()))?;
     let capacity = fcntl_getpipe_size(pipe.writer())?;

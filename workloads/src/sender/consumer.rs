@@ -21,12 +21,12 @@ use crate::{
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Pages of a segment, where whole pages are to come: as many as TCP_MAXSEG allows.
+/// Pages of a segment, where whole pages must arrive: as many as TCP_MAXSEG allows.
 const SEGMENT_OF_PAGES: u32 = 7;
 /// Bytes of a segment that TCP's timestamps take.
 const TIMESTAMPS: u32 = 12;
 
-/// The connection, after the consumer agreed to what it was asked.
+/// The connection, after the consumer has accepted the request.
 pub struct Connection {
     socket: TcpStream,
     service: Service,
@@ -118,7 +118,7 @@ fn connect(addr: SocketAddr, service: Service) -> Result<TcpStream> {
         .connect_timeout(&addr.into(), CONNECT_TIMEOUT)
         .map_err(|cause| Error::Unreachable { addr, cause })?;
     let socket = TcpStream::from(socket);
-    // As brokers do: the end of a message does not wait for an acknowledgement.
+    // As in brokers: the end of a message does not wait for an acknowledgement.
     socket
         .set_nodelay(true)
         .and_then(|()| socket.set_write_timeout(Some(STALL_TIMEOUT)))
@@ -127,7 +127,7 @@ fn connect(addr: SocketAddr, service: Service) -> Result<TcpStream> {
     Ok(socket)
 }
 
-/// Tells the consumer what to do, and waits until it is ready.
+/// Sends the request to the consumer, and waits until it is ready.
 fn ask(
     mut socket: &TcpStream,
     addr: SocketAddr,
@@ -155,25 +155,25 @@ fn ask(
         .map_err(|cause| broken("read", cause, 0, shape.bytes()))
 }
 
-/// What a connection cannot be made with.
+/// The error for a route without a connection.
 fn needs_answers() -> Error {
     let reason = "a dummy device drops whatever it is given, and a connection needs answers: only \
                   datagrams can be sent to it; use --to loopback or --to nic";
     Error::Unsupported { reason: reason.into() }
 }
 
-/// What a failed call says about the connection.
+/// The error for a failed call on the connection.
 pub fn broken(name: &str, cause: io::Error, sent: u64, total: u64) -> Error {
     use io::ErrorKind::{
         BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, UnexpectedEof,
         WouldBlock,
     };
     match cause.kind() {
-        // Refused are datagrams of which the other machine says that nobody takes them.
+        // `ConnectionRefused`: an ICMP message says that nothing receives the datagrams there.
         BrokenPipe | ConnectionAborted | ConnectionRefused | ConnectionReset | UnexpectedEof => {
             Error::Disconnected { sent, total, cause }
         }
-        // A blocking socket says so when its time is up.
+        // A blocking socket returns this at its timeout.
         WouldBlock => Error::Stalled { seconds: STALL_TIMEOUT.as_secs(), sent, total },
         _ => Error::os(format!("{name} after {sent} of {total} bytes"))(cause),
     }

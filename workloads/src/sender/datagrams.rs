@@ -1,4 +1,4 @@
-//! A consumer at the far end that datagrams go to, beside the connection on which the two agree.
+//! A consumer of datagrams at the far end, beside the connection for request and answer.
 
 use std::{
     io::{self, Read, Write},
@@ -17,8 +17,8 @@ use crate::{
     strategy::calls::STALL_TIMEOUT,
 };
 
-/// What the kernel accounts for a received datagram besides its bytes, at most: its description, and
-/// what it does not fill of a page.
+/// The most that the kernel accounts for a received datagram besides its bytes: its `sk_buff`, and the
+/// unused part of a page.
 const OVERHEAD: u64 = 4 << 10;
 
 /// The consumer, and the socket whose datagrams it receives.
@@ -28,8 +28,8 @@ pub struct Correspondent {
 }
 
 impl Correspondent {
-    /// Both ends tell each other their ports. A receive buffer that could not hold the whole payload
-    /// might lose some of it, and nobody would send that again: such a payload is not sent at all.
+    /// Exchanges the ports of both ends. If the receive buffer cannot hold the whole payload, datagrams
+    /// could be lost, and UDP does not retransmit: such a payload is refused.
     pub fn open(request: &Request) -> Result<Self> {
         let connection = Connection::open(request, Service::Datagrams)?;
         let (local, peer) = connection.ends()?;
@@ -59,7 +59,7 @@ fn exchange(connection: &Connection, own: Mailbox) -> io::Result<Mailbox> {
     Ok(Mailbox::decode(&wire))
 }
 
-/// What the consumer's kernel accounts for the whole payload, at most.
+/// The most that the consumer's kernel accounts for the whole payload.
 fn accounted(shape: Shape, datagram: usize) -> u64 {
     let datagrams = shape.messages() * shape.message_bytes().div_ceil(datagram as u64);
     shape.bytes() + datagrams * OVERHEAD

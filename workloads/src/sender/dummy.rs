@@ -1,5 +1,5 @@
-//! A device at the far end that drops what it is given: nothing is copied on the way to it, and nobody
-//! receives anything. It is in a network namespace of this process's own, and ends with it.
+//! A device at the far end that drops its packets: nothing is copied on the way to it, and nothing is
+//! received. It is in a network namespace of this process, and ends with it.
 
 use std::{
     fs, io,
@@ -12,9 +12,9 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 use super::far_end::{Arrived, FarEnd};
 use crate::{Error, Result, datagram, netlink, receiver::DUMMY_DEVICE as DEVICE};
 
-/// Jumbo frames: a datagram has two whole pages.
+/// Jumbo frames: a datagram covers two whole pages.
 const MTU: u32 = 9000;
-/// For documentation, RFC 5737: nobody has it.
+/// An address for documentation (RFC 5737), in use nowhere.
 const OWN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const NOBODY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 const PREFIX: u8 = 24;
@@ -25,7 +25,7 @@ const HEADERS: u64 = 14 + datagram::HEADERS as u64;
 
 const COUNTERS: &str = "/proc/thread-self/net/dev";
 
-/// The socket whose datagrams the device gets.
+/// The socket whose datagrams the device drops.
 pub struct Dummy {
     socket: UdpSocket,
 }
@@ -52,7 +52,7 @@ impl Dummy {
     }
 }
 
-/// IPv6 would have the device send packets of the kernel's own.
+/// With IPv6 the kernel would send packets of its own through the device.
 fn keep_quiet() -> Result<()> {
     let path = "/proc/sys/net/ipv6/conf/default/disable_ipv6";
     match fs::write(path, "1") {
@@ -76,7 +76,7 @@ impl FarEnd for Dummy {
         Ok(Some((local, SocketAddr::from((NOBODY, PORT)))))
     }
 
-    /// What the device counted, which nobody can look at any more.
+    /// Reads the device's counters. The content cannot be checked any more.
     fn arrived(&self) -> Result<Arrived> {
         let text = fs::read_to_string(COUNTERS).map_err(Error::os(format!("read {COUNTERS}")))?;
         let unknown = || io::Error::new(io::ErrorKind::InvalidData, "it has no counters of it");
@@ -91,7 +91,7 @@ impl FarEnd for Dummy {
     }
 }
 
-/// What a device was given to send.
+/// Packets and bytes that a device was given to send.
 #[derive(Debug, PartialEq, Eq)]
 struct Sent {
     bytes: u64,
@@ -99,8 +99,8 @@ struct Sent {
 }
 
 impl Sent {
-    /// Reads the line of a device in `/proc/net/dev`: eight numbers of what it received, and then of
-    /// what it sent.
+    /// Reads the line of a device in `/proc/net/dev`: eight numbers for received packets, then for sent
+    /// ones.
     fn parse(text: &str, device: &str) -> Option<Self> {
         let of_device = |line: &str| -> Option<String> {
             let (name, numbers) = line.split_once(':')?;

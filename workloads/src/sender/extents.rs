@@ -1,4 +1,4 @@
-//! Which of a file's blocks on the disk belong to another file too.
+//! The blocks of a file on the disk that another file shares.
 
 use std::{
     io,
@@ -37,10 +37,10 @@ struct Request {
     extents: [Extent; EXTENTS],
 }
 
-/// How many of the file's first `bytes` lie in blocks that another file has too; none where the file
-/// system cannot say so.
+/// How many of the file's first `bytes` are in blocks that another file shares; 0 where the file system
+/// cannot tell.
 pub fn shared(file: BorrowedFd<'_>, bytes: u64) -> u64 {
-    // What has no such call has no shared blocks that it would tell of.
+    // A file system without this call shares no blocks.
     count(file, bytes).unwrap_or(0)
 }
 

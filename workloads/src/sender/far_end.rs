@@ -1,14 +1,14 @@
-//! The far end of a transfer: what is there before the window, and what arrived there after it.
+//! The far end of a transfer: its state before the window, and the bytes that arrived.
 
 use std::{io, net::SocketAddr, os::fd::BorrowedFd};
 
 use crate::{Error, Result, protocol::Answer, strategy::counterpart::Remote};
 
-/// What is known to have arrived.
+/// The bytes that arrived, and their hash.
 pub struct Arrived {
     /// Bytes.
     pub bytes: u64,
-    /// blake3 of them, if somebody has them.
+    /// blake3 of the bytes, if the far end has them.
     pub hash: Option<blake3::Hash>,
 }
 
@@ -18,27 +18,27 @@ impl From<Answer> for Arrived {
     }
 }
 
-/// What the bytes go to, by route.
+/// The destination of the bytes, by route.
 pub trait FarEnd {
-    /// What the strategy is given to write to.
+    /// The descriptor that the strategy writes to.
     fn fd(&self) -> BorrowedFd<'_>;
 
-    /// The socket of the measured process whose packets are its own, if there is one.
+    /// The socket of the measured process whose packets are counted, if there is one.
     fn socket(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 
-    /// Both ends of that socket: its own address, and the other's.
+    /// Both addresses of that socket: the process's, and the other end's.
     fn addresses(&self) -> Result<Option<(SocketAddr, SocketAddr)>> {
         Ok(None)
     }
 
-    /// The process at the far end that is a child of this one, and its memory.
+    /// The child of this process at the far end, and its memory.
     fn remote(&self) -> Option<Remote> {
         None
     }
 
-    /// Tells it that the window is about to open, if it is the one that sends.
+    /// Tells the far end that the window is about to open, if the far end sends.
     fn start(&self) -> Result<()> {
         Ok(())
     }
@@ -52,17 +52,17 @@ pub trait FarEnd {
     /// What arrived: asked once, when it has.
     fn arrived(&self) -> Result<Arrived>;
 
-    /// Bytes that did not have to be moved, because both files have the same blocks on the disk.
+    /// Bytes that did not move, because both files share their blocks on the disk.
     fn shared_bytes(&self) -> u64 {
         0
     }
 
-    /// What it means that fewer bytes arrived than were sent, or more.
+    /// The error if another number of bytes arrived than was sent.
     fn lost(&self, sent: u64, received: u64) -> Error {
         Error::Lost { sent, received }
     }
 
-    /// What a failed call says about the far end.
+    /// The error of a failed call to the far end.
     fn broken(&self, call: &str, cause: io::Error, sent: u64, total: u64) -> Error {
         Error::os(format!("{call} after {sent} of {total} bytes"))(cause)
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{Error, Result, Shape, payload, protocol::Answer};
 
-/// Where the bytes go: an empty file without a name, beside the payload.
+/// The destination: an empty file without a name, beside the payload.
 pub struct Destination {
     file: File,
     shape: Shape,

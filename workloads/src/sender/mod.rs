@@ -1,4 +1,4 @@
-//! The sender: the process that is measured.
+//! The sender: the measured process.
 
 mod consumer;
 mod datagrams;
@@ -16,13 +16,14 @@ use std::{
 };
 
 use crate::{
-    CheckedBy, Error, Outcome, Receiver, Result, Shape, cache, pinned, process,
+    CheckedBy, Error, Outcome, Receiver, Result, Shape, cache,
+    counts::CallCounts,
+    pinned, process,
     protocol::{GO, Ready, SenderEvent},
     strategy::{
         contract::{Failure, Job, Transfer},
         counterpart::Counterpart,
     },
-    tally::Tally,
     usage::Usage,
     window,
 };
@@ -37,27 +38,27 @@ pub(crate) use request::{Request, SenderArgs};
 /// The verb of the sender.
 pub(crate) const VERB: &str = "run-sender";
 
-/// Runs as a child: sets everything up, says `ready`, waits for `go`, sends, and says `done`.
+/// Runs as a child: sets everything up, reports `ready`, waits for `go`, sends, and reports `done`.
 pub fn run(args: &SenderArgs) -> Result<()> {
     process::ignore_signals();
     process::die_with_parent(args.parent)?;
     let request = Request::from_args(args)?;
     let outcome = send(&request, |ready| {
-        process::say(&SenderEvent::Ready(ready))?;
+        process::emit(&SenderEvent::Ready(ready))?;
         told_to_go()
     })?;
-    outcome.map_or(Ok(()), |outcome| process::say(&SenderEvent::Done(outcome)))
+    outcome.map_or(Ok(()), |outcome| process::emit(&SenderEvent::Done(outcome)))
 }
 
-/// Whether the driver said `go`, and did not close its end.
+/// Whether the driver sent `go`, and did not close its end.
 fn told_to_go() -> Result<bool> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line).map_err(Error::os("wait for the driver"))?;
     Ok(line.trim_end() == GO)
 }
 
-/// Sets up, asks `gate` whether to go on, sends, and has every byte confirmed. Without an outcome if
-/// the gate was closed.
+/// Sets up, asks `gate` whether to continue, sends, and has every byte confirmed. No outcome if the gate
+/// was closed.
 pub(crate) fn send(
     request: &Request,
     gate: impl FnOnce(Ready) -> Result<bool>,
@@ -106,33 +107,33 @@ fn check_length(request: &Request) -> Result<()> {
     if found == expected { Ok(()) } else { Err(Error::PayloadLength { expected, found }) }
 }
 
-/// What was seen of one transfer from inside the process.
+/// Measurements of one transfer from inside the process.
 struct Measured {
     result: Result<(), Failure>,
-    tally: Tally,
+    counts: CallCounts,
     usage: Usage,
     start: Instant,
     elapsed: Duration,
 }
 
-/// Makes the transfer in a window. The clock and the accounts are read outside of it: on some
-/// machines that is a system call.
+/// Makes the transfer in a window. Clock and resource usage are read outside of it: on some machines
+/// reading the clock is a system call.
 fn measure(transfer: &mut dyn Transfer, far_end: &dyn FarEnd) -> Measured {
     let socket = far_end.socket();
-    let mut tally = Tally::default();
+    let mut counts = CallCounts::default();
     let before = Usage::now();
     let start = Instant::now();
     window::open(socket);
-    let result = transfer.run(&mut tally);
+    let result = transfer.run(&mut counts);
     window::close();
     let elapsed = start.elapsed();
     let usage = Usage::now().since(before);
-    Measured { result, tally, usage, start, elapsed }
+    Measured { result, counts, usage, start, elapsed }
 }
 
 impl Measured {
     fn explain(&self, failure: Failure, far_end: &dyn FarEnd, shape: Shape) -> Error {
-        let (sent, total) = (self.tally.sent, shape.bytes());
+        let (sent, total) = (self.counts.sent, shape.bytes());
         match failure {
             Failure::EndOfFile => Error::PayloadEnded { sent, total },
             Failure::Call { name, errno } => far_end.broken(name, errno.into(), sent, total),
@@ -144,19 +145,19 @@ impl Measured {
             strategy: request.strategy.name.to_owned(),
             messages: request.shape.messages(),
             message_bytes: request.shape.message_bytes(),
-            bytes: self.tally.sent,
+            bytes: self.counts.sent,
             hash: request.hash.to_string(),
-            calls: self.tally.calls(),
-            partial_reads: self.tally.partial_reads,
-            partial_writes: self.tally.partial_writes,
-            interrupted: self.tally.interrupted,
+            calls: self.counts.calls(),
+            partial_reads: self.counts.partial_reads,
+            partial_writes: self.counts.partial_writes,
+            interrupted: self.counts.interrupted,
             minor_faults: self.usage.minor_faults,
             major_faults: self.usage.major_faults,
             voluntary_switches: self.usage.voluntary_switches,
             involuntary_switches: self.usage.involuntary_switches,
             elapsed_ns: nanoseconds(self.elapsed),
             cpu_ns: self.usage.cpu_ns,
-            zero_copy: self.tally.zero_copy,
+            zero_copy: self.counts.zero_copy,
             ..Outcome::default()
         }
     }

@@ -26,11 +26,11 @@ use crate::{
 /// The running program, which has the peer among its verbs.
 const SELF: &str = "/proc/self/exe";
 
-/// The other process. It is ended when this is dropped.
+/// The other process; killed when this is dropped.
 pub struct Peer {
     child: Child,
     said: RefCell<ChildStdout>,
-    /// This end of what connects the two.
+    /// This end of the channel.
     ours: OwnedFd,
     remote: Remote,
 }
@@ -76,7 +76,7 @@ fn ends(channel: Channel, request: &Request) -> Result<(OwnedFd, OwnedFd)> {
         }
         Channel::SharedMemory => twice(shared::create(request.shape.len())?),
         Channel::ItsMemory => {
-            // Opened once more: the other process reads it from its beginning.
+            // Opened again: the other process reads the payload from its beginning.
             let path = format!("/proc/self/fd/{}", request.file.as_raw_fd());
             let file = std::fs::File::open(path).map_err(Error::os("open the payload"))?;
             twice(file.into())
@@ -105,7 +105,7 @@ impl FarEnd for Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! What a sender is asked for.
+//! The request to a sender.
 
 use std::{fs::File, path::PathBuf};
 
@@ -23,7 +23,7 @@ pub struct SenderArgs {
     /// blake3 of the payload
     #[arg(long)]
     pub(crate) hash: blake3::Hash,
-    /// What the payload was made from
+    /// Seed of the payload's content
     #[arg(long)]
     pub(crate) seed: u64,
     /// Directory of the payload
@@ -39,18 +39,18 @@ pub struct SenderArgs {
     pub(crate) parent: u32,
 }
 
-/// One transfer to make.
+/// One transfer.
 pub(crate) struct Request {
     pub strategy: &'static Strategy,
     pub shape: Shape,
-    /// Opened for this transfer alone: its position is at the beginning.
+    /// Opened for this transfer alone: its position is 0.
     pub file: File,
     pub hash: blake3::Hash,
-    /// What the payload was made from.
+    /// The seed of the payload's content.
     pub seed: u64,
-    /// Where other files of the transfer are made.
+    /// The directory for other files of the transfer.
     pub dir: PathBuf,
-    /// Whom to send to, for the routes to a socket.
+    /// The receiver, for the routes to a socket.
     pub to: Option<Receiver>,
     pub cache: Cache,
 }

@@ -1,4 +1,4 @@
-//! A ring of buffers for zero-copy sends: the kernel goes on reading one after its send has returned.
+//! A ring of buffers for zero-copy sends: the kernel still reads a buffer after its send has returned.
 
 use rustix::{
     process::{Resource, getrlimit},
@@ -8,22 +8,22 @@ use rustix::{
 use super::memory::Memory;
 use crate::{Error, Result, Shape, page};
 
-/// More would only be busy for longer.
+/// More buffers would only be busy for longer.
 const MOST: u64 = 16;
-/// Pages of all of them are pinned, which a user without privileges may do with a few MiB.
+/// The pages of all buffers are pinned, for which an unprivileged user has a limit of a few MiB.
 const MOST_BYTES: u64 = 4 << 20;
 
-/// Buffers of one message each, that are used one after the other.
+/// Buffers of one message each, used in turn.
 pub struct Buffers {
     memory: Memory,
-    /// Bytes of one.
+    /// Bytes of a buffer.
     length: usize,
-    /// For each, how many sends still read it.
+    /// For each buffer, the number of sends that still read it.
     sends: Vec<u32>,
 }
 
 impl Buffers {
-    /// At least two, so that one can be filled while the other is read.
+    /// At least two, so that one can be filled while the other is sent.
     pub fn new(shape: Shape) -> Result<Self> {
         check_limit(shape.message_bytes())?;
         let count = (MOST_BYTES / shape.message_bytes()).clamp(2, MOST).min(shape.messages());
@@ -42,7 +42,8 @@ impl Buffers {
         &self.memory[index * self.length..][..self.length]
     }
 
-    /// To be filled while it is not busy: what is sent is what it holds when it is read.
+    /// The content of a buffer, to fill while it is not busy: a send reads it after its call has
+    /// returned.
     pub fn get_mut(&mut self, index: usize) -> &mut [u8] {
         &mut self.memory[index * self.length..][..self.length]
     }
@@ -57,18 +58,18 @@ impl Buffers {
         self.sends.iter().any(|sends| *sends > 0)
     }
 
-    /// Notes a send out of it.
+    /// Notes a send from a buffer.
     pub fn started(&mut self, index: usize) {
         self.sends[index] += 1;
     }
 
-    /// Notes that the kernel is done with a send out of it.
+    /// Notes that the kernel is done with a send from a buffer.
     pub fn ended(&mut self, index: usize) {
         self.sends[index] -= 1;
     }
 }
 
-/// The pages of one send are pinned at once: see `mm_account_pinned_pages` in the kernel.
+/// Checks the limit of pinned pages for one send: see `mm_account_pinned_pages` in the kernel.
 pub fn check_limit(bytes: u64) -> Result<()> {
     let own = capabilities(None).map_err(Error::os("ask for this process's capabilities"))?;
     let limit = getrlimit(Resource::Memlock).current.unwrap_or(u64::MAX);

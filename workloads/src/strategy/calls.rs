@@ -5,19 +5,19 @@ use std::{io::IoSlice, os::fd::BorrowedFd, time::Duration};
 use rustix::io::{self, Errno};
 
 use super::contract::Failure;
-use crate::tally::Tally;
+use crate::counts::CallCounts;
 
-/// How long one call may wait for the consumer. A stalled transfer can take a few of them to notice,
-/// as long as each still got some bytes into a buffer.
+/// The longest wait of one call for the consumer. A stalled transfer is noticed after a few calls, if
+/// each still got some bytes into a buffer.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Fills the buffer from the file.
 pub fn read_full(
     file: BorrowedFd<'_>,
     buffer: &mut [u8],
-    tally: &mut Tally,
+    counts: &mut CallCounts,
 ) -> Result<(), Failure> {
-    fill(buffer, tally, |_, rest, tally| counted("read", tally, || io::read(file, &mut *rest)))
+    fill(buffer, counts, |_, rest, counts| counted("read", counts, || io::read(file, &mut *rest)))
 }
 
 /// Fills the buffer from the file's bytes at `offset`.
@@ -25,67 +25,70 @@ pub fn pread_full(
     file: BorrowedFd<'_>,
     buffer: &mut [u8],
     offset: u64,
-    tally: &mut Tally,
+    counts: &mut CallCounts,
 ) -> Result<(), Failure> {
-    fill(buffer, tally, |done, rest, tally| {
-        counted("pread64", tally, || io::pread(file, &mut *rest, offset + done as u64))
+    fill(buffer, counts, |done, rest, counts| {
+        counted("pread64", counts, || io::pread(file, &mut *rest, offset + done as u64))
     })
 }
 
-/// Has `read` fill the buffer; it is given how much was done before, and the rest.
+/// Calls `read` until the buffer is full, with the bytes done before and the rest.
 fn fill(
     buffer: &mut [u8],
-    tally: &mut Tally,
-    mut read: impl FnMut(usize, &mut [u8], &mut Tally) -> Result<usize, Failure>,
+    counts: &mut CallCounts,
+    mut read: impl FnMut(usize, &mut [u8], &mut CallCounts) -> Result<usize, Failure>,
 ) -> Result<(), Failure> {
     let mut done = 0;
     while done < buffer.len() {
         let rest = &mut buffer[done..];
         let asked = rest.len();
-        let some = read(done, rest, tally)?;
+        let some = read(done, rest, counts)?;
         if some == 0 {
             return Err(Failure::EndOfFile);
         }
-        tally.partial_reads += u64::from(some < asked);
+        counts.partial_reads += u64::from(some < asked);
         done += some;
     }
     Ok(())
 }
 
 /// Writes all of the bytes to the socket.
-pub fn write_all(socket: BorrowedFd<'_>, bytes: &[u8], tally: &mut Tally) -> Result<(), Failure> {
-    pass_all("write", bytes, tally, |rest| io::write(socket, rest))
+pub fn write_all(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    counts: &mut CallCounts,
+) -> Result<(), Failure> {
+    pass_all("write", bytes, counts, |rest| io::write(socket, rest))
 }
 
-/// Makes a call, which is given what is left of the bytes and answers how many it took, until it
-/// took them all.
+/// Repeats a call with the rest of the bytes, until all are taken. The call returns how many it took.
 pub fn pass_all(
     name: &'static str,
     bytes: &[u8],
-    tally: &mut Tally,
+    counts: &mut CallCounts,
     mut call: impl FnMut(&[u8]) -> io::Result<usize>,
 ) -> Result<(), Failure> {
     let mut rest = bytes;
     while !rest.is_empty() {
-        let passed = counted(name, tally, || call(rest))?;
-        note_sent(passed, rest.len(), tally);
+        let passed = counted(name, counts, || call(rest))?;
+        note_sent(passed, rest.len(), counts);
         rest = &rest[passed..];
     }
     Ok(())
 }
 
-/// Writes all of both parts to the socket, as one.
+/// Writes all bytes of both parts to the socket, as one message.
 pub fn writev_all(
     socket: BorrowedFd<'_>,
     parts: [&[u8]; 2],
-    tally: &mut Tally,
+    counts: &mut CallCounts,
 ) -> Result<(), Failure> {
     let mut parts = parts.map(IoSlice::new);
     let mut rest = &mut parts[..];
     while !rest.is_empty() {
         let asked = rest.iter().map(|part| part.len()).sum();
-        let written = counted("writev", tally, || io::writev(socket, rest))?;
-        note_sent(written, asked, tally);
+        let written = counted("writev", counts, || io::writev(socket, rest))?;
+        note_sent(written, asked, counts);
         IoSlice::advance_slices(&mut rest, written);
     }
     Ok(())
@@ -96,37 +99,37 @@ pub fn sendfile_all(
     socket: BorrowedFd<'_>,
     file: BorrowedFd<'_>,
     bytes: usize,
-    tally: &mut Tally,
+    counts: &mut CallCounts,
 ) -> Result<(), Failure> {
     let mut rest = bytes;
     while rest > 0 {
-        let sent = counted("sendfile", tally, || rustix::fs::sendfile(socket, file, None, rest))?;
+        let sent = counted("sendfile", counts, || rustix::fs::sendfile(socket, file, None, rest))?;
         if sent == 0 {
             return Err(Failure::EndOfFile);
         }
-        note_sent(sent, rest, tally);
+        note_sent(sent, rest, counts);
         rest -= sent;
     }
     Ok(())
 }
 
-/// Makes a call, again when a signal interrupted it.
+/// Makes a call, and repeats it if a signal interrupts it.
 pub fn counted<T>(
     name: &'static str,
-    tally: &mut Tally,
+    counts: &mut CallCounts,
     mut call: impl FnMut() -> io::Result<T>,
 ) -> Result<T, Failure> {
     loop {
-        tally.call(name);
+        counts.call(name);
         match call() {
-            Err(Errno::INTR) => tally.interrupted += 1,
+            Err(Errno::INTR) => counts.interrupted += 1,
             result => return result.map_err(|errno| Failure::Call { name, errno }),
         }
     }
 }
 
-/// Notes what a call handed to the socket.
-pub fn note_sent(sent: usize, asked: usize, tally: &mut Tally) {
-    tally.sent += sent as u64;
-    tally.partial_writes += u64::from(sent < asked);
+/// Counts the bytes that a call handed to the socket.
+pub fn note_sent(sent: usize, asked: usize, counts: &mut CallCounts) {
+    counts.sent += sent as u64;
+    counts.partial_writes += u64::from(sent < asked);
 }

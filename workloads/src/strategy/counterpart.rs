@@ -1,11 +1,11 @@
-//! Who, or what, is at the far end of a strategy's way.
+//! The far end of a strategy.
 
 use crate::protocol::Service;
 
-/// What the bytes of a strategy go to, or come from.
+/// The destination of a strategy's bytes, or their source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counterpart {
-    /// The consumer, by a connection, which does what it is asked.
+    /// The consumer, by a connection, and the service asked of it.
     Consumer(Service),
     /// The consumer, by datagrams beside the connection; or a device that drops them.
     Datagrams,
@@ -16,7 +16,7 @@ pub enum Counterpart {
 }
 
 impl Counterpart {
-    /// Whether the bytes come from it.
+    /// Whether the far end sends.
     pub fn sends(self) -> bool {
         match self {
             Self::Consumer(service) => service.sends(),
@@ -26,21 +26,21 @@ impl Counterpart {
     }
 }
 
-/// The way to the other process, which says what that process does.
+/// The channel to the other process; it determines the process's part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Channel {
     /// A pipe, which it reads.
     Pipe,
     /// A stream socket of this machine, from which it receives.
     UnixStream,
-    /// Memory of both: it looks at what was put there.
+    /// Memory of both: the other process reads it in place.
     SharedMemory,
-    /// Its own memory, which holds the payload: it does nothing.
+    /// The other process's own memory, which holds the payload: the process does nothing.
     ItsMemory,
 }
 
 impl Channel {
-    /// As on the command line.
+    /// Its name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Pipe => "pipe",
@@ -51,7 +51,7 @@ impl Channel {
     }
 }
 
-/// Where the payload lies in another process.
+/// The payload's place in another process.
 #[derive(Clone, Copy, Debug)]
 pub struct Remote {
     /// The process.

@@ -13,9 +13,9 @@ use super::{
     calls,
     contract::{Failure, Job, Transfer},
 };
-use crate::{Error, Result, tally::Tally};
+use crate::{Error, Result, counts::CallCounts};
 
-/// What `mmap` gave, until it is dropped.
+/// A mapping, unmapped when this is dropped.
 pub struct Region {
     /// Its first byte.
     pub start: *mut c_void,
@@ -31,25 +31,25 @@ impl Drop for Region {
     }
 }
 
-/// A file in memory, to be read only.
+/// A file mapped for reading.
 pub struct Mapping(Region);
 
 impl Mapping {
-    /// Maps it inside the window: how a mapping is made belongs to the strategy.
+    /// Maps it inside the window: the way of mapping belongs to the strategy.
     pub fn new(
         file: BorrowedFd<'_>,
         length: usize,
         flags: MapFlags,
-        tally: &mut Tally,
+        counts: &mut CallCounts,
     ) -> Result<Self, Failure> {
-        let start = calls::counted("mmap", tally, || {
+        let start = calls::counted("mmap", counts, || {
             // SAFETY: the kernel chooses an address where nothing is.
             unsafe { rustix::mm::mmap(ptr::null_mut(), length, ProtFlags::READ, flags, file, 0) }
         })?;
         Ok(Self(Region { start, length }))
     }
 
-    /// What the file holds.
+    /// The content of the file.
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: the mapping has this length and lives as long as `self`; the payload's file has
         // no name, so nobody else writes to it or cuts it off.
@@ -57,31 +57,35 @@ impl Mapping {
     }
 }
 
-/// A file in memory, to be written to: what is written is the file's.
+/// A file mapped for writing: what is written is in the file.
 pub struct WritableMapping(Region);
 
 impl WritableMapping {
-    /// Maps its first `length` bytes, which it must have.
-    pub fn new(file: BorrowedFd<'_>, length: usize, tally: &mut Tally) -> Result<Self, Failure> {
+    /// Maps the first `length` bytes, which the file must have.
+    pub fn new(
+        file: BorrowedFd<'_>,
+        length: usize,
+        counts: &mut CallCounts,
+    ) -> Result<Self, Failure> {
         let access = ProtFlags::READ | ProtFlags::WRITE;
-        let start = calls::counted("mmap", tally, || {
+        let start = calls::counted("mmap", counts, || {
             // SAFETY: the kernel chooses an address where nothing is.
             unsafe { rustix::mm::mmap(ptr::null_mut(), length, access, MapFlags::SHARED, file, 0) }
         })?;
         Ok(Self(Region { start, length }))
     }
 
-    /// Where it begins.
+    /// Its first byte.
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
         self.0.start.cast()
     }
 }
 
-/// Whole pages of memory that are already there: using them takes no page fault.
+/// Whole pages of memory, already present: using them takes no page fault.
 pub struct Memory(Region);
 
 impl Memory {
-    /// So many bytes, at least one.
+    /// `length` bytes, at least one.
     pub fn new(length: usize) -> Result<Self> {
         let access = ProtFlags::READ | ProtFlags::WRITE;
         let flags = MapFlags::PRIVATE | MapFlags::POPULATE;
@@ -91,17 +95,17 @@ impl Memory {
         Ok(Self(Region { start, length }))
     }
 
-    /// The whole payload. The file's position stays where it is.
+    /// The whole payload. The file's position does not change.
     pub fn with_payload(job: &Job<'_>) -> Result<Self> {
         let mut memory = Self::new(job.shape.len())?;
-        calls::pread_full(job.file, &mut memory, 0, &mut Tally::default())
+        calls::pread_full(job.file, &mut memory, 0, &mut CallCounts::default())
             .map_err(|failure| failure.outside("read the payload"))?;
         Ok(memory)
     }
 }
 
-/// Passes one message on, as a strategy does it.
-type Pass = fn(&Job<'_>, &[u8], &mut Tally) -> Result<(), Failure>;
+/// Sends one message in the way of a strategy.
+type Pass = fn(&Job<'_>, &[u8], &mut CallCounts) -> Result<(), Failure>;
 
 /// A transfer of the payload from memory, message by message.
 pub struct FromMemory<'a> {
@@ -111,16 +115,16 @@ pub struct FromMemory<'a> {
 }
 
 impl<'a> FromMemory<'a> {
-    /// With the payload in memory already.
+    /// The transfer, with the payload already in memory.
     pub fn prepare(job: &Job<'a>, pass: Pass) -> Result<Box<dyn Transfer + 'a>> {
         Ok(Box::new(Self { job: *job, payload: Memory::with_payload(job)?, pass }))
     }
 }
 
 impl Transfer for FromMemory<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let mut messages = self.payload.chunks_exact(self.job.shape.message_len());
-        messages.try_for_each(|message| (self.pass)(&self.job, message, tally))
+        messages.try_for_each(|message| (self.pass)(&self.job, message, counts))
     }
 }
 

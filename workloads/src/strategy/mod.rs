@@ -1,5 +1,5 @@
-//! The ways of the bytes: a folder a [`Route`], a file a strategy. A new one is one new file, and one
-//! line in the list of its route: see `docs/new-strategy.md`.
+//! The strategies: a folder a [`Route`], a file a strategy. A new one is one new file, and one line in
+//! the list of its route: see `docs/new-strategy.md`.
 
 use std::{io, sync::LazyLock};
 
@@ -43,7 +43,7 @@ pub fn find(name: &str) -> Result<&'static Strategy> {
     })
 }
 
-/// Writes every strategy with the kernel it needs and a line of explanation, by route.
+/// Writes every strategy with the kernel it needs and its description, by route.
 pub fn write_list(out: &mut dyn io::Write) -> io::Result<()> {
     for (index, route) in Route::ALL.into_iter().enumerate() {
         writeln!(out, "{}{route}", if index == 0 { "" } else { "\n" })?;

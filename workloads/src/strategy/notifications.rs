@@ -1,5 +1,5 @@
-//! What the kernel says on a socket's error queue of sends with `MSG_ZEROCOPY`: it is done with their
-//! memory, and whether it copied it after all.
+//! The kernel's notifications of sends with `MSG_ZEROCOPY`, on a socket's error queue: it is done with
+//! their memory, and whether it copied it after all.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -14,7 +14,7 @@ use super::{
     contract::Failure,
     socket_option,
 };
-use crate::{Error, Result, tally::Tally};
+use crate::{Error, Result, counts::CallCounts};
 
 /// `linux/socket.h`
 const MSG_ZEROCOPY: SendFlags = SendFlags::from_bits_retain(0x400_0000);
@@ -22,42 +22,42 @@ const MSG_ZEROCOPY: SendFlags = SendFlags::from_bits_retain(0x400_0000);
 const SO_EE_ORIGIN_ZEROCOPY: u8 = 5;
 const SO_EE_CODE_ZEROCOPY_COPIED: u8 = 1;
 
-/// Bytes of what the kernel says of some sends: `struct errhdr` in `net/ipv6/datagram.c`, the larger one.
+/// Bytes of one notification: `struct errhdr` in `net/ipv6/datagram.c`, the larger of the two versions.
 const SAID: usize = cmsg_space::<(libc::sock_extended_err, libc::sockaddr_in6)>();
 
-/// The zero-copy sends of a socket, as the kernel numbers them: from 0 on, and from 0 again after 2³².
+/// The zero-copy sends of a socket, by the kernel's numbers: from 0 on, modulo 2³².
 pub struct Notifications {
     sends: u32,
-    /// How many the kernel is done with.
+    /// The number of sends that the kernel is done with.
     ended: u32,
     said: [u8; SAID],
 }
 
 impl Notifications {
-    /// Of a socket that has made no such send; `needs` is the kernel that allows it to.
+    /// Enables them on a socket that has made no such send; `needs` is the kernel that permits it.
     pub fn ask_for(socket: BorrowedFd<'_>, needs: &'static str) -> Result<Self> {
         socket_option::set(socket, libc::SOL_SOCKET, libc::SO_ZEROCOPY, &1_i32)
             .map_err(Error::refused("set SO_ZEROCOPY", needs))?;
         Ok(Self { sends: 0, ended: 0, said: [0; SAID] })
     }
 
-    /// Sends of which the kernel has not said yet that it is done with them.
+    /// Sends without a notification yet.
     pub fn in_flight(&self) -> u32 {
         self.sends.wrapping_sub(self.ended)
     }
 
-    /// Makes one send: its number, and how many bytes it took. Nothing if as many pages are pinned,
-    /// or notifications unread, as the limits allow: wait, and try again.
+    /// Makes one send, and returns its number and the bytes it took. None if the limit of pinned pages or
+    /// of unread notifications is reached: wait, and try again.
     pub fn send(
         &mut self,
         socket: BorrowedFd<'_>,
         bytes: &[u8],
-        tally: &mut Tally,
+        counts: &mut CallCounts,
     ) -> Result<Option<(u32, usize)>, Failure> {
         let send = || rustix::net::send(socket, bytes, MSG_ZEROCOPY);
-        match calls::counted("sendto", tally, send) {
+        match calls::counted("sendto", counts, send) {
             Ok(sent) => {
-                calls::note_sent(sent, bytes.len(), tally);
+                calls::note_sent(sent, bytes.len(), counts);
                 let number = self.sends;
                 self.sends = number.wrapping_add(1);
                 Ok(Some((number, sent)))
@@ -67,35 +67,34 @@ impl Notifications {
         }
     }
 
-    /// Waits until the kernel says of some sends that it is done with them, and tells `ended` their
-    /// numbers.
+    /// Waits for notifications of some sends, and passes their numbers to `ended`.
     pub fn wait(
         &mut self,
         socket: BorrowedFd<'_>,
-        tally: &mut Tally,
+        counts: &mut CallCounts,
         mut ended: impl FnMut(u32),
     ) -> Result<(), Failure> {
         let limit = PollTimeout::try_from(STALL_TIMEOUT).unwrap_or(PollTimeout::MAX);
-        // Nothing is asked for: the error queue is always told of.
+        // No events are requested: the error queue is always reported.
         let mut asked = [PollFd::new(socket, PollFlags::empty())];
-        let ready = calls::counted("poll", tally, || poll(&mut asked, limit).map_err(errno))?;
+        let ready = calls::counted("poll", counts, || poll(&mut asked, limit).map_err(errno))?;
         if ready == 0 {
             return Err(Failure::Call { name: "poll", errno: Errno::AGAIN });
         }
         let said = &mut self.said;
-        let heard = calls::counted("recvmsg", tally, || hear(socket, said));
-        let heard = heard.map_err(|failure| broken(socket, failure, tally))?;
-        if let Some(Done { first, last, copied }) = heard {
+        let received = calls::counted("recvmsg", counts, || receive(socket, said));
+        let received = received.map_err(|failure| broken(socket, failure, counts))?;
+        if let Some(Done { first, last, copied }) = received {
             let count = last.wrapping_sub(first).wrapping_add(1);
             (0..count).for_each(|send| ended(first.wrapping_add(send)));
             self.ended = self.ended.wrapping_add(count);
-            tally.zero_copy(u64::from(count), Some(copied));
+            counts.zero_copy(u64::from(count), Some(copied));
         }
         Ok(())
     }
 }
 
-/// Sends the kernel is done with, by their numbers.
+/// Sends that the kernel is done with, by their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Done {
     first: u32,
@@ -104,8 +103,8 @@ struct Done {
     copied: bool,
 }
 
-/// Takes one notification from the error queue.
-fn hear(socket: BorrowedFd<'_>, said: &mut [u8]) -> rustix::io::Result<Option<Done>> {
+/// Reads one notification from the error queue.
+fn receive(socket: BorrowedFd<'_>, said: &mut [u8]) -> rustix::io::Result<Option<Done>> {
     let flags = MsgFlags::MSG_ERRQUEUE;
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut [], Some(said), flags).map_err(errno)?;
     let mut errors = message.cmsgs().map_err(errno)?.filter_map(|part| match part {
@@ -121,11 +120,11 @@ fn hear(socket: BorrowedFd<'_>, said: &mut [u8]) -> rustix::io::Result<Option<Do
     }))
 }
 
-/// An empty queue after all says that the connection broke: the socket knows how.
-fn broken(socket: BorrowedFd<'_>, failure: Failure, tally: &mut Tally) -> Failure {
+/// An empty queue here means that the connection broke: the socket has the error.
+fn broken(socket: BorrowedFd<'_>, failure: Failure, counts: &mut CallCounts) -> Failure {
     let Failure::Call { errno: Errno::AGAIN, .. } = failure else { return failure };
     let name = "getsockopt";
-    let error = calls::counted(name, tally, || rustix::net::sockopt::socket_error(socket));
+    let error = calls::counted(name, counts, || rustix::net::sockopt::socket_error(socket));
     match error {
         Ok(Err(errno)) => Failure::Call { name, errno },
         Ok(Ok(())) => Failure::Call { name, errno: Errno::PIPE },

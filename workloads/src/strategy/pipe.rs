@@ -5,11 +5,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
 use super::{calls, contract::Failure};
-use crate::{Error, Result, page, tally::Tally};
+use crate::{Error, Result, counts::CallCounts, page};
 
-/// How large a pipe is made at most.
+/// The largest size a pipe is given.
 const LARGEST: usize = 16 << 20;
-/// What a user without privileges may ask for, unless the system was told otherwise.
+/// The largest size for an unprivileged user, by default (`fs.pipe-max-size`).
 const UNPRIVILEGED: usize = 1 << 20;
 
 /// Both ends of a pipe.
@@ -19,51 +19,51 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    /// One that holds a message of so many bytes, where that is allowed, and less where it is not.
+    /// A pipe that holds a message of `message` bytes, or less where that is not permitted.
     pub fn holding(message: usize) -> Result<Self> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).map_err(Error::os("make a pipe"))?;
         let wanted = capacity_for(message);
-        // The size is a wish: a smaller pipe costs more calls, which are counted.
+        // The size is a hint: a smaller pipe costs more calls, which are counted.
         let _ = [wanted, wanted.min(UNPRIVILEGED)]
             .into_iter()
             .find(|size| fcntl_setpipe_size(&writer, *size).is_ok());
         Ok(Self { reader, writer })
     }
 
-    /// Where pages come out.
+    /// The end to read from.
     pub fn reader(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
     }
 
-    /// Where bytes are put in, and where they come out.
+    /// The ends: to read from, and to write to.
     pub fn into_ends(self) -> (OwnedFd, OwnedFd) {
         (self.writer, self.reader)
     }
 
-    /// Where pages are put in.
+    /// The end to write to.
     pub fn writer(&self) -> BorrowedFd<'_> {
         self.writer.as_fd()
     }
 
-    /// Sends a message through the pipe: `fill` is given how much of it went in before, puts some
-    /// of the rest in and answers how much.
+    /// Sends a message through the pipe: `fill` gets the number of bytes that went in before, puts some
+    /// of the rest in, and returns how many.
     pub fn pass(
         &self,
         socket: BorrowedFd<'_>,
         bytes: usize,
-        tally: &mut Tally,
-        mut fill: impl FnMut(usize, &mut Tally) -> Result<usize, Failure>,
+        counts: &mut CallCounts,
+        mut fill: impl FnMut(usize, &mut CallCounts) -> Result<usize, Failure>,
     ) -> Result<(), Failure> {
         let mut filled = 0;
         while filled < bytes {
-            let some = fill(filled, tally)?;
+            let some = fill(filled, counts)?;
             if some == 0 {
                 return Err(Failure::EndOfFile);
             }
-            tally.partial_reads += u64::from(some < bytes - filled);
+            counts.partial_reads += u64::from(some < bytes - filled);
             filled += some;
             let more = if filled < bytes { SpliceFlags::MORE } else { SpliceFlags::empty() };
-            self.drain(socket, some, more, tally)?;
+            self.drain(socket, some, more, counts)?;
         }
         Ok(())
     }
@@ -73,14 +73,14 @@ impl Pipe {
         socket: BorrowedFd<'_>,
         bytes: usize,
         flags: SpliceFlags,
-        tally: &mut Tally,
+        counts: &mut CallCounts,
     ) -> Result<(), Failure> {
         let mut rest = bytes;
         while rest > 0 {
-            let sent = calls::counted("splice", tally, || {
+            let sent = calls::counted("splice", counts, || {
                 splice(&self.reader, None, socket, None, rest, flags)
             })?;
-            calls::note_sent(sent, rest, tally);
+            calls::note_sent(sent, rest, counts);
             rest -= sent;
         }
         Ok(())

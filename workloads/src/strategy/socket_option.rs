@@ -1,11 +1,11 @@
-//! Options of a socket that no library here knows.
+//! Socket options that no library here supports.
 
 use std::{
     io,
     os::fd::{AsRawFd, BorrowedFd},
 };
 
-/// Sets one; `value` is what the kernel's header says it reads.
+/// Sets an option; `value` has the type that the kernel's header gives.
 pub fn set<T: ?Sized>(socket: BorrowedFd<'_>, level: i32, name: i32, value: &T) -> io::Result<()> {
     let length = size_of_val(value) as libc::socklen_t;
     let value = std::ptr::from_ref(value).cast();

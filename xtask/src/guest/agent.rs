@@ -15,16 +15,16 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::files::{self, Head};
-use super::protocol::{CONTROL_PORT, INPUT_PORT, Kind, Request, Size, receive, send};
+use super::protocol::{CONTROL_PORT, FrameKind, INPUT_PORT, Request, Size, receive, send};
 
 /// The shell's exit status for a command that cannot be started.
 const NOT_STARTED: i32 = 127;
 
-/// How long output may still come after the command has ended, from children it left behind.
+/// The time for late output after the command's end, from children it left behind.
 const AFTERMATH: Duration = Duration::from_millis(300);
 
-/// Serves until this machine switches the guest off. It does so when it has the last exit status, so
-/// nothing in flight can be lost.
+/// Serves until this machine switches the guest off. That happens after the last exit status has arrived,
+/// so no output is lost.
 pub fn main() -> Result<()> {
     let open = |path| File::options().read(true).write(true).open(path).context(path);
     let control = open(CONTROL_PORT)?;
@@ -34,7 +34,7 @@ pub fn main() -> Result<()> {
     let (requests, wanted) = channel();
     let obeyed = current.clone();
     std::thread::spawn(move || obey(control, &requests, &obeyed));
-    output.send(Kind::Ready, &[])?;
+    output.send(FrameKind::Ready, &[])?;
     for request in wanted {
         let request: Request = serde_json::from_slice(&request)?;
         let status = match start(&request) {
@@ -43,16 +43,16 @@ pub fn main() -> Result<()> {
                 serve(running, input, &current, &output)?
             }
             Err(error) => {
-                output.send(Kind::Failed, format!("{error:#}").as_bytes())?;
+                output.send(FrameKind::Failed, format!("{error:#}").as_bytes())?;
                 NOT_STARTED
             }
         };
         if request.returns_files {
-            let send_head = |head: &Head| output.send(Kind::File, &serde_json::to_vec(head)?);
-            let send_piece = |piece: &[u8]| output.send(Kind::Piece, piece);
+            let send_head = |head: &Head| output.send(FrameKind::File, &serde_json::to_vec(head)?);
+            let send_piece = |piece: &[u8]| output.send(FrameKind::Piece, piece);
             if let Err(error) = files::give(Path::new(&request.folder()), send_head, send_piece) {
                 let lost = format!("what the command wrote is gone with the guest: {error}");
-                output.send(Kind::Failed, lost.as_bytes())?;
+                output.send(FrameKind::Failed, lost.as_bytes())?;
             }
         }
         output.finish(status)?;
@@ -62,7 +62,7 @@ pub fn main() -> Result<()> {
     }
 }
 
-/// What signals and the terminal's size are for: nothing between two commands.
+/// The target of signals and of the terminal's size: none between two commands.
 type Current = Arc<Mutex<Option<Target>>>;
 
 /// The process group of a command, and its terminal, if it has one.
@@ -71,15 +71,15 @@ struct Target {
     terminal: Option<File>,
 }
 
-/// The way back, shared by all who have something to say.
+/// The way back, shared by all threads that send.
 #[derive(Clone)]
 struct Output {
     port: Arc<Mutex<Port>>,
     waiting: Arc<AtomicUsize>,
 }
 
-/// The port, and how many commands have ended: what their children say afterwards is not said in the
-/// name of the next one.
+/// The port, and the number of ended commands: late output of their children is not attributed to the
+/// next one.
 struct Port {
     file: File,
     ended: usize,
@@ -90,12 +90,12 @@ impl Output {
         Self { port: Arc::new(Mutex::new(Port { file, ended: 0 })), waiting: Arc::default() }
     }
 
-    fn send(&self, kind: Kind, payload: &[u8]) -> io::Result<()> {
+    fn send(&self, kind: FrameKind, payload: &[u8]) -> io::Result<()> {
         send(&mut self.lock().file, kind, payload)
     }
 
-    /// Sends what a command says, as long as it is the current one.
-    fn relay(&self, command: usize, kind: Kind, payload: &[u8]) -> io::Result<()> {
+    /// Sends a command's output, as long as it is the current one.
+    fn relay(&self, command: usize, kind: FrameKind, payload: &[u8]) -> io::Result<()> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let mut port = self.lock();
         let result = match port.ended == command {
@@ -110,7 +110,7 @@ impl Output {
     fn finish(&self, status: i32) -> io::Result<()> {
         let mut port = self.lock();
         port.ended += 1;
-        send(&mut port.file, Kind::Exit, &status.to_le_bytes())
+        send(&mut port.file, FrameKind::Exit, &status.to_le_bytes())
     }
 
     /// The number of the current command.
@@ -122,7 +122,7 @@ impl Output {
         self.port.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nobody is held up by a slow reader.
+    /// Whether no thread is blocked by a slow reader.
     fn is_idle(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) == 0
     }
@@ -132,7 +132,7 @@ impl Output {
 struct Running {
     child: Child,
     input: File,
-    outputs: Vec<(Kind, File)>,
+    outputs: Vec<(FrameKind, File)>,
     terminal: Option<File>,
 }
 
@@ -161,7 +161,7 @@ fn start_on_pipes(command: &mut Command) -> io::Result<Running> {
     let input = OwnedFd::from(child.stdin.take().ok_or_else(missing)?).into();
     let stdout = OwnedFd::from(child.stdout.take().ok_or_else(missing)?).into();
     let stderr = OwnedFd::from(child.stderr.take().ok_or_else(missing)?).into();
-    let outputs = vec![(Kind::Stdout, stdout), (Kind::Stderr, stderr)];
+    let outputs = vec![(FrameKind::Stdout, stdout), (FrameKind::Stderr, stderr)];
     Ok(Running { child, input, outputs, terminal: None })
 }
 
@@ -178,9 +178,9 @@ fn start_on_terminal(command: &mut Command, size: Size) -> io::Result<Running> {
         });
     }
     let child = command.spawn()?;
-    // The command's end must be closed here, or its last exit would not end the stream.
+    // The command's end must be closed here, or its exit would not end the stream.
     *command = Command::new("");
-    let outputs = vec![(Kind::Stdout, ours.try_clone()?)];
+    let outputs = vec![(FrameKind::Stdout, ours.try_clone()?)];
     Ok(Running { child, input: ours.try_clone()?, outputs, terminal: Some(ours) })
 }
 
@@ -202,7 +202,7 @@ fn window(size: Size) -> libc::winsize {
     libc::winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 }
 }
 
-/// Relays everything until the command has ended and all it wrote is on its way.
+/// Relays everything until the command has ended and all its output is on its way.
 fn serve(
     running: Running,
     input: Option<File>,
@@ -244,7 +244,7 @@ fn wait_for_streams(progress: &Receiver<()>, output: &Output) {
 
 fn relay_output(
     command: usize,
-    kind: Kind,
+    kind: FrameKind,
     mut from: File,
     output: &Output,
     progress: &Sender<()>,
@@ -260,9 +260,9 @@ fn relay_output(
 }
 
 fn relay_input(port: File, mut to: File, on_terminal: bool) {
-    while let Ok(Some((Kind::Input, bytes))) = receive(&port) {
+    while let Ok(Some((FrameKind::Input, bytes))) = receive(&port) {
         if bytes.is_empty() && on_terminal {
-            // There is no closing half of a terminal: its end is a character.
+            // A terminal cannot be half-closed: the end of input is a character.
             let _ = to.write_all(&[4]);
             return;
         }
@@ -272,10 +272,10 @@ fn relay_input(port: File, mut to: File, on_terminal: bool) {
     }
 }
 
-/// Passes commands on, and does to the current one what this machine asks for.
+/// Passes commands on, and applies this machine's control frames to the current one.
 fn obey(control: File, requests: &Sender<Vec<u8>>, current: &Current) {
     while let Ok(Some((kind, payload))) = receive(&control) {
-        if kind == Kind::Start {
+        if kind == FrameKind::Start {
             if requests.send(payload).is_err() {
                 return;
             }
@@ -285,14 +285,14 @@ fn obey(control: File, requests: &Sender<Vec<u8>>, current: &Current) {
     }
 }
 
-fn tell(target: &Target, kind: Kind, payload: &[u8]) {
+fn tell(target: &Target, kind: FrameKind, payload: &[u8]) {
     match (kind, payload) {
-        (Kind::Signal, &[a, b, c, d]) => {
+        (FrameKind::Signal, &[a, b, c, d]) => {
             let signal = i32::from_le_bytes([a, b, c, d]);
             // SAFETY: kill only sends a signal; the group is the command's own.
             unsafe { libc::kill(-target.group, signal) };
         }
-        (Kind::Resize, json) => {
+        (FrameKind::Resize, json) => {
             if let (Some(terminal), Ok(size)) = (&target.terminal, serde_json::from_slice(json)) {
                 let size = window(size);
                 // SAFETY: TIOCSWINSZ reads one winsize.
@@ -303,7 +303,7 @@ fn tell(target: &Target, kind: Kind, payload: &[u8]) {
     }
 }
 
-/// As shells have it: a signal is 128 and its number.
+/// As in shells: 128 plus the number of the signal.
 fn exit_code(status: ExitStatus) -> i32 {
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(NOT_STARTED)
 }

@@ -1,5 +1,5 @@
-//! This machine's end of one command in a guest of its own: hands it over, relays streams and
-//! signals, takes the exit status.
+//! This machine's end of one command in a guest of its own: sends it, relays streams and signals,
+//! receives the exit status.
 
 use std::io::{Read as _, Write};
 use std::os::unix::net::UnixStream;
@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::death::Death;
 use super::files::Taken;
-use super::protocol::{Kind, Request, receive, send};
+use super::protocol::{FrameKind, Request, receive, send};
 use crate::qemu::Running;
 use crate::say::note;
 use crate::{signals, terminal};
@@ -20,10 +20,10 @@ use crate::{signals, terminal};
 /// Emulated machines boot in five seconds; busy ones take longer.
 pub const BOOT_PATIENCE: Duration = Duration::from_secs(120);
 
-/// How often deadlines are looked at.
+/// The interval at which deadlines are checked.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Where the command's input comes from.
+/// The source of the command's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
     /// There is none.
@@ -32,15 +32,15 @@ pub enum Input {
     Inherited,
 }
 
-/// Where the command's stdout goes.
+/// The destination of the command's stdout.
 pub enum Output {
     /// To this process's stdout.
     Inherited,
-    /// To somebody else.
+    /// To this writer.
     To(Box<dyn Write>),
 }
 
-/// What a guest is connected by, and what it is to do.
+/// The connections to a guest, and its command.
 pub struct Session {
     /// The running guest.
     pub machine: Running,
@@ -52,11 +52,11 @@ pub struct Session {
     pub request: Request,
     /// Its output.
     pub output: Output,
-    /// How long it may take altogether.
+    /// The time limit.
     pub timeout: Option<Duration>,
 }
 
-/// Why a guest was switched off before its command ended.
+/// The reason why a guest was switched off before its command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cut {
     Interrupted(i32),
@@ -64,7 +64,7 @@ enum Cut {
     Timeout,
 }
 
-/// What the watching thread and the relaying one tell each other.
+/// State shared by the watching thread and the relaying one.
 #[derive(Default)]
 struct Shared {
     ready: AtomicBool,
@@ -79,7 +79,7 @@ impl Shared {
 }
 
 impl Session {
-    /// Runs the command to its end. Signals must be held back already.
+    /// Runs the command to its end. Signals must be blocked already.
     pub fn run(mut self) -> Result<u8> {
         let shared = Arc::new(Shared::default());
         let watch = Watch {
@@ -92,7 +92,7 @@ impl Session {
         let status = self.converse(&shared);
         shared.over.store(true, Ordering::SeqCst);
         self.machine.stop();
-        // A signal must not find the watch gone, nor two of them.
+        // While a signal is handled there must be exactly one watch.
         let _ = watch.join();
         match (status?, shared.cut()) {
             (Some(status), _) => Ok(u8::try_from(status).unwrap_or(u8::MAX)),
@@ -122,24 +122,24 @@ impl Session {
         let mut files = Taken::default();
         let folder = PathBuf::from(self.request.folder());
         loop {
-            // A guest that was switched off in the middle of a frame has ended, too.
+            // A guest that was switched off during a frame has ended too.
             let Ok(Some((kind, payload))) = receive(&self.control) else { return Ok(None) };
             match kind {
-                Kind::Ready => {
+                FrameKind::Ready => {
                     shared.ready.store(true, Ordering::SeqCst);
                     self.begin()?;
                 }
-                Kind::Stdout => match &mut self.output {
+                FrameKind::Stdout => match &mut self.output {
                     Output::Inherited => write_on(&mut std::io::stdout().lock(), &payload)?,
                     Output::To(other) => write_on(other.as_mut(), &payload)?,
                 },
-                Kind::Stderr => write_on(&mut std::io::stderr().lock(), &payload)?,
-                Kind::Failed => {
+                FrameKind::Stderr => write_on(&mut std::io::stderr().lock(), &payload)?,
+                FrameKind::Failed => {
                     eprintln!("xtask: in the guest: {}", String::from_utf8_lossy(&payload));
                 }
-                Kind::File => files.head(&payload, &folder)?,
-                Kind::Piece => files.piece(&payload, &folder)?,
-                Kind::Exit => {
+                FrameKind::File => files.head(&payload, &folder)?,
+                FrameKind::Piece => files.piece(&payload, &folder)?,
+                FrameKind::Exit => {
                     files.said().iter().for_each(|line| note(line));
                     let status = payload.try_into().map(i32::from_le_bytes).unwrap_or(1);
                     return Ok(Some(status));
@@ -151,7 +151,7 @@ impl Session {
 
     fn begin(&self) -> Result<()> {
         let request = serde_json::to_vec(&self.request)?;
-        send(&self.control, Kind::Start, &request).context("the guest does not listen")?;
+        send(&self.control, FrameKind::Start, &request).context("the guest does not listen")?;
         if self.request.input {
             let port = self.input_port.try_clone()?;
             std::thread::spawn(move || relay_input(&port));
@@ -168,13 +168,13 @@ fn relay_input(port: &UnixStream) {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let length = std::io::stdin().lock().read(&mut buffer).unwrap_or(0);
-        if send(port, Kind::Input, &buffer[..length]).is_err() || length == 0 {
+        if send(port, FrameKind::Input, &buffer[..length]).is_err() || length == 0 {
             return;
         }
     }
 }
 
-/// Looks after signals and deadlines while the command runs.
+/// Handles signals and deadlines while the command runs.
 struct Watch {
     machine: Running,
     control: UnixStream,
@@ -193,7 +193,7 @@ impl Watch {
                         return self.end(Cut::Interrupted(signal));
                     }
                     signalled = true;
-                    let _ = send(&self.control, Kind::Signal, &signal.to_le_bytes());
+                    let _ = send(&self.control, FrameKind::Signal, &signal.to_le_bytes());
                 }
                 signals::Came::Resize => self.resize(),
                 signals::Came::Nothing => {}
@@ -211,7 +211,7 @@ impl Watch {
         if let Some(size) = terminal::size()
             && let Ok(json) = serde_json::to_vec(&size)
         {
-            let _ = send(&self.control, Kind::Resize, &json);
+            let _ = send(&self.control, FrameKind::Resize, &json);
         }
     }
 
@@ -220,7 +220,7 @@ impl Watch {
         *self.shared.cut.lock().unwrap_or_else(PoisonError::into_inner) = Some(cut);
         self.machine.stop();
         if let Cut::Interrupted(signal) = cut {
-            // The other thread may be stuck writing to somebody who does not read.
+            // The other thread may be blocked writing to a reader that has stopped.
             std::thread::sleep(Duration::from_secs(1));
             terminal::restore();
             std::process::exit(128 + signal);

@@ -1,13 +1,13 @@
 //! A guest that ended before its command did.
 
-/// How much of the kernel's log an error shows.
+/// Lines of the kernel's log that an error shows.
 const LOG_LINES: usize = 25;
 
 /// Flags that are always zero where a 64-bit kernel runs: those that are reserved, and virtual 8086
 /// mode (Intel's Software Developer's Manual, volume 1, 3.4.3).
 const NEVER_SET: u32 = 0xffc2_8028;
 
-/// Why a guest was gone.
+/// The end of a guest, and its reason.
 #[derive(Debug)]
 pub struct Death {
     what: String,
@@ -16,7 +16,7 @@ pub struct Death {
 }
 
 impl Death {
-    /// `what` happened, and what the guest's kernel said until then.
+    /// `what` happened, with the log of the guest's kernel until then.
     pub fn new(what: String, log: &str) -> Self {
         Self {
             what,
@@ -25,8 +25,8 @@ impl Death {
         }
     }
 
-    /// Whether the emulator failed, and neither the kernel nor what ran on it. Older versions of QEMU
-    /// may take the operands of an instruction whose access to memory faults for the flags.
+    /// Whether the emulator failed, and not the kernel or a program. Older versions of QEMU may store the
+    /// operands of an instruction that faults on memory as the flags.
     pub fn is_of_emulator(&self) -> bool {
         self.impossible_flags.is_some()
     }
@@ -49,7 +49,7 @@ impl std::fmt::Display for Death {
 
 impl std::error::Error for Death {}
 
-/// The kernel's flags when it stopped, if there are some among them that are never set.
+/// The kernel's flags when it stopped, if any of them are never set.
 fn impossible_flags(log: &str) -> Option<u32> {
     let of_kernel = log.lines().filter(|line| line.contains("RSP: 0018:"));
     of_kernel

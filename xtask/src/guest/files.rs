@@ -1,5 +1,5 @@
-//! What a command wrote into its working folder: the guest's files are lost with it, so these are brought
-//! back, or named where there are too many.
+//! Files that a command wrote into its working folder: they would be lost with the guest, so they are
+//! copied back, or listed if there are too many.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -9,17 +9,17 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-/// Where the guest shows what was written to its root, and nothing else.
+/// The guest's folder with the files written to its root, and nothing else.
 const WRITTEN: &str = "/run/copytrace/written";
 
-/// So much is brought back at most.
+/// The limits of copying back.
 const MOST_FILES: usize = 100;
 const MOST_BYTES: u64 = 64 << 20;
 
 /// Bytes of a file sent at once.
 const PIECE: usize = 32 * 1024 - 5;
 
-/// A file that comes next, in pieces.
+/// The header of a file, whose pieces follow.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// From the working folder.
@@ -28,11 +28,11 @@ pub struct Head {
     mode: u32,
     /// In bytes.
     size: u64,
-    /// It stays in the guest: there is too much.
+    /// It stays in the guest: the limit is reached.
     lost: bool,
 }
 
-/// In the guest: gives away what was written below a folder.
+/// In the guest: sends the files written below a folder.
 pub fn give(
     folder: &Path,
     mut send_head: impl FnMut(&Head) -> io::Result<()>,
@@ -52,7 +52,7 @@ pub fn give(
         send_head(&head)?;
         if !lost {
             bytes += head.size;
-            // As many bytes as were announced, whatever becomes of the file meanwhile.
+            // As many bytes as announced, whatever happens to the file meanwhile.
             let padding = io::repeat(0);
             let mut content = File::open(&path)?.chain(padding).take(head.size);
             let mut piece = Vec::with_capacity(PIECE);
@@ -79,7 +79,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// On this machine: takes what the guest gives.
+/// On this machine: receives the guest's files.
 #[derive(Default)]
 pub struct Taken {
     coming: Option<(Head, Vec<u8>)>,
@@ -88,7 +88,7 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// A file begins.
+    /// Handles the header of a file.
     pub fn head(&mut self, head: &[u8], folder: &Path) -> Result<()> {
         let head: Head = serde_json::from_slice(head)?;
         let is_below = head.path.components().all(|part| matches!(part, Component::Normal(_)));
@@ -101,7 +101,7 @@ impl Taken {
         self.finish(folder)
     }
 
-    /// It goes on.
+    /// Handles a piece of it.
     pub fn piece(&mut self, piece: &[u8], folder: &Path) -> Result<()> {
         if let Some((_, content)) = &mut self.coming {
             content.extend_from_slice(piece);
@@ -109,7 +109,7 @@ impl Taken {
         self.finish(folder)
     }
 
-    /// Puts a file that is complete into its place, if there is not the same.
+    /// Moves a complete file into its place, if it has changed.
     fn finish(&mut self, folder: &Path) -> Result<()> {
         let complete = |it: &mut (Head, Vec<u8>)| it.1.len() as u64 >= it.0.size;
         let Some((head, content)) = self.coming.take_if(complete) else { return Ok(()) };
@@ -123,7 +123,7 @@ impl Taken {
         Ok(())
     }
 
-    /// What to tell of it, in lines.
+    /// The messages on it, in lines.
     pub fn said(&self) -> Vec<String> {
         let lines = [
             ("from the guest", &self.back),

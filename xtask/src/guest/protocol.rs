@@ -1,6 +1,6 @@
-//! What this machine and the guest say to each other, in frames over two virtio ports: one for
-//! control and output, one for the command's input, so that a command that does not read its
-//! input can still be interrupted.
+//! The protocol between this machine and the guest, in frames over two virtio ports: one for control and
+//! output, one for the command's input, so that a command that does not read its input can still be
+//! interrupted.
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
@@ -13,9 +13,9 @@ pub const CONTROL_PORT: &str = "/dev/vport0p1";
 /// The guest's name of the port for input.
 pub const INPUT_PORT: &str = "/dev/vport0p2";
 
-/// What a frame carries.
+/// The kinds of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FrameKind {
     /// Guest: ready for the first command.
     Ready,
     /// To the guest: a [`Request`], as JSON.
@@ -40,7 +40,7 @@ pub enum Kind {
     Piece,
 }
 
-impl Kind {
+impl FrameKind {
     const ALL: [Self; 11] = [
         Self::Ready,
         Self::Start,
@@ -64,7 +64,8 @@ pub struct Request {
     folder: Vec<u8>,
     /// The size of the terminal to run on, if it is to run on one.
     pub terminal: Option<Size>,
-    /// Whether there is input. Nothing says which command input is for: such a one is a guest's last.
+    /// Whether there is input. Frames of input do not name their command: one with input is a guest's
+    /// last.
     pub input: bool,
     /// Whether what it writes into its folder is brought back.
     pub returns_files: bool,
@@ -119,9 +120,9 @@ pub struct Size {
 }
 
 /// Writes one frame.
-pub fn send(mut to: impl Write, kind: Kind, payload: &[u8]) -> io::Result<()> {
+pub fn send(mut to: impl Write, kind: FrameKind, payload: &[u8]) -> io::Result<()> {
     let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
-    let code = Kind::ALL.iter().position(|&each| each == kind).unwrap_or_default();
+    let code = FrameKind::ALL.iter().position(|&each| each == kind).unwrap_or_default();
     let mut frame = Vec::with_capacity(5 + payload.len());
     frame.push(u8::try_from(code).map_err(io::Error::other)?);
     frame.extend_from_slice(&length.to_le_bytes());
@@ -131,13 +132,13 @@ pub fn send(mut to: impl Write, kind: Kind, payload: &[u8]) -> io::Result<()> {
 }
 
 /// Reads one frame; `None` at the end of the stream.
-pub fn receive(mut from: impl Read) -> io::Result<Option<(Kind, Vec<u8>)>> {
+pub fn receive(mut from: impl Read) -> io::Result<Option<(FrameKind, Vec<u8>)>> {
     let mut head = [0; 5];
     match from.read_exact(&mut head) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         result => result?,
     }
-    let kind = *Kind::ALL
+    let kind = *FrameKind::ALL
         .get(usize::from(head[0]))
         .ok_or_else(|| io::Error::other(format!("unknown frame {}", head[0])))?;
     let length = u32::from_le_bytes([head[1], head[2], head[3], head[4]]);
@@ -153,11 +154,11 @@ mod tests {
     #[test]
     fn frames_survive_the_journey() {
         let mut stream = Vec::new();
-        for kind in Kind::ALL {
+        for kind in FrameKind::ALL {
             send(&mut stream, kind, b"\0payload\xff").unwrap();
         }
         let mut from = stream.as_slice();
-        for kind in Kind::ALL {
+        for kind in FrameKind::ALL {
             assert_eq!(receive(&mut from).unwrap(), Some((kind, b"\0payload\xff".to_vec())));
         }
         assert_eq!(receive(&mut from).unwrap(), None);

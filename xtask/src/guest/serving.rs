@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use super::client::BOOT_PATIENCE;
 use super::death::Death;
-use super::protocol::{Kind, Request, receive, send};
+use super::protocol::{FrameKind, Request, receive, send};
 use crate::qemu::Running;
 use crate::vm::Prepared;
 
@@ -15,7 +15,7 @@ use crate::vm::Prepared;
 pub struct Guest {
     machine: Running,
     control: UnixStream,
-    /// How long it took to boot: how fast it is.
+    /// The time it took to boot: a measure of its speed.
     pub boot_time: Duration,
 }
 
@@ -23,23 +23,23 @@ pub struct Guest {
 pub struct Finished {
     /// Its exit status; 128 and a signal's number if that ended it.
     pub status: i32,
-    /// What it wrote to stdout.
+    /// Its output on stdout.
     pub stdout: Vec<u8>,
-    /// What it wrote to stderr.
+    /// Its output on stderr.
     pub stderr: Vec<u8>,
 }
 
-/// What ended before the command did.
+/// The reason why a command did not end.
 pub enum Lost {
     /// The guest.
     Died(Death),
-    /// The time it had; and what it wrote to stderr until then.
+    /// The time limit; with its stderr until then.
     TimedOut(Vec<u8>),
 }
 
-/// What comes next from the guest.
+/// The next event from the guest.
 enum Next {
-    Frame(Kind, Vec<u8>),
+    Frame(FrameKind, Vec<u8>),
     Ended,
     TimedOut,
 }
@@ -51,7 +51,7 @@ impl Guest {
         let (machine, control, _) = prepared.start()?;
         let mut guest = Self { machine, control, boot_time: Duration::ZERO };
         match guest.next(since + BOOT_PATIENCE) {
-            Next::Frame(Kind::Ready, _) => guest.boot_time = since.elapsed(),
+            Next::Frame(FrameKind::Ready, _) => guest.boot_time = since.elapsed(),
             Next::Frame(kind, _) => bail!("the guest began with {kind:?}"),
             Next::Ended => return Err(guest.death("the guest ended before it was ready").into()),
             Next::TimedOut => {
@@ -62,19 +62,19 @@ impl Guest {
         Ok(guest)
     }
 
-    /// Runs a command. A guest that lost one can run no other.
+    /// Runs a command. A guest that lost one can run no more.
     pub fn run(&mut self, request: &Request, time: Duration) -> Result<Result<Finished, Lost>> {
         let deadline = Instant::now() + time;
         let json = serde_json::to_vec(request)?;
-        if send(&self.control, Kind::Start, &json).is_err() {
+        if send(&self.control, FrameKind::Start, &json).is_err() {
             return Ok(Err(Lost::Died(self.death("the guest ended between two commands"))));
         }
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         loop {
             match self.next(deadline) {
-                Next::Frame(Kind::Stdout, bytes) => stdout.extend(bytes),
-                Next::Frame(Kind::Stderr | Kind::Failed, bytes) => stderr.extend(bytes),
-                Next::Frame(Kind::Exit, status) => {
+                Next::Frame(FrameKind::Stdout, bytes) => stdout.extend(bytes),
+                Next::Frame(FrameKind::Stderr | FrameKind::Failed, bytes) => stderr.extend(bytes),
+                Next::Frame(FrameKind::Exit, status) => {
                     let status = status.try_into().map_or(1, i32::from_le_bytes);
                     return Ok(Ok(Finished { status, stdout, stderr }));
                 }
@@ -88,7 +88,7 @@ impl Guest {
         }
     }
 
-    /// The next frame. One that was cut in the middle is the end.
+    /// The next frame. A truncated one is the end.
     fn next(&self, deadline: Instant) -> Next {
         let left = deadline.saturating_duration_since(Instant::now());
         // A time-out of zero would be none.

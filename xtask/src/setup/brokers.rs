@@ -22,7 +22,7 @@ pub struct Broker {
     flag: &'static str,
 }
 
-/// Both.
+/// Both brokers.
 pub const ALL: [Broker; 2] = [
     Broker { name: "Apache Kafka", folder: "kafka", flag: "--kafka-home" },
     Broker { name: "Apache RocketMQ", folder: "rocketmq", flag: "--rocketmq-home" },
@@ -109,7 +109,7 @@ fn is_of(place: &Path, pom: &str) -> bool {
     fs::read_to_string(place.join("pom.xml")).is_ok_and(|fetched| fetched == pom)
 }
 
-/// What a `pom.xml` asks for, as `group:artifact:version`.
+/// The dependencies in a `pom.xml`, as `group:artifact:version`.
 fn artifacts(pom: &str) -> Vec<String> {
     let value = |dependency: &str, name: &str| {
         let (_, after) = dependency.split_once(&format!("<{name}>"))?;

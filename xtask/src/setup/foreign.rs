@@ -39,7 +39,7 @@ pub const ALL: [Foreign; 6] = [RSYNC, PYTHON, REDIS, POSTGRES, SS, IP];
 /// A program that is there.
 #[derive(Clone)]
 pub struct Found {
-    /// Where.
+    /// The path of the program.
     pub program: PathBuf,
     /// Of an unpacked one: what stands for the root folder.
     root: Option<PathBuf>,
@@ -83,12 +83,12 @@ impl Found {
     /// A command that runs it.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        self.tell(&mut command);
+        self.set_library_path(&mut command);
         command
     }
 
-    /// Tells a command, and what it starts, where the program's libraries are.
-    pub fn tell(&self, command: &mut Command) {
+    /// Sets the path of the program's libraries, for a command and its children.
+    pub fn set_library_path(&self, command: &mut Command) {
         if let Some(root) = &self.root {
             let libraries = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"];
             let libraries = libraries.map(|folder| root.join(folder).display().to_string());

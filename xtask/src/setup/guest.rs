@@ -1,4 +1,4 @@
-//! What guests need: QEMU, busybox, kernels, a disk.
+//! The parts of guests: QEMU, busybox, kernels, a disk.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What is the command's: its standard output, its terminal, its signals, and what it leaves behind.
+//! The command keeps its standard output, its terminal, its signals, and the processes it leaves behind.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -16,7 +16,7 @@ use crate::checks::together::terminal;
 use crate::support::report::Document;
 use crate::support::traced::{FILE_BYTES, folder_with_file, signal, until, wait_until};
 
-/// What the command must not notice.
+/// Changes that the command must not notice.
 pub const CHECKS: [Check; 6] = [
     Check { name: "run: standard output is the command’s", run: output_is_the_commands },
     Check { name: "run: a format for programs needs --output", run: formats_for_programs },
@@ -26,7 +26,7 @@ pub const CHECKS: [Check; 6] = [
     Check { name: "run: a setuid program", run: setuid },
 ];
 
-/// What does not depend on the kernel.
+/// Checks that do not depend on the kernel.
 pub const ON_ANY_KERNEL: [Check; 6] = [
     Check { name: "run: options without effect", run: useless_options },
     Check { name: "run: a report every so often, a line each", run: lines },
@@ -36,8 +36,7 @@ pub const ON_ANY_KERNEL: [Check; 6] = [
     Check { name: "run: a signal to its process group", run: signal_to_the_group },
 ];
 
-/// `run -- cat x > y` leaves a copy of x in y; the report is on standard error, or where it was asked
-/// for.
+/// `run -- cat x > y` leaves a copy of x in y; the report is on standard error, or in the named file.
 fn output_is_the_commands(context: &Context) -> Result<()> {
     let (folder, file) = folder_with_file()?;
     let copy = folder.path().join("copy");
@@ -53,7 +52,7 @@ fn output_is_the_commands(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Two writers in one stream would be read by no program; before the command starts.
+/// Two writers to one stream, which no program could read, are an error before the command starts.
 fn formats_for_programs(context: &Context) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let started = folder.path().join("started");
@@ -111,7 +110,7 @@ fn lines(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Nothing is drawn between what the command writes, nor over it.
+/// Nothing is drawn between the command's output, nor over it.
 fn terminal_is_the_commands(context: &Context) -> Result<()> {
     let (ours, theirs) = terminal()?;
     let mut traced = run(context, &[], &["sh", "-c", "printf half; sleep 1.5; printf ' whole'"]);
@@ -122,17 +121,17 @@ fn terminal_is_the_commands(context: &Context) -> Result<()> {
     let mut copytrace = traced.spawn()?;
     drop(traced);
     let mut seen = Vec::new();
-    // The end of a terminal whose other side is closed is an error.
+    // Reading a terminal whose other side is closed is an error.
     let _ = File::from(ours).read_to_end(&mut seen);
     ensure!(copytrace.wait()?.success(), "it failed: {}", text(&seen));
     ensure!(text(&seen).contains("half whole"), "{:?}", text(&seen));
     Ok(())
 }
 
-/// SIGINT for `run` alone reaches the command, which ends as it likes; then there is a report.
+/// SIGINT for `run` alone reaches the command, which ends as it likes; then the report follows.
 fn interrupt(context: &Context) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    // It ends by itself, after a minute, if the signal does not come.
+    // If the signal does not come, it ends by itself after a minute.
     let script = "trap 'exit 9' INT; : > started; for i in $(seq 1200); do sleep 0.05; done";
     for number in [libc::SIGINT, libc::SIGUSR1] {
         let (started, report) = (folder.path().join("started"), folder.path().join("report"));
@@ -155,12 +154,12 @@ fn name_of(number: i32) -> &'static str {
     if number == libc::SIGINT { "INT" } else { "USR1" }
 }
 
-/// What a command leaves behind: it waits for a file, and reads another.
+/// A process that the command leaves behind: it waits for a file, and reads another.
 const DAEMON: &str = "(while [ ! -e go ]; do sleep 0.1; done; cat payload > /dev/null; : > done) \
      > /dev/null 2>&1 & exit 5";
 
-/// What a command leaves behind is traced to its end; or not, with `--follow no`; or until SIGINT, which
-/// leaves it alone.
+/// A process left behind is traced to its end; with `--follow no` it is not; SIGINT ends the tracing, and
+/// not the process.
 fn daemon(context: &Context) -> Result<()> {
     let (folder, _) = folder_with_file()?;
     let [report, go, done] = ["report", "go", "done"].map(|name| folder.path().join(name));
@@ -204,7 +203,7 @@ fn daemon(context: &Context) -> Result<()> {
     again()
 }
 
-/// The command may become who its file says.
+/// A set-user-ID command takes effect.
 fn setuid(context: &Context) -> Result<()> {
     let folder = tempfile::tempdir_in("/var/tmp")?;
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
@@ -220,7 +219,7 @@ fn setuid(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// A report that cannot be written ends neither tracing nor the command, and the last one comes out all
+/// A failed write of a report ends neither tracing nor the command, and the last report is written all
 /// the same.
 fn unwritable(context: &Context) -> Result<()> {
     let flags = ["--interval", "50ms", "--output", "/dev/full"];
@@ -231,7 +230,8 @@ fn unwritable(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// What is closed or ignored is so for the command, and how it ends is known all the same.
+/// Descriptors and signals that are closed or ignored are so for the command, and its end is noticed all
+/// the same.
 fn inherited(context: &Context) -> Result<()> {
     let so = |mut command: Command| {
         // SAFETY: these are system calls, with no pointers.
@@ -264,8 +264,7 @@ fn inherited(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// A signal to all processes of the group reaches the command once, and one to copytrace alone reaches it,
-/// too.
+/// A signal to the whole process group reaches the command once; one to copytrace alone reaches it too.
 fn signal_to_the_group(context: &Context) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (report, begun, log) =
@@ -281,7 +280,7 @@ fn signal_to_the_group(context: &Context) -> Result<()> {
     let came = || std::fs::read_to_string(&log).map_or(0, |log| log.lines().count());
     rustix::process::kill_process_group(group, rustix::process::Signal::TERM)?;
     wait_until("the signal has come", &mut copytrace, || came() > 0)?;
-    // Longer than copytrace takes to pass one on, and than the others of the same process count.
+    // Longer than copytrace takes to pass a signal on, and than signals of one sender count as the same.
     std::thread::sleep(std::time::Duration::from_millis(700));
     ensure!(came() == 1, "it came {} times", came());
     signal(&copytrace, libc::SIGTERM)?;
@@ -295,6 +294,6 @@ fn signal_to_the_group(context: &Context) -> Result<()> {
 /// A command that wants to die with its parent lives as long as copytrace, and not as a thread of it.
 fn parents_death(context: &Context) -> Result<()> {
     let command = ["setpriv", "--pdeathsig", "TERM", "sleep", "0.1"];
-    // It was a race.
+    // The fault was a race.
     (0..3).try_for_each(|_| ensure_success(&run(context, &[], &command).output()?))
 }

@@ -1,4 +1,4 @@
-//! Result files: whose they are, and that an old one stays until there is a new one.
+//! Result files: their owner, and that an old file stays until there is a new one.
 
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use super::{NOBODY, ensure_success, run, text};
 use crate::check::{Check, Context};
 
-/// Results that are written, and recordings that are read.
+/// Writing results and reading recordings.
 pub const CHECKS: [Check; 5] = [
     Check { name: "--output, --record: the old file stays on any failure", run: old_files_stay },
     Check { name: "--output: a full disk", run: full_disk },
@@ -19,7 +19,7 @@ pub const CHECKS: [Check; 5] = [
     Check { name: "report: what is no recording", run: no_recording },
 ];
 
-/// A command that cannot be run, and a tier that cannot be had.
+/// For a command that cannot be run, and for a tier that is not available.
 fn old_files_stay(context: &Context) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let names = ["report", "recording"].map(|name| folder.path().join(name));
@@ -56,7 +56,7 @@ fn full_disk(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// The files are the user's who called sudo, and lie where that user may write.
+/// Under sudo, the files belong to the user, and are written only where that user may write.
 fn files_under_sudo(context: &Context) -> Result<()> {
     let folder = tempfile::tempdir()?;
     std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY))?;
@@ -88,7 +88,7 @@ fn files_under_sudo(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// What looks like a secret is in no file, unless it was asked for.
+/// Text that looks like a secret is in no file, unless it was asked for.
 fn secrets(context: &Context) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let recording = folder.path().join("recording");

@@ -1,4 +1,4 @@
-//! What copytrace owes to the command, to who runs it, and to their files.
+//! Duties of copytrace towards the command, the user, and their files.
 
 mod command;
 mod files;
@@ -19,7 +19,7 @@ pub use targets::CHECKS as TARGETS;
 
 use crate::check::Context;
 
-/// A user who may write nowhere else.
+/// A user without write permission elsewhere.
 const NOBODY: u32 = 65534;
 
 /// `copytrace run` with no other flags than these.
@@ -39,7 +39,7 @@ fn ensure_success(output: &Output) -> Result<()> {
     Ok(())
 }
 
-/// Whoever started the checks may have some ignored, and copytrace would, too.
+/// The caller of the checks may ignore some signals, and copytrace would inherit that.
 fn with_default_signals(command: &mut Command) {
     // SAFETY: these are system calls, with no pointers.
     unsafe {

@@ -1,4 +1,4 @@
-//! Who is to read the reports, and has stopped to: neither the command nor the user waits for that.
+//! A reader of the reports that has stopped reading: neither the command nor the user waits for it.
 
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
@@ -19,13 +19,13 @@ pub const CHECKS: [Check; 3] = [
     Check { name: "run: a csv of many reports has one header", run: one_header },
 ];
 
-/// A report every so often, until the pipe is full.
+/// Frequent reports, until the pipe is full.
 const OFTEN: [&str; 4] = ["--interval", "20ms", "--format", "json"];
 
-/// Longer than copytrace takes to take a signal.
+/// Longer than copytrace takes to handle a signal.
 const A_MOMENT: Duration = Duration::from_millis(500);
 
-/// A program with a pipe of one page for its standard output, that nobody reads.
+/// A program whose standard output is a pipe of one page that nobody reads.
 struct Unread {
     program: Child,
     _reads: OwnedFd,
@@ -46,12 +46,12 @@ impl Unread {
         let is_full =
             || poll(&mut [PollFd::new(&self.writes, PollFlags::OUT)], Some(&AT_ONCE)) == Ok(0);
         wait_until("the pipe is full", &mut self.program, is_full)?;
-        // It is when the next report begins that it waits.
+        // It blocks when the next report begins.
         std::thread::sleep(A_MOMENT);
         Ok(())
     }
 
-    /// What it ends with after one more signal.
+    /// The exit status after one more signal.
     fn end(&mut self, number: i32) -> Result<Option<i32>> {
         signal(&self.program, number)?;
         until("it has ended", || Ok(self.program.try_wait()?.is_some()))?;
@@ -85,7 +85,8 @@ fn attach(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// A signal reaches the command all the same, and after its end one more ends copytrace with its status.
+/// A signal reaches the command all the same; after the command's end, one more ends copytrace with its
+/// status.
 fn command(context: &Context) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let script = "trap ': > ended; exit 9' TERM; while :; do sleep 0.05; done";
@@ -103,7 +104,7 @@ fn command(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Programs that read a csv take the first line for the names, and any other for a flow.
+/// Programs that read CSV take the first line for the names, and any other for a flow.
 fn one_header(context: &Context) -> Result<()> {
     let csv = |flags: &[&str], command: &[&str]| {
         let flags = [flags, &["--format", "csv", "--output", "-"]].concat();

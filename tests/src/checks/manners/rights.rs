@@ -1,4 +1,5 @@
-//! Capabilities and limits: what is missing takes what needs it, and what is needed no more is given up.
+//! Capabilities and limits: a missing capability disables only what needs it, and those no longer needed
+//! are dropped.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -12,14 +13,14 @@ use crate::support::report::Document;
 use crate::support::sink::Sink;
 use crate::support::traced::{FILE_BYTES, folder_with_file, signal, wait_until};
 
-/// With few rights, and after they were given up.
+/// With few capabilities, and after dropping them.
 pub const CHECKS: [Check; 3] = [
     Check { name: "attach: capabilities are given up", run: capabilities },
     Check { name: "run: with some capabilities, and kptr_restrict", run: some_capabilities },
     Check { name: "run: few files may be open", run: few_files },
 ];
 
-/// What is left of root's capabilities while it waits for counters, and that no program gets them back.
+/// The capabilities that remain while it waits for counters, and that no program gets the others back.
 fn capabilities(context: &Context) -> Result<()> {
     /// CAP_SYS_ADMIN, CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_NET_ADMIN, CAP_DAC_OVERRIDE, CAP_SETUID,
     /// CAP_KILL and CAP_SYSLOG.
@@ -43,8 +44,8 @@ fn capabilities(context: &Context) -> Result<()> {
     sink.end()
 }
 
-/// Without root, what is missing takes what needs it, and nothing else; without the two that eBPF needs,
-/// the reason is said.
+/// Without root, a missing capability disables only what needs it; without the two that eBPF needs, the
+/// reason is reported.
 fn some_capabilities(context: &Context) -> Result<()> {
     let (folder, file) = folder_with_file()?;
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
@@ -64,7 +65,7 @@ fn some_capabilities(context: &Context) -> Result<()> {
     let output = with("-all")?;
     let said = text(&output.stderr);
     ensure!(output.status.code() == Some(1) && said.contains("CAP_BPF"), "it said {said}");
-    // The guest is the check's own, and is switched off after it if it fails.
+    // The guest belongs to this check, and is switched off if it fails.
     let hidden = Path::new("/proc/sys/kernel/kptr_restrict");
     let before = std::fs::read_to_string(hidden)?;
     for (capabilities, restrict) in [
@@ -89,8 +90,8 @@ fn some_capabilities(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// The limit of open files is raised for copytrace, and is the command's as it was; where it cannot be
-/// raised, that is the reason.
+/// The limit of open files is raised for copytrace, and not for the command; where it cannot be raised,
+/// that is the reported reason.
 fn few_files(context: &Context) -> Result<()> {
     let limited = |limit: &str| {
         let script = format!("ulimit {limit} && exec \"$@\"");

@@ -1,4 +1,4 @@
-//! Whom `attach` traces, and which signals end it.
+//! The targets of `attach`, and the signals that end it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub const CHECKS: [Check; 6] = [
     Check { name: "attach and run: in a PID namespace", run: in_a_namespace },
 ];
 
-/// `nohup copytrace attach` goes on at SIGHUP; any other signal that would end it makes it report.
+/// `nohup copytrace attach` continues after SIGHUP; any other fatal signal makes it report.
 fn signals_of_attach(context: &Context) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let report = folder.path().join("report");
@@ -49,7 +49,7 @@ fn signals_of_attach(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Attached to one of its threads, a process is traced: here this one, which reads a file.
+/// With one of its threads as the target, a process is traced: here this one, which reads a file.
 fn thread(context: &Context) -> Result<()> {
     let (folder, file) = folder_with_file()?;
     let report = folder.path().join("report");
@@ -78,7 +78,7 @@ fn attached(context: &Context, target: &[&str], report: &Path) -> Result<Child> 
     begun(context, Command::new(&context.copytrace), target, report)
 }
 
-/// Has a command that is copytrace attach, which has begun when this returns.
+/// Starts a command that is `copytrace attach`, and returns when it has begun.
 fn begun(
     context: &Context,
     mut copytrace: Command,
@@ -96,14 +96,14 @@ fn begun(
     Ok(attach)
 }
 
-/// Programs of a name are traced from when they start, however soon they end; others are not.
+/// Programs of a name are traced from their start, however soon they end; others are not.
 fn programs_of_a_name(context: &Context) -> Result<()> {
     const BYTES: u64 = 100_000;
     let programs = if context.tier == Tier::Tracepoint { 200 } else { 20 };
     let folder = tempfile::tempdir_in("/var/tmp")?;
     let (report, file) = (folder.path().join("report"), folder.path().join("payload"));
     std::fs::write(&file, vec![7; BYTES as usize])?;
-    // Whoever else runs on this machine runs nothing of that name.
+    // Nothing else on this machine has that name.
     let program = folder.path().join("of-this-check");
     std::fs::copy("/bin/cat", &program)?;
     let attach = attached(context, &["--comm", "of-this-check"], &report)?;
@@ -119,11 +119,11 @@ fn programs_of_a_name(context: &Context) -> Result<()> {
     flow.check_payload(programs as u64 * BYTES, 1.0)
 }
 
-/// A control group of this check, gone when it is dropped.
+/// A control group of this check, removed when this is dropped.
 struct Group(PathBuf);
 
 impl Group {
-    /// Named as Docker names a container's, if there is a hierarchy of version 2.
+    /// Named like a Docker container's, if there is a hierarchy of version 2.
     fn new(id: &str) -> Result<Self> {
         let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
         let root = roots.into_iter().find(|root| root.join("cgroup.controllers").exists());
@@ -135,7 +135,7 @@ impl Group {
         Ok(Self(folder))
     }
 
-    /// A command that begins in it.
+    /// A command that begins in the group.
     fn command(&self, program: &str) -> Command {
         let procs = self.0.join("cgroup.procs");
         let mut command = Command::new("sh");
@@ -143,7 +143,7 @@ impl Group {
         command
     }
 
-    /// A program that reads a file as soon as it has moved in, and executes none.
+    /// A program that reads a file after it has moved into the group, without `exec`.
     fn late_comer(&self) -> Command {
         let mut python = Command::new("python3");
         python.arg("-c").arg(
@@ -158,13 +158,13 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // A process that is ending may be in it for a moment still.
+        // A process that is ending may still be in it for a moment.
         let _ = until("the group is empty", || Ok(std::fs::remove_dir(&self.0).is_ok()));
     }
 }
 
-/// What begins in a container is traced from its first instruction, what moves in from then on, and what
-/// is elsewhere is not. The container is its control group: no runtime is here.
+/// A program that starts in a container is traced from its first instruction, one that moves in from then
+/// on, and one outside not at all. The container is a control group: there is no runtime here.
 fn container(context: &Context) -> Result<()> {
     const BYTES: u64 = 100_000;
     let programs: u64 = if context.tier == Tier::Tracepoint { 100 } else { 10 };
@@ -202,8 +202,7 @@ fn container(context: &Context) -> Result<()> {
     document.flow(("file", "payload"), ("memory", ""))?.check_payload(BYTES, 1.0)
 }
 
-/// In a PID namespace, processes are who they are there, and neither nobody nor who has the number
-/// outside.
+/// In a PID namespace, the process ids are those of the namespace, and not those outside.
 fn in_a_namespace(context: &Context) -> Result<()> {
     let (folder, file) = folder_with_file()?;
     let (report, fifo) = (folder.path().join("report"), folder.path().join("fifo"));
@@ -240,7 +239,7 @@ fn check_number(report: &Path, from: (&str, &str), bytes: u64) -> Result<()> {
     flow.check_payload(bytes, 1.0)
 }
 
-/// A unit of systemd's that is called like it is none.
+/// A systemd unit with a container's name is not a container.
 fn no_container(context: &Context) -> Result<()> {
     let mut attach = Command::new(&context.copytrace);
     let output = attach.args(["attach", "--duration", "1s", "--container", "redis"]).output()?;

@@ -1,4 +1,4 @@
-//! What people read of the brokers: speed, counts, what was tried, and what follows for the claims.
+//! The brokers' report for people: speed, counts, features, and the verdicts on the claims.
 
 use super::{BrokerReport, words};
 use crate::{

@@ -26,38 +26,38 @@ use crate::{
 /// The name of the JSON document's schema.
 pub const SCHEMA: &str = "copytrace/brokers/2";
 
-/// What was measured of the brokers, beside what the documents claim of them.
+/// The measurements of the brokers, beside the textbook's claims.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct BrokerReport {
     /// Name and version of this document's schema.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
-    /// What made this document.
+    /// The origin of this document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
-    /// Where and how it was measured.
+    /// The environment of the measurement.
     pub environment: BrokerEnvironment,
-    /// How often each delivery was repeated for its speed.
+    /// The number of repetitions of each delivery, for its speed.
     pub rounds: u64,
     /// Events lost over all deliveries. Other than 0, every count is a lower bound.
     pub lost_events: u64,
-    /// What to know before trusting the numbers.
+    /// Warnings about the numbers.
     pub warnings: Vec<WarningRow>,
-    /// How fast messages got to disk: the same code in every flavour.
+    /// The speed at which messages got to disk: the same code in every flavour.
     pub produced: Vec<Produced>,
-    /// How messages got to consumers.
+    /// The deliveries to consumers.
     pub delivered: Vec<Delivered>,
     /// Likewise of Apache Kafka and Apache RocketMQ themselves; absent if they were not measured.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub programs: Vec<ProgramDelivery>,
-    /// Since which message size a difference in copies is one in cost; nothing where times mean
-    /// nothing.
+    /// The message size from which on a difference in copies is a difference in cost; empty where times
+    /// mean nothing.
     pub differences: Vec<Difference>,
-    /// What each flavour did when it was asked for something that needs the content.
+    /// The answer of each flavour to each feature that needs the content.
     pub features: Vec<FeatureRow>,
-    /// What was left when a broker was killed.
+    /// The messages that survived when a broker was killed.
     pub survival: Survival,
-    /// The documents' claims.
+    /// The textbook's claims.
     pub claims: Vec<BrokerClaim>,
 }
 
@@ -66,10 +66,10 @@ pub struct BrokerReport {
 pub struct BrokerEnvironment {
     /// The kernel's release.
     pub kernel: String,
-    /// Which machine's kernel that is.
+    /// The machine whose kernel that is.
     #[serde(rename = "where")]
     pub where_: Where,
-    /// How functions of the kernel were entered.
+    /// The tier.
     #[schemars(with = "String", extend("enum" = ["fentry", "kprobe", "tracepoint"]))]
     pub tier: Tier,
     /// The network device towards the consumers.
@@ -78,9 +78,9 @@ pub struct BrokerEnvironment {
     pub disk: String,
     /// The processor's name.
     pub processor: String,
-    /// How many CPUs run.
+    /// The number of running CPUs.
     pub cpus: u64,
-    /// What the machine is a virtual one of, as the processor says; `null` for a real one.
+    /// The hypervisor's signature, as the processor reports it; `null` for a real machine.
     pub hypervisor: Option<String>,
     /// Whether every instruction is emulated: then times mean nothing, and counts are exact.
     pub emulated: bool,
@@ -91,9 +91,9 @@ pub struct BrokerEnvironment {
 pub struct Produced {
     /// Payload size of one message, in bytes.
     pub message_bytes: u64,
-    /// How many messages in a round.
+    /// The number of messages in a round.
     pub messages: u64,
-    /// How many producers, each with one message at a time.
+    /// The number of producers, each with one message at a time.
     pub producers: u64,
     /// Messages acknowledged a second.
     pub messages_per_second: Spread,
@@ -106,11 +106,11 @@ pub struct Produced {
 /// One kind of delivery.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Delivered {
-    /// How the broker handed messages out: `kafka`, `rocketmq` or `rocketmq-heap`.
+    /// The broker's flavour: `kafka`, `rocketmq` or `rocketmq-heap`.
     pub flavour: String,
     /// Payload size of one message, in bytes.
     pub message_bytes: u64,
-    /// How many consumers got every message at the same time.
+    /// The number of consumers that got every message at the same time.
     pub consumers: u64,
     /// Whether the log was in the page cache before: `cold` or `warm`.
     pub cache: String,
@@ -130,7 +130,7 @@ pub struct Delivered {
     pub syscalls: BTreeMap<String, u64>,
     /// Copies per delivered byte, at the broker.
     pub copies: Copies,
-    /// How the number of CPU copies was come by.
+    /// The provenance of the number of CPU copies.
     pub copies_provenance: Provenance,
     /// The way of the bytes.
     pub movements: Vec<MovementRow>,
@@ -143,11 +143,11 @@ pub struct Delivered {
 pub struct FeatureRow {
     /// The broker's flavour.
     pub flavour: String,
-    /// What it was to do.
+    /// The requested feature.
     pub feature: String,
     /// `works`, `refused` or `fails`.
     pub answer: String,
-    /// What it said.
+    /// The broker's answer.
     pub note: String,
 }
 
@@ -183,7 +183,7 @@ impl BrokerReport {
 }
 
 impl BrokerReport {
-    /// Adds what was measured of the programs themselves.
+    /// Adds the measurements of the programs themselves.
     pub fn add(&mut self, programs: Vec<ProgramDelivery>) {
         self.lost_events += programs.iter().map(|program| program.lost_events).sum::<u64>();
         self.programs.extend(programs);
@@ -216,13 +216,13 @@ impl Delivered {
     }
 }
 
-/// That a byte was not copied by the CPU is known from its having gone by reference.
+/// A byte that moved by reference is known not to be copied.
 fn provenance(observed: &Observation) -> Provenance {
     let rests_on = observed.sent().filter(|movement| movement.by != Mover::Dma);
     rests_on.map(|movement| movement.provenance).max().unwrap_or(Provenance::Measured)
 }
 
-/// Bytes that nobody saw. Of those of requests and answers there are a few more than of messages.
+/// Bytes that no witness saw. There are a few more bytes of requests and answers than of messages.
 fn warning(delivery: &Delivery) -> Option<Warning> {
     let unseen = u64::try_from(delivery.observed.unaccounted()).ok().filter(|bytes| *bytes > 0)?;
     let Setting { flavour, message_bytes, consumers, cache } = delivery.setting;

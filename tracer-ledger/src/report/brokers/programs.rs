@@ -22,13 +22,13 @@ pub struct ProgramDelivery {
     pub program: String,
     /// Its version.
     pub version: String,
-    /// What of its settings is compared, such as `plaintext` or `transferMsgByHeap=true`.
+    /// The setting that is compared, such as `plaintext` or `transferMsgByHeap=true`.
     pub setting: String,
     /// Payload size of one message, in bytes.
     pub message_bytes: u64,
     /// Messages delivered in a round.
     pub messages: u64,
-    /// What they take in the broker's log, with its headers, in bytes.
+    /// Their bytes in the broker's log, with headers.
     pub log_bytes: u64,
     /// Messages a second, without probes; `null` where times mean nothing.
     pub messages_per_second: Option<Spread>,
@@ -68,14 +68,14 @@ pub struct ProgramDelivery {
     pub flows: Vec<FlowRow>,
 }
 
-/// What was counted in one delivery with probes.
+/// The counts of one delivery with probes.
 #[derive(Clone, Debug, Default)]
 pub struct Counted {
     /// The broker's traffic.
     pub ledger: Ledger,
     /// Messages delivered.
     pub messages: u64,
-    /// What they take in the log, in bytes.
+    /// Their bytes in the log.
     pub log_bytes: u64,
     /// Events lost.
     pub lost_events: u64,
@@ -84,11 +84,11 @@ pub struct Counted {
 /// All rounds of one kind of delivery.
 #[derive(Clone, Copy, Debug)]
 pub struct ProgramRounds<'a> {
-    /// Which program.
+    /// The program.
     pub program: &'a str,
     /// Its version.
     pub version: &'a str,
-    /// What of its settings is compared.
+    /// The setting that is compared.
     pub setting: &'a str,
     /// Payload size of one message, in bytes.
     pub message_bytes: u64,
@@ -96,16 +96,16 @@ pub struct ProgramRounds<'a> {
     pub timed: &'a [Round],
     /// Rounds with probes.
     pub counted: &'a [Counted],
-    /// What the probes see.
+    /// The capabilities of the probes.
     pub witnesses: Witnesses,
-    /// Where it was measured.
+    /// The environment of the measurement.
     pub environment: &'a Environment,
     /// Whether copies inside the virtual machine were counted.
     pub jvm_copies: bool,
 }
 
 impl ProgramDelivery {
-    /// What follows from its rounds.
+    /// The row for a program's rounds.
     pub fn new(rounds: ProgramRounds<'_>) -> Self {
         let ProgramRounds { timed, counted, environment, .. } = rounds;
         let of_a_round = counted.last();
@@ -184,7 +184,7 @@ fn sent(rounds: ProgramRounds<'_>) -> Vec<FlowRow> {
     report.flows.into_iter().filter(|flow| flow.destination.kind.is_socket()).collect()
 }
 
-/// What went out of the log's files beyond what is in them, if most of what was sent came out of files.
+/// Bytes read from the log's files beyond their content, if most of the sent bytes came from files.
 fn sent_twice(flows: &[FlowRow], log_bytes: u64) -> Option<u64> {
     let of = |is_wanted: &dyn Fn(Kind) -> bool| -> u64 {
         let wanted = flows.iter().filter(|flow| is_wanted(flow.source.kind));

@@ -1,4 +1,4 @@
-//! What follows from deliveries, and every format of it.
+//! The report of deliveries, in every format.
 
 use super::*;
 use crate::{

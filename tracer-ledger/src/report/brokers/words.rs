@@ -3,10 +3,10 @@
 use super::{BrokerReport, Delivered, Produced, ProgramDelivery};
 use crate::{Cost, Provenance, Spread, claims::brokers::Difference, ratio, words};
 
-/// How many columns of both tables say which delivery a row is of.
+/// The number of columns of both tables that name the delivery of a row.
 const NAMES: usize = 4;
 
-/// How the tables are to be read.
+/// The key to the tables.
 pub(super) const UNITS: &str = "Above without probes, from several rounds; below with probes, from \
     one more: calls, switches and faults (user + kernel mode) a message, copies a delivered byte, \
     all at the broker; ~ derived";
@@ -102,7 +102,7 @@ pub(super) fn program_counts(row: &ProgramDelivery) -> Vec<String> {
     cells
 }
 
-/// Which way most bytes of a program's delivery went, as a sentence.
+/// The way of most bytes of a program's delivery, as a sentence.
 pub(super) fn program_way(row: &ProgramDelivery) -> String {
     let [size, program, setting] = program_names(row);
     let Some(flow) = row.flows.first() else {
@@ -130,7 +130,7 @@ fn spread(spread: Spread, unit: f64, digits: usize) -> String {
     format!("{median} ({range})")
 }
 
-/// Where it was measured, as names and values.
+/// The environment of the measurement, as names and values.
 pub(super) fn setting(report: &BrokerReport) -> Vec<(&'static str, String)> {
     let environment = &report.environment;
     let machine = match (&environment.hypervisor, environment.emulated) {
@@ -150,7 +150,7 @@ pub(super) fn setting(report: &BrokerReport) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// What producers got, as a sentence.
+/// The producers' results, as a sentence.
 pub(super) fn produced(row: &Produced) -> String {
     format!(
         "{}, {} producers: {} messages/s, {} MB/s, {:.2} flushes a message",
@@ -162,7 +162,7 @@ pub(super) fn produced(row: &Produced) -> String {
     )
 }
 
-/// Since when a difference in copies is one in cost: a sentence for each two flavours and cost.
+/// The message size from which on fewer copies cost less: a sentence for each pair of flavours, and cost.
 pub(super) fn differences(report: &BrokerReport) -> Vec<String> {
     let mut sentences: Vec<(String, Vec<String>)> = Vec::new();
     for row in &report.differences {
@@ -192,7 +192,7 @@ fn setting_and_since(row: &Difference) -> String {
     format!("{}, {} {noun}: {since}", row.cache, row.consumers)
 }
 
-/// What a broker did when it was asked for a feature; why one refuses is said once.
+/// The brokers' answers to a feature; the reason for a refusal is given once.
 pub(super) fn features(report: &BrokerReport) -> Vec<String> {
     let mut said: Vec<&str> = Vec::new();
     let mut lines = Vec::new();
@@ -207,7 +207,7 @@ pub(super) fn features(report: &BrokerReport) -> Vec<String> {
     lines
 }
 
-/// What became of the killed broker's messages.
+/// The fate of the killed broker's messages.
 pub(super) fn survival(report: &BrokerReport) -> String {
     let row = &report.survival;
     format!(

@@ -1,5 +1,5 @@
 //! The line between user and kernel mode, and where the CPU crosses it: for each call into the kernel and
-//! back, numbered in their order. What is only counted has no place in an order, and no number.
+//! back, numbered in their order. Calls in an unknown order have no numbers.
 
 use super::{
     grid::{Area, Grid},
@@ -9,14 +9,14 @@ use super::{
 };
 use crate::report::text::columns;
 
-/// Where the CPU goes into the kernel and back.
+/// A crossing of the CPU into the kernel and back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Crossing {
     /// The column of the way in, and of the way back.
     pub(super) begin: usize,
     pub(super) end: usize,
     pub(super) switches: Switches,
-    /// What it goes there for.
+    /// Its reason.
     pub(super) name: String,
 }
 
@@ -25,11 +25,11 @@ pub(super) struct Crossing {
 pub(super) enum Switches {
     /// The numbers of the first and the last.
     Ordered(u64, u64),
-    /// How many, in words.
+    /// Their number, in words.
     Counted(String),
 }
 
-/// What is to be put on the line.
+/// A crossing to be placed on the line.
 #[derive(Clone)]
 struct Wanted {
     switches: Switches,
@@ -39,13 +39,13 @@ struct Wanted {
 /// Columns on either side of the number of a switch, which may be written in three.
 const AROUND: usize = 1;
 
-/// The first column where one may be, so that pictures side by side begin alike.
+/// The first column for a crossing, so that pictures side by side begin alike.
 const FIRST: usize = 13;
 
-/// More calls than this are not told apart at a glance.
+/// More calls than this cannot be distinguished at a glance.
 const MOST: usize = 8;
 
-/// Where they are on the line at `border`, from left to right, and what is to be said of them in words.
+/// The crossings on the line at `border`, from left to right, and the lines of text about them.
 pub(super) fn crossings(
     picture: &Picture,
     grid: &mut Grid,
@@ -58,7 +58,7 @@ pub(super) fn crossings(
             let of_faults = counted(&name, picture.faults);
             (wanted.iter().cloned().chain([of_faults]).collect(), said.clone())
         };
-        // If there is no room for both, the calls are the ones to be drawn.
+        // If there is no room for both, the calls are drawn.
         ways = ways.iter().map(with_faults).chain(ways.iter().cloned()).collect();
     }
     let mut said = None;
@@ -72,7 +72,7 @@ pub(super) fn crossings(
     (placed, said.into_iter().chain(of_faults).collect())
 }
 
-/// How the calls may be drawn, the best first, and what then is to be said of them.
+/// The ways to draw the calls, the best first, each with its line of text.
 fn ways(calls: &Calls) -> Vec<(Vec<Wanted>, Option<String>)> {
     let (total, all) = (calls.total(), words::number_of_calls(calls.total()));
     match calls {

@@ -10,7 +10,7 @@ pub(super) struct Cell {
     pub(super) y: usize,
 }
 
-/// Where the next cell of a way is.
+/// The direction of the next cell of a way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Heading {
     Up,
@@ -19,7 +19,7 @@ pub(super) enum Heading {
     Right,
 }
 
-/// Cells, from the one beside where it begins to the one beside where it ends, and where each leads.
+/// The cells of a way, from the one beside its start to the one beside its end, with directions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Way(pub(super) Vec<(Cell, Heading)>);
 
@@ -32,13 +32,13 @@ pub(super) struct Area {
     pub(super) height: usize,
 }
 
-/// What may be in a cell.
+/// The uses of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Use {
     Free,
     /// Ways may cross it, from above to below or the other way.
     Crossing,
-    /// No way leads through it.
+    /// No way may lead through it.
     Taken,
     /// A way leads straight through it.
     Way(Axis),
@@ -50,20 +50,20 @@ enum Axis {
     Vertical,
 }
 
-/// Which cells are taken.
+/// The occupied cells.
 pub(super) struct Grid {
     width: usize,
     height: usize,
     cells: Vec<Use>,
 }
 
-/// What a way costs. A detour of some cells is better than a bend or a crossing.
+/// The costs of a way. A detour of some cells is better than a bend or a crossing.
 const STEP: u32 = 10;
 const BEND: u32 = 100;
 const CROSSING: u32 = 80;
 /// Beside another way, where the two are hard to tell apart.
 const BESIDE: u32 = 25;
-/// Across a line between two parts of the machine: what stays in one part is not to lead through another.
+/// Across a line between two parts of the machine: a way within one part should not lead through another.
 const BORDER: u32 = 200;
 /// For each cell that it begins or ends away from the middle of a side.
 const OFF_CENTER: u32 = 40;
@@ -140,12 +140,12 @@ impl Way {
         self.0.iter().map(|(cell, _)| *cell)
     }
 
-    /// Where it points at its end.
+    /// Its direction at its end.
     pub(super) fn end(&self) -> Option<(Cell, Heading)> {
         self.0.last().copied()
     }
 
-    /// Each cell with where one goes into it and out of it.
+    /// Each cell with the directions in and out of it.
     pub(super) fn turns(&self) -> impl Iterator<Item = (Cell, Heading, Heading)> + '_ {
         let out = self.0.iter().skip(1).chain(self.0.last()).map(|(_, heading)| *heading);
         self.0.iter().zip(out).map(|((cell, into), out)| (*cell, *into, out))
@@ -182,7 +182,7 @@ impl Grid {
         }
     }
 
-    /// Nothing else can be there.
+    /// Marks an area as occupied.
     pub(super) fn take(&mut self, area: Area) {
         area.cells().for_each(|cell| self.set(cell, Use::Taken));
     }
@@ -192,12 +192,12 @@ impl Grid {
         (0..self.width).for_each(|x| self.set(Cell { x, y }, Use::Crossing));
     }
 
-    /// Whether there is nothing.
+    /// Whether an area is free.
     pub(super) fn is_free(&self, area: Area) -> bool {
         area.cells().all(|cell| self.at(cell) == Use::Free)
     }
 
-    /// Whether no way leads through it, and ways might.
+    /// Whether no way leads through it, but one may.
     pub(super) fn is_crossable(&self, area: Area) -> bool {
         area.cells().all(|cell| matches!(self.at(cell), Use::Free | Use::Crossing))
     }
@@ -207,7 +207,7 @@ impl Grid {
         self.at(cell) == Use::Taken
     }
 
-    /// The best way from one area to another, which then is taken.
+    /// The best way from one area to another, which is then occupied.
     pub(super) fn connect(&mut self, from: Area, to: Area) -> Option<Way> {
         let way = self.best(from, to)?;
         for (cell, into, out) in way.turns() {
@@ -215,7 +215,7 @@ impl Grid {
             let straight = into == out && !is_crossed;
             self.set(cell, if straight { Use::Way(into.axis()) } else { Use::Taken });
         }
-        // Where it points nothing crosses.
+        // Nothing may cross the arrowhead.
         way.end().iter().for_each(|(cell, _)| self.set(*cell, Use::Taken));
         way.0.first().iter().for_each(|(cell, _)| self.set(*cell, Use::Taken));
         Some(way)
@@ -268,7 +268,7 @@ impl Grid {
         best.map(|(_, state)| self.back(state, &before))
     }
 
-    /// The next cell and what it costs to go there, if one can: only in free cells a way bends.
+    /// The next cell and the cost of the step, if it is possible: a way bends only in free cells.
     fn step(&self, cell: Cell, heading: Heading, next: Heading) -> Option<(Cell, u32)> {
         let bends = heading != next;
         if bends && self.at(cell) != Use::Free {

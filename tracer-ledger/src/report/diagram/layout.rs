@@ -1,6 +1,6 @@
-//! Where everything of a picture is. The places are always the same, whatever moves between them, so that
-//! pictures can be laid side by side; arrows take the best way that is left, and what has no room is said in
-//! words. Every writer draws what is here, in cells of its own size.
+//! The layout of a picture. The places are always the same, whatever moves between them, so that pictures
+//! can be compared side by side. Arrows take the best free way; those without room become lines of text.
+//! Every writer draws this layout, in cells of its own size.
 
 use crate::workload::Route;
 
@@ -23,7 +23,7 @@ pub(in crate::report) struct Layout {
     pub(super) boxes: Vec<Box>,
     pub(super) drawn: Vec<Drawn>,
     pub(super) crossings: Vec<Crossing>,
-    /// What is to be said below, for there was no room.
+    /// Lines of text below the picture, for parts that found no room.
     pub(super) lines: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Box {
     pub(super) name: &'static str,
     /// Whether there are bytes at any time.
     pub(super) is_used: bool,
-    /// Whether it has a frame: what is not known has none.
+    /// Whether it has a frame: an unknown place has none.
     pub(super) is_framed: bool,
 }
 
@@ -87,7 +87,7 @@ fn is_in_second_row(spot: Spot) -> bool {
     matches!(spot, Spot::Kernel | Spot::SecondPageCache)
 }
 
-/// Where a place is.
+/// The area of a place.
 fn area(spot: Spot, picture: &Picture, rows: Rows) -> Area {
     let (x, width) = match spot {
         Spot::Disk | Spot::PageCache => (3, 14),
@@ -96,7 +96,7 @@ fn area(spot: Spot, picture: &Picture, rows: Rows) -> Area {
         Spot::User => (26, 15),
         Spot::Pipe => (29, 9),
         Spot::Kernel | Spot::SecondDisk => (25, 17),
-        // No place of its own: it is where there is room.
+        // It has no place of its own: it is drawn where there is room.
         Spot::Unseen if picture.uses(Spot::Pipe) => (39, 3),
         Spot::Unseen => (31, 3),
         Spot::Socket | Spot::Nic | Spot::SecondUser => (47, 17),
@@ -199,7 +199,7 @@ fn ways<'a>(picture: &'a Picture, rows: Rows, grid: &mut Grid) -> Vec<(&'a Arrow
     ways.into_iter().map(|(_, arrow, way)| (arrow, way)).collect()
 }
 
-/// Where the bytes of an arrow stand: in its line, beside it, and as much of it as there is room for.
+/// The position of an arrow's bytes: in its line, beside it, and cut to the room there is.
 fn label(arrow: &Arrow, way: &Way, grid: &mut Grid) -> Option<Text> {
     let straights = way.straights();
     let end = way.end().map(|(cell, _)| cell);

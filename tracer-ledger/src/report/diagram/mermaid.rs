@@ -1,5 +1,5 @@
-//! Pictures as a Mermaid flowchart (<https://mermaid.js.org/syntax/flowchart.html>), for Markdown that draws
-//! such: it lays out by itself, so the places are where it likes.
+//! Pictures as a Mermaid flowchart (<https://mermaid.js.org/syntax/flowchart.html>), for Markdown
+//! renderers that support it. Mermaid chooses the positions of the places.
 
 use std::io;
 

@@ -1,6 +1,6 @@
 //! Pictures of the way of the bytes: user mode, the kernel and devices, and what moves between their places.
 //!
-//! A [`Picture`] says what is to be seen, its [`Layout`] where, and a file for each form draws it.
+//! A [`Picture`] is the content, its [`Layout`] the positions, and a file for each format draws it.
 
 mod average;
 mod crossing;

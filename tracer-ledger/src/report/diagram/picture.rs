@@ -1,5 +1,5 @@
-//! What a picture of a strategy shows, before it is known where: places, arrows between them, system calls
-//! in their order as far as that is known, and in words whatever cannot be drawn.
+//! The content of a picture of a strategy, without positions: places, arrows between them, system calls
+//! in their order as far as it is known, and lines of text for parts that cannot be drawn.
 
 use crate::workload::Route;
 
@@ -39,7 +39,7 @@ pub(super) struct Count {
 pub(super) enum Calls {
     /// Each, in the order they are made.
     Ordered(Vec<String>),
-    /// How many, by name: their order is not known.
+    /// Their numbers, by name: the order is not known.
     Counted(Vec<(String, u64)>),
 }
 
@@ -56,7 +56,7 @@ pub(in crate::report) struct Picture {
     pub(super) calls: Calls,
     /// Page faults in user mode, each of which takes the CPU into the kernel and back, too.
     pub(super) faults: u64,
-    /// What else is to be said.
+    /// Other lines of text.
     pub(super) lines: Vec<String>,
     /// The whole picture in words.
     pub(super) described: String,
@@ -91,13 +91,13 @@ impl Picture {
         }
     }
 
-    /// Whether there are bytes at a place at any time.
+    /// Whether bytes were at a place at any time.
     pub(super) fn uses(&self, spot: Spot) -> bool {
         self.arrows.iter().any(|arrow| arrow.from == spot || arrow.to == spot)
     }
 
-    /// Whether the place is shown. The textbook's are on a way to a socket, or from one, even if no byte is
-    /// there: that they are passed by is what is to be seen.
+    /// Whether the place is shown. The textbook's places on a way to or from a socket are shown even if
+    /// no byte was there: the picture shows that they are bypassed.
     pub(super) fn shows(&self, spot: Spot) -> bool {
         const TEXTBOOK: [Spot; 5] =
             [Spot::Disk, Spot::PageCache, Spot::User, Spot::Socket, Spot::Nic];
@@ -130,7 +130,7 @@ impl Count {
 }
 
 impl Calls {
-    /// In the order that the strategy makes them, if what was counted is what it makes.
+    /// In the strategy's order, if exactly its calls were counted.
     fn of(measured: &Measured) -> Self {
         let made: Vec<(String, u64)> = measured
             .syscalls
@@ -160,7 +160,7 @@ impl Calls {
     }
 }
 
-/// What was seen to move, as arrows; in words what is no part of the picture.
+/// The observed movements, as arrows; as text if they are not a part of the picture.
 fn arrows(measured: &Measured, lines: &mut Vec<String>) -> Vec<Arrow> {
     let is_between_processes = measured.route == Route::ProcessToProcess;
     let (mut drawn, mut few, mut others) = (Vec::new(), Vec::new(), Vec::new());
@@ -218,7 +218,7 @@ impl Arrow {
     }
 }
 
-/// Which of two places of a kind a movement begins and ends at.
+/// The spots at which a movement begins and ends, where there are two of a kind.
 fn spots(movement: &MovementRow, route: Route) -> (Spot, Spot) {
     let (from, to) = (Spot::of(movement.from), Spot::of(movement.to));
     if from == to {
@@ -239,9 +239,9 @@ fn spots(movement: &MovementRow, route: Route) -> (Spot, Spot) {
     }
 }
 
-/// Lets arrows begin at a place that bytes were seen to enter, from where they are seen to go on, and not to
-/// leave: a pipe has the pages of the page cache, and who takes them out of it takes them out of that; a
-/// packet that was made linear is the one that the device reads.
+/// Lets arrows begin at a place that bytes were seen to enter, but not to leave. A pipe holds pages of
+/// the page cache, and a page taken from the pipe is seen as taken from the page cache; a packet that was
+/// made linear is the one that the device reads.
 fn lead_through(between: Spot, route: Route, arrows: &mut [Arrow], lines: &mut Vec<String>) {
     if arrows.iter().any(|arrow| arrow.from == between) {
         return;
@@ -270,7 +270,7 @@ fn same(one: Option<u64>, other: Option<u64>) -> bool {
     one.abs_diff(other) as f64 <= TOLERANCE * one.max(other) as f64
 }
 
-/// What must have moved and was not seen to.
+/// Movements that must have happened, but were not seen.
 fn unseen(
     measured: &Measured,
     report: &Report,
@@ -310,7 +310,7 @@ fn unseen(
     arrows
 }
 
-/// What the derived numbers come from, each once.
+/// The sources of the derived numbers, each once.
 fn sources(measured: &Measured) -> Option<String> {
     let mut sources: Vec<String> = Vec::new();
     for movement in measured.movements_of(measured.side) {

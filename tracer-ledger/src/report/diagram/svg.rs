@@ -134,7 +134,7 @@ struct Page {
     /// Of each row of panels, their height.
     rows: Vec<f64>,
     sentences: Vec<String>,
-    /// Where and how it was measured.
+    /// The environment of the measurement.
     facts: Vec<String>,
 }
 
@@ -217,7 +217,7 @@ fn panel_height((picture, layout): &(Picture, Layout)) -> f64 {
     TITLE + layout.height as f64 * ROW + lines * LINE + 2.0 * INSIDE
 }
 
-/// What is said below a picture.
+/// The lines of text below a picture.
 fn said(picture: &Picture, layout: &Layout) -> Vec<String> {
     let said = layout.lines.iter().chain(&picture.lines);
     said.flat_map(|text| wrap(text, WRAPPED)).collect()
@@ -377,7 +377,7 @@ fn ahead(heading: Heading) -> (f64, f64) {
     }
 }
 
-/// Where a cell touches the place beside it.
+/// The point at which a cell touches the place beside it.
 fn edge(cell: Cell, heading: Heading, sign: f64) -> (f64, f64) {
     let ((x, y), (ahead_x, ahead_y)) = (middle(cell), ahead(heading));
     let (across, down) = (COLUMN / 2.0, ROW / 2.0 + INSET);
@@ -444,7 +444,7 @@ enum Sample {
 /// Pixels of a sample, with what is between it and its words.
 const SAMPLE: f64 = 48.0;
 
-/// What lines and marks mean: where each is from the left.
+/// The meanings of lines and marks, each with its distance from the left.
 fn legend(pictures: &[(Picture, Layout)], width: f64) -> Vec<Vec<(f64, Sample, String)>> {
     let mut lines = vec![Vec::new()];
     let mut x = 0.0;

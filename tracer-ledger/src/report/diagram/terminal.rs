@@ -25,7 +25,7 @@ use crate::{
 /// Columns between two pictures.
 const GAP: usize = 1;
 
-/// How a line is drawn.
+/// The characters of a line.
 struct Stroke {
     across: char,
     down: char,
@@ -105,7 +105,7 @@ fn number(switch: u64, is_ascii: bool) -> String {
     }
 }
 
-/// How a character is to be seen.
+/// The colours of characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Ink {
     #[default]
@@ -227,7 +227,7 @@ fn write_beside(parts: Vec<Lines>, out: &mut dyn io::Write) -> io::Result<()> {
     Ok(())
 }
 
-/// What every line begins with.
+/// The left margin of every line.
 const MARGIN: &str = " ";
 
 /// The strategy with the verdict, the numbers, and the textbook's below them.
@@ -298,7 +298,7 @@ fn textbook(texts: &[String], numbers: &[&str], between: usize) -> String {
     format!("{line}  {}", words::TEXTBOOK)
 }
 
-/// What could not be drawn.
+/// The lines of text for parts that could not be drawn.
 fn below(picture: &Picture, layout: &Layout, style: &Style) -> Lines {
     let said = layout.lines.iter().chain(&picture.lines);
     let lines = said.flat_map(|text| {

@@ -51,7 +51,7 @@ fn textbook() -> [Observation; 3] {
     [samples::read_write(), samples::mmap_write(), samples::sendfile()].map(one_message)
 }
 
-/// What the driver copies of each packet to look at its headers.
+/// The driver's copy of each packet's headers.
 fn few(mut observed: Observation) -> Observation {
     let mut few = samples::linearised();
     (few.bytes, few.calls) = (24, 6);
@@ -59,7 +59,7 @@ fn few(mut observed: Observation) -> Observation {
     observed
 }
 
-/// What was seen of one message of another strategy. `movements`: of the whole message each.
+/// An observation of one message of another strategy. `movements`: of the whole message each.
 fn other(
     strategy: &str,
     route: Route,
@@ -134,7 +134,7 @@ fn msg_zerocopy() -> Observation {
     other("msg-zerocopy", Route::FileToSocket, &calls, &movements)
 }
 
-/// Pages mapped and copied, in an order of calls that depends on what comes when.
+/// Pages mapped and copied, in an order of calls that depends on timing.
 fn recv_zerocopy() -> Observation {
     let calls = [("getsockopt", 7), ("poll", 7), ("recvfrom", 7)];
     let movements = [
@@ -150,7 +150,7 @@ fn recv_zerocopy() -> Observation {
     observed
 }
 
-/// As scatter-gather off is seen: nobody sees from where the device reads.
+/// The observation with scatter-gather off: the source of the device's read is unknown.
 fn linearised() -> Observation {
     let movements = [
         (Sender, Disk, PageCache, Dma),
@@ -417,7 +417,7 @@ fn any_observation() -> impl Strategy<Value = Observation> {
     )
 }
 
-/// What a line says of a movement.
+/// Whether a line mentions a movement.
 fn is_said(lines: &[String], from: &str, bytes: u64) -> bool {
     lines.iter().any(|line| line.contains(from) && line.contains(&size(bytes)))
 }
@@ -428,7 +428,7 @@ proptest! {
         let (report, picture, layout) = pictures_of(observed);
         let measured = report.measured().next().unwrap();
         let seen = |arrow: &&Arrow| matches!(arrow.kind, Kind::Moved(_));
-        // What is an arrow, and what is said: together all that was seen, and nothing twice.
+        // Arrows and lines of text: together all movements, and none twice.
         let mut said = 0;
         for movement in &measured.movements {
             let way = format!("{} → {}", movement.from, movement.to);
@@ -447,7 +447,7 @@ proptest! {
         let drawn: u64 = picture.arrows.iter().filter(seen).filter_map(|arrow| arrow.bytes).sum();
         let all: u64 = measured.movements.iter().map(|movement| movement.bytes).sum();
         prop_assert_eq!(drawn + said, all);
-        // Each arrow is drawn with its bytes, or said.
+        // Each arrow is drawn with its bytes, or mentioned in a line.
         for arrow in &picture.arrows {
             let labels = words::labels(arrow);
             let is_drawn = layout.drawn.iter().any(|drawn| {

@@ -1,4 +1,4 @@
-//! What the pictures say: every word of them is here.
+//! The texts of the pictures: all of them are here.
 
 use crate::workload::Route;
 
@@ -19,7 +19,7 @@ pub(super) const OPEN: &str = "?";
 /// Stands behind the textbook's numbers.
 pub(super) const TEXTBOOK: &str = "textbook";
 
-/// What an arrow of a mover means.
+/// The meaning of a mover's arrow.
 pub(in crate::report) fn meaning(by: Mover) -> &'static str {
     match by {
         Mover::Dma => "copied by a device (DMA)",
@@ -34,7 +34,7 @@ pub(super) const SWITCHES: &str = "mode switches, in order";
 pub(super) const IS_DERIVED: &str = "~ derived, not measured";
 pub(super) const TEXTBOOK_NUMBERS: &str = "below a number: the textbook's";
 
-/// What a part of the machine is called.
+/// The name of a part of the machine.
 pub(super) fn zone(zone: Zone) -> &'static str {
     match zone {
         Zone::User => "user",
@@ -43,7 +43,7 @@ pub(super) fn zone(zone: Zone) -> &'static str {
     }
 }
 
-/// What a place is called.
+/// The name of a place.
 pub(super) fn spot(spot: Spot, route: Route) -> &'static str {
     let is_between_processes = route == Route::ProcessToProcess;
     match spot {
@@ -63,7 +63,7 @@ pub(super) fn spot(spot: Spot, route: Route) -> &'static str {
     }
 }
 
-/// What stands beside an arrow, the most that one would like to say first.
+/// The labels of an arrow, the most detailed first.
 pub(super) fn labels(arrow: &Arrow) -> Vec<String> {
     let derived = if arrow.is_derived { DERIVED } else { "" };
     let bytes = arrow.bytes.map(|bytes| format!("{derived}{}", size(bytes)));
@@ -106,7 +106,7 @@ pub(super) fn noun(quantity: Quantity, is_one: bool) -> &'static str {
     }
 }
 
-/// How the numbers stand beside the textbook's. `difference`: such as `more copies`.
+/// The comparison with the textbook's numbers. `difference`: such as `more copies`.
 pub(super) fn verdict(verdict: Option<Verdict>, difference: &str) -> String {
     let words = match verdict {
         None => return "no textbook speaks of it".to_owned(),
@@ -148,7 +148,7 @@ pub(super) fn in_order(names: &[String]) -> String {
     format!("The calls, in order: {}.", joined(in_a_row(names)))
 }
 
-/// What is made several times in a row is said once.
+/// Repeated calls in a row, named once.
 fn in_a_row(names: &[String]) -> Vec<String> {
     let rows = names.chunk_by(|one, other| one == other);
     rows.filter_map(|row| Some(calls(row.len() as u64, row.first()?))).collect()
@@ -225,7 +225,7 @@ pub(super) fn arrow(arrow: &Arrow, route: Route) -> String {
     format!("{from} → {to} {}", moved(arrow))
 }
 
-/// What the derived numbers come from.
+/// The sources of the derived numbers.
 pub(super) fn derived(sources: Vec<String>) -> String {
     format!("~ derived from: {}.", joined(sources))
 }
@@ -250,10 +250,10 @@ pub(super) fn unseen_dma(reasons: &[String]) -> String {
     format!("Unseen: {reason}.")
 }
 
-/// How many strategies a title names.
+/// The most strategies that a title names.
 const MOST_NAMES: usize = 3;
 
-/// What the pictures show.
+/// The title of the pictures.
 pub(super) fn title(names: Vec<String>, payload: &Payload) -> String {
     let by = match names.len() {
         1..=MOST_NAMES => joined(names),
@@ -262,12 +262,12 @@ pub(super) fn title(names: Vec<String>, payload: &Payload) -> String {
     format!("The way of {} by {by}", payload)
 }
 
-/// What was not drawn, and why.
+/// The note on a strategy without a picture, and the reason.
 pub(super) fn skipped(name: &str, reason: &str) -> String {
     format!("{name} was skipped: {reason}")
 }
 
-/// What a picture shows, for who cannot see it. `arrows`: each in words.
+/// The description of a picture, for those who cannot see it. `arrows`: each in words.
 pub(super) fn description(measured: &Measured, counts: &str, arrows: Vec<String>) -> String {
     format!("{}: {counts}. {}.", measured.name, arrows.join("; "))
 }

@@ -51,7 +51,7 @@ fn programs(report: &Report) -> String {
     }
 }
 
-/// Where nearly everything went, if that is one place.
+/// The destination of nearly all bytes, if there is one.
 fn destination(report: &Report, delivered: u64) -> String {
     /// The part of the payload that is nearly everything.
     const NEARLY: f64 = 0.9;
@@ -70,7 +70,7 @@ fn destination(report: &Report, delivered: u64) -> String {
     }
 }
 
-/// How they were copied, of so many bytes of payload.
+/// The copies of so many bytes of payload, in words.
 fn copies(report: &Report, payload: u64) -> String {
     let total = &report.total;
     let zero_copy = payload_of(&report.flows, |row| row.verdict.code == Code::ZeroCopy);

@@ -1,4 +1,4 @@
-//! Two runs side by side: before and after something was changed.
+//! Two runs side by side: before and after a change.
 
 use std::{collections::BTreeMap, io};
 
@@ -28,7 +28,7 @@ pub struct Diff {
     /// Name and version of this document's schema.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
-    /// What was traced first, and then.
+    /// The first and the second traced target.
     pub targets: [String; 2],
     /// The flows, the busiest first.
     pub flows: Vec<Pair>,
@@ -39,9 +39,9 @@ pub struct Diff {
 pub struct Pair {
     /// Name of the program.
     pub comm: String,
-    /// What the bytes came from.
+    /// The kind of the source.
     pub source: Kind,
-    /// What they went to.
+    /// The kind of the destination.
     pub destination: Kind,
     /// In the first run.
     pub before: Option<Side>,
@@ -59,7 +59,7 @@ pub struct Side {
     pub cpu_copies_per_byte: Option<f64>,
     /// Mode switches for each MiB.
     pub mode_switches_per_mib: f64,
-    /// What the numbers say.
+    /// The verdict.
     pub verdict: Code,
     /// `derived` if one of its movements was not seen by a witness.
     pub provenance: Provenance,
@@ -141,7 +141,7 @@ const COLUMNS: [Column; 6] = [
     Column::word("verdict").leaves(3),
 ];
 
-/// A flow is shown if it is more than one part in so many of all.
+/// A flow is shown if it is at least this fraction of the total.
 const PARTS: u128 = 100;
 
 /// The sections, from top to bottom.
@@ -188,7 +188,7 @@ fn copies(side: Side) -> String {
     side.cpu_copies_per_byte.map_or_else(|| words::UNSEEN.to_owned(), number)
 }
 
-/// What changed in the busiest flow that changed.
+/// The change of the busiest flow that changed.
 fn answer(diff: &Diff) -> String {
     let changed = diff.flows.iter().find_map(|pair| Some((pair, change(pair)?)));
     match changed {

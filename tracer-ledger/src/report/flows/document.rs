@@ -1,4 +1,5 @@
-//! What people read of a program: the answer, a row a flow with its verdict below it, and who copies.
+//! The report on a program for people: the answer, a row for each flow with its verdict, and the stacks
+//! of copies.
 
 use std::{
     cmp::Reverse,
@@ -163,7 +164,7 @@ fn files(count: u64, folder: &str) -> String {
     }
 }
 
-/// What is said of a flow.
+/// The lines below a flow's row.
 fn below(row: &FlowRow, details: bool) -> Vec<Line> {
     let mut lines = vec![Line::new(&row.verdict.text, Tone::Plain)];
     if details {
@@ -324,7 +325,7 @@ fn in_one_line(target: &str) -> String {
     }
 }
 
-/// What the table does not show, as names and values.
+/// Facts that the table does not show, as names and values.
 fn facts(report: &Report, details: bool) -> Vec<Fact> {
     let environment = &report.environment;
     let where_ =
@@ -368,7 +369,7 @@ fn total(report: &Report) -> String {
     )
 }
 
-/// What hardware breakpoints saw of the copies, if they were asked.
+/// The verification by hardware breakpoints, if there was one.
 fn verified(report: &Report) -> Option<String> {
     let movements = report.flows.iter().flat_map(|flow| &flow.movements);
     let pairs = movements.filter_map(|movement| Some((movement.bytes, movement.verified_bytes?)));

@@ -6,7 +6,7 @@ use std::io;
 use super::{Report, StackRow};
 use crate::{Provenance, report::html::Layer};
 
-/// What is appended to functions of the kernel, as perf's folding script does it.
+/// The suffix of kernel functions, as in perf's folding script.
 const KERNEL: &str = "_[k]";
 
 /// The place of a stack that was not seen.

@@ -1,5 +1,5 @@
-//! Recordings that no copytrace wrote: damaged, or made to do harm. They are refused in one line, or
-//! shown; `PROPTEST_CASES=10000` tries more of them.
+//! Recordings that copytrace did not write: damaged or malicious. They are refused in one line, or shown;
+//! `PROPTEST_CASES=10000` tries more of them.
 
 use std::{collections::BTreeMap, fmt, sync::LazyLock};
 
@@ -237,7 +237,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// Every value in a document has its turn.
+/// Every value in a document is chosen in turn.
 fn nth<'a>(value: &'a mut Value, left: &mut usize) -> Option<&'a mut Value> {
     if *left == 0 {
         return Some(value);
@@ -391,7 +391,7 @@ static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
     jsonschema::validator_for(&serde_json::from_slice(&schema).unwrap()).unwrap()
 });
 
-/// All formats can be written and read, and say nothing to what shows them.
+/// All formats can be written and read, and control nothing that shows them.
 fn is_harmless(report: &Report, style: &Style) -> Result<(), TestCaseError> {
     let texts = rendered(report, style);
     for (format, text) in &texts {

@@ -1,4 +1,4 @@
-//! One JSON document a line: what was measured until then, and since the line before.
+//! One JSON document a line: the counts until then, and since the previous line.
 
 use std::io;
 
@@ -11,12 +11,12 @@ use crate::report::json;
 /// A line of `--format jsonl`.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Line {
-    /// When it was written, as RFC 3339 has it, in UTC; absent in what is made of a recording.
+    /// The time of writing, in RFC 3339 format, in UTC; absent if made from a recording.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
-    /// What was counted since the line before: all, in the first one.
+    /// The counts since the previous line; in the first one, all.
     pub since_last: Total,
-    /// What was counted until now.
+    /// The counts until now.
     #[serde(flatten)]
     pub report: Report,
 }

@@ -24,7 +24,7 @@ use std::io;
 
 use super::{Style, html, markdown, terminal};
 
-/// The form of a report.
+/// The format of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Format {
@@ -33,8 +33,7 @@ pub enum Format {
     Table,
     /// One JSON document; `copytrace schema flows` prints its schema
     Json,
-    /// One JSON document a line, of which --interval writes many; `copytrace schema lines` prints its
-    /// schema
+    /// One JSON document per line; --interval writes many; `copytrace schema lines` prints its schema
     Jsonl,
     /// A table for a document
     Markdown,
@@ -44,7 +43,7 @@ pub enum Format {
     Csv,
     /// Stacks of the CPU copies with their bytes, for flame graphs
     Folded,
-    /// Stacks of the CPU copies for pprof and what reads its format; binary
+    /// Stacks of the CPU copies for pprof and compatible tools; binary
     Pprof,
 }
 
@@ -95,7 +94,7 @@ pub fn write(
     }
 }
 
-/// Writes a further report after one of the same form: a header is there already.
+/// Writes a further report after one of the same format, without a header.
 pub fn append(
     format: Format,
     report: &Report,

@@ -29,39 +29,39 @@ use crate::{
 /// The name of the JSON document's schema.
 pub const SCHEMA: &str = "copytrace/flows/2";
 
-/// Which rows a report has, and in which order.
+/// The rows of a report, and their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    /// What tells rows apart.
+    /// The property that tells rows apart.
     pub per: Per,
-    /// What they are sorted by.
+    /// The key for sorting.
     pub sort: Sort,
-    /// How many a table shows, 0 for all; as many as it takes if none.
+    /// The number of rows in a table, 0 for all; as many as needed if none.
     pub top: Option<usize>,
 }
 
-/// What a program did with its data, by flows.
+/// A program's flows.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Report {
     /// Name and version of this document's schema.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
-    /// What made this document; absent in what older versions recorded.
+    /// The origin of this document; absent in recordings of older versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
-    /// Where and how it was measured.
+    /// The environment of the measurement.
     pub environment: Environment,
-    /// What was traced, in words.
+    /// The traced target, in words.
     pub target: String,
-    /// For how long, in nanoseconds.
+    /// The duration, in nanoseconds.
     pub duration_ns: u64,
     /// Events lost. Other than 0, every number is a lower bound.
     pub lost_events: u64,
-    /// What to know before trusting the numbers.
+    /// Warnings about the numbers.
     pub warnings: Vec<WarningRow>,
-    /// Everything that was counted.
+    /// The sums of all counts.
     pub total: Total,
-    /// What of it belongs to no flow.
+    /// The part that belongs to no flow.
     pub unattributed: Unattributed,
     /// The flows, the busiest first.
     pub flows: Vec<FlowRow>,
@@ -71,26 +71,26 @@ pub struct Report {
     /// The flows in short, for a screen; the document has each.
     #[serde(skip)]
     pub shown: Vec<FlowRow>,
-    /// What is too little to be shown.
+    /// The rows that are too small to be shown.
     #[serde(skip)]
     pub left_out: Vec<FlowRow>,
-    /// Where the CPU copies were made, the most bytes first; absent if no stacks were taken.
+    /// The stacks of the CPU copies, the most bytes first; absent if no stacks were taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stacks: Option<Vec<StackRow>>,
-    /// What came of each rule; absent without rules.
+    /// The result of each rule; absent without rules.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expectations: Vec<Expectation>,
 }
 
-/// Where and how it was measured.
+/// The environment of a measurement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {
     /// The kernel's release.
     pub kernel: String,
-    /// Which machine's kernel that is.
+    /// The machine whose kernel that is.
     #[serde(rename = "where")]
     pub where_: Where,
-    /// How functions of the kernel were entered.
+    /// The tier.
     #[schemars(with = "String", extend("enum" = ["fentry", "kprobe", "tracepoint"]))]
     pub tier: Tier,
     /// Whether the processor's cycles were counted.
@@ -101,7 +101,7 @@ pub struct Environment {
     pub emulated: bool,
 }
 
-/// Sums over all flows, and over what belongs to none.
+/// Sums over all flows, and over the counts in none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Total {
     /// Bytes that reached a destination.
@@ -110,9 +110,9 @@ pub struct Total {
     pub cpu_copied_bytes: u64,
     /// Bytes copied by devices.
     pub dma_bytes: u64,
-    /// Bytes whose page changed hands.
+    /// Bytes moved by reference.
     pub by_reference_bytes: u64,
-    /// Payload that was not seen to move at one end of its flow, or at the other.
+    /// Payload that was not seen to move at one end of its flow or at the other.
     pub unseen_bytes: u64,
     /// System calls, also those that move no data.
     pub syscalls: u64,
@@ -122,31 +122,31 @@ pub struct Total {
     pub cpu_time_ns: u64,
 }
 
-/// What was counted for traced processes, but belongs to no flow.
+/// Counts for traced processes that belong to no flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Unattributed {
     /// Bytes that were moved.
     pub bytes: u64,
-    /// How often.
+    /// The number of events.
     pub events: u64,
 }
 
 /// From one source to one destination.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct FlowRow {
-    /// Where the bytes came from.
+    /// The source.
     pub source: End,
-    /// Where they went to.
+    /// The destination.
     pub destination: End,
-    /// Whose calls moved them.
+    /// The process whose calls moved them.
     pub process: Owner,
-    /// What the process is to the network.
+    /// The role of the process in the network.
     pub side: Role,
     /// Bytes that reached the destination.
     pub payload_bytes: u64,
     /// Copies of each of them.
     pub copies_per_byte: Ratios,
-    /// How often each changed hands with its page; `null` where unseen bytes leave it open.
+    /// Moves by reference per byte; `null` where unseen bytes leave it open.
     pub by_reference_per_byte: Option<f64>,
     /// Payload that no witness saw move.
     pub unseen: Vec<UnseenRow>,
@@ -158,22 +158,22 @@ pub struct FlowRow {
     pub mode_switches_per_mib: f64,
     /// Context switches in these calls, and page faults.
     pub cost: Cost,
-    /// Payload bytes whose source was told by the address they were written from.
+    /// Payload bytes whose source is known by the address they were written from.
     pub linked_bytes: u64,
-    /// Connections that are in this row; 0 without any.
+    /// The number of connections in this row; 0 without any.
     pub connections: u64,
     /// `derived` if one of the movements was not seen by a witness.
     pub provenance: Provenance,
-    /// What the numbers say of copies.
+    /// The verdict on copies.
     pub verdict: Verdict,
-    /// What they say besides.
+    /// Notes on the numbers.
     pub notes: Vec<Note>,
     /// The way of the bytes.
     pub movements: Vec<MovementRow>,
-    /// Of the copies by devices those of what the disk gave and the flow did not deliver.
+    /// The part of the copies by devices that the disk delivered and the flow did not.
     #[serde(skip)]
     pub read_ahead_per_byte: f64,
-    /// How many flows of the document it is.
+    /// The number of flows of the document in this row.
     #[serde(skip)]
     pub flows: u64,
 }
@@ -181,7 +181,7 @@ pub struct FlowRow {
 /// Copies by the CPU that were made at one place.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct StackRow {
-    /// Whose.
+    /// The process.
     pub process: Owner,
     /// From where.
     pub from: Place,
@@ -193,7 +193,7 @@ pub struct StackRow {
     pub routine: String,
     /// Bytes copied.
     pub bytes: u64,
-    /// How often; 0 of what is derived.
+    /// The number of copies; 0 if derived.
     pub calls: u64,
     /// Functions of the kernel, the innermost first.
     pub kernel: Vec<Frame>,
@@ -235,15 +235,14 @@ impl JvmRow {
 /// An end of a flow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct End {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// Which, or what those in this row have in common; empty for memory.
+    /// Its name, or the common part of those in this row; empty for memory.
     pub name: String,
     /// The file descriptor it was used under, with `--per fd`; absent for a mapping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub descriptor: Option<u32>,
-    /// How many files they are, if more than one: `name` is their folder then, if they have one in
-    /// common.
+    /// The number of files, if more than one: then `name` is their common folder, if there is one.
     #[serde(skip)]
     pub files: Option<u64>,
 }
@@ -267,7 +266,7 @@ impl Owner {
     }
 }
 
-/// What a process is to the network.
+/// The role of a process in the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
@@ -291,11 +290,11 @@ pub struct Ratios {
 /// Payload that no witness saw move.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UnseenRow {
-    /// How much.
+    /// The number of bytes.
     pub bytes: u64,
     /// At which end.
     pub at: At,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
 }
 
@@ -322,7 +321,7 @@ impl UnseenRow {
     }
 }
 
-/// What the calls of a flow cost besides.
+/// The other costs of a flow's calls.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Cost {
     /// Context switches because the thread had to wait.
@@ -345,17 +344,17 @@ const RECORDING: &str = "copytrace/ledger/2";
 /// Far more warnings than copytrace has: in memory, short ones are many times as long as in the file.
 const MOST_WARNINGS: usize = 1000;
 
-/// What was measured, to be rendered later, in any format and on any machine.
+/// A measurement, to be rendered later, in any format and on any machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recording {
     /// Name and version of the format.
     format: String,
-    /// What made it; older versions did not say.
+    /// The origin; older versions did not record it.
     #[serde(default)]
     pub origin: Option<Origin>,
-    /// Where and how it was measured.
+    /// The environment of the measurement.
     pub environment: Environment,
-    /// What was traced, in words.
+    /// The traced target, in words.
     pub target: String,
     /// For how long, in nanoseconds.
     pub duration_ns: u64,
@@ -364,17 +363,17 @@ pub struct Recording {
     /// Whether counting ended before what was traced did.
     #[serde(default)]
     pub is_cut_short: bool,
-    /// What to know before trusting the numbers.
+    /// Warnings about the numbers.
     pub warnings: Vec<Warning>,
-    /// What was measured: not yet linked, not yet derived.
+    /// The measured ledger: not yet linked, without derived movements.
     #[serde(with = "pairs")]
     pub ledger: Ledger,
-    /// What the witnesses saw.
+    /// The capabilities of the witnesses.
     pub witnesses: Witnesses,
-    /// What was told apart.
+    /// The level of detail.
     #[serde(default)]
     pub detail: Detail,
-    /// Where copies were made, or the calls that make them; nothing if no stacks were taken.
+    /// The stacks of copies, or of the calls that make them; none if no stacks were taken.
     #[serde(default, with = "optional_pairs")]
     pub stacks: Option<Stacks>,
 }
@@ -440,7 +439,7 @@ impl Recording {
         }
     }
 
-    /// Where the CPU copies were made, if stacks were taken.
+    /// The stacks of the CPU copies, if stacks were taken.
     fn copies_at_stacks(&self) -> Option<Vec<StackRow>> {
         let stacks = self.stacks.as_ref()?;
         let mut ledger = self.ledger.clone();
@@ -495,7 +494,7 @@ impl Report {
         Self::of(recording, View { per, ..View::default() })
     }
 
-    /// What is to be shown of a recording.
+    /// The selected rows of a recording.
     pub fn of(recording: &Recording, view: View) -> Self {
         let View { per, sort, top } = view;
         let ledger = flows::settle(recording.ledger.clone(), recording.witnesses);
@@ -554,7 +553,7 @@ impl Total {
         }
     }
 
-    /// What was counted since it was `before`; 0 of what is derived, and is less by what is known now.
+    /// The counts since `before`; 0 for a derived number that is now less.
     pub fn since(&self, before: &Self) -> Self {
         let since = |of: fn(&Self) -> u64| of(self).saturating_sub(of(before));
         Self {
@@ -642,8 +641,8 @@ impl FlowRow {
         }
     }
 
-    /// What may be several rows in one. A connection is named by the server's port, unless `per` tells
-    /// connections apart.
+    /// The row of an entry, which may fold several rows. A connection is named by the server's port,
+    /// unless `per` tells connections apart.
     fn of_digest(entry: &Entry, per: Per, lost: u64) -> Self {
         let mut row = Self::new(&entry.row, lost);
         row.flows = entry.rows;

@@ -127,7 +127,7 @@ fn profile(report: &Report) -> Profile {
     }
 }
 
-/// What samples refer to, by number.
+/// The tables that samples refer to, by number.
 #[derive(Default)]
 struct Tables {
     texts: HashMap<String, i64>,

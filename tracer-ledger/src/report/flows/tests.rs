@@ -1,4 +1,4 @@
-//! What every format shows of the same recording.
+//! Every format of the same recording.
 
 use proptest::prelude::*;
 
@@ -505,7 +505,7 @@ fn two_runs_side_by_side() {
     jsonschema::validate(&schema, &serde_json::from_str(&document).unwrap()).unwrap();
 }
 
-/// What programs, files and functions can be called.
+/// Possible names of programs, files and functions.
 pub(super) fn any_name() -> impl Strategy<Value = String> {
     let hostile = prop_oneof![
         Just("\x1b[2J\x1b]0;title\x07".to_owned()),
@@ -602,7 +602,7 @@ pub(super) fn broken_row(text: &str) -> Option<&str> {
         .map(|(_, row)| row)
 }
 
-/// How many cells a row of a Markdown table has.
+/// The number of cells in a row of a Markdown table.
 fn cells_of(row: &str) -> usize {
     let escaped = row.replace("\\\\", "").replace("\\|", "");
     escaped.matches('|').count()

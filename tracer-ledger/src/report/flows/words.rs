@@ -1,8 +1,8 @@
-//! How the ends of a flow, and a part of it, are written.
+//! The written form of a flow's ends, and of a part of it.
 
 use crate::flows::Kind;
 
-/// What it is, and its name.
+/// Its kind and its name.
 pub(super) fn end_name(kind: Kind, name: &str) -> String {
     match (kind, name) {
         (kind, "") => kind.to_string(),

@@ -29,7 +29,7 @@ fn about_copies_and_calls(report: &Report) -> Vec<String> {
     sentences
 }
 
-/// Where no textbook says anything: which strategy copies least, and which most.
+/// For strategies without a textbook: the fewest copies, and the most.
 fn extremes<'a>(report: &'a Report) -> Option<String> {
     let copies = |measured: &'a Measured| {
         let judged = measured.judged(Quantity::CpuCopies)?;

@@ -1,4 +1,4 @@
-//! One line for each number of each strategy: first those the documents have a number for, then
+//! One line for each number of each strategy: first those in the textbook, then
 //! the rest. Movements are in the JSON document only.
 
 use std::io;
@@ -11,7 +11,7 @@ use crate::{
     claims::{Judgement, Quantity, Verdict},
 };
 
-/// A count that the documents have no number for.
+/// A count that the textbook does not have.
 type Count = (&'static str, fn(&PerMessage) -> f64);
 
 const OTHER_COUNTS: [Count; 4] = [
@@ -21,7 +21,7 @@ const OTHER_COUNTS: [Count; 4] = [
     ("page-faults-kernel", |counts| counts.page_faults_kernel),
 ];
 
-/// What a quantity is called: one of the claims', one of the other counts, or none.
+/// The name of a quantity: one of the claims', one of the other counts, or none.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Name {

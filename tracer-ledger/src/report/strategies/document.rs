@@ -1,5 +1,5 @@
-//! What people read of the strategies: the answer, a table beside the textbook's numbers, why some differ,
-//! and the way of the bytes.
+//! The strategies' report for people: the answer, a table beside the textbook's numbers, the reasons for
+//! differences, and the way of the bytes.
 
 use super::{
     Measured, MovementRow, Report, Skipped, StrategyRow, answer::answer, drawing, notes::notes,
@@ -62,7 +62,7 @@ pub(super) fn sections(report: &Report, details: bool) -> Vec<Section> {
     sections
 }
 
-/// What is read first.
+/// The sections before pictures.
 pub(in crate::report) fn before_pictures(report: &Report) -> Vec<Section> {
     let warnings = words::lost(report.lost_events)
         .into_iter()
@@ -70,7 +70,7 @@ pub(in crate::report) fn before_pictures(report: &Report) -> Vec<Section> {
     vec![Section::Warnings(warnings.collect()), Section::Answer(answer(report))]
 }
 
-/// What stands below pictures. `skipped`: which have none, and why.
+/// The sections below pictures. `skipped`: strategies without a picture, and the reasons.
 pub(in crate::report) fn after_pictures(
     report: &Report,
     legend: Vec<String>,
@@ -190,7 +190,7 @@ fn textbook(measured: &Measured) -> Option<Row> {
     Some(Row::of(cells.into_iter().map(|cell| cell.toned(Tone::Dim))))
 }
 
-/// How the numbers stand beside the textbook's, in a mark and a word.
+/// The comparison with the textbook's numbers, as a mark and a word.
 fn beside_textbook(measured: &Measured) -> Cell {
     let Some(worst) = measured.worst(|_| true) else { return Cell::new("") };
     let word = match worst {
@@ -247,7 +247,7 @@ fn all_notes(report: &Report, details: bool) -> Vec<Note> {
     notes.chain(said).collect()
 }
 
-/// What the kernel told the program of its zero-copy sends.
+/// The kernel's notifications of the program's zero-copy sends.
 fn said_by_kernel(measured: &Measured) -> Option<Note> {
     let said = measured.zero_copy?;
     let copied = match said.copied {
@@ -276,7 +276,7 @@ fn drawings_legend(report: &Report) -> Vec<String> {
     drawing::legend(drawn).into_iter().collect()
 }
 
-/// What breakpoints saw beside what the probes saw.
+/// The breakpoints' bytes beside the probes' bytes.
 fn verified(report: &Report) -> Table {
     let [strategy, copy, probes, breakpoints, difference] = verification::HEADINGS;
     let columns = [

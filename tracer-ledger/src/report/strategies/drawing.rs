@@ -9,11 +9,11 @@ use crate::{
 /// An arrow says how many times each byte moves if that is further from once than this.
 const ONCE: f64 = 0.02;
 
-/// What an arrow of each mover is drawn with.
+/// The character of each mover's arrow.
 const ARROWS: [(Mover, char); 4] =
     [(Mover::Dma, '═'), (Mover::Cpu, '─'), (Mover::Reference, '┄'), (Mover::Cipher, '≋')];
 
-/// What the arrows of these movements mean.
+/// The meanings of these movements' arrows.
 pub(super) fn legend<'a>(movements: impl Iterator<Item = &'a MovementRow>) -> Option<String> {
     let movements: Vec<_> = movements.filter(|it| it.per_payload_byte >= FEW).collect();
     let drawn = ARROWS.iter().filter(|(by, _)| movements.iter().any(|it| it.by == *by));

@@ -1,4 +1,4 @@
-//! Where a report's numbers were measured, and what of it the documents do not have in mind.
+//! The environment of a report's numbers, and its differences from the textbook's.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::{Tier, claims::Condition, workload::Cache};
 /// The name of the loopback device.
 const LOOPBACK: &str = "lo";
 
-/// Which machine's kernel measured.
+/// The machine whose kernel measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Where {
@@ -34,10 +34,10 @@ impl fmt::Display for Where {
 pub struct Environment {
     /// The kernel's release, such as `6.12.41+deb13-amd64`.
     pub kernel: String,
-    /// Which machine's kernel that is.
+    /// The machine whose kernel that is.
     #[serde(rename = "where")]
     pub where_: Where,
-    /// How functions of the kernel were entered.
+    /// The tier.
     #[schemars(with = "String", extend("enum" = ["fentry", "kprobe", "tracepoint"]))]
     pub tier: Tier,
     /// The network device towards the consumer: its name, and the driver in parentheses if it is
@@ -58,7 +58,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// What of this environment the documents do not have in mind.
+    /// The conditions of this environment that the textbook does not assume.
     pub fn conditions(&self) -> Vec<Condition> {
         let network = match &*self.nic {
             LOOPBACK => Some(Condition::Loopback),

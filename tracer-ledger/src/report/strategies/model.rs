@@ -21,7 +21,7 @@ use crate::{
 /// The name of the JSON document's schema.
 pub const SCHEMA: &str = "copytrace/strategies/2";
 
-/// How one strategy ended.
+/// The outcome of one strategy.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// It ran.
@@ -35,36 +35,36 @@ pub enum Outcome {
     Skipped(Skipped),
 }
 
-/// What was measured of the strategies, beside what the documents claim of them.
+/// The measurements of the strategies, beside the textbook's claims.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Report {
     /// Name and version of this document's schema.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
-    /// What made this document.
+    /// The origin of this document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
-    /// Where and how it was measured.
+    /// The environment of the measurement.
     pub environment: Environment,
-    /// What was sent.
+    /// The payload.
     pub payload: Payload,
     /// Events lost over all strategies. Other than 0, every number is a lower bound.
     pub lost_events: u64,
-    /// What to know before trusting the numbers.
+    /// Warnings about the numbers.
     pub warnings: Vec<WarningRow>,
     /// The strategies, in the order they ran.
     pub strategies: Vec<StrategyRow>,
-    /// What came of each rule; absent without rules.
+    /// The result of each rule; absent without rules.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expectations: Vec<Expectation>,
 }
 
-/// What every strategy sent.
+/// The payload of every strategy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Payload {
     /// Size of one message, in bytes.
     pub message_bytes: u64,
-    /// How many messages.
+    /// The number of messages.
     pub messages: u64,
 }
 
@@ -107,16 +107,16 @@ pub struct Measured {
     pub call_order: Vec<String>,
     /// Copies per payload byte: the measured side's, with what the kernel did later for its socket.
     pub copies: Copies,
-    /// Every number that the documents have one for, side by side with theirs.
+    /// Every number that the textbook has, side by side with the textbook's.
     pub quantities: Vec<Judgement>,
     /// The way of the bytes, the sender's before the receiver's.
     pub movements: Vec<MovementRow>,
-    /// The documents' claims about the strategy.
+    /// The textbook's claims about the strategy.
     pub claims: Vec<ClaimVerdict>,
     /// Payload bytes that arrived.
     pub payload_bytes: u64,
-    /// How it was found out that they did: whoever received them counted and hashed them, or the
-    /// device that dropped them counted what it was given.
+    /// The method of checking that: the receiver counted and hashed them, or the device that dropped them
+    /// counted its packets.
     #[schemars(with = "String", extend("enum" = CheckedBy::ALL))]
     pub checked_by: CheckedBy,
     /// Payload bytes that were not seen on their way to where the route delivers them; negative when
@@ -130,7 +130,7 @@ pub struct Measured {
     pub disk_metadata_bytes: u64,
     /// Events lost in this strategy's window.
     pub lost_events: u64,
-    /// What the kernel told the program of its zero-copy sends, if it made some.
+    /// The kernel's notifications of the program's zero-copy sends, if it made any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zero_copy: Option<ZeroCopy>,
     /// Its speed in rounds without probes; absent if there were none, and where times mean nothing.
@@ -158,34 +158,34 @@ pub struct PerMessage {
 /// Bytes that went from one place to another.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct MovementRow {
-    /// Where the bytes were.
+    /// The place the bytes came from.
     pub from: Place,
-    /// Where they are now, or also are.
+    /// The place they went to; a copy leaves them in both.
     pub to: Place,
-    /// What moved them.
+    /// The mover.
     pub by: Mover,
-    /// Who paid.
+    /// The side that paid.
     pub side: Side,
     /// Bytes moved in the window.
     pub bytes: u64,
-    /// How many times the witness fired.
+    /// The number of times the witness fired.
     pub calls: u64,
     /// Bytes moved per payload byte.
     pub per_payload_byte: f64,
-    /// How the number was come by.
+    /// The provenance of the number.
     pub provenance: Provenance,
-    /// What in the kernel saw it; several are joined by `, `, the busiest first.
+    /// The witness in the kernel; several are joined by `, `, the busiest first.
     pub witness: String,
     /// Bytes that hardware breakpoints saw, under `--verify`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified_bytes: Option<u64>,
-    /// How far `bytes` is from `verified_bytes`, as a part of the latter.
+    /// The difference of `bytes` from `verified_bytes`, relative to the latter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disagreement: Option<f64>,
 }
 
 impl Report {
-    /// Compares the outcomes with the documents.
+    /// Compares the outcomes with the textbook.
     pub fn new(environment: Environment, payload: Payload, outcomes: &[Outcome]) -> Self {
         let observations: Vec<_> = outcomes.iter().filter_map(Outcome::observation).collect();
         let conditions = environment.conditions();
@@ -298,13 +298,13 @@ impl Measured {
         self.quantities.iter().any(|judged| judged.documented.is_some())
     }
 
-    /// What is said against the textbook's numbers of such quantities, at worst.
+    /// The worst verdict on the textbook's numbers of such quantities.
     pub(in crate::report) fn worst(&self, of: impl Fn(&Judgement) -> bool) -> Option<Verdict> {
         let such = self.quantities.iter().filter(|judged| of(judged));
         such.filter_map(|judged| judged.verdict).max()
     }
 
-    /// What is said of one of the numbers.
+    /// The verdict on one of the numbers.
     pub(in crate::report) fn judged(&self, quantity: Quantity) -> Option<&Judgement> {
         self.quantities.iter().find(|judged| judged.quantity == quantity)
     }
@@ -357,7 +357,7 @@ impl MovementRow {
     }
 }
 
-/// What the kernel told the program of its zero-copy sends, where the witnesses saw something else.
+/// The kernel's notifications of zero-copy sends, where they contradict the witnesses.
 fn contradiction(observed: &Observation) -> Option<Warning> {
     let said = observed.zero_copy?;
     let (part, seen) = (said.copied_part()?, observed.copied_at_socket());
@@ -370,7 +370,7 @@ fn contradiction(observed: &Observation) -> Option<Warning> {
     })
 }
 
-/// What to know before trusting what was seen of one strategy.
+/// The warnings about one strategy's observation.
 fn warnings(observed: &Observation) -> Vec<Warning> {
     let &Observation { payload_bytes: bytes, message_bytes, messages, checked_by, .. } = observed;
     let strategy = || observed.strategy.clone();

@@ -1,4 +1,4 @@
-//! What hardware breakpoints saw beside what the probes saw, under `--verify`.
+//! The breakpoints' bytes beside the probes' bytes, under `--verify`.
 
 use super::{MovementRow, Report};
 use crate::{Side, words};

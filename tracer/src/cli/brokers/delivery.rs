@@ -1,4 +1,4 @@
-//! One delivery: a broker on a log that is written, and consumers that each get all of it.
+//! One delivery: a broker on a complete log, and consumers that each receive all of it.
 
 use std::{
     collections::BTreeSet,
@@ -30,7 +30,7 @@ use workloads::{
 use super::stayed;
 use crate::cli::bundled::SELF;
 
-/// A log that is written.
+/// A complete log.
 pub struct Log {
     /// Its directory, gone when dropped.
     pub dir: TempDir,
@@ -46,9 +46,9 @@ pub struct Log {
     pub messages: u64,
 }
 
-/// Where the consumers are.
+/// The network of the consumers.
 pub struct Network {
-    /// Where they reach the broker.
+    /// The address at which they reach the broker.
     pub broker: IpAddr,
     /// Their network namespace, if it is another.
     pub namespace: Option<PathBuf>,
@@ -68,7 +68,7 @@ pub async fn timed(log: &Log, setting: &Setting, network: &Network) -> anyhow::R
     Ok(Round { seconds: load.elapsed.as_secs_f64(), cpu_seconds: spent.cpu_ns as f64 / 1e9 })
 }
 
-/// A delivery with probes, and what to know of it.
+/// A delivery with probes, and its warnings.
 pub async fn traced(
     session: &mut Session,
     (names, functions): (&mut Names, &Functions),

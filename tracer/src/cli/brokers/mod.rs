@@ -1,6 +1,6 @@
-//! `copytrace brokers`: what Kafka and RocketMQ themselves do, if that is asked for; of their models,
-//! messages to disk, then deliveries for their speed, without probes; then each delivery once more with
-//! probes; and what brokers promise, tried.
+//! `copytrace brokers`: with `--real`, measures Kafka and RocketMQ themselves. Of their models: messages
+//! to disk, then deliveries without probes for their speed, then each delivery once more with probes; and
+//! tests of the brokers' promises.
 
 mod delivery;
 mod options;
@@ -39,7 +39,7 @@ use super::{
 };
 use delivery::{Log, Network};
 
-/// How often a broker is killed to see what is left.
+/// The number of times that a broker is killed to see which messages survive.
 const KILLS: u64 = 5;
 
 /// Runs the verb. The exit status is 0 if everything was measured, 128 + n after signal n.
@@ -90,7 +90,7 @@ async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerRepor
     for round in 1..=options.rounds {
         progress.say(format!("delivering, round {round} of {}", options.rounds));
         for group in timed.chunks_mut(options.flavours.len()) {
-            // Nobody is always the first.
+            // Another flavour is the first in each round.
             let first = round as usize % group.len();
             group.rotate_left(first);
             for (setting, log, rounds) in group.iter_mut() {
@@ -144,7 +144,7 @@ async fn measure(options: &Options, verbose: bool) -> anyhow::Result<BrokerRepor
     Ok(report)
 }
 
-/// A folder of its own, gone when dropped.
+/// A new folder, removed when dropped.
 fn folder(dir: &Path) -> anyhow::Result<TempDir> {
     let made = tempfile::Builder::new().prefix("copytrace-brokers-").tempdir_in(dir);
     made.map_err(|error| {
@@ -155,7 +155,7 @@ fn folder(dir: &Path) -> anyhow::Result<TempDir> {
     })
 }
 
-/// Where the consumers are, and the network device towards them.
+/// The network of the consumers, and the network device towards them.
 async fn network(wanted: Option<Link>) -> anyhow::Result<(Network, Nic)> {
     let link = Link::find(wanted)?;
     match link {
@@ -164,7 +164,7 @@ async fn network(wanted: Option<Link>) -> anyhow::Result<(Network, Nic)> {
             Ok((Network { broker: nic.address, namespace: None }, nic))
         }
         Link::Nic => {
-            // It says by which address the namespace can be reached.
+            // The consumer reports its address in the namespace.
             let there = Consumer::start(Path::new(SELF), &link.network()).await?;
             let nic = Nic::towards(there.addr())?;
             Ok((Network { broker: nic.address, namespace: Some(NAMESPACE.into()) }, nic))
@@ -188,7 +188,7 @@ async fn features(dir: &Path) -> anyhow::Result<Vec<(Flavour, Feature, Answer)>>
     Ok(features)
 }
 
-/// Whether a cold log that stays in the page cache is worth a word.
+/// A warning for a cold log that stays in the page cache.
 fn stayed(setting: &Setting, log: &Log, cached: u64) -> Option<Warning> {
     let Setting { flavour, message_bytes, consumers, cache } = setting;
     (*cache == Cache::Cold && cached > 0).then(|| Warning::StayedCached {

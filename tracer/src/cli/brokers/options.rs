@@ -22,13 +22,13 @@ const MOST_MESSAGES: u64 = 8192;
 /// Arguments of `copytrace brokers`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Measure Apache Kafka and Apache RocketMQ themselves, too: by one consumer of theirs, over
-    /// loopback, out of the page cache; the models likewise
+    /// Also measure Apache Kafka and Apache RocketMQ, with one consumer, over loopback, from the page
+    /// cache; the models likewise
     #[arg(long, conflicts_with_all = ["caches", "consumers", "to"])]
     pub real: bool,
     #[command(flatten)]
     pub homes: Homes,
-    /// With --real: messages of one size and two rounds, unless you say otherwise
+    /// With --real: use one message size and two rounds by default
     #[arg(long, requires = "real")]
     pub quick: bool,
     /// With --real: count what the programs copy inside Java's virtual machine, too, for Unsafe.copyMemory
@@ -37,38 +37,38 @@ pub struct Options {
     /// Which flavour of broker; may be repeated
     #[arg(long = "flavour", value_name = "NAME", value_enum, default_values_t = Flavour::ALL)]
     pub flavours: Vec<Flavour>,
-    /// How many messages lie in the log [default: fewer the larger they are]
+    /// Put this number of messages into the log [default: fewer the larger they are]
     #[arg(short = 'n', long, value_parser = clap::value_parser!(u64).range(1..))]
     pub messages: Option<u64>,
-    /// Payload size of one message, such as 4096, 64KiB or 1MiB; may be repeated
-    /// [default: 1KiB, 16KiB and 256KiB; with --real 100, too; with --quick 1KiB]
+    /// Send messages of this payload size, such as 4096, 64KiB or 1MiB; may be repeated [default: 1KiB,
+    /// 16KiB and 256KiB; with --real 100, too; with --quick 1KiB]
     #[arg(
         short = 'z', long = "message-size", value_name = "MESSAGE_SIZE",
         value_parser = workloads::size::parse
     )]
     message_sizes: Vec<u64>,
-    /// Whether the log is in the page cache before the transfer; may be repeated
+    /// Drop the log from the page cache first, or read it in; may be repeated
     #[arg(
         long = "cache", value_name = "CACHE", value_enum,
         default_values_t = [Cache::Cold, Cache::Warm]
     )]
     caches: Vec<Cache>,
-    /// How many consumers get every message at the same time; may be repeated
+    /// Deliver every message to this number of consumers at the same time; may be repeated
     #[arg(
         long, value_name = "COUNT", default_values = ["1", "16"],
         value_parser = clap::value_parser!(u64).range(1..=256)
     )]
     consumers: Vec<u64>,
-    /// How often each delivery is repeated for its speed, one flavour after the other
+    /// Repeat each delivery this often for its speed, one flavour after the other
     #[arg(
         long, default_value = "5", default_value_if("quick", ArgPredicate::IsPresent, "2"),
         value_parser = clap::value_parser!(u64).range(1..)
     )]
     pub rounds: u64,
-    /// How many producers write the log
+    /// Write the log with this number of producers
     #[arg(long, default_value = "16", value_parser = clap::value_parser!(u64).range(1..=256))]
     pub producers: u64,
-    /// How the consumers are reached [default: nic where the network namespace is, else loopback]
+    /// Reach the consumers by this link [default: nic where the network namespace exists, else loopback]
     #[arg(long, value_enum)]
     to: Option<Link>,
     #[command(flatten)]
@@ -88,21 +88,21 @@ impl Options {
         }
     }
 
-    /// How consumers are reached.
+    /// The link to the consumers.
     pub fn to(&self) -> Option<Link> {
         if self.real { Some(Link::Loopback) } else { self.to }
     }
 
-    /// How many messages of a size lie in the log.
+    /// The number of messages of a size in the log.
     pub fn messages(&self, message_bytes: u64) -> u64 {
         let fitting = LOG_BYTES / message_bytes.max(1);
         self.messages.unwrap_or(fitting.clamp(16, MOST_MESSAGES))
     }
 
-    /// Every delivery of messages of a size. Flavours follow each other, so that what is compared
-    /// runs one after the other.
+    /// Every delivery of messages of a size. Flavours follow each other, so that compared deliveries run
+    /// one after the other.
     pub fn settings(&self, message_bytes: u64) -> Vec<Setting> {
-        // As the programs are measured.
+        // The settings in which the programs are measured.
         let as_real: (&[Cache], &[u64]) = (&[Cache::Warm], &[1]);
         let (caches, numbers) =
             if self.real { as_real } else { (&self.caches[..], &self.consumers[..]) };

@@ -1,5 +1,5 @@
-//! What the verbs share that run bundled workloads, `demo`, `explain` and `brokers`: options, the network, and how
-//! a run ends.
+//! Shared parts of the verbs with bundled workloads, `demo`, `explain` and `brokers`: options, the
+//! network, and the end of a run.
 
 pub mod network;
 pub mod nic;

@@ -1,4 +1,4 @@
-//! How a consumer on this machine is reached.
+//! The link to a consumer on this machine.
 
 use std::path::Path;
 
@@ -8,18 +8,17 @@ use workloads::driver::Network;
 /// The network namespace a NIC of this machine leads to, as `ip netns add copytrace` makes it.
 pub const NAMESPACE: &str = "/run/netns/copytrace";
 
-/// How a consumer on this machine is reached.
+/// The link to a consumer on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Link {
     /// In the network namespace `copytrace`, through a network card
     Nic,
-    /// Over loopback, where no card copies
+    /// Over loopback, without a card's DMA
     Loopback,
 }
 
 impl Link {
-    /// The one that is wanted, which must be there; if none is, a network card where one leads to a
-    /// consumer.
+    /// The requested link, which must exist; by default a network card, if one leads to a consumer.
     pub fn find(wanted: Option<Self>) -> anyhow::Result<Self> {
         let exists = Path::new(NAMESPACE).exists();
         match wanted {
@@ -43,7 +42,7 @@ impl Link {
         }
     }
 
-    /// What it comes to for a consumer.
+    /// The network of a consumer.
     pub fn network(self) -> Network {
         match self {
             Self::Nic => Network::Namespace(NAMESPACE.into()),

@@ -54,7 +54,7 @@ impl Nic {
         }
     }
 
-    /// Whether the device takes packets whose payload lies in pages of its own.
+    /// Whether the device can send packets whose payload is in separate pages.
     pub fn scatter_gather(&self) -> io::Result<bool> {
         ethtool(&self.name, ETHTOOL_GSG, 0).map(|value| value != 0)
     }

@@ -13,7 +13,7 @@ use crate::cli::{
     usage,
 };
 
-/// What these verbs take.
+/// The options of these verbs.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub struct Options {
@@ -28,7 +28,7 @@ pub struct Options {
     /// Check every CPU copy against hardware breakpoints on the copy routines
     #[arg(long)]
     pub verify: bool,
-    /// Directory for the files that are sent, on the disk to measure
+    /// Create the files to send in this directory, on the disk to measure
     #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
     pub dir: PathBuf,
 }
@@ -51,17 +51,17 @@ impl Options {
     }
 }
 
-/// What to do with the NIC's scatter-gather.
+/// The setting of the NIC's scatter-gather.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum ScatterGather {
-    /// Leave it as it is
+    /// Do not change it
     Keep,
     /// Off for the run
     Off,
 }
 
 impl ScatterGather {
-    /// Does it, until the guard is dropped.
+    /// Applies it, until the guard is dropped.
     pub fn apply(self, nic: &Nic) -> anyhow::Result<Option<Guard>> {
         match self {
             Self::Keep => Ok(None),

@@ -18,13 +18,13 @@ const VERB: &str = "demo";
 /// Arguments of `copytrace demo`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Strategy to run, or `all`; may be repeated [default: the textbook's three]
+    /// Run this strategy, or `all`; may be repeated [default: the textbook's three]
     #[arg(short, long = "strategy", value_name = "NAME", value_parser = names())]
     pub strategies: Vec<String>,
     /// Print the strategies, each with a line of explanation, and exit
     #[arg(long, exclusive = true)]
     pub list: bool,
-    /// Number of messages to send
+    /// Send this number of messages
     #[arg(
         short = 'n', long, default_value = "256", value_parser = clap::value_parser!(u64).range(1..)
     )]
@@ -43,20 +43,19 @@ pub struct Options {
     pub expect: Expect,
 }
 
-/// What is sent and where to, which `explain` takes, too.
+/// The payload and its destination; options of `explain` too.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub struct Setting {
-    /// Payload size of one message, such as 4096, 64KiB or 1MiB
+    /// Send messages of this payload size, such as 4096, 64KiB or 1MiB
     #[arg(short = 'z', long, default_value = "64KiB", value_parser = workloads::size::parse)]
     pub message_size: u64,
     /// Drop the file from the page cache first, or read it in
     #[arg(long, value_enum, default_value = "cold")]
     pub cache: Cache,
-    /// Where the consumer is: `nic` (in the network namespace `copytrace`, reached through a
-    /// network card), `loopback`, the ADDR:PORT of a `workloads consume`, or nowhere: `dummy` is a
-    /// network device that drops what it is given, for datagrams [default: nic where there is that
-    /// namespace, else loopback]
+    /// Send to this consumer: `nic` (in the network namespace `copytrace`, through a network card),
+    /// `loopback`, the ADDR:PORT of a `workloads consume`, or `dummy`, a network device that drops
+    /// datagrams [default: nic where there is that namespace, else loopback]
     #[arg(long, value_name = "nic|loopback|dummy|ADDR:PORT")]
     pub to: Option<Target>,
 }
@@ -91,12 +90,12 @@ impl Setting {
 /// The name that stands for every strategy.
 pub const ALL: &str = "all";
 
-/// What `--strategy` takes.
+/// The values of `--strategy`.
 pub fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(STRATEGIES.iter().map(|strategy| strategy.name).chain([ALL]))
 }
 
-/// Where the consumer is.
+/// The consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// On this machine.

@@ -29,17 +29,17 @@ use crate::cli::{
     progress::Progress,
 };
 
-/// What is to be measured.
+/// The measurement to make.
 pub struct Request<'a> {
-    /// The names of strategies; the documents' where there are none.
+    /// The names of strategies; the textbook's if there are none.
     pub strategies: &'a [String],
-    /// How many messages each sends.
+    /// The number of messages that each strategy sends.
     pub messages: u64,
     /// How many rounds without probes each makes.
     pub rounds: u64,
     /// What is sent, and where to.
     pub setting: &'a Setting,
-    /// How it is measured.
+    /// The common options of the measurement.
     pub common: &'a bundled::Options,
 }
 
@@ -99,7 +99,7 @@ pub async fn measure(request: &Request<'_>, verbose: bool) -> anyhow::Result<Rep
         loop {
             // A file of its own for each: packets of the last one may still refer to its pages, and
             // those cannot be dropped from the page cache.
-            let payload = workloads::Payload::create(&common.dir, shape, rand::random())?;
+            let payload = workloads::PayloadFile::create(&common.dir, shape, rand::random())?;
             disk = payload.disk().to_string();
             let (name, cache) = (strategy.name, setting.cache);
             let spec = SenderSpec { strategy: name, payload: &payload, to, cache };
@@ -156,11 +156,11 @@ pub async fn measure(request: &Request<'_>, verbose: bool) -> anyhow::Result<Rep
     Ok(report)
 }
 
-/// How often a strategy is measured if events are lost: from 6.13 on a program can be put off its CPU, and
-/// is not run for who comes there meanwhile.
+/// The number of attempts for a strategy if events are lost: from 6.13 on a program can be preempted, and
+/// is then skipped for another task on that CPU.
 const ATTEMPTS: u32 = 3;
 
-/// The strategies by these names; the documents' where there are none.
+/// The strategies by these names; the textbook's if there are none.
 fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Strategy>> {
     if names.iter().any(|name| name == ALL) {
         return Ok(STRATEGIES.to_vec());
@@ -173,7 +173,7 @@ fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Strategy>> {
     names.into_iter().map(|name| Ok(workloads::strategy::find(name)?)).collect()
 }
 
-/// Where the consumer is to be.
+/// The place of the consumer.
 fn target(wanted: Option<Target>) -> anyhow::Result<Target> {
     let link = match wanted {
         None => None,
@@ -188,7 +188,7 @@ async fn consumer(target: Target) -> anyhow::Result<Option<Consumer>> {
     Ok(Some(Consumer::start(Path::new(SELF), &link.network()).await?))
 }
 
-/// What cannot run here is a row with the reason; anything else ends the run.
+/// A strategy that cannot run here is a row with the reason; any other error ends the run.
 fn skipped(strategy: &str, error: anyhow::Error) -> anyhow::Result<Outcome> {
     match error.downcast_ref() {
         Some(workloads::Error::Unsupported { reason }) => Ok(Outcome::skipped(strategy, reason)),

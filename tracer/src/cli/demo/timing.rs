@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use tracer_ledger::Round;
 use workloads::{
-    Cache, Error, Outcome, Payload, Receiver, Shape, Strategy,
+    Cache, Error, Outcome, PayloadFile, Receiver, Shape, Strategy,
     driver::{Sender, SenderSpec},
 };
 
@@ -27,7 +27,7 @@ pub struct Setting<'a> {
 pub struct Timing<'a> {
     setting: Setting<'a>,
     timed: Vec<(&'static Strategy, Vec<Round>)>,
-    payload: Option<Payload>,
+    payload: Option<PayloadFile>,
 }
 
 impl<'a> Timing<'a> {
@@ -83,7 +83,7 @@ impl<'a> Timing<'a> {
         let Setting { shape, cache, dir, to } = self.setting;
         let payload = match self.payload.take() {
             Some(payload) => payload,
-            None => Payload::create(dir, shape, rand::random())?,
+            None => PayloadFile::create(dir, shape, rand::random())?,
         };
         let payload = self.payload.insert(payload);
         Sender::prepare(Path::new(SELF), &SenderSpec { strategy, payload, to, cache }).await

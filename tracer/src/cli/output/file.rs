@@ -1,5 +1,5 @@
-//! A file for a result. It gets its name when the result is written: on any failure, and however this
-//! program ends before, a file that had the name is as it was.
+//! A file for a result. It gets its name when the result is written: if this program fails or ends
+//! before, an existing file of that name is unchanged.
 
 use std::{
     fs::File,
@@ -19,12 +19,12 @@ use rustix::{
 
 use crate::cli::user::User;
 
-/// Who may read a result.
+/// Permissions to read a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readers {
-    /// As the umask has it.
+    /// By the umask.
     Usual,
-    /// Its owner: it may hold what is nobody else's business.
+    /// The owner only: the content may be private.
     Owner,
 }
 
@@ -34,34 +34,34 @@ impl Readers {
     }
 }
 
-/// A file that can be written, and was not yet.
+/// A file that can be written, and is not written yet.
 pub struct ResultFile {
     path: PathBuf,
     readers: Readers,
-    /// Who called sudo: the file is that user's, and is where that user may write.
+    /// The user who called sudo: owner of the file, whose permissions decide where it may be written.
     owner: Option<User>,
     way: Way,
 }
 
-/// How it is written.
+/// The way of writing.
 enum Way {
     /// To a file without a name in the same folder, which then gets the name.
     Unnamed { file: File, folder: OwnedFd },
-    /// To the file of that name, emptied when it is written: the folder takes no file without a name.
+    /// To the existing file, truncated when it is written: the folder permits no unnamed file.
     InPlace,
-    /// To what is open: a device or pipe, or a result that was written before.
+    /// To an open file: a device or pipe, or a result that was written before.
     Open(File),
 }
 
 impl ResultFile {
-    /// Finds out whether the file can be written, before anything is measured.
+    /// Checks that the file can be written, before anything is measured.
     pub fn prepare(path: &Path, readers: Readers) -> anyhow::Result<Self> {
         let owner = User::behind_sudo()?;
         let way = as_owner(owner.as_ref(), || way(path, readers)).with_context(|| cannot(path))?;
         Ok(Self { path: path.to_owned(), readers, owner, way })
     }
 
-    /// Writes a result; a further one after it.
+    /// Writes a result, or a further one after it.
     pub fn write(&mut self, result: &[u8]) -> anyhow::Result<()> {
         let Self { path, readers, owner, way } = self;
         let open = match std::mem::replace(way, Way::InPlace) {
@@ -114,7 +114,7 @@ fn way(path: &Path, readers: Readers) -> anyhow::Result<Way> {
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
     match openat(&directory, ".", flags, readers.mode()) {
         Ok(file) => Ok(Way::Unnamed { file: file.into(), folder: directory }),
-        // One may have the right to write a file and not its folder.
+        // The file may be writable although its folder is not.
         Err(_) if is_there => Ok(Way::InPlace),
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
             accessat(&directory, ".", rustix::fs::Access::WRITE_OK, AtFlags::EACCESS)?;
@@ -124,7 +124,7 @@ fn way(path: &Path, readers: Readers) -> anyhow::Result<Way> {
     }
 }
 
-/// What is no regular file is written as it is, and so is what the system offers in `/dev`, such as
+/// A stream for a path that is not a regular file, or is one of the system's in `/dev`, such as
 /// `/dev/stdout`.
 fn stream(path: &Path) -> io::Result<Option<File>> {
     let is_stream = |file: std::fs::FileType| {
@@ -135,7 +135,7 @@ fn stream(path: &Path) -> io::Result<Option<File>> {
         return Ok(None);
     }
     let file = File::options().append(true).open(path)?;
-    // It may have been replaced in between.
+    // It may have been replaced meanwhile.
     if !path.starts_with("/dev/") && !is_stream(file.metadata()?.file_type()) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
@@ -157,9 +157,9 @@ fn name(file: &File, folder: &OwnedFd, path: &Path, owner: Option<&User>) -> any
     let passing = format!(".copytrace-{}-{}", std::process::id(), file.as_raw_fd());
     let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
     linkat(CWD, unnamed, folder, &passing, AtFlags::SYMLINK_FOLLOW)?;
-    // The kernel itself forbids the owner to replace what is somebody else's.
+    // In a sticky folder the kernel forbids the owner to replace another user's file.
     as_owner(owner, || Ok(renameat(folder, &passing, folder, name)?)).inspect_err(|_| {
-        // The error is what matters.
+        // The first error is the one to report.
         let _ = unlinkat(folder, &passing, AtFlags::empty());
     })
 }

@@ -1,4 +1,4 @@
-//! Where a result goes, and how it may look there.
+//! The destination of a result, and the style for it.
 
 pub mod file;
 mod options;
@@ -17,24 +17,24 @@ use tracer_ledger::report::{Style, flows::Format};
 
 pub use options::{Form, Output, Outputs, print_to_all};
 
-/// Width where there is no terminal, or it does not say its own, in columns.
+/// Width in columns without a terminal, or if the terminal does not report one.
 const WIDTH: u16 = 100;
 
-/// Nobody reads wider tables.
+/// Wider tables are hard to read.
 const WIDEST: u16 = 200;
 
-/// Where a result goes.
+/// The destination of a result.
 pub enum Destination {
     /// Standard output.
     Stdout,
-    /// Standard error: standard output is another program's.
+    /// Standard error, because standard output belongs to another program.
     Stderr,
     /// A file.
     File(ResultFile),
 }
 
 impl Destination {
-    /// What `--output` names, `-` for standard output. A file is prepared before anything is
+    /// The destination of `--output`; `-` is standard output. A file is prepared before anything is
     /// measured, so that a long run never ends in "permission denied".
     fn of(path: &Path) -> anyhow::Result<Self> {
         match path {
@@ -43,7 +43,7 @@ impl Destination {
         }
     }
 
-    /// Refuses to write to a terminal what is not for people, before anything is measured.
+    /// Refuses to write binary formats to a terminal, before anything is measured.
     pub fn check(&self, format: Format) -> anyhow::Result<()> {
         if format == Format::Pprof && self.is_terminal() {
             bail!(
@@ -60,7 +60,7 @@ impl Destination {
     ) -> anyhow::Result<()> {
         let mut result = Vec::new();
         if let Self::Stderr = self {
-            // Whoever wrote there before may not have ended the line.
+            // An earlier writer may not have ended its line.
             result.push(b'\n');
         }
         write(&self.style(), &mut result).context("cannot make the result")?;
@@ -92,26 +92,26 @@ impl Destination {
 /// Writes to a stream whose reader may be gone.
 fn send(mut stream: impl Write + AsFd, result: &[u8]) -> io::Result<()> {
     match stream.write_all(result).and_then(|()| stream.flush()) {
-        // Whoever read the result, such as `head`, has seen enough of it.
+        // The reader, such as `head`, has closed the pipe.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        // A terminal that is gone, and whoever sat there with it.
+        // The terminal has been closed.
         Err(error) if is_device(&stream) && error.raw_os_error() == Some(libc::EIO) => Ok(()),
         written => written,
     }
 }
 
-/// Whether it is a terminal, or was one before that went away.
+/// Whether it is a terminal, even one that has been closed.
 fn is_device(stream: &impl AsFd) -> bool {
     let stat = rustix::fs::fstat(stream);
     stat.is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_char_device())
 }
 
-/// What the user said of how results look: of colour, and whether details are shown.
+/// The user's choice of colour, and of details.
 static LOOK: OnceLock<(ColorChoice, bool)> = OnceLock::new();
 
-/// Takes what the user said, once.
+/// Sets the user's choice, once.
 pub fn set_look(color: ColorChoice, details: bool) {
-    // The first word counts; there is no second.
+    // The first choice is kept; there is no second.
     let _ = LOOK.set((color, details));
 }
 
@@ -123,8 +123,8 @@ fn style(stream: &(impl IsTerminal + AsFd)) -> Style {
     Style { color: color(stream), width: width(stream), ascii: is_ascii(), details: details() }
 }
 
-/// Whether the locale has no more than ASCII. Where none is set, as in a container, the terminal that one
-/// sits at has more.
+/// Whether the locale is ASCII only. If none is set, as in a container, the user's terminal supports
+/// more.
 fn is_ascii() -> bool {
     let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
@@ -136,7 +136,7 @@ fn is_ascii_locale(locale: &str) -> bool {
     !encoding.contains("utf8")
 }
 
-/// As <https://no-color.org> and <https://bixense.com/clicolors> have it.
+/// By <https://no-color.org> and <https://bixense.com/clicolors>.
 fn color(stream: &impl IsTerminal) -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     match LOOK.get() {
@@ -148,7 +148,7 @@ fn color(stream: &impl IsTerminal) -> bool {
     }
 }
 
-/// Of the terminal, unless `COLUMNS` says another one.
+/// The width of the terminal, unless `COLUMNS` is set.
 fn width(stream: &impl AsFd) -> u16 {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let columns = columns.or_else(|| {

@@ -1,4 +1,4 @@
-//! What a verb takes of where its result goes and in which form.
+//! The options for destination and format of a result.
 
 use std::{
     ffi::OsStr,
@@ -12,9 +12,9 @@ use tracer_ledger::report::{Format, Style, explain, flows};
 use super::Destination;
 use crate::cli::usage;
 
-/// A form of a result.
+/// A format of a result.
 pub trait Form: ValueEnum + Copy + Default + Send + Sync + 'static {
-    /// The one that files with such a name have.
+    /// The format for a file of this name.
     fn of(name: &str) -> Option<Self>;
 }
 
@@ -34,7 +34,7 @@ impl Form for explain::Format {
     fn of(name: &str) -> Option<Self> {
         match extension(name) {
             "svg" => Some(Self::Svg),
-            // As Mermaid's own command names them.
+            // The extension of Mermaid's own command.
             "mmd" | "mermaid" => Some(Self::Mermaid),
             "html" | "htm" => Some(Self::Html),
             "json" => Some(Self::Json),
@@ -52,7 +52,7 @@ impl Form for flows::Format {
             "html" | "htm" => Some(Self::Html),
             "csv" => Some(Self::Csv),
             "folded" => Some(Self::Folded),
-            // As perf and pprof name theirs.
+            // The extensions of perf and pprof.
             "pprof" => Some(Self::Pprof),
             _ if name.ends_with(".pb.gz") => Some(Self::Pprof),
             _ => None,
@@ -64,30 +64,30 @@ fn extension(name: &str) -> &str {
     name.rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 
-/// Where the result goes, and in which form.
+/// The destinations of a result, each with its format.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Outputs<F: Form> {
-    /// Form of the result [default: what the name of --output ends with, such as .json; else table]
+    /// Write the result in this format [default: by the extension of --output, such as .json; else table]
     #[arg(short, long, value_enum)]
     format: Option<F>,
-    /// Write the result to a file, which may be repeated; `-` is standard output, the default but for
+    /// Write the result to this file; may be repeated. `-` is standard output, the default except for
     /// `run`, which writes to standard error
     #[arg(short, long = "output", value_name = "FILE")]
     outputs: Vec<PathBuf>,
 }
 
-/// One place, and the form of what goes there.
+/// A destination, and its format.
 pub struct Output<F> {
-    /// The place.
+    /// The destination.
     pub destination: Destination,
-    /// The form.
+    /// The format.
     pub format: F,
 }
 
 impl<F: Form> Outputs<F> {
-    /// Refuses one form for several files, a form that the verb does not have, and to write a file twice or
-    /// one of those that are read or written `besides`.
+    /// Refuses one format for several files, a format that the verb lacks, and writing a file twice, or
+    /// one of the files that are read or written `besides`.
     pub fn check<'a>(&'a self, verb: &str, besides: impl IntoIterator<Item = &'a Path>) {
         let known = |path: &&PathBuf| {
             let name = name(path);
@@ -113,7 +113,7 @@ impl<F: Form> Outputs<F> {
         }
     }
 
-    /// The form of each.
+    /// The format of each.
     pub fn formats(&self) -> Vec<F> {
         match self.outputs.as_slice() {
             [] => vec![self.format.unwrap_or_default()],
@@ -135,13 +135,12 @@ impl<F: Form> Outputs<F> {
         files.iter().enumerate().find(is_again).map(|(_, file)| *file)
     }
 
-    /// Whether the user named a place.
+    /// Whether the user named a destination.
     pub fn are_named(&self) -> bool {
         !self.outputs.is_empty()
     }
 
-    /// Prepares each, before anything is measured. `otherwise`: where the result goes if the user does not
-    /// say.
+    /// Prepares each, before anything is measured. `otherwise`: the default destination.
     pub fn open(&self, otherwise: Destination) -> anyhow::Result<Vec<Output<F>>> {
         if self.outputs.is_empty() {
             let destination = otherwise;
@@ -155,7 +154,7 @@ impl<F: Form> Outputs<F> {
     }
 }
 
-/// Writes a result to each place in its form.
+/// Writes a result to each destination in its format.
 pub fn print_to_all<F: Copy>(
     outputs: Vec<Output<F>>,
     write: impl Fn(F, &Style, &mut dyn io::Write) -> io::Result<()>,

@@ -1,11 +1,11 @@
-//! A command's arguments as a report has them: what looks like a secret is not told.
+//! A command's arguments in a report: those that look like secrets are masked.
 
 use std::ffi::OsString;
 
-/// What stands for a secret.
+/// The replacement of a secret.
 const MASK: &str = "***";
 
-/// Words in the names of flags, variables and headers that have secrets.
+/// Words in the names of secret flags, variables and headers.
 const SECRETS: [&str; 13] = [
     "password",
     "passwd",
@@ -22,10 +22,10 @@ const SECRETS: [&str; 13] = [
     "bearer",
 ];
 
-/// Flags whose value is `name:password`, as curl and wget have them.
+/// Flags whose value is `name:password`, in curl and wget.
 const USERS: [&str; 4] = ["-u", "--user", "-U", "--proxy-user"];
 
-/// The command in one line; as it is, `with_arguments`.
+/// The command in one line; unchanged `with_arguments`.
 pub fn described(command: &[OsString], with_arguments: bool) -> String {
     let words = command.iter().map(|word| word.to_string_lossy());
     if with_arguments {
@@ -39,7 +39,7 @@ pub fn described(command: &[OsString], with_arguments: bool) -> String {
     described.join(" ")
 }
 
-/// A word after another; it may be a script of many words.
+/// A word after `before`; it may be a script of several words.
 fn masked(before: &str, word: &str) -> String {
     if is_flag(before) && !before.contains('=') && names_secret(before) && !is_flag(word) {
         return MASK.to_owned();
@@ -59,7 +59,7 @@ fn masked(before: &str, word: &str) -> String {
     word.split_inclusive(char::is_whitespace).map(part).collect()
 }
 
-/// A part of a word without blanks but at its end.
+/// A part of a word without blanks, except at its end.
 fn part(part: &str) -> String {
     let text = part.trim_end();
     let blanks = &part[text.len()..];
@@ -70,7 +70,7 @@ fn part(part: &str) -> String {
     masked + blanks
 }
 
-/// An address without the password in it: `scheme://user:password@host`.
+/// A URL without its password: `scheme://user:password@host`.
 fn without_password(text: &str) -> String {
     let masked = || {
         let (scheme, rest) = text.split_once("://")?;

@@ -1,4 +1,4 @@
-//! `copytrace attach`: traces processes that run already, and leaves them as they are.
+//! `copytrace attach`: traces running processes, and does not change them.
 
 use std::{
     collections::BTreeSet,
@@ -25,7 +25,7 @@ pub struct Options {
     target: Target,
     #[command(flatten)]
     common: super::Options,
-    /// How long, such as 10s or 2m [default: until Ctrl-C, or until the processes end]
+    /// Trace for this time, such as 10s or 2m [default: until Ctrl-C, or until the processes end]
     #[arg(short, long, value_name = "TIME", value_parser = super::duration)]
     duration: Option<Duration>,
 }
@@ -43,7 +43,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         target.first()?;
         let mut recorder = Recorder::start(&options.common, target.wanted(), origin, verbose)?;
         let mut known = BTreeSet::new();
-        // Who was started while this program attached, or while the others were added, is one of them.
+        // Children started during the attach, or while processes are added, count too.
         let mut any = false;
         while add(&mut recorder, target.processes()?, &mut known)? {
             any = true;
@@ -79,20 +79,19 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     written.map(|()| judged)
 }
 
-/// What the user is told when it begins: everything from now on is counted. `after`: how long it took
-/// to attach.
+/// The message when tracing begins: everything from now on is counted. `after`: the time of attaching.
 fn begun(target: &str, after: Duration) -> String {
     let seconds = after.as_secs_f64();
     format!("copytrace: tracing {target}, attached in {seconds:.2} s; Ctrl-C ends it")
 }
 
-/// That children which run already are not traced, if there are some.
+/// A warning about running children that are not traced, if there are any.
 fn left_out(untraced: &BTreeSet<u32>) -> Option<Warning> {
     let pids: Vec<_> = untraced.iter().copied().collect();
     (!pids.is_empty()).then_some(Warning::ChildrenLeftOut { pids })
 }
 
-/// Traces those of the processes that are not traced yet; answers whether there was one.
+/// Traces those of the processes that are not traced yet; returns whether there was one.
 fn add(
     recorder: &mut Recorder,
     found: BTreeSet<u32>,

@@ -1,4 +1,4 @@
-//! Containers, found by the control groups of their processes as the usual runtimes name them.
+//! Containers, found by the control groups of their processes, as named by the usual runtimes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,18 +12,17 @@ use anyhow::{bail, ensure};
 use super::spawn::run_as;
 use crate::cli::user::User;
 
-/// What begins a component of a control group's path before a container's id, which `.scope` follows
-/// where systemd was asked for it.
+/// Prefixes of a container's id in a component of a control group's path; systemd appends `.scope`.
 const RUNTIMES: [&str; 5] = ["docker-", "libpod-", "cri-containerd-", "crio-", "nerdctl-"];
 
-/// What begins a component before a container's name, and what ends it.
+/// Prefixes of a container's name in a component, and the characters that end it.
 const SCOPES: [(&str, &str); 3] =
     [("machine-", ".scope"), ("systemd-nspawn@", ".service"), ("lxc.payload.", "")];
 
-/// Folders in whose path the next component is a container's id or name, where systemd is not asked.
+/// Folders whose next component is a container's id or name, without systemd.
 const FOLDERS: [&str; 2] = ["docker", "lxc"];
 
-/// Commands that tell the id of a container by its name.
+/// Commands that look up a container's id by its name.
 const CLIENTS: [&[&str]; 4] = [
     &["docker", "inspect", "--type", "container", "--format", "{{.Id}}"],
     &["podman", "inspect", "--type", "container", "--format", "{{.Id}}"],
@@ -34,11 +33,11 @@ const CLIENTS: [&[&str]; 4] = [
 /// Digits of a container's id.
 const ID: usize = 64;
 
-/// The containers that run, each with its processes.
+/// The running containers, each with its processes.
 pub struct Containers(BTreeMap<String, BTreeSet<u32>>);
 
 impl Containers {
-    /// All that the processes of this machine are in.
+    /// The containers of these processes.
     pub fn find(pids: impl IntoIterator<Item = u32>) -> Self {
         let mut found = BTreeMap::<_, BTreeSet<_>>::new();
         for pid in pids {
@@ -50,8 +49,7 @@ impl Containers {
         Self(found)
     }
 
-    /// The one that is meant: by its name, its id or a beginning of that, or by a name that its runtime
-    /// knows.
+    /// The id of a container, by its name, its id or a prefix of it, or by a name that its runtime knows.
     pub fn resolve(&self, asked: &str) -> anyhow::Result<String> {
         if let Some(found) = self.matching(asked)? {
             return Ok(found);
@@ -90,14 +88,13 @@ impl Containers {
         Ok(found.first().map(|id| (*id).clone()))
     }
 
-    /// The processes of one.
+    /// The processes of a container.
     pub fn processes(mut self, container: &str) -> BTreeSet<u32> {
         self.0.remove(container).unwrap_or_default()
     }
 }
 
-/// The folder of a container's control group, by that of one of its processes, in the hierarchy of
-/// version 2.
+/// The folder of a container's control group, by that of one of its processes, in version 2's hierarchy.
 pub fn control_group(container: &str, pids: impl IntoIterator<Item = u32>) -> Option<PathBuf> {
     pids.into_iter().find_map(|pid| {
         let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
@@ -106,7 +103,7 @@ pub fn control_group(container: &str, pids: impl IntoIterator<Item = u32>) -> Op
     })
 }
 
-/// As much of a path as is the container's.
+/// The part of a path up to the container.
 fn group_of<'a>(path: &'a str, container: &str) -> Option<&'a str> {
     containers_of(path).find(|name| *name == container)?;
     let rest = path.split_once(container)?.1;
@@ -118,12 +115,12 @@ fn is_id(name: &str) -> bool {
     name.len() == ID && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// As runtimes show it.
+/// The id as runtimes show it.
 fn short(name: &str) -> &str {
     if is_id(name) { &name[..12] } else { name }
 }
 
-/// The containers in the lines of `/proc/PID/cgroup`: one may be in another.
+/// The containers in the lines of `/proc/PID/cgroup`: containers can be nested.
 fn containers_in(groups: &str) -> BTreeSet<&str> {
     let paths = groups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
     paths.flat_map(containers_of).collect()
@@ -143,7 +140,7 @@ fn containers_of(path: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// `user`: who asks, if not this process’s own.
+/// `user`: the user to run the client as, if not this process’s own.
 fn id_by_name(client: &[&str], user: Option<&User>, name: &str) -> Option<String> {
     let (program, arguments) = client.split_first()?;
     let mut command = Command::new(program);
@@ -155,7 +152,7 @@ fn id_by_name(client: &[&str], user: Option<&User>, name: &str) -> Option<String
     let output = command.output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let mut ids = text.lines().map(str::trim).filter(|line| is_id(line));
-    // Several of one name are none.
+    // Several containers of one name count as none.
     match (ids.next(), ids.next()) {
         (Some(id), None) => Some(id.to_owned()),
         _ => None,

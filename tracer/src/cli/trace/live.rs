@@ -6,18 +6,18 @@ use tracer_ledger::report::flows::Total;
 
 use crate::cli::progress::Progress;
 
-/// How often it changes: slow enough to be read.
+/// The interval of updates: slow enough to be read.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Adding up what it says may take one part in so many of the time.
+/// Computing the line may take this fraction of the time.
 const SHARE: u32 = 20;
 
-/// The line, and what it showed last.
+/// The line, and its last content.
 pub struct Live {
-    /// None while others may write to the terminal.
+    /// None while other programs may write to the terminal.
     line: Option<Progress>,
     at: Instant,
-    /// How long it took to add that up: with very many flows the line changes less often.
+    /// The time it took to add that up: with very many flows the updates are less frequent.
     took: Duration,
     payload: u64,
     calls: u64,
@@ -30,7 +30,7 @@ impl Live {
         Self { line: Some(Progress::start()), at, took, payload: 0, calls: 0 }
     }
 
-    /// Shows what happened since the last time, once a second. `total`: all until now.
+    /// Shows the traffic since the last call, once a second. `total`: all until now.
     pub fn show(&mut self, total: impl FnOnce() -> Total) {
         if self.at.elapsed() < EVERY.max(self.took * SHARE) {
             return;
@@ -50,7 +50,7 @@ impl Live {
         (self.at, self.payload, self.calls) = (Instant::now(), payload, calls);
     }
 
-    /// Takes the line away until there is something to show again.
+    /// Removes the line until there is something to show again.
     pub fn hide(&mut self) {
         self.line = None;
     }

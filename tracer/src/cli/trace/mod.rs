@@ -50,16 +50,16 @@ pub use attach::run as attach;
 pub use run::Options as RunOptions;
 pub use run::run;
 
-/// What both verbs take.
+/// The options of both verbs.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub struct Options {
     #[command(flatten)]
     rows: Rows,
-    /// Print a report every so often, such as 10s or 500ms, besides the one at the end
+    /// Print a report at this interval, such as 10s or 500ms, besides the one at the end
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub interval: Option<Duration>,
-    /// Take the kernel's and the program's stack of every CPU copy, and say who copies
+    /// Take the kernel's and the program's stack of every CPU copy
     #[arg(long)]
     stacks: bool,
     /// Check every CPU copy against hardware breakpoints on the copy routines
@@ -76,12 +76,13 @@ pub struct Options {
     pub tier: TierChoice,
     #[command(flatten)]
     pub outputs: Outputs<Format>,
-    /// Keep what was measured in a file that only its owner can read, for `copytrace report` and `copytrace diff`
+    /// Record the measurement in a file that only its owner can read, for `copytrace report` and
+    /// `copytrace diff`
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
     #[command(flatten)]
     expect: Expect,
-    /// Show no progress, no live figures, and no word on rules that hold
+    /// Show no progress, no live figures, and no message on rules that hold
     #[arg(short, long)]
     pub quiet: bool,
 }
@@ -114,23 +115,23 @@ impl Options {
         self.stacks || self.outputs.formats().iter().any(|format| format.is_of_stacks())
     }
 
-    /// What became of the rules, in what was measured until the end.
+    /// The results of the rules, for everything measured until the end.
     fn judge(&self, recording: &Recording) -> Vec<Expectation> {
         of_flows(&self.expect.rules(), recording)
     }
 }
 
-/// Where the results go. It is found out before anything is traced whether they can be written.
+/// The destinations of results. Whether they can be written is checked before tracing begins.
 struct Results {
     reports: Vec<Output<Format>>,
     recording: Option<ResultFile>,
     view: View,
-    /// What was counted when a report was written last.
+    /// The total when a report was last written.
     reported: Option<Total>,
 }
 
 impl Results {
-    /// `otherwise`: where the report goes if the user does not say.
+    /// `otherwise`: the default destination of the report.
     fn prepare(options: &Options, otherwise: Destination) -> anyhow::Result<Self> {
         let recording = options.record.as_deref();
         let reports = options.outputs.open(otherwise)?;
@@ -146,7 +147,7 @@ impl Results {
         self.recording.is_some() || self.reports.iter().any(is_file)
     }
 
-    /// Writes the recording, and the reports to where the user wants them; what cannot be written there,
+    /// Writes the recording, and the reports to their destinations; a report that cannot be written goes
     /// to standard error.
     fn write(
         mut self,
@@ -178,7 +179,7 @@ impl Results {
     }
 }
 
-/// Writes a report. `reported`: what was counted when the one before was written, if there is one.
+/// Writes a report. `reported`: the total at the previous report, if there was one.
 fn write_to(
     output: &mut Output<Format>,
     report: &Report,
@@ -205,7 +206,7 @@ fn keep(recording: &Recording, file: &mut ResultFile) -> anyhow::Result<()> {
     file.write(&text)
 }
 
-/// What the user sees while a program is traced: live figures, and a report every so often.
+/// Output during tracing: live figures, and periodic reports.
 struct Meanwhile {
     live: Option<Live>,
     interval: Option<Duration>,
@@ -213,13 +214,14 @@ struct Meanwhile {
 }
 
 impl Meanwhile {
-    /// `live`: nothing that is traced writes to the terminal.
+    /// `live`: no traced program writes to the terminal.
     fn start(options: &Options, live: bool) -> Self {
         let live = live.then(Live::start);
         Self { live, interval: options.interval, reported: Instant::now() }
     }
 
-    /// Shows what is due, unless the report before is being written. `target`: what is traced, in words.
+    /// Shows due output, unless the previous report is still being written. `target`: the target, in
+    /// words.
     fn show(&mut self, recorder: &Recorder, writer: &mut Writer, target: &str) {
         if writer.is_busy() {
             return;
@@ -234,7 +236,7 @@ impl Meanwhile {
     }
 }
 
-/// Numbers with units: `1.5s`, `500ms`, `1m30s`; seconds without one.
+/// Numbers with units: `1.5s`, `500ms`, `1m30s`; seconds without a unit.
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "give a time such as 10s, 1m30s or 500ms".to_owned();
     let (mut rest, mut seconds) = (text.trim(), 0.0);

@@ -1,17 +1,17 @@
-//! What root may do is given up once everything is attached: what follows reads files, names and
-//! symbols that others chose.
+//! Dropping root's capabilities once everything is attached: afterwards files, names and symbols are read
+//! that others chose.
 
 use rustix::{
     io,
     thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs},
 };
 
-/// What is to be done yet, besides counting and naming.
+/// Tasks still to do, besides counting and naming.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Needs {
-    /// Functions of the kernel are to be named.
+    /// Functions of the kernel must be named.
     pub stacks: bool,
-    /// A result goes to a file, which may lie in another user's folder.
+    /// A result goes to a file, possibly in another user's folder.
     pub files: bool,
     /// Signals are passed on to a command, which may run as another user.
     pub command: bool,
@@ -25,9 +25,9 @@ impl Needs {
         let naming = CapabilitySet::SYS_PTRACE
             | CapabilitySet::CHECKPOINT_RESTORE
             | CapabilitySet::DAC_READ_SEARCH;
-        // `/proc/kallsyms` has no addresses without.
+        // Without it `/proc/kallsyms` has no addresses.
         let stacks = CapabilitySet::SYSLOG;
-        // Under sudo a file is named as who called it.
+        // Under sudo a file is named as the calling user.
         let files = CapabilitySet::DAC_OVERRIDE | CapabilitySet::SETUID | CapabilitySet::SETGID;
         let command = CapabilitySet::KILL;
         let breakpoints = CapabilitySet::PERFMON;
@@ -42,9 +42,9 @@ impl Needs {
     }
 }
 
-/// Gives up everything else, for this thread and those that it will start, and for good: no program
-/// that it may run gets it back. A command that was started before keeps what it has. `reads`: whether
-/// counters can be read; before Linux 5.19 that takes a capability, too.
+/// Drops all other capabilities, for this thread and its later children, permanently: no program that it
+/// runs gets them back. A command that was started before keeps its own. `reads`: whether counters can be
+/// read; before Linux 5.19 that needs a capability too.
 pub fn give_up(needs: Needs, mut reads: impl FnMut() -> bool) {
     let given_up = attempt(needs, &mut reads);
     if let Err(error) = given_up {
@@ -73,7 +73,7 @@ fn attempt(needs: Needs, reads: &mut impl FnMut() -> bool) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// On a thread of its own: other tests keep what they have.
+    /// In a separate thread: other tests keep their capabilities.
     fn left_after(needs: Needs, reads: bool) -> CapabilitySet {
         let left = std::thread::spawn(move || {
             give_up(needs, || reads);

@@ -1,4 +1,4 @@
-//! What a traced program did so far: the kernel's counters, by name, summed up.
+//! The record of a traced program: the kernel's counters, by name, summed up.
 
 use std::time::{Duration, Instant};
 
@@ -27,22 +27,22 @@ use crate::cli::{
     machine, memory, say,
 };
 
-/// Flows that are kept apart; beyond them connections and processes of one name become one.
+/// Flows that are told apart; beyond them connections and processes of one name are folded.
 const MOST_FLOWS: usize = 100_000;
 
-/// How often the kernel's counters are taken, in ms, if that is fast and no report is due before.
+/// The interval of reading the kernel's counters, in ms, if reading is fast and no report is due before.
 pub const TICK_MS: u64 = 200;
 const TICK: Duration = Duration::from_millis(TICK_MS);
 
-/// The traced programs need the processor, too.
+/// The traced programs need the CPU too.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// Collects what the session counts.
+/// Collects the session's counts.
 pub struct Recorder {
     session: Session,
     names: Names,
     ledger: Ledger,
-    /// Where copies are made, if that is asked for.
+    /// The stacks of copies, if they are asked for.
     stacks: Option<StackRecorder>,
     origin: Origin,
     environment: Environment,
@@ -54,18 +54,19 @@ pub struct Recorder {
     jvms: Jvms,
     /// Bytes that breakpoints saw and call sites did not.
     unexplained: Unexplained,
-    /// Of the kernel, for who made them.
+    /// Functions of the kernel, to name the callers.
     functions: Functions,
-    /// Nothing is counted any more.
+    /// Whether counting has failed and stopped.
     failed: bool,
-    /// How often counters are taken.
+    /// The interval of reading counters.
     tick: Duration,
-    /// How long the last tick took.
+    /// The duration of the last reading.
     took: Duration,
 }
 
 impl Recorder {
-    /// Attaches to the kernel; nothing is counted yet, but for programs that are wanted when they start.
+    /// Attaches to the kernel; nothing is counted yet, except for programs that are traced from their
+    /// start.
     pub fn start(
         options: &Options,
         wanted: Wanted,
@@ -74,7 +75,7 @@ impl Recorder {
     ) -> anyhow::Result<Self> {
         let (detail, stacks) = (options.per().detail(), options.takes_stacks());
         let purpose = Purpose::Flows { detail, stacks, wanted, scarcity: 1 };
-        // Before anything else: to examine the kernel takes memory, too.
+        // Before anything else: examining the kernel takes memory too.
         let mut fitted = memory::fit(purpose, Allocation::OnDemand)?;
         let kernel = Kernel::examine(options.sites.breadth())?;
         if kernel.facts.allocation() == Allocation::Beforehand {
@@ -123,25 +124,25 @@ impl Recorder {
         })
     }
 
-    /// Gives up what root may do and counting, naming and writing do not need. `files`: a result goes to
-    /// one; `command`: one was started, and is to be passed signals on.
+    /// Drops the capabilities that counting, naming and writing do not need. `files`: a result goes to a
+    /// file; `command`: a command was started, and gets signals passed on.
     pub fn give_up_privileges(&mut self, files: bool, command: bool) {
         let breakpoints = self.jvms.are_asked_for();
         let needs = Needs { stacks: self.stacks.is_some(), files, command, breakpoints };
         privileges::give_up(needs, || self.session.can_be_read());
     }
 
-    /// How many processes are traced now; none if that cannot be known.
+    /// The number of processes traced now; none if unknown.
     pub fn followed(&mut self) -> usize {
         self.session.followed().map_or(0, |processes| processes.len())
     }
 
-    /// Where processes are added.
+    /// The session, to add processes to.
     pub fn session(&mut self) -> &mut Session {
         &mut self.session
     }
 
-    /// Traces a process that runs already and all its children, if it has not ended.
+    /// Traces a running process and all its children; false if it has ended.
     pub fn follow(&mut self, pid: u32) -> anyhow::Result<bool> {
         let process = self.session.follow(pid, Start::Now)?;
         if let (Some(process), Some(stacks)) = (process, &mut self.stacks) {
@@ -159,7 +160,7 @@ impl Recorder {
         self.tick.saturating_sub(self.took).max(SHORTEST_PAUSE)
     }
 
-    /// Ends tracing, and takes what was counted since the last time.
+    /// Ends tracing, and takes the last counts.
     pub fn finish(&mut self) {
         if let Err(error) = self.session.unfollow() {
             self.give_up(&error.into());
@@ -168,8 +169,7 @@ impl Recorder {
         self.tick();
     }
 
-    /// Takes what was counted since the last time. If that fails, nothing is counted from then on, and
-    /// the report says so.
+    /// Takes the counts since the last reading. If that fails, counting stops, and the report says so.
     pub fn tick(&mut self) {
         if !self.failed
             && let Err(error) = self.take()
@@ -178,7 +178,7 @@ impl Recorder {
         }
     }
 
-    /// Whether nothing is counted any more.
+    /// Whether counting has stopped.
     pub fn has_failed(&self) -> bool {
         self.failed
     }
@@ -190,7 +190,7 @@ impl Recorder {
         self.warnings.push(warning);
     }
 
-    /// What the reader of the report is to know.
+    /// Adds a warning to the report.
     pub fn warn(&mut self, warning: Warning) {
         self.warnings.push(warning);
     }
@@ -230,12 +230,12 @@ impl Recorder {
         }
     }
 
-    /// All until now, as a report has it.
+    /// The total until now.
     pub fn total(&self) -> Total {
         Total::of(&flows::settle(self.ledger.clone(), self.witnesses))
     }
 
-    /// All until now, as a recording. `target`: what was traced, in words.
+    /// The recording until now. `target`: the traced target, in words.
     pub fn recording(&self, target: &str) -> Recording {
         let duration = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let (environment, ledger) = (self.environment.clone(), self.ledger.clone());
@@ -262,13 +262,13 @@ fn payload(ledger: &Ledger, of: impl Fn(&flows::Flow) -> bool) -> u64 {
     flows.map(|(_, traffic)| traffic.payload_bytes).sum()
 }
 
-/// That some payload is in no flow, if so.
+/// A warning about payload in no flow, if there is any.
 fn in_no_flow(ledger: &Ledger) -> Option<Warning> {
     let bytes = payload(ledger, |flow| !flow.is_data());
     (bytes > 0).then_some(Warning::InNoFlow { bytes })
 }
 
-/// That some flows could not be named, if so.
+/// A warning about flows without names, if there are any.
 fn unnamed(ledger: &Ledger) -> Option<Warning> {
     let is_unknown = |flow: &flows::Flow| {
         let ends = flow.source.iter().chain([&flow.destination]);

@@ -28,13 +28,13 @@ const VERB: &str = "run";
 pub struct Options {
     #[command(flatten)]
     pub common: super::Options,
-    /// Run the command as this user [default: who called sudo]
+    /// Run the command as this user [default: the caller of sudo]
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
-    /// Trace what the command has started when the command itself has ended
+    /// Trace the command's descendants after the command itself has ended
     #[arg(long, value_enum, default_value = "yes", value_name = "YES|NO")]
     pub follow: Follow,
-    /// Report the command's arguments as they are; by default those that look like secrets are masked
+    /// Report the command's arguments unchanged; by default those that look like secrets are masked
     #[arg(long)]
     pub with_arguments: bool,
     /// The command, after `--`
@@ -45,9 +45,9 @@ pub struct Options {
 /// Whether a command's descendants are traced when it has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Follow {
-    /// As long as one of them lives
+    /// Until the last of them ends
     Yes,
-    /// No longer than the command lives
+    /// Until the command ends
     No,
 }
 
@@ -57,11 +57,11 @@ impl Options {
     }
 }
 
-/// Runs the verb. The exit status is the command's; 127 if there is no such command; if it succeeded, 1 if
-/// there could be no report, and 3 if a rule is broken.
+/// Runs the verb. The exit status is the command's; 127 if there is no such command. If the command
+/// succeeded: 1 without a report, and 3 if a rule is broken.
 pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     check(options);
-    // Standard output is the command's.
+    // Standard output belongs to the command.
     let results = Results::prepare(&options.common, Destination::Stderr)?;
     let (runtime, mut signals) = signals::catch()?;
     let origin = origin::now(options.with_arguments);
@@ -76,12 +76,12 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
         }
         let wanted = Wanted { signals: true, ..Wanted::default() };
         let mut recorder = Recorder::start(&options.common, wanted, origin, verbose)?;
-        // Were it ignored when the command ends, there would be no status.
+        // If it were ignored when the command ends, there would be no status.
         let ended = signal(SignalKind::child())?;
         let session = recorder.session();
         let spawned = spawn::spawn(&options.command, user.as_ref(), |pid| {
             session.follow(pid, Start::AtExec)?;
-            // From now on the terminal is the command's.
+            // From now on the terminal belongs to the command.
             drop(progress);
             Ok(())
         })?;
@@ -115,7 +115,7 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Refuses to mix what programs read with what the command writes, and options without effect.
+/// Refuses to mix machine-readable output with the command's, and options without effect.
 fn check(options: &Options) {
     let outputs = &options.common.outputs;
     let is_for_programs = outputs.formats().iter().any(|format| format.is_for_programs());
@@ -127,15 +127,15 @@ fn check(options: &Options) {
     options.common.check(VERB);
 }
 
-/// A command that was let go.
+/// A running command.
 struct Running {
     child: Child,
-    /// Says when a child of this program has ended.
+    /// The signal that a child has ended.
     ended: Signal,
 }
 
-/// Collects until the command ends, and what it has started. What asks this program to end is passed on
-/// to the command, unless the terminal told both.
+/// Collects until the command and its descendants end. A signal that asks this program to end is passed
+/// on to the command, unless the terminal sent it to both.
 async fn follow(
     Running { mut child, mut ended }: Running,
     recorder: &mut Recorder,
@@ -178,8 +178,8 @@ async fn follow(
     }
 }
 
-/// Waits for orphans that have ended: they are this program's children where it is the first process of
-/// its PID namespace, such as a container's.
+/// Reaps orphans that have ended: they are this program's children if it is the first process of its PID
+/// namespace, such as in a container.
 fn reap_orphans(command: rustix::process::Pid) {
     if std::process::id() != 1 {
         return;

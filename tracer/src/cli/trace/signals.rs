@@ -1,4 +1,4 @@
-//! Signals that would end this program, and must not without a report.
+//! Signals that would end this program, and must not end it without a report.
 
 use std::{
     future::poll_fn,
@@ -15,8 +15,8 @@ use tokio::{
 
 use crate::cli::inherited::is_ignored;
 
-/// All that end a program by default and can be handled, but for those of its own faults and of its
-/// own pipes.
+/// All signals that end a program by default and can be handled, except those for its own faults and
+/// pipes.
 const ENDING: [c_int; 12] = [
     libc::SIGHUP,
     libc::SIGINT,
@@ -32,31 +32,31 @@ const ENDING: [c_int; 12] = [
     libc::SIGIO,
 ];
 
-/// `si_code` of what the kernel itself sends, such as the terminal's Ctrl-C to all programs in its
+/// `si_code` of signals from the kernel itself, such as Ctrl-C to all programs in the terminal's
 /// foreground.
 const FROM_KERNEL: c_int = 0x80;
 
-/// The `si_code` of each of [`ENDING`] that came last, and its `si_pid`.
+/// The last `si_code` of each of [`ENDING`], and its `si_pid`.
 static CODES: [AtomicI32; ENDING.len()] = [const { AtomicI32::new(0) }; ENDING.len()];
 static SENDERS: [AtomicI32; ENDING.len()] = [const { AtomicI32::new(0) }; ENDING.len()];
 
-/// A signal that came.
+/// A received signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caught {
     /// Its number.
     pub number: c_int,
-    /// Whether the terminal's other programs got it, too.
+    /// Whether the terminal sent it to its other programs too.
     pub by_terminal: bool,
-    /// The process that sent it; 0 of one that cannot be known, in another PID namespace.
+    /// The sending process; 0 if unknown, in another PID namespace.
     pub sender: u32,
 }
 
-/// The signals, as they come. Those that were ignored when this program began stay ignored, as `nohup`
-/// wants SIGHUP to be.
+/// The received signals, in order. Those that were ignored when this program began stay ignored, such as
+/// SIGHUP under `nohup`.
 pub struct Signals(Vec<(usize, Signal)>);
 
-/// Begins to catch them. Until then they end this program: no pipe is open that nobody reads, and nothing
-/// is traced.
+/// Starts to catch them. Until then they end this program: nothing is traced yet, and no pipe can block
+/// it.
 pub fn catch() -> io::Result<(Runtime, Signals)> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let signals = runtime.block_on(async { Signals::catch() })?;

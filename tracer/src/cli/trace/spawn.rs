@@ -1,5 +1,5 @@
-//! Starts a command so that its first instruction is already traced: the child waits between
-//! `fork` and `exec` until it is told to go on.
+//! Starts a command so that its first instruction is already traced: the child waits between `fork` and
+//! `exec` for a start byte.
 
 use std::{
     ffi::OsString,
@@ -17,18 +17,17 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::cli::{inherited, user::User};
 
-/// Why a command did not start.
+/// A command that did not start.
 #[derive(Debug)]
 pub struct NotStarted {
-    /// What the shell would exit with: 127 if there is no such command, else 126.
+    /// The exit status of a shell in this case: 127 if there is no such command, else 126.
     pub status: u8,
-    /// Why, in one line.
+    /// The reason, in one line.
     pub error: anyhow::Error,
 }
 
-/// Starts it; `meet` is told its process id before its first instruction. It is a child of the thread
-/// that calls this, which is to live as long: when the thread ends, a command that has asked for a
-/// signal at its parent's death gets it.
+/// Starts it; `meet` gets its process id before its first instruction. It is a child of the calling
+/// thread, which must live as long: the end of that thread sends the signal of `PR_SET_PDEATHSIG`.
 pub fn spawn(
     command: &[OsString],
     user: Option<&User>,
@@ -53,7 +52,7 @@ pub fn spawn(
         })
     };
     let (child, met) = std::thread::scope(|scope| {
-        // To spawn takes until the exec, which somebody else must allow.
+        // `spawn` returns after the `exec`, which another thread must permit.
         let meeting = scope.spawn(move || let_go(hear_pid, go, meet));
         let child = spawning.spawn();
         drop((say_pid, hear_go));
@@ -73,16 +72,16 @@ pub fn spawn(
     }
 }
 
-/// What became of a child that waits.
+/// The state of a waiting child.
 enum Met {
     LetGo,
-    /// It never said who it is.
+    /// It never sent its process id.
     Nobody,
     /// It must not run.
     Failed(anyhow::Error),
 }
 
-/// Hears who the child is, and lets it go.
+/// Reads the child's process id, and permits the `exec`.
 fn let_go(hear_pid: OwnedFd, go: OwnedFd, meet: impl FnOnce(u32) -> anyhow::Result<()>) -> Met {
     let mut pid = [0; 4];
     if File::from(hear_pid).read_exact(&mut pid).is_err() {
@@ -92,7 +91,7 @@ fn let_go(hear_pid: OwnedFd, go: OwnedFd, meet: impl FnOnce(u32) -> anyhow::Resu
     told.map_or_else(Met::Failed, |()| Met::LetGo)
 }
 
-/// Has a command run as a user, with that user's folder and groups.
+/// Makes a command run as a user, with that user's folder and groups.
 pub fn run_as(command: &mut Command, user: &User) -> anyhow::Result<()> {
     let (uid, gid, groups) = (user.uid, user.gid, user.groups()?);
     let name = user.name.to_string_lossy().into_owned();
@@ -109,7 +108,7 @@ pub fn run_as(command: &mut Command, user: &User) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// In the child: says who it is, and waits for a byte.
+/// In the child: sends its process id, and waits for a byte.
 fn wait([say, hear]: [RawFd; 2], our_end: RawFd) -> io::Result<()> {
     let pid = std::process::id().to_ne_bytes();
     let mut byte = 0u8;
@@ -122,7 +121,7 @@ fn wait([say, hear]: [RawFd; 2], our_end: RawFd) -> io::Result<()> {
         }
         match libc::read(hear, (&raw mut byte).cast(), 1) {
             1 => Ok(()),
-            // Whoever was to trace it is gone.
+            // The tracer is gone.
             _ => Err(io::Error::from_raw_os_error(libc::ECANCELED)),
         }
     }

@@ -1,4 +1,4 @@
-//! Stacks by the names of their functions, while these can still be found out.
+//! Stacks by the names of their functions, looked up while that is possible.
 
 use std::path::PathBuf;
 
@@ -13,25 +13,25 @@ use tracer_ledger::{
     flows::stacks::{Stack, Stacks, Weight, add, without_programs},
 };
 
-/// Stacks that are kept apart; beyond them the programs' functions are given up.
+/// Stacks that are told apart; beyond them the programs' functions are dropped.
 const MOST: usize = 50_000;
 
-/// Everything that was seen at a stack so far.
+/// All sightings so far.
 #[derive(Default)]
 pub struct StackRecorder {
     symbols: Symbols,
     stacks: Stacks,
-    /// Whether programs' functions were given up.
+    /// Whether programs' functions were dropped.
     folded: bool,
 }
 
 impl StackRecorder {
-    /// A process that runs already.
+    /// Notes a running process.
     pub fn attached(&mut self, process: u32, pid: u32) {
         self.symbols.read(process, pid);
     }
 
-    /// What processes mapped; their files are known by name.
+    /// Adds the mappings of processes, whose files are known by name.
     pub fn learn(&mut self, modules: &[Module], names: &mut Names) {
         for Module { process, origin, start, end, offset } in modules {
             if *end == 0 {
@@ -44,7 +44,7 @@ impl StackRecorder {
         }
     }
 
-    /// Adds what was seen since the last time.
+    /// Adds the samples since the last reading.
     pub fn add(&mut self, samples: Vec<Sample>, names: &mut Names, plan: &Plan) {
         for Sample { key, tally, kernel, user } in samples {
             let Some(seen) = sighting(&key, plan) else { continue };
@@ -67,14 +67,14 @@ impl StackRecorder {
         &self.stacks
     }
 
-    /// What to know before trusting them.
+    /// A warning about the stacks.
     pub fn warning(&self) -> Option<Warning> {
         self.folded.then_some(Warning::StacksAdded)
     }
 }
 
-/// A path from here. That of a file system which is not mounted here, such as another mount
-/// namespace's, begins at the root of the process while it lives.
+/// A path from this mount namespace. A file in another one is reached through the root of the process,
+/// while it lives.
 fn reachable(path: String, pid: Option<u32>) -> PathBuf {
     match pid {
         Some(pid) if !path.starts_with('/') => {

@@ -1,4 +1,4 @@
-//! Which processes to attach to.
+//! The processes to attach to.
 
 use std::{
     collections::BTreeSet,
@@ -16,30 +16,30 @@ use super::{
     recorder::TICK_MS,
 };
 
-/// What the user named.
+/// The targets that the user named.
 #[derive(Clone, Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub struct Target {
-    /// These processes, with their threads and later children
+    /// Trace these processes, with their threads and later children
     #[arg(short, long = "pid", value_name = "PID", num_args = 1.., value_delimiter = ',')]
     pids: Vec<u32>,
-    /// Every process in this control group and below, also those that enter it later
+    /// Trace every process in this control group and below, also those that enter it later
     #[arg(long, value_name = "PATH")]
     cgroup: Option<PathBuf>,
-    /// Every process of this name, also those that start later
+    /// Trace every process of this name, also those that start later
     #[arg(long, value_name = "NAME")]
     comm: Option<String>,
-    /// Every process in this container: its name, its id, or a beginning of the id
+    /// Trace every process in this container: its name, its id, or a prefix of the id
     #[arg(long, value_name = "ID")]
     container: Option<String>,
-    /// Every process of the system, or of the PID namespace that copytrace runs in, but its own
+    /// Trace every process of the system, or of copytrace's PID namespace, except copytrace itself
     #[arg(short, long)]
     all: bool,
 }
 
 impl Target {
-    /// The target with the processes of threads in their place, and the container by its full name; and
-    /// what the user is to know of that.
+    /// The target with threads replaced by their processes, and the container by its full name; with
+    /// notes for the user.
     pub fn resolve(&self) -> anyhow::Result<(Self, Vec<String>)> {
         let (mut resolved, mut notes) = (self.clone(), Vec::new());
         for pid in &mut resolved.pids {
@@ -57,7 +57,7 @@ impl Target {
         Ok((resolved, notes))
     }
 
-    /// As words of a report.
+    /// The target in words, for a report.
     pub fn name(&self) -> String {
         match self {
             Self { cgroup: Some(path), .. } => format!("control group {}", path.display()),
@@ -83,7 +83,8 @@ impl Target {
         }
     }
 
-    /// Who is found only by looking now and then, if there are such. `stacks`: they are taken.
+    /// A warning about processes that are found only by polling, if there can be any. `stacks`: stacks
+    /// are taken.
     pub fn blind_spot(&self, stacks: bool) -> Option<Warning> {
         let is_second = cgroup_id(&self.folder()?).is_some();
         let (who, why) = match (is_second, stacks) {
@@ -95,7 +96,7 @@ impl Target {
         Some(Warning::FoundByLooking { every_ms: TICK_MS, who, reason })
     }
 
-    /// The programs that are traced from when they start.
+    /// The programs to trace from their start.
     pub fn wanted(&self) -> Wanted {
         Wanted {
             comm: self.comm.as_deref().map(Comm::of),
@@ -105,7 +106,7 @@ impl Target {
         }
     }
 
-    /// What the user is to know of a target without a process, if that may be a mistake.
+    /// A note on a target without a process, if that may be a mistake.
     pub fn nobody_yet(&self) -> Option<String> {
         let name = self.comm.as_deref()?;
         Some(format!(
@@ -114,12 +115,12 @@ impl Target {
         ))
     }
 
-    /// Whether processes can join later that are nobody's children.
+    /// Whether processes can join later that are not children of traced ones.
     pub fn can_grow(&self) -> bool {
         self.pids.is_empty()
     }
 
-    /// The processes it is now. Nothing found at the beginning is an error.
+    /// The current processes. An invalid target is an error.
     pub fn processes(&self) -> anyhow::Result<BTreeSet<u32>> {
         match self {
             Self { cgroup: Some(path), .. } => in_control_group(path),
@@ -132,7 +133,7 @@ impl Target {
         }
     }
 
-    /// Children of named processes that run already and are not named themselves.
+    /// Running children of named processes that are not named themselves.
     pub fn children_left_out(&self, traced: &BTreeSet<u32>) -> BTreeSet<u32> {
         if self.can_grow() {
             return BTreeSet::new();
@@ -141,7 +142,7 @@ impl Target {
         matching(|pid| is_child(pid) && !traced.contains(&pid))
     }
 
-    /// As [`Self::processes`], before anything was seen: it must be there.
+    /// As [`Self::processes`], at the start: the target must exist.
     pub fn first(&self) -> anyhow::Result<BTreeSet<u32>> {
         let found = self.processes()?;
         if let Some(missing) = self.pids.iter().find(|pid| !found.contains(pid)) {
@@ -160,7 +161,7 @@ fn parent_in(stat: &str) -> Option<u32> {
     stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
-/// The process that a thread is one of.
+/// The process of a thread.
 fn process_of(thread: u32) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
@@ -179,7 +180,7 @@ fn matching(wanted: impl Fn(u32) -> bool) -> BTreeSet<u32> {
         .collect()
 }
 
-/// The kernel's own threads have none, and make no system calls.
+/// Kernel threads have none, and make no system calls.
 fn has_memory(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     status.lines().any(|line| line.starts_with("VmSize:"))
@@ -190,7 +191,8 @@ fn is_called(pid: u32, name: &str) -> bool {
     comm.is_ok_and(|comm| comm.trim_ascii_end() == Comm::of(name).bytes())
 }
 
-/// The folder of a control group. As systemd-cgls has it, the path may begin at their root.
+/// The folder of a control group. The path may begin at the root of the control groups, as in
+/// systemd-cgls.
 fn control_group(path: &Path) -> PathBuf {
     let under = PathBuf::from("/sys/fs/cgroup").join(path.strip_prefix("/").unwrap_or(path));
     if path.join("cgroup.procs").exists() { path.to_path_buf() } else { under }
@@ -208,7 +210,7 @@ fn in_control_group(path: &Path) -> anyhow::Result<BTreeSet<u32>> {
                     format!("{} is no control group; see `systemd-cgls`", folder.display())
                 });
             }
-            // It ended in between, or has threads only.
+            // It ended meanwhile, or has threads only.
             Err(_) => {}
         }
         first = false;

@@ -1,5 +1,5 @@
-//! Writes reports in a thread of its own: who reads them may stop to, and neither the traced programs nor
-//! the user wait for that.
+//! Writes reports in a thread of its own: if their reader stops reading, neither the traced programs nor
+//! the user wait for it.
 
 use std::{
     sync::mpsc::{Receiver, Sender, channel},
@@ -14,26 +14,26 @@ use tracer_ledger::{expect::Expectation, report::flows::Recording};
 use super::{Results, signals::Signals};
 use crate::cli::say;
 
-/// How long the last report may take before a signal ends this program without it.
+/// The time the last report has before a signal ends this program without it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Reports on their way out.
+/// Reports to be written.
 pub struct Writer {
     reports: Sender<Work>,
-    /// Says that the report before is written.
+    /// Receives the result of the report being written.
     busy: Option<oneshot::Receiver<anyhow::Result<()>>>,
 }
 
-/// What is to be written.
+/// A report to write.
 struct Work {
     recording: Recording,
-    /// Of the last one, which is kept as a recording, too: what became of the rules.
+    /// For the last report, which is also recorded: the results of the rules.
     expectations: Option<Vec<Expectation>>,
     written: oneshot::Sender<anyhow::Result<()>>,
 }
 
 impl Writer {
-    /// Starts the thread, which has the rights that this one has.
+    /// Starts the thread, with the capabilities of this one.
     pub fn start(results: Results) -> Self {
         let (reports, work) = channel();
         thread::spawn(move || write_all(results, work));
@@ -50,12 +50,12 @@ impl Writer {
         self.busy.is_some()
     }
 
-    /// Begins to write a report of what was measured so far.
+    /// Begins to write a report until now.
     pub fn begin(&mut self, recording: Recording) {
         self.busy = Some(self.send(recording, None));
     }
 
-    /// Writes all results, after what is being written. If that takes long, a signal ends it.
+    /// Writes all results, after the one being written. If that takes long, a signal ends it.
     pub async fn finish(
         self,
         recording: Recording,
@@ -83,18 +83,18 @@ impl Writer {
         expectations: Option<Vec<Expectation>>,
     ) -> oneshot::Receiver<anyhow::Result<()>> {
         let (written, answer) = oneshot::channel();
-        // If the thread has ended, there is no answer, and that is said.
+        // If the thread has ended, there is no answer, which is reported.
         let _ = self.reports.send(Work { recording, expectations, written });
         answer
     }
 }
 
-/// A report in between that cannot be written is said: only the last one is tried again.
+/// A failed write of a report in between is reported: only the last one is repeated.
 fn write_all(mut results: Results, work: Receiver<Work>) {
     let mut failed = false;
     for Work { recording, expectations, written } in work {
         if let Some(expectations) = expectations {
-            // Who gave up waiting does not hear it.
+            // If the receiver has given up, the result is dropped.
             let _ = written.send(results.write(&recording, expectations));
             return;
         }

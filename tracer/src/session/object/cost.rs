@@ -1,26 +1,26 @@
-//! What a program costs the kernel's verifier, by its own account.
+//! A program's cost in the kernel's verifier, by the verifier's own account.
 
 use serde::Serialize;
 
-/// What a program costs the verifier.
+/// A program's cost in the verifier: instructions and stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cost {
     /// Its name in the object.
     pub program: &'static str,
     /// Instructions that were given to the kernel.
     pub given: u64,
-    /// Instructions that it made of them: what can never run is left out, helpers are put in.
+    /// Instructions after the verifier's changes: dead code is removed, helpers are inlined.
     pub kept: u64,
-    /// Instructions that were looked at, each as often as a way led to it. A million is the most.
+    /// Instructions that the verifier processed, each once per way to it; limited to a million.
     pub processed: u64,
-    /// States of registers and stack that were looked at.
+    /// States of registers and stack that it kept.
     pub states: u64,
-    /// Bytes of stack of the program, and of each function that it calls. 512 together is the most.
+    /// Bytes of stack of the program, and of each function that it calls; together limited to 512.
     pub stack: Vec<u32>,
 }
 
 impl Cost {
-    /// Reads what `print_verification_stats` of `kernel/bpf/verifier.c` writes.
+    /// Reads the output of `print_verification_stats` of `kernel/bpf/verifier.c`.
     pub(super) fn read(program: &'static str, given: u64, kept: u64, log: &str) -> Option<Self> {
         let after = |words: &str| {
             let (_, rest) = log.split_once(words)?;

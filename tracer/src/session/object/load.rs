@@ -1,4 +1,4 @@
-//! Loading a program, for its use or for what it costs the verifier.
+//! Loading a program, for use or for its cost in the verifier.
 
 use std::{
     borrow::Cow,
@@ -24,13 +24,13 @@ use crate::session::{bpf, error::SessionError, misses};
 
 /// A program in the kernel.
 pub struct Loaded {
-    /// Itself.
+    /// The loaded program.
     pub fd: OwnedFd,
-    /// Its section in the object, which says what it is for.
+    /// Its section in the object, which names its type.
     pub section: ProgramSection,
 }
 
-/// What the kernel must know of a program's kind.
+/// The kernel's type of a program, and of its attachment.
 pub fn kind(section: &ProgramSection) -> Option<(bpf_prog_type, Option<bpf_attach_type>)> {
     Some(match section {
         ProgramSection::KProbe | ProgramSection::KRetProbe => (BPF_PROG_TYPE_KPROBE, None),
@@ -44,13 +44,13 @@ pub fn kind(section: &ProgramSection) -> Option<(bpf_prog_type, Option<bpf_attac
     })
 }
 
-/// A program on its way into the kernel.
+/// A program to load.
 pub struct Loading<'a> {
-    /// Which one.
+    /// The program.
     pub wanted: Wanted,
     /// Its kind; see [`kind`].
     pub ty: bpf_prog_type,
-    /// Likewise.
+    /// The kernel's type of its attachment.
     pub attach: Option<bpf_attach_type>,
     /// The object's BTF, if the kernel has it.
     pub types: Option<&'a OwnedFd>,
@@ -68,7 +68,7 @@ impl Loading<'_> {
         Ok(Loaded { fd, section: self.program.section.clone() })
     }
 
-    /// Loads it. Only if it is refused does the verifier write, for the log, how far it came.
+    /// Loads it. Only after a refusal does the verifier write a log.
     fn run(&self, verifier: Verifier, log: &mut [u8]) -> io::Result<OwnedFd> {
         self.attempt(verifier, log).inspect_err(|_| {
             let mut log = vec![0; 1 << 20];
@@ -122,7 +122,7 @@ impl Loading<'_> {
     }
 }
 
-/// What the verifier writes: `BPF_LOG_LEVEL1` and `BPF_LOG_STATS` of `linux/bpf_verifier.h`.
+/// The verifier's log levels: `BPF_LOG_LEVEL1` and `BPF_LOG_STATS` of `linux/bpf_verifier.h`.
 #[derive(Clone, Copy)]
 enum Verifier {
     Silent = 0,
@@ -130,7 +130,7 @@ enum Verifier {
     Counts = 4,
 }
 
-/// What is in a buffer up to the first zero.
+/// The text in a buffer up to the first zero.
 fn text(log: &[u8]) -> Cow<'_, str> {
     CStr::from_bytes_until_nul(log).unwrap_or_default().to_string_lossy()
 }

@@ -1,5 +1,4 @@
-//! The eBPF object in the kernel: its maps, with the room that is asked for, and those of its programs
-//! that are needed.
+//! The eBPF object in the kernel: its maps, with the requested room, and the needed programs.
 //!
 //! `aya::EbpfLoader` does the same for every program and map, reads all of the kernel's BTF to do so,
 //! and loads one program after the other: more than half a second on an emulated processor.
@@ -32,14 +31,14 @@ use super::{
     memory::{Memory, Shape},
 };
 
-/// The object's maps and programs. Dropping it takes out of the kernel what is not attached.
+/// The object's maps and programs. Dropping it unloads everything that is not attached.
 pub struct Object {
     maps: BTreeMap<String, Map>,
     programs: BTreeMap<&'static str, Loaded>,
 }
 
 impl Object {
-    /// Creates the maps, and loads these programs, side by side.
+    /// Creates the maps, and loads these programs in parallel.
     pub fn load(setup: &Setup<'_>, wanted: &[Wanted]) -> Result<Self, SessionError> {
         let prepared = Prepared::new(setup, wanted)?;
         let programs = in_parallel(wanted, |wanted| prepared.program(*wanted)?.load());
@@ -76,8 +75,8 @@ impl Object {
         self.programs.get(name).map(|program| program.fd.as_fd())
     }
 
-    /// Attaches a program to the kernel's function for which it is: at its entry or its return, as the
-    /// program's section says.
+    /// Attaches a program to its function of the kernel: at the entry or the return, by the program's
+    /// section.
     pub fn attach_to(&self, name: &str, symbol: &str) -> io::Result<Link> {
         let missing = || io::Error::new(io::ErrorKind::NotFound, "the program is not loaded");
         let Loaded { fd, section } = self.programs.get(name).ok_or_else(missing)?;
@@ -101,14 +100,14 @@ impl Object {
     }
 }
 
-/// What these programs cost the kernel's verifier, each by itself.
+/// The cost of these programs in the kernel's verifier, each by itself.
 pub fn costs(setup: &Setup<'_>, wanted: &[Wanted]) -> Result<Vec<Cost>, SessionError> {
     let prepared = Prepared::new(setup, wanted)?;
     let costs = in_parallel(wanted, |wanted| prepared.program(*wanted)?.cost());
     costs.into_iter().collect()
 }
 
-/// What the maps will take, with these numbers of entries.
+/// The memory of the maps, with these numbers of entries.
 pub fn memory(room: &Room, cpus: usize) -> Result<Memory, SessionError> {
     let mut all = Memory::default();
     for (name, map) in parse(&[])?.maps {

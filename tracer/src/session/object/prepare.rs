@@ -1,4 +1,4 @@
-//! From the object in this program to its maps in the kernel, and programs that can be loaded.
+//! From the embedded object to maps in the kernel, and programs to load.
 
 use std::{
     collections::HashMap,
@@ -23,7 +23,7 @@ use crate::session::{
     refusal::Refusal,
 };
 
-/// The object, put there by `build.rs`; empty if that was told to do without.
+/// The object, embedded by `build.rs`; empty with `COPYTRACE_EBPF_OBJECT=none`.
 static PROGRAMS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf"));
 
 /// The object's maps are in the kernel; its programs can be loaded.
@@ -35,7 +35,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Makes the maps, and takes out the programs that are not wanted.
+    /// Creates the maps, and removes the programs that are not wanted.
     pub fn new(setup: &Setup<'_>, wanted: &[Wanted]) -> Result<Self, SessionError> {
         let mut object = parse(&setup.globals)?;
         let types = load_types(&mut object)?;
@@ -81,8 +81,8 @@ pub fn parse(globals: &[(&str, &[u8])]) -> Result<aya_obj::Object, SessionError>
     Ok(object)
 }
 
-/// Loads the object's own BTF. The verifier must know the functions of a program from it if one is given
-/// to a helper, as to `bpf_find_vma`.
+/// Loads the object's own BTF. The verifier needs it for functions that are passed to a helper, such as
+/// `bpf_find_vma`.
 fn load_types(object: &mut aya_obj::Object) -> Result<Option<OwnedFd>, SessionError> {
     let Some(features) = aya::features().btf() else { return Ok(None) };
     let types = object
@@ -100,8 +100,8 @@ fn load_types(object: &mut aya_obj::Object) -> Result<Option<OwnedFd>, SessionEr
     loaded.map(Some).map_err(|error| SessionError::Object(Refusal::from(error)))
 }
 
-/// Creates a map. One that holds constants is filled, and can be changed no more: so the verifier
-/// knows what is in it, and leaves out what can never run.
+/// Creates a map. A map of constants is filled and frozen: so the verifier knows its content, and removes
+/// dead code.
 fn create(name: &str, mut map: aya_obj::Map) -> Result<MapData, SessionError> {
     let data = std::mem::take(map.data_mut());
     let is_constant = map.section_kind() == EbpfSectionKind::Rodata;
@@ -129,7 +129,7 @@ fn freeze(map: BorrowedFd<'_>) -> io::Result<()> {
     unsafe { bpf::call(bpf_cmd::BPF_MAP_FREEZE, &mut attr) }.map(drop)
 }
 
-/// Puts the maps' descriptors, and the functions that are called, into the programs.
+/// Puts the maps' descriptors, and the called functions, into the programs.
 fn relocate(
     object: &mut aya_obj::Object,
     maps: &[(String, aya_obj::Map, MapData)],

@@ -1,4 +1,4 @@
-//! What is changed in the programs' instructions, by what the kernel offers.
+//! Changes to the programs' instructions, by the features of the kernel.
 
 use aya_obj::{
     Function,
@@ -13,9 +13,9 @@ const CALL: u8 = (BPF_JMP | BPF_CALL) as u8;
 /// `goto +0`
 const NOTHING: u8 = (BPF_JMP | BPF_K) as u8;
 
-/// A kernel that calls no functions of programs does not know pointers to them either. They stand where
-/// the program asked before whether it does, so that they are never used: a call to the same function
-/// takes their place, for every function must be reached from somewhere.
+/// Removes pointers to callbacks, which a kernel without such helpers rejects. The program tests for the
+/// helper first, so they are never used there. A call to the same function replaces each pointer, because
+/// every function must be reachable.
 pub fn forget_callbacks(function: &mut Function) {
     const POINTER: u8 = (BPF_LD | BPF_IMM | BPF_DW) as u8;
     let instructions = &mut function.instructions;
@@ -27,13 +27,13 @@ pub fn forget_callbacks(function: &mut Function) {
             instructions[first].code = CALL;
             instructions[first].set_dst_reg(0);
             instructions[first].set_src_reg(BPF_PSEUDO_CALL as u8);
-            // A pointer takes the room of two instructions.
+            // A pointer takes two instructions.
             instructions[second].code = NOTHING;
         }
     }
 }
 
-/// Puts the kernel's functions in the place of the calls that stand for them, or nothing where it has none.
+/// Replaces the placeholders by calls to kernel functions, or by nothing where the kernel has none.
 pub fn call_the_kernel(function: &mut Function, preemption: Option<[u32; 2]>) {
     for instruction in function.instructions.iter_mut().filter(|it| it.code == CALL) {
         let index = match instruction.imm {

@@ -1,4 +1,4 @@
-//! What an object is made with: which of its programs, the values of its constants, the room of its maps.
+//! The set-up of an object: its programs, the values of its constants, the room of its maps.
 
 use std::collections::BTreeMap;
 
@@ -19,27 +19,28 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// That it could not be loaded.
+    /// The error that it could not be loaded.
     pub fn failed(self, error: impl Into<Refusal>) -> SessionError {
         SessionError::Program { program: self.program.to_owned(), error: error.into() }
     }
 }
 
-/// What the object's programs and maps are made with.
+/// The set-up of the object's programs and maps.
 pub struct Setup<'a> {
     /// Values of the programs' constants, by name.
     pub globals: [(&'a str, &'a [u8]); 2],
-    /// How much room the maps have.
+    /// The room of the maps.
     pub room: &'a Room,
-    /// The kernel offers no helper that calls functions of a program.
+    /// Whether the kernel lacks helpers that call functions of a program.
     pub without_callbacks: bool,
-    /// What programs call to stay on their CPU; see [`Plan::preemption`](crate::witness::Plan::preemption).
+    /// The kernel functions that disable and enable preemption; see
+    /// [`Plan::preemption`](crate::witness::Plan::preemption).
     pub preemption: Option<[u32; 2]>,
 }
 
-/// How much room maps have.
+/// The room of maps.
 pub struct Room {
-    /// In entries, by name; others have as much as the object says.
+    /// Entries by name; other maps have as many as in the object.
     pub entries: BTreeMap<&'static str, u32>,
     /// When entries are allocated.
     pub allocation: Allocation,
@@ -59,7 +60,7 @@ impl Room {
         }
     }
 
-    /// As it is to be created.
+    /// The map to create.
     pub fn make(&self, name: &str, map: &aya_obj::Map) -> aya_obj::Map {
         let mut made = map.clone();
         if self.flags(map) != map.map_flags() {

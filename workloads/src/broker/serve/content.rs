@@ -1,4 +1,4 @@
-//! Looking at messages in the mapped log, to choose those that an order asks for.
+//! Choosing the messages that an order asks for, by their content in the mapped log.
 
 use super::deliver::Stopped;
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// Shows each chosen message to `send`, with its header, and answers the offset to go on from.
+/// Passes each chosen message to `send`, with its header, and returns the offset to resume from.
 pub fn each(
     store: &Store,
     order: &Order<'_>,
@@ -21,7 +21,7 @@ pub fn each(
     let mut left = order.most;
     while left > 0 && (at as usize) < bytes.len() {
         let rest = &bytes[at as usize..];
-        // Whole and right since it was written, or since start-up: no checksum again.
+        // Verified when it was written, or at start-up: the checksum is not checked again.
         let header = Header::read(rest).ok().filter(|header| header.offset == at);
         let Some((header, record)) =
             header.and_then(|header| Some((header, rest.get(..header.length)?)))

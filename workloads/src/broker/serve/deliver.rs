@@ -1,4 +1,4 @@
-//! What the ways of the messages have in common.
+//! Shared parts of the ways of delivery.
 
 use std::{
     io::{self, IoSlice},
@@ -16,7 +16,7 @@ use crate::{
 
 /// Hands messages out over one connection.
 pub trait Deliver: Send {
-    /// Sends what an order asks for of what is on disk, and answers the offset to go on from.
+    /// Sends the messages of an order that are on disk, and returns the offset to resume from.
     fn deliver(
         &mut self,
         store: &Store,
@@ -28,9 +28,9 @@ pub trait Deliver: Send {
 /// Why a delivery stopped.
 #[derive(Debug)]
 pub enum Stopped {
-    /// The consumer is gone, or takes nothing any more.
+    /// The consumer is gone, or has stopped reading.
     Consumer(io::Error),
-    /// The broker cannot go on: for the consumer to read.
+    /// The broker cannot continue; the consumer is told why.
     Broker(crate::Error),
 }
 
@@ -40,7 +40,7 @@ impl From<crate::Error> for Stopped {
     }
 }
 
-/// Sends a message that lies in memory, as header with tag and body: two parts, one call.
+/// Sends a message from memory, as header with tag and body: two parts, one call.
 pub fn send(socket: &TcpStream, header: &Header, record: &[u8]) -> io::Result<()> {
     let (head, body) = record.split_at(HEADER + header.tag);
     let mut parts = [IoSlice::new(head), IoSlice::new(body)];

@@ -1,5 +1,5 @@
-//! Copied from the mapped log to the heap, and from there with `writev`: what RocketMQ does as it
-//! ships (`transferMsgByHeap`).
+//! Copied from the mapped log to the heap, and from there with `writev`: RocketMQ's default
+//! (`transferMsgByHeap`).
 
 use std::net::TcpStream;
 
@@ -16,7 +16,7 @@ use crate::{
 pub struct Heap(Vec<u8>);
 
 impl Heap {
-    /// With room for a message of so many bytes.
+    /// With room for a message of `longest` bytes.
     pub fn new(longest: usize) -> Self {
         Self(touched_buffer(longest))
     }

@@ -1,4 +1,4 @@
-//! Out of the mapped log with `writev`: what RocketMQ does without `transferMsgByHeap`.
+//! Out of the mapped log with `writev`, as RocketMQ does without `transferMsgByHeap`.
 
 use std::net::TcpStream;
 

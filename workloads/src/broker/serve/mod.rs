@@ -1,5 +1,5 @@
-//! The ways of messages from the log to a consumer, one file each. Each message costs one call, so
-//! that the flavours compare.
+//! The ways of messages from the log to a consumer, one file each. Each message costs one call, so that
+//! the flavours are comparable.
 
 use super::{Flavour, store::Store};
 
@@ -11,7 +11,7 @@ mod sendfile;
 
 pub use deliver::{Deliver, Stopped};
 
-/// The way of a flavour. What it needs is made now, not when messages are handed out.
+/// The way of a flavour. Its buffers are allocated now, not during delivery.
 pub fn way(store: &Store) -> Box<dyn Deliver> {
     match store.flavour() {
         Flavour::Kafka => Box::new(sendfile::Sendfile::new()),

@@ -1,5 +1,5 @@
-//! From the segment file with `sendfile`: what Kafka does on plaintext connections. Where messages
-//! begin is known from their appending; what is in them is not looked at.
+//! From the segment file with `sendfile`, as Kafka does on plaintext connections. The offsets of the
+//! messages are known since they were appended; their content is not read.
 
 use std::{fs::File, io, net::TcpStream};
 
@@ -8,11 +8,11 @@ use rustix::io::Errno;
 use super::deliver::{Deliver, Stopped};
 use crate::broker::{store::Store, wire::Order};
 
-/// How many messages are looked up at once.
+/// Messages looked up at once.
 const AT_ONCE: usize = 1024;
 
 pub struct Sendfile {
-    /// Where messages begin, and where the last one ends.
+    /// The offsets of the messages, and the end of the last one.
     bounds: Vec<u64>,
 }
 

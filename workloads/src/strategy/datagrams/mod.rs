@@ -1,6 +1,6 @@
-//! From memory into datagrams. [`Job::socket`] is connected to a consumer's socket, and the
-//! consumer answers with count and hash by a connection beside it; or to a device that drops what
-//! it is given, and counts it. Delivered means that a byte entered the socket.
+//! From memory into datagrams. [`Job::socket`] is connected to a consumer's socket, and the consumer
+//! answers with count and hash by a connection beside it; or to a device that counts its packets and
+//! drops them. Delivered means that a byte entered the socket.
 //!
 //! [`Job::socket`]: super::contract::Job::socket
 

@@ -1,16 +1,17 @@
-//! `send` with `MSG_ZEROCOPY` each message from memory, in as many datagrams as it needs: they take its
-//! pages instead of a copy, and the kernel says on the socket's error queue when they are free again.
+//! `send` with `MSG_ZEROCOPY` each message from memory, in as many datagrams as it needs: the packets
+//! refer to its pages instead of a copy, and a notification on the socket's error queue tells when the
+//! pages are free again.
 
 use super::cut::Datagrams;
 use crate::{
     Result, Route,
+    counts::CallCounts,
     strategy::{
         buffers::check_limit,
         contract::{Failure, Job, Strategy, Transfer},
         counterpart::Counterpart,
         notifications::Notifications,
     },
-    tally::Tally,
 };
 
 pub static STRATEGY: Strategy = Strategy {
@@ -37,21 +38,21 @@ struct Prepared<'a> {
 }
 
 impl Transfer for Prepared<'_> {
-    /// The payload stays as it is until the end: nothing has to be free before.
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    /// The payload does not change: no notification has to be awaited before the next send.
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let Self { job, datagrams, notifications } = self;
         let socket = job.socket;
         for datagram in datagrams.iter() {
-            while notifications.send(socket, datagram, tally)?.is_none() {
-                // Half of them: otherwise every other send would be refused.
+            while notifications.send(socket, datagram, counts)?.is_none() {
+                // Half of the sends in flight: otherwise every other send would be refused.
                 let half = notifications.in_flight() / 2;
                 while notifications.in_flight() > half {
-                    notifications.wait(socket, tally, |_| ())?;
+                    notifications.wait(socket, counts, |_| ())?;
                 }
             }
         }
         while notifications.in_flight() > 0 {
-            notifications.wait(socket, tally, |_| ())?;
+            notifications.wait(socket, counts, |_| ())?;
         }
         Ok(())
     }

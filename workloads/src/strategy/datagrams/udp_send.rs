@@ -5,12 +5,12 @@ use rustix::net::{SendFlags, send};
 use super::cut::Datagrams;
 use crate::{
     Result, Route,
+    counts::CallCounts,
     strategy::{
         calls,
         contract::{Failure, Job, Strategy, Transfer},
         counterpart::Counterpart,
     },
-    tally::Tally,
 };
 
 pub static STRATEGY: Strategy = Strategy {
@@ -33,10 +33,10 @@ struct Prepared<'a> {
 }
 
 impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let socket = self.job.socket;
         self.datagrams.iter().try_for_each(|datagram| {
-            calls::pass_all("sendto", datagram, tally, |rest| {
+            calls::pass_all("sendto", datagram, counts, |rest| {
                 send(socket, rest, SendFlags::empty())
             })
         })

@@ -5,12 +5,12 @@ use rustix::fs::copy_file_range;
 
 use crate::{
     Error, Result, Route,
+    counts::CallCounts,
     strategy::{
         calls,
         contract::{Failure, Job, Strategy, Transfer},
         counterpart::Counterpart,
     },
-    tally::Tally,
 };
 
 pub static STRATEGY: Strategy = Strategy {
@@ -24,7 +24,7 @@ pub static STRATEGY: Strategy = Strategy {
 };
 
 fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
-    // Asked for nothing, it still says whether it could.
+    // A request of 0 bytes still checks whether the call is possible.
     copy_file_range(job.file, None, job.socket, None, 0).map_err(Error::refused(
         "copy_file_range() here",
         "choose a directory on another file system with --dir",
@@ -37,18 +37,18 @@ struct Prepared<'a> {
 }
 
 impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let Job { file, socket: to, shape, .. } = self.job;
         for _ in 0..shape.messages() {
             let mut rest = shape.message_len();
             while rest > 0 {
-                let copied = calls::counted("copy_file_range", tally, || {
+                let copied = calls::counted("copy_file_range", counts, || {
                     copy_file_range(file, None, to, None, rest)
                 })?;
                 if copied == 0 {
                     return Err(Failure::EndOfFile);
                 }
-                calls::note_sent(copied, rest, tally);
+                calls::note_sent(copied, rest, counts);
                 rest -= copied;
             }
         }

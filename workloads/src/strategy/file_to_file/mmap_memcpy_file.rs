@@ -4,13 +4,13 @@ use rustix::mm::MapFlags;
 
 use crate::{
     Error, Result, Route,
+    counts::CallCounts,
     strategy::{
         calls,
         contract::{Failure, Job, Strategy, Transfer},
         counterpart::Counterpart,
         memory::{Mapping, WritableMapping},
     },
-    tally::Tally,
     user_copy::copytrace_user_copy,
 };
 
@@ -33,17 +33,17 @@ fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
 
 struct Prepared<'a> {
     job: Job<'a>,
-    /// Kept, so that they end outside the window. The kernel writes the pages to the disk when it
-    /// likes: so it does after `write`.
+    /// Kept, so that they are unmapped outside the window. The kernel writes the pages to the disk later,
+    /// as after `write`.
     mappings: Option<(Mapping, WritableMapping)>,
 }
 
 impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let Job { file, socket: to, shape, .. } = self.job;
         let mappings = (
-            Mapping::new(file, shape.len(), MapFlags::SHARED, tally)?,
-            WritableMapping::new(to, shape.len(), tally)?,
+            Mapping::new(file, shape.len(), MapFlags::SHARED, counts)?,
+            WritableMapping::new(to, shape.len(), counts)?,
         );
         let (from, to) = self.mappings.insert(mappings);
         for (index, message) in from.bytes().chunks_exact(shape.message_len()).enumerate() {
@@ -53,7 +53,7 @@ impl Transfer for Prepared<'_> {
                 let to = to.as_mut_ptr().add(index * message.len());
                 copytrace_user_copy(to, message.as_ptr(), message.len());
             }
-            calls::note_sent(message.len(), message.len(), tally);
+            calls::note_sent(message.len(), message.len(), counts);
         }
         Ok(())
     }

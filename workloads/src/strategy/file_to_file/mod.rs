@@ -1,6 +1,6 @@
-//! From a file to another. [`Job::socket`] is that file, which is empty, without a name, and lies
-//! beside the payload; it is read at the end. Delivered means that a byte entered its page cache,
-//! or that the two files share their blocks on the disk.
+//! From a file to another. [`Job::socket`] is the destination, an empty file without a name beside the
+//! payload; it is read at the end. Delivered means that a byte entered its page cache, or that the two
+//! files share their blocks on the disk.
 //!
 //! [`Job::socket`]: super::contract::Job::socket
 

@@ -1,4 +1,4 @@
-//! Read and send by `io_uring`: one system call hands over both, the send linked to the read.
+//! Read and send by `io_uring`: one system call submits both, the send linked to the read.
 
 use std::{mem::ManuallyDrop, os::fd::AsRawFd};
 
@@ -10,13 +10,13 @@ use io_uring::{
 use super::ring::{self, Message, Ring};
 use crate::{
     Result, Route,
+    counts::CallCounts,
     protocol::Service,
     strategy::{
         contract::{Failure, Job, Strategy, Transfer},
         counterpart::Counterpart,
         memory::Memory,
     },
-    tally::Tally,
 };
 
 pub static STRATEGY: Strategy = Strategy {
@@ -39,12 +39,12 @@ fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
 struct Prepared<'a> {
     job: Job<'a>,
     ring: Ring,
-    /// Never given back: after a failure the kernel may still be at it.
+    /// Never freed: after a failure the kernel may still use it.
     buffer: ManuallyDrop<Memory>,
 }
 
 impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let Job { file, socket, shape, .. } = self.job;
         let socket = Fd(socket.as_raw_fd());
         let send =
@@ -58,7 +58,7 @@ impl Transfer for Prepared<'_> {
                 tag: 0,
             };
             // SAFETY: the buffer is never given back, and used for nothing else.
-            unsafe { self.ring.read_and_send(&message, tally, send, |_, _, _| ())? };
+            unsafe { self.ring.read_and_send(&message, counts, send, |_, _, _| ())? };
         }
         Ok(())
     }

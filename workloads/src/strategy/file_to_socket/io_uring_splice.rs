@@ -1,5 +1,5 @@
-//! `splice` by `io_uring`: one system call hands over the way from the file into a pipe and, linked to it,
-//! the way from the pipe to the socket. The kernel makes both in threads of its own.
+//! `splice` by `io_uring`: one system call submits the splice from the file into a pipe and, linked to
+//! it, the splice from the pipe to the socket. The kernel makes both in threads of its own.
 
 use std::os::fd::AsRawFd;
 
@@ -8,13 +8,13 @@ use io_uring::{opcode, squeue::Flags, types::Fd};
 use super::ring::{self, Ring};
 use crate::{
     Result, Route,
+    counts::CallCounts,
     protocol::Service,
     strategy::{
         contract::{Failure, Job, Strategy, Transfer},
         counterpart::Counterpart,
         pipe::Pipe,
     },
-    tally::Tally,
 };
 
 /// A pipe and a socket have no position.
@@ -44,9 +44,9 @@ struct Prepared<'a> {
 }
 
 impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         for message in 0..self.job.shape.messages() {
-            self.pass(message * self.job.shape.message_bytes(), tally)?;
+            self.pass(message * self.job.shape.message_bytes(), counts)?;
         }
         Ok(())
     }
@@ -54,7 +54,7 @@ impl Transfer for Prepared<'_> {
 
 impl Prepared<'_> {
     /// Sends the message at `offset` of the file.
-    fn pass(&mut self, offset: u64, tally: &mut Tally) -> Result<(), Failure> {
+    fn pass(&mut self, offset: u64, counts: &mut CallCounts) -> Result<(), Failure> {
         let length = self.job.shape.message_len();
         let file = Fd(self.job.file.as_raw_fd());
         let socket = Fd(self.job.socket.as_raw_fd());
@@ -72,15 +72,15 @@ impl Prepared<'_> {
                 let fill = fill.build().flags(Flags::IO_LINK);
                 // SAFETY: splicing uses no memory of this process.
                 let ended =
-                    unsafe { self.ring.run([fill, drain(missing)], 0, tally, |_, _, _| ())? };
-                filled += ended[0].read(missing, NAME, tally)?;
+                    unsafe { self.ring.run([fill, drain(missing)], 0, counts, |_, _, _| ())? };
+                filled += ended[0].read(missing, NAME, counts)?;
                 (ended[1], missing)
             } else {
                 // SAFETY: as above.
-                let [ended] = unsafe { self.ring.run([drain(inside)], 0, tally, |_, _, _| ())? };
+                let [ended] = unsafe { self.ring.run([drain(inside)], 0, counts, |_, _, _| ())? };
                 (ended, inside)
             };
-            sent += ended.sent(asked, NAME, tally)?;
+            sent += ended.sent(asked, NAME, counts)?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The kernel encrypts what is sent to the socket.
+//! TLS in the kernel (kTLS): it encrypts the bytes sent to the socket.
 
 use std::{io, net::TcpStream};
 
@@ -29,9 +29,9 @@ struct CryptoInfo {
 
 const _: () = assert!(size_of::<CryptoInfo>() == 40);
 
-/// Makes the handshake with a consumer that was asked for it, and gives the keys to the kernel.
+/// Makes the TLS handshake with a consumer that expects it, and gives the keys to the kernel.
 pub fn begin(job: &Job<'_>) -> Result<()> {
-    // First, so that nothing else is tried where the kernel has no TLS.
+    // First, so that nothing else happens on a kernel without TLS.
     socket_option::set(job.socket, libc::IPPROTO_TCP, libc::TCP_ULP, b"tls").map_err(no_tls)?;
     let stream = job.socket.try_clone_to_owned().map(TcpStream::from);
     let keys = stream.and_then(|stream| tls::connect(&stream));
@@ -50,7 +50,7 @@ pub fn begin(job: &Job<'_>) -> Result<()> {
 fn no_tls(cause: io::Error) -> Error {
     let tried = "have the kernel encrypt by TLS with AES-128-GCM";
     match cause.raw_os_error() {
-        // No such module, and no such algorithm.
+        // The module, or the algorithm, is missing.
         Some(libc::ENOENT) => {
             Error::Unsupported { reason: format!("cannot {tried}: {cause}: {ADVICE}") }
         }

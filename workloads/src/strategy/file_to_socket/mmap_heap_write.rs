@@ -1,5 +1,5 @@
-//! `mmap` the file once, copy each message to the heap, `write` it from there: what RocketMQ does by
-//! default (`transferMsgByHeap`).
+//! `mmap` the file once, copy each message to the heap, `write` it from there: RocketMQ's default
+//! (`transferMsgByHeap`).
 
 use std::os::fd::BorrowedFd;
 
@@ -8,6 +8,7 @@ use rustix::mm::MapFlags;
 use super::mapped::Mapped;
 use crate::{
     Result, Route,
+    counts::CallCounts,
     page::touched_buffer,
     protocol::Service,
     strategy::{
@@ -15,7 +16,6 @@ use crate::{
         contract::{Job, Strategy, Transfer},
         counterpart::Counterpart,
     },
-    tally::Tally,
     user_copy::copytrace_user_copy,
 };
 
@@ -31,10 +31,10 @@ pub static STRATEGY: Strategy = Strategy {
 
 fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
     let mut heap = touched_buffer(job.shape.message_len());
-    let send = move |socket: BorrowedFd<'_>, message: &[u8], tally: &mut Tally| {
+    let send = move |socket: BorrowedFd<'_>, message: &[u8], counts: &mut CallCounts| {
         // SAFETY: both have the length of one message, and the heap is no part of the mapping.
         unsafe { copytrace_user_copy(heap.as_mut_ptr(), message.as_ptr(), message.len()) };
-        calls::write_all(socket, &heap, tally)
+        calls::write_all(socket, &heap, counts)
     };
     Ok(Box::new(Mapped::new(job, MapFlags::SHARED, send)))
 }

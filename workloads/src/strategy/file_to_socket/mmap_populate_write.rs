@@ -1,5 +1,4 @@
-//! As `mmap-write`, but the kernel maps every page at once instead of one after the other as they
-//! are used.
+//! As `mmap-write`, but the kernel maps all pages at once instead of each at its first use.
 
 use rustix::mm::MapFlags;
 

@@ -1,6 +1,6 @@
-//! From a file to a socket. At the far end is a consumer, behind the connection that
-//! [`Job::socket`] is: it receives, by TLS where it is asked to, and answers with count and
-//! hash. Delivered means that a byte entered the socket.
+//! From a file to a socket. The far end is a consumer, and [`Job::socket`] the connection to it: it
+//! receives, over TLS if asked to, and answers with count and hash. Delivered means that a byte entered
+//! the socket.
 //!
 //! [`Job::socket`]: super::contract::Job::socket
 
@@ -25,7 +25,7 @@ mod sendfile_ktls;
 mod splice;
 mod write_ktls;
 
-/// The strategies of this route: those of the documents first, in their order.
+/// The strategies of this route: those of the textbook first, in their order.
 pub static STRATEGIES: &[&Strategy] = &[
     &read_write::STRATEGY,
     &mmap_write::STRATEGY,

@@ -1,8 +1,9 @@
 //! `pread` into a buffer that is free, `send` it with `MSG_ZEROCOPY`: the socket takes the buffer's pages
-//! instead of a copy, and the kernel says on the socket's error queue when they are free again.
+//! instead of a copy, and a notification on the socket's error queue tells when they are free again.
 
 use crate::{
     Result, Route,
+    counts::CallCounts,
     protocol::Service,
     strategy::{
         buffers::Buffers,
@@ -11,11 +12,10 @@ use crate::{
         counterpart::Counterpart,
         notifications::Notifications,
     },
-    tally::Tally,
 };
 
-/// Sends of which the kernel has not said yet that it is done with them, at most: one for each
-/// buffer, and more where a send took less than a buffer.
+/// The most sends without a notification yet: one for each buffer, and more where a send took less than a
+/// buffer.
 const MOST_IN_FLIGHT: u32 = 256;
 
 pub static STRATEGY: Strategy = Strategy {
@@ -46,48 +46,48 @@ struct Prepared<'a> {
 }
 
 impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let Job { file, shape, .. } = self.job;
         for message in 0..shape.messages() {
             let index = self.buffers.index_for(message);
             while self.buffers.is_busy(index) {
-                self.wait(tally)?;
+                self.wait(counts)?;
             }
             let offset = message * shape.message_bytes();
-            calls::pread_full(file, self.buffers.get_mut(index), offset, tally)?;
-            self.send(index, tally)?;
+            calls::pread_full(file, self.buffers.get_mut(index), offset, counts)?;
+            self.send(index, counts)?;
         }
         while self.notifications.in_flight() > 0 {
-            self.wait(tally)?;
+            self.wait(counts)?;
         }
         Ok(())
     }
 }
 
 impl Prepared<'_> {
-    fn send(&mut self, index: usize, tally: &mut Tally) -> Result<(), Failure> {
+    fn send(&mut self, index: usize, counts: &mut CallCounts) -> Result<(), Failure> {
         let mut done = 0;
         while done < self.buffers.get(index).len() {
             while self.notifications.in_flight() == MOST_IN_FLIGHT {
-                self.wait(tally)?;
+                self.wait(counts)?;
             }
             let rest = &self.buffers.get(index)[done..];
-            match self.notifications.send(self.job.socket, rest, tally)? {
+            match self.notifications.send(self.job.socket, rest, counts)? {
                 Some((send, sent)) => {
                     done += sent;
                     self.buffer_of[slot(send)] = index;
                     self.buffers.started(index);
                 }
-                None => self.wait(tally)?,
+                None => self.wait(counts)?,
             }
         }
         Ok(())
     }
 
-    /// Waits until the kernel is done with some sends.
-    fn wait(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    /// Waits for the notifications of some sends.
+    fn wait(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let Self { job, buffers, notifications, buffer_of } = self;
-        notifications.wait(job.socket, tally, |send| buffers.ended(buffer_of[slot(send)]))
+        notifications.wait(job.socket, counts, |send| buffers.ended(buffer_of[slot(send)]))
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     Disk, Error, Result, Route,
+    counts::CallCounts,
     protocol::Service,
     strategy::{
         calls,
@@ -17,10 +18,9 @@ use crate::{
         counterpart::Counterpart,
         memory::Memory,
     },
-    tally::Tally,
 };
 
-/// No disk has smaller blocks, and none can be read in parts of one.
+/// The smallest block of a disk, and the unit of its reads.
 const SMALLEST_BLOCK: usize = 512;
 
 const ADVICE: &str = "choose a message size that is a multiple of the disk's blocks, such as 4KiB, and a directory \
@@ -43,11 +43,11 @@ fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
     Ok(Box::new(Prepared { job: *job, file, buffer }))
 }
 
-/// Opens the file once more: the flag must not change the others' reads.
+/// Opens the file again: the flag must not change other readers.
 fn reopen(job: &Job<'_>) -> Result<File> {
     let disk = Disk::of(job.file)?;
     if disk.device.is_none() {
-        // Some such file systems take the flag, and copy all the same.
+        // Such a file system may accept the flag, and copy all the same.
         let reason =
             format!("O_DIRECT reads from a disk, and the payload lies on {disk}: {ADVICE}");
         return Err(Error::Unsupported { reason });
@@ -60,7 +60,7 @@ fn reopen(job: &Job<'_>) -> Result<File> {
         .map_err(Error::refused(format!("open a file with O_DIRECT on {disk}"), ADVICE))
 }
 
-/// Whether a message can be read so is for the file system to say.
+/// The file system decides whether a message can be read this way.
 fn try_once(file: &File, buffer: &mut [u8]) -> Result<()> {
     let tried = format!("read {} bytes with O_DIRECT", buffer.len());
     let refused = Error::refused(tried, ADVICE);
@@ -77,10 +77,10 @@ struct Prepared<'a> {
 }
 
 impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         for _ in 0..self.job.shape.messages() {
-            calls::read_full(self.file.as_fd(), &mut self.buffer, tally)?;
-            calls::write_all(self.job.socket, &self.buffer, tally)?;
+            calls::read_full(self.file.as_fd(), &mut self.buffer, counts)?;
+            calls::write_all(self.job.socket, &self.buffer, counts)?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 use crate::{
     Result, Route,
+    counts::CallCounts,
     page::touched_buffer,
     protocol::Service,
     strategy::{
@@ -11,10 +12,9 @@ use crate::{
         counterpart::Counterpart,
         memory::Memory,
     },
-    tally::Tally,
 };
 
-/// Bytes of a header: the first of each message, so that the payload is sent as it is.
+/// Bytes of a header: the first of each message, so that the payload is sent unchanged.
 const HEADER: usize = 64;
 
 pub static STRATEGY: Strategy = Strategy {
@@ -33,7 +33,7 @@ fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
     let mut headers = Memory::new(header * shape.messages() as usize)?;
     for (index, header) in headers.chunks_exact_mut(header).enumerate() {
         let offset = index as u64 * shape.message_bytes();
-        calls::pread_full(job.file, header, offset, &mut Tally::default())
+        calls::pread_full(job.file, header, offset, &mut CallCounts::default())
             .map_err(|failure| failure.outside("read the headers"))?;
     }
     let body = touched_buffer(shape.message_len() - header);
@@ -49,12 +49,12 @@ struct Prepared<'a> {
 }
 
 impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let Job { file, socket, shape, .. } = self.job;
         let mut offset = self.header as u64;
         for header in self.headers.chunks_exact(self.header) {
-            calls::pread_full(file, &mut self.body, offset, tally)?;
-            calls::writev_all(socket, [header, &self.body], tally)?;
+            calls::pread_full(file, &mut self.body, offset, counts)?;
+            calls::writev_all(socket, [header, &self.body], counts)?;
             offset += shape.message_bytes();
         }
         Ok(())

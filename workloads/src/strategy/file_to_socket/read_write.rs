@@ -2,6 +2,7 @@
 
 use crate::{
     Result, Route,
+    counts::CallCounts,
     page::touched_buffer,
     protocol::Service,
     strategy::{
@@ -9,7 +10,6 @@ use crate::{
         contract::{Failure, Job, Strategy, Transfer},
         counterpart::Counterpart,
     },
-    tally::Tally,
 };
 
 pub static STRATEGY: Strategy = Strategy {
@@ -32,10 +32,10 @@ struct Prepared<'a> {
 }
 
 impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         for _ in 0..self.job.shape.messages() {
-            calls::read_full(self.job.file, &mut self.buffer, tally)?;
-            calls::write_all(self.job.socket, &self.buffer, tally)?;
+            calls::read_full(self.job.file, &mut self.buffer, counts)?;
+            calls::write_all(self.job.socket, &self.buffer, counts)?;
         }
         Ok(())
     }

@@ -10,17 +10,17 @@ use rustix::io::Errno;
 
 use crate::{
     Error, Result, Shape,
+    counts::CallCounts,
     strategy::{
         calls::{self, STALL_TIMEOUT},
         contract::Failure,
     },
-    tally::Tally,
 };
 
-/// More than the operations of a message. There is room for twice as many completions: they, and a
-/// notification for each buffer.
+/// More than the operations of a message. The completion queue has twice as many entries: for the
+/// operations, and for a notification of each buffer.
 const ENTRIES: u32 = 16;
-/// What one operation reads or sends at most: `MAX_RW_COUNT` in `linux/fs.h`.
+/// The most bytes of one operation: `MAX_RW_COUNT` in `linux/fs.h`.
 const MOST_BYTES: u64 = 0x7fff_f000;
 
 /// `IORING_NOTIF_USAGE_ZC_COPIED` in `linux/io_uring.h`: the highest bit of a notification's result.
@@ -31,27 +31,27 @@ const ADVICE: &str = "the sysctl kernel.io_uring_disabled must be 0, and no secc
 /// A ring whose operations belong to one message at a time.
 pub struct Ring(IoUring);
 
-/// How an operation ended.
+/// The result of an operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// As the system call would have returned it: negative is an error's number.
+    /// The return value of the system call: negative for an error.
     result: i32,
 }
 
-/// What the kernel says of the memory of a zero-copy send.
+/// The kernel's notification on the memory of a zero-copy send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// The send has ended, and the memory is still needed.
     Busy,
     /// The memory is free again.
     Free {
-        /// Whether the bytes were copied after all, if the send asked to be told.
+        /// Whether the bytes were copied after all, if the send asked for this.
         copied: bool,
     },
 }
 
 impl Ring {
-    /// One that has these operations, each with its number.
+    /// A ring on a kernel with these operations, each given with its number.
     pub fn new(operations: &[(&str, u8)]) -> Result<Self> {
         let ring = IoUring::new(ENTRIES).map_err(Error::refused("set up an io_uring", ADVICE))?;
         let mut probe = Probe::new();
@@ -68,19 +68,19 @@ impl Ring {
         }
     }
 
-    /// Makes operations under a tag, and waits until all have ended. `heard` is given the tags of
-    /// zero-copy sends, and what the kernel says of their memory.
+    /// Submits operations under a tag, and waits until all have ended. `heard` receives the notifications
+    /// of zero-copy sends, with their tags.
     ///
     /// # Safety
     ///
-    /// The memory that the operations read or write must never be given back, and nobody else may
-    /// use it before they have ended: after a failure, that is never.
+    /// The memory that the operations read or write must never be freed, and must not be used otherwise
+    /// before they have ended: after a failure, that is never.
     pub unsafe fn run<const N: usize>(
         &mut self,
         operations: [squeue::Entry; N],
         tag: u32,
-        tally: &mut Tally,
-        mut heard: impl FnMut(u32, Notice, &mut Tally),
+        counts: &mut CallCounts,
+        mut heard: impl FnMut(u32, Notice, &mut CallCounts),
     ) -> Result<[Ended; N], Failure> {
         for (index, operation) in operations.into_iter().enumerate() {
             let operation = operation.user_data(u64::from(tag) << 32 | index as u64);
@@ -91,31 +91,31 @@ impl Ring {
         let mut ended = [Ended::default(); N];
         let mut running = N;
         while running > 0 {
-            self.enter(running, tally)?;
-            running -= self.take(&mut ended, tally, &mut heard);
+            self.enter(running, counts)?;
+            running -= self.take(&mut ended, counts, &mut heard);
         }
         Ok(ended)
     }
 
-    /// Waits until `heard` is told something.
+    /// Waits until `heard` receives a notification.
     pub fn listen(
         &mut self,
-        tally: &mut Tally,
-        mut heard: impl FnMut(u32, Notice, &mut Tally),
+        counts: &mut CallCounts,
+        mut heard: impl FnMut(u32, Notice, &mut CallCounts),
     ) -> Result<(), Failure> {
-        self.enter(1, tally)?;
-        self.take(&mut [], tally, &mut heard);
+        self.enter(1, counts)?;
+        self.take(&mut [], counts, &mut heard);
         Ok(())
     }
 
-    /// Hands over what was pushed, and waits for so many completions.
-    fn enter(&mut self, completions: usize, tally: &mut Tally) -> Result<(), Failure> {
+    /// Submits the operations, and waits for `completions` completions.
+    fn enter(&mut self, completions: usize, counts: &mut CallCounts) -> Result<(), Failure> {
         let limit = types::Timespec::from(STALL_TIMEOUT);
         let arguments = types::SubmitArgs::new().timespec(&limit);
-        calls::counted("io_uring_enter", tally, || {
+        calls::counted("io_uring_enter", counts, || {
             self.0.submitter().submit_with_args(completions, &arguments).map_err(|error| {
                 match Errno::from_io_error(&error).unwrap_or(Errno::IO) {
-                    // A blocking socket would say it so.
+                    // A blocking socket would return this.
                     Errno::TIME => Errno::AGAIN,
                     errno => errno,
                 }
@@ -124,22 +124,22 @@ impl Ring {
         .map(drop)
     }
 
-    /// Takes what has completed, and answers how many operations have ended.
+    /// Takes the completions, and returns how many operations have ended.
     fn take(
         &mut self,
         ended: &mut [Ended],
-        tally: &mut Tally,
-        heard: &mut impl FnMut(u32, Notice, &mut Tally),
+        counts: &mut CallCounts,
+        heard: &mut impl FnMut(u32, Notice, &mut CallCounts),
     ) -> usize {
         let mut count = 0;
         for entry in self.0.completion() {
             let (tag, index) = ((entry.user_data() >> 32) as u32, entry.user_data() as u32);
             if cqueue::notif(entry.flags()) {
-                heard(tag, Notice::Free { copied: entry.result() & COPIED != 0 }, tally);
+                heard(tag, Notice::Free { copied: entry.result() & COPIED != 0 }, counts);
                 continue;
             }
             if cqueue::more(entry.flags()) {
-                heard(tag, Notice::Busy, tally);
+                heard(tag, Notice::Busy, counts);
             }
             if let Some(ended) = ended.get_mut(index as usize) {
                 *ended = Ended { result: entry.result() };
@@ -156,47 +156,47 @@ impl Ended {
         (self.result < 0).then(|| Errno::from_raw_os_error(-self.result))
     }
 
-    /// How many bytes an operation moved. None if it did not begin: the one it is linked to did
-    /// not move all of its own, or a signal came.
-    fn bytes(self, name: &'static str, tally: &mut Tally) -> Result<Option<usize>, Failure> {
+    /// How many bytes an operation moved. None if it did not begin: the operation before it in the chain
+    /// moved only a part, or a signal came.
+    fn bytes(self, name: &'static str, counts: &mut CallCounts) -> Result<Option<usize>, Failure> {
         match self.error() {
             None => Ok(Some(self.result as usize)),
             Some(Errno::CANCELED) => Ok(None),
             Some(Errno::INTR) => {
-                tally.interrupted += 1;
+                counts.interrupted += 1;
                 Ok(None)
             }
             Some(errno) => Err(Failure::Call { name, errno }),
         }
     }
 
-    /// How many of so many bytes it read from the file.
+    /// The bytes it read from the file, of `asked`.
     pub fn read(
         self,
         asked: usize,
         name: &'static str,
-        tally: &mut Tally,
+        counts: &mut CallCounts,
     ) -> Result<usize, Failure> {
-        match self.bytes(name, tally)? {
+        match self.bytes(name, counts)? {
             Some(0) => Err(Failure::EndOfFile),
             Some(bytes) => {
-                tally.partial_reads += u64::from(bytes < asked);
+                counts.partial_reads += u64::from(bytes < asked);
                 Ok(bytes)
             }
             None => Ok(0),
         }
     }
 
-    /// How many of so many bytes it sent.
+    /// The bytes it sent, of `asked`.
     pub fn sent(
         self,
         asked: usize,
         name: &'static str,
-        tally: &mut Tally,
+        counts: &mut CallCounts,
     ) -> Result<usize, Failure> {
-        let bytes = self.bytes(name, tally)?;
+        let bytes = self.bytes(name, counts)?;
         if let Some(bytes) = bytes {
-            calls::note_sent(bytes, asked, tally);
+            calls::note_sent(bytes, asked, counts);
         }
         Ok(bytes.unwrap_or(0))
     }
@@ -205,18 +205,18 @@ impl Ended {
 /// A message on its way from the file through memory to the socket.
 pub struct Message {
     pub file: Fd,
-    /// Where it begins in the file.
+    /// Its offset in the file.
     pub offset: u64,
-    /// Where it is put in memory.
+    /// Its buffer in memory.
     pub buffer: *mut u8,
     /// Its length, and the buffer's.
     pub length: usize,
-    /// What its sends are tagged with.
+    /// The tag of its sends.
     pub tag: u32,
 }
 
 impl Ring {
-    /// Reads a message and sends it, with an operation that `send` makes for a part of the buffer.
+    /// Reads a message and sends it, with the operation that `send` makes for a part of the buffer.
     ///
     /// # Safety
     ///
@@ -224,9 +224,9 @@ impl Ring {
     pub unsafe fn read_and_send(
         &mut self,
         message: &Message,
-        tally: &mut Tally,
+        counts: &mut CallCounts,
         send: impl Fn(*const u8, u32) -> squeue::Entry,
-        mut heard: impl FnMut(u32, Notice, &mut Tally),
+        mut heard: impl FnMut(u32, Notice, &mut CallCounts),
     ) -> Result<(), Failure> {
         let &Message { file, offset, buffer, length, tag } = message;
         let (mut filled, mut sent) = (0, 0);
@@ -240,15 +240,15 @@ impl Ring {
                     .build()
                     .flags(Flags::IO_LINK);
                 // SAFETY: the caller's promise.
-                let [read, ended] = unsafe { self.run([read, send], tag, tally, &mut heard)? };
-                filled += read.read(missing, "read by io_uring", tally)?;
+                let [read, ended] = unsafe { self.run([read, send], tag, counts, &mut heard)? };
+                filled += read.read(missing, "read by io_uring", counts)?;
                 ended
             } else {
                 // SAFETY: as above.
-                let [ended] = unsafe { self.run([send], tag, tally, &mut heard)? };
+                let [ended] = unsafe { self.run([send], tag, counts, &mut heard)? };
                 ended
             };
-            sent += ended.sent(rest, "send by io_uring", tally)?;
+            sent += ended.sent(rest, "send by io_uring", counts)?;
         }
         Ok(())
     }

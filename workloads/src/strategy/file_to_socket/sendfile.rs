@@ -2,13 +2,13 @@
 
 use crate::{
     Result, Route,
+    counts::CallCounts,
     protocol::Service,
     strategy::{
         calls,
         contract::{Failure, Job, Strategy, Transfer},
         counterpart::Counterpart,
     },
-    tally::Tally,
 };
 
 pub static STRATEGY: Strategy = Strategy {
@@ -30,10 +30,10 @@ struct Prepared<'a> {
 }
 
 impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let Job { file, socket, shape, .. } = self.job;
         for _ in 0..shape.messages() {
-            calls::sendfile_all(socket, file, shape.message_len(), tally)?;
+            calls::sendfile_all(socket, file, shape.message_len(), counts)?;
         }
         Ok(())
     }

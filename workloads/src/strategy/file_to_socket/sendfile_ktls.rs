@@ -1,4 +1,4 @@
-//! As `sendfile`, to a socket that the kernel encrypts for.
+//! As `sendfile`, to a socket with kernel TLS.
 
 use super::{kernel_tls, sendfile};
 use crate::{

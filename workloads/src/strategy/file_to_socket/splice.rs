@@ -4,6 +4,7 @@ use rustix::pipe::SpliceFlags;
 
 use crate::{
     Result, Route,
+    counts::CallCounts,
     protocol::Service,
     strategy::{
         calls,
@@ -11,7 +12,6 @@ use crate::{
         counterpart::Counterpart,
         pipe::Pipe,
     },
-    tally::Tally,
 };
 
 pub static STRATEGY: Strategy = Strategy {
@@ -34,13 +34,13 @@ struct Prepared<'a> {
 }
 
 impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let Job { file, socket, shape, .. } = self.job;
         let pipe = &self.pipe;
         for _ in 0..shape.messages() {
             let length = shape.message_len();
-            pipe.pass(socket, length, tally, |done, tally| {
-                calls::counted("splice", tally, || {
+            pipe.pass(socket, length, counts, |done, counts| {
+                calls::counted("splice", counts, || {
                     let (rest, flags) = (length - done, SpliceFlags::empty());
                     rustix::pipe::splice(file, None, pipe.writer(), None, rest, flags)
                 })

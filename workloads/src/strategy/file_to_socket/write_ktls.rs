@@ -1,4 +1,4 @@
-//! As `read-write`, to a socket that the kernel encrypts for.
+//! As `read-write`, to a socket with kernel TLS.
 
 use super::{kernel_tls, read_write};
 use crate::{

@@ -1,4 +1,4 @@
-//! From memory to a socket: a broker that keeps its messages there. The far end is as in
+//! From memory to a socket, as in a broker that keeps its messages there. The far end is as in
 //! [`super::file_to_socket`].
 
 use super::contract::Strategy;

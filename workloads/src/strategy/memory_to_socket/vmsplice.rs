@@ -4,6 +4,7 @@ use rustix::pipe::{IoSliceRaw, SpliceFlags};
 
 use crate::{
     Result, Route,
+    counts::CallCounts,
     protocol::Service,
     strategy::{
         calls,
@@ -12,7 +13,6 @@ use crate::{
         memory::Memory,
         pipe::Pipe,
     },
-    tally::Tally,
 };
 
 pub static STRATEGY: Strategy = Strategy {
@@ -38,13 +38,13 @@ struct Prepared<'a> {
 }
 
 impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let Job { socket, shape, .. } = self.job;
         let pipe = &self.pipe;
         for message in self.payload.chunks_exact(shape.message_len()) {
-            pipe.pass(socket, message.len(), tally, |done, tally| {
+            pipe.pass(socket, message.len(), counts, |done, counts| {
                 let pages = [IoSliceRaw::from_slice(&message[done..])];
-                calls::counted("vmsplice", tally, || {
+                calls::counted("vmsplice", counts, || {
                     // SAFETY: nobody writes to the payload, before or after it is sent.
                     unsafe { rustix::pipe::vmsplice(pipe.writer(), &pages, SpliceFlags::GIFT) }
                 })

@@ -1,4 +1,4 @@
-//! `write` each message from memory: a broker that keeps its messages there.
+//! `write` each message from memory, as in a broker that keeps its messages there.
 
 use crate::{
     Result, Route,
@@ -22,5 +22,5 @@ pub static STRATEGY: Strategy = Strategy {
 };
 
 pub fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
-    FromMemory::prepare(job, |job, message, tally| calls::write_all(job.socket, message, tally))
+    FromMemory::prepare(job, |job, message, counts| calls::write_all(job.socket, message, counts))
 }

@@ -1,7 +1,7 @@
-//! From one process's memory to another's. At the far end is a child of the measured process, the
-//! [peer](crate::peer), and [`Job::socket`] is this end of the channel to it; it answers with count
-//! and hash, unless it only holds the payload for the measured process to fetch. Delivered means
-//! that a byte reached the receiver's memory.
+//! From one process's memory to another's. The far end is a child of the measured process, the
+//! [peer](crate::peer), and [`Job::socket`] is this end of the channel to it. The peer answers with count
+//! and hash, unless it only holds the payload for the measured process to read. Delivered means that a
+//! byte reached the receiver's memory.
 //!
 //! [`Job::socket`]: super::contract::Job::socket
 

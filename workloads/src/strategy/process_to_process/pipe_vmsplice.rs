@@ -23,8 +23,8 @@ pub static STRATEGY: Strategy = Strategy {
 };
 
 fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
-    FromMemory::prepare(job, |job, message, tally| {
-        calls::pass_all("vmsplice", message, tally, |rest| {
+    FromMemory::prepare(job, |job, message, counts| {
+        calls::pass_all("vmsplice", message, counts, |rest| {
             let pages = [IoSliceRaw::from_slice(rest)];
             // SAFETY: nobody writes to the payload, before or after it is read.
             unsafe { vmsplice(job.socket, &pages, SpliceFlags::GIFT) }

@@ -1,4 +1,4 @@
-//! `process_vm_readv`: the receiver fetches each message out of the other process's memory.
+//! `process_vm_readv`: the receiver reads each message out of the other process's memory.
 
 use std::io;
 
@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 use crate::{
     Error, Result, Route,
+    counts::CallCounts,
     protocol::Answer,
     strategy::{
         calls,
@@ -13,7 +14,6 @@ use crate::{
         counterpart::{Channel, Counterpart, Remote},
         memory::Memory,
     },
-    tally::Tally,
 };
 
 const NAME: &str = "process_vm_readv";
@@ -45,16 +45,16 @@ struct Prepared {
 }
 
 impl Transfer for Prepared {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let mut offset = 0;
         for message in self.memory.chunks_exact_mut(self.message) {
             let mut rest = message;
             while !rest.is_empty() {
-                let read = calls::counted(NAME, tally, || fetch(self.remote, offset, &mut *rest))?;
+                let read = calls::counted(NAME, counts, || fetch(self.remote, offset, &mut *rest))?;
                 if read == 0 {
                     return Err(Failure::EndOfFile);
                 }
-                calls::note_sent(read, rest.len(), tally);
+                calls::note_sent(read, rest.len(), counts);
                 offset += read as u64;
                 rest = &mut rest[read..];
             }

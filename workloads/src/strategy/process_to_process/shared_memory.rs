@@ -1,7 +1,8 @@
-//! Copy each message into memory that another process has too, and looks at where it is.
+//! Copy each message into memory shared with another process, which reads it in place.
 
 use crate::{
     Result, Route,
+    counts::CallCounts,
     shared::Shared,
     strategy::{
         calls,
@@ -9,7 +10,6 @@ use crate::{
         counterpart::{Channel, Counterpart},
         memory::Memory,
     },
-    tally::Tally,
     user_copy::copytrace_user_copy,
 };
 
@@ -36,7 +36,7 @@ struct Prepared {
 }
 
 impl Transfer for Prepared {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         for (index, message) in self.payload.chunks_exact(self.message).enumerate() {
             // SAFETY: the shared memory is as long as the payload, and no part of it; what is
             // written was not published.
@@ -44,8 +44,8 @@ impl Transfer for Prepared {
                 let to = self.shared.payload().add(index * message.len());
                 copytrace_user_copy(to, message.as_ptr(), message.len());
             }
-            calls::note_sent(message.len(), message.len(), tally);
-            self.shared.publish(tally.sent);
+            calls::note_sent(message.len(), message.len(), counts);
+            self.shared.publish(counts.sent);
         }
         Ok(())
     }

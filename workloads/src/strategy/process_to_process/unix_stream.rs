@@ -1,4 +1,4 @@
-//! `send` into a socket of this machine, from which another process receives.
+//! `send` into a Unix stream socket, from which another process receives.
 
 use rustix::net::{SendFlags, send};
 
@@ -23,7 +23,9 @@ pub static STRATEGY: Strategy = Strategy {
 };
 
 fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
-    FromMemory::prepare(job, |job, message, tally| {
-        calls::pass_all("sendto", message, tally, |rest| send(job.socket, rest, SendFlags::empty()))
+    FromMemory::prepare(job, |job, message, counts| {
+        calls::pass_all("sendto", message, counts, |rest| {
+            send(job.socket, rest, SendFlags::empty())
+        })
     })
 }

@@ -1,4 +1,4 @@
-//! What the receiving strategies have in common.
+//! Shared parts of the receiving strategies.
 
 use std::os::fd::BorrowedFd;
 
@@ -8,28 +8,28 @@ use rustix::{
 };
 
 use crate::{
+    counts::CallCounts,
     strategy::{calls, contract::Failure},
-    tally::Tally,
 };
 
-/// Receives into the buffer and answers how much; that nothing more comes is a failure.
+/// Receives into the buffer and returns the number of bytes; the end of the stream is a failure.
 pub fn some(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
     flags: RecvFlags,
-    tally: &mut Tally,
+    counts: &mut CallCounts,
 ) -> Result<usize, Failure> {
     let name = "recvfrom";
     let asked = buffer.len();
-    let (received, _) = calls::counted(name, tally, || recv(socket, &mut *buffer, flags))?;
+    let (received, _) = calls::counted(name, counts, || recv(socket, &mut *buffer, flags))?;
     if received == 0 {
         return Err(closed(name));
     }
-    calls::note_sent(received, asked, tally);
+    calls::note_sent(received, asked, counts);
     Ok(received)
 }
 
-/// The other end closed the connection before everything had come.
+/// The other end closed the connection before all bytes had arrived.
 pub fn closed(name: &'static str) -> Failure {
     Failure::Call { name, errno: Errno::CONNRESET }
 }

@@ -1,6 +1,6 @@
-//! Out of a socket. At the far end is a consumer that sends a payload which both ends can make;
-//! what came of it the strategy itself has to say, in [`Transfer::received`]. Delivered means that
-//! a byte left the socket for memory or a file.
+//! Out of a socket. The far end is a consumer that sends a payload which both ends can generate. The
+//! strategy itself reports the received bytes, in [`Transfer::received`]. Delivered means that a byte
+//! left the socket for memory or a file.
 //!
 //! [`Transfer::received`]: super::contract::Transfer::received
 

@@ -5,13 +5,13 @@ use rustix::net::RecvFlags;
 use super::incoming;
 use crate::{
     Result, Route,
+    counts::CallCounts,
     protocol::{Answer, Service},
     strategy::{
         contract::{Failure, Job, Strategy, Transfer},
         counterpart::Counterpart,
         memory::Memory,
     },
-    tally::Tally,
 };
 
 pub static STRATEGY: Strategy = Strategy {
@@ -34,12 +34,12 @@ struct Prepared<'a> {
 }
 
 impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         for message in self.memory.chunks_exact_mut(self.job.shape.message_len()) {
             let mut received = 0;
             while received < message.len() {
                 let rest = &mut message[received..];
-                received += incoming::some(self.job.socket, rest, RecvFlags::WAITALL, tally)?;
+                received += incoming::some(self.job.socket, rest, RecvFlags::WAITALL, counts)?;
             }
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! `getsockopt(TCP_ZEROCOPY_RECEIVE)`: the kernel maps whole pages of the payload, and what does not
-//! come in whole pages is received by copy.
+//! `getsockopt(TCP_ZEROCOPY_RECEIVE)`: the kernel maps whole pages of the payload, and receives the rest
+//! by copy.
 
 use std::{mem::size_of, os::fd::AsRawFd, ptr};
 
@@ -11,7 +11,9 @@ use rustix::{
 
 use super::incoming;
 use crate::{
-    Error, Result, Route, page,
+    Error, Result, Route,
+    counts::CallCounts,
+    page,
     protocol::{Answer, Service},
     strategy::{
         calls,
@@ -19,7 +21,6 @@ use crate::{
         counterpart::Counterpart,
         memory::{Memory, Region},
     },
-    tally::Tally,
 };
 
 /// `linux/tcp.h`
@@ -51,12 +52,12 @@ fn prepare<'a>(job: &Job<'a>) -> Result<Box<dyn Transfer + 'a>> {
         job: *job,
         window,
         copied: Memory::new(bytes)?,
-        // Between two pieces that were copied lies a page at least.
+        // Between two copied pieces there is at least one mapped page.
         pieces: Vec::with_capacity(2 * bytes.div_ceil(page::size()) + 2),
     }))
 }
 
-/// Bytes that came one after the other in the same way.
+/// Consecutive bytes that arrived in the same way.
 struct Piece {
     mapped: bool,
     bytes: usize,
@@ -64,11 +65,11 @@ struct Piece {
 
 struct Prepared<'a> {
     job: Job<'a>,
-    /// Where the socket's pages are mapped, one after the other.
+    /// The mapped pages of the socket, in order.
     window: Region,
-    /// What was copied, one after the other.
+    /// The copied bytes, in order.
     copied: Memory,
-    /// In which order the two make the payload.
+    /// The order of both in the payload.
     pieces: Vec<Piece>,
 }
 
@@ -77,7 +78,7 @@ impl Prepared<'_> {
         self.pieces.iter().filter(|piece| piece.mapped == mapped).map(|piece| piece.bytes).sum()
     }
 
-    /// Never allocates: there is room for every piece.
+    /// Notes a piece. Never allocates: there is room for every piece.
     fn came(&mut self, mapped: bool, bytes: usize) {
         match self.pieces.last_mut() {
             Some(last) if last.mapped == mapped => last.bytes += bytes,
@@ -88,28 +89,28 @@ impl Prepared<'_> {
 }
 
 impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let Job { socket, shape, .. } = self.job;
         let (mut mapped, mut copied) = (0, 0);
         while mapped + copied < shape.len() {
             let rest = shape.len() - mapped - copied;
-            calls::counted("poll", tally, || wait(socket.as_raw_fd()))?;
+            calls::counted("poll", counts, || wait(socket.as_raw_fd()))?;
             let mut ask = ZeroCopyReceive {
                 address: self.window.start as u64 + mapped as u64,
                 length: u32::try_from(rest).unwrap_or(u32::MAX),
                 to_copy: 0,
             };
-            calls::counted("getsockopt", tally, || ask.of(socket.as_raw_fd()))?;
+            calls::counted("getsockopt", counts, || ask.of(socket.as_raw_fd()))?;
             let some = ask.length as usize;
             self.came(true, some);
-            calls::note_sent(some, some, tally);
+            calls::note_sent(some, some, counts);
             mapped += some;
             let to_copy = (ask.to_copy as usize).min(rest - some);
             if some == 0 || to_copy > 0 {
-                // Nothing said: the end of the stream, or bytes that came meanwhile.
+                // If the kernel says nothing: the end of the stream, or bytes that arrived meanwhile.
                 let length = if to_copy > 0 { to_copy } else { rest - some };
                 let buffer = &mut self.copied[copied..copied + length];
-                let some = incoming::some(socket, buffer, RecvFlags::empty(), tally)?;
+                let some = incoming::some(socket, buffer, RecvFlags::empty(), counts)?;
                 self.came(false, some);
                 copied += some;
             }
@@ -141,11 +142,11 @@ impl Transfer for Prepared<'_> {
 /// The first fields of `struct tcp_zerocopy_receive`, which every version of it has.
 #[repr(C)]
 struct ZeroCopyReceive {
-    /// Where to map.
+    /// The address to map at.
     address: u64,
-    /// How much at most; then how much was mapped.
+    /// The most bytes to map; then the bytes mapped.
     length: u32,
-    /// How much after that must be received by copy.
+    /// The bytes after that which must be received by copy.
     to_copy: u32,
 }
 

@@ -6,7 +6,9 @@ use rustix::pipe::SpliceFlags;
 
 use super::incoming;
 use crate::{
-    Error, Result, Route, payload,
+    Error, Result, Route,
+    counts::CallCounts,
+    payload,
     protocol::{Answer, Service},
     strategy::{
         calls,
@@ -14,7 +16,6 @@ use crate::{
         counterpart::Counterpart,
         pipe::Pipe,
     },
-    tally::Tally,
 };
 
 pub static STRATEGY: Strategy = Strategy {
@@ -40,13 +41,13 @@ struct Prepared<'a> {
 }
 
 impl Transfer for Prepared<'_> {
-    fn run(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+    fn run(&mut self, counts: &mut CallCounts) -> Result<(), Failure> {
         let Job { socket, shape, .. } = self.job;
         for _ in 0..shape.messages() {
             let length = shape.message_len();
-            self.pipe.pass(self.file.as_fd(), length, tally, |done, tally| {
+            self.pipe.pass(self.file.as_fd(), length, counts, |done, counts| {
                 let writer = self.pipe.writer();
-                let some = calls::counted("splice", tally, || {
+                let some = calls::counted("splice", counts, || {
                     let (rest, flags) = (length - done, SpliceFlags::empty());
                     rustix::pipe::splice(socket, None, writer, None, rest, flags)
                 })?;

@@ -1,4 +1,4 @@
-//! A program's own client, in a virtual machine of its own that is told what to do, a line each.
+//! A program's own client, in its own virtual machine, which reads orders, one per line.
 
 use std::{path::Path, process::Stdio, time::Duration};
 
@@ -10,9 +10,9 @@ use tokio::{
     time::timeout,
 };
 
-use super::java::Process;
+use super::java::JavaProcess;
 
-/// How long it may take for what it is told. It gives up earlier by itself when nothing comes.
+/// The time limit of an order. The client itself gives up earlier if nothing comes.
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// Partitions of a topic, or queues.
@@ -20,22 +20,22 @@ pub const PARTITIONS: u64 = 4;
 
 /// Messages of one size.
 pub struct Messages {
-    /// The topic that they are in, and nothing else.
+    /// Their topic, which contains nothing else.
     pub topic: String,
-    /// How many.
+    /// The number of messages.
     pub count: u64,
     /// Bytes of each.
     pub bytes: u64,
 }
 
-/// What was sent or received, every message being checked.
+/// The result of a client, which checks every message.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Done {
-    /// How many.
+    /// The number of messages.
     pub messages: u64,
-    /// What they take in the broker's log.
+    /// Their bytes in the broker's log.
     pub log_bytes: u64,
-    /// How long it took.
+    /// The time it took.
     pub seconds: f64,
 }
 
@@ -46,9 +46,9 @@ enum Answer {
     Done(Done),
 }
 
-/// It runs as long as this is not dropped.
+/// The client, killed when this is dropped.
 pub struct Client {
-    process: Process,
+    process: JavaProcess,
     stdin: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
 }
@@ -57,7 +57,7 @@ impl Client {
     /// Starts it.
     pub fn start(class: &'static str, command: Command, folder: &Path) -> anyhow::Result<Self> {
         let (stdin, stdout) = (Stdio::piped(), Some(Stdio::piped()));
-        let mut process = Process::start((class, class), command, folder, stdin, stdout)?;
+        let mut process = JavaProcess::start((class, class), command, folder, stdin, stdout)?;
         let stdin = process.child.stdin.take().context("there is no pipe to the client")?;
         let stdout = process.child.stdout.take().context("there is no pipe from the client")?;
         Ok(Self { process, stdin, lines: BufReader::new(stdout).lines() })
@@ -74,7 +74,7 @@ impl Client {
         self.ask(&format!("produce {topic} {count} {bytes}")).await
     }
 
-    /// Receives all of them, by a consumer that never had one.
+    /// Receives all of them, by a new consumer group.
     pub async fn consume(&mut self, messages: &Messages) -> anyhow::Result<Done> {
         let Messages { topic, count, bytes } = messages;
         self.ask(&format!("consume {topic} {count} {bytes}")).await
@@ -86,7 +86,7 @@ impl Client {
     }
 
     async fn ask(&mut self, line: &str) -> anyhow::Result<Done> {
-        // If it is gone, its end is what is to be told.
+        // If it is gone, the error to report is its end.
         let _ = self.stdin.write_all(format!("{line}\n").as_bytes()).await;
         let answer = timeout(LIMIT, self.lines.next_line()).await;
         let what = || format!("the client was told to `{line}`");

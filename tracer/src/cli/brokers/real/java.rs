@@ -1,4 +1,4 @@
-//! Java: found, and virtual machines that leave nothing behind.
+//! Java: finding it, and virtual machines that leave nothing behind.
 
 use std::{
     fs::{self, File},
@@ -19,22 +19,22 @@ use tokio::{
     time::sleep,
 };
 
-/// The oldest that both programs run on.
+/// The oldest version that both programs support.
 const OLDEST: u32 = 17;
 const INSTALL: &str = "`apt-get install openjdk-17-jdk-headless`, or set JAVA_HOME";
 
-/// How long a server may take until it listens, and how often is looked.
+/// The time a server has until it listens, and the interval of polling.
 const START: Duration = Duration::from_secs(300);
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How long a killed process may take to be gone, and how often is looked.
+/// The time a killed process has to end, and the interval of polling.
 const END: Duration = Duration::from_secs(10);
 const LOOK_AT_END: Duration = Duration::from_millis(2);
 
-/// How many of the last lines of a log an error has.
+/// The number of last lines of a log in an error.
 const TAIL: usize = 8;
 
-/// What runs Java, and what compiles it.
+/// The Java runtime and the compiler.
 #[derive(Clone)]
 pub struct Java {
     java: PathBuf,
@@ -72,11 +72,11 @@ impl Java {
     ) -> anyhow::Result<()> {
         let mut javac = Command::new(&self.javac);
         javac.args(["-J-XX:-UsePerfData", "-nowarn", "-d", into, "-cp", class_path]).args(sources);
-        let mut javac = Process::start(("javac", "javac"), javac, folder, Stdio::null(), None)?;
+        let mut javac = JavaProcess::start(("javac", "javac"), javac, folder, Stdio::null(), None)?;
         javac.succeeds().await
     }
 
-    /// A virtual machine in a folder, where everything goes that it writes.
+    /// A virtual machine in a folder, which gets all files that it writes.
     pub fn machine(
         &self,
         folder: &Path,
@@ -87,13 +87,13 @@ impl Java {
         let mut java = Command::new(&self.java);
         let at = |name: &str| folder.join(name).display().to_string();
         java.arg(format!("-Xmx{megabytes}m"));
-        // It would be left in /tmp by one that is killed.
+        // A killed machine would leave that file in /tmp.
         java.arg("-XX:-UsePerfData");
         java.arg(format!("-XX:ErrorFile={}", at("hs_err.log")));
         java.arg(format!("-Duser.home={}", folder.display()));
         java.arg(format!("-Djava.io.tmpdir={}", at(TEMPORARY)));
         java.args(flags).args(["-cp", class_path]);
-        // These change what the programs do.
+        // These variables change the programs.
         for variable in ["ROCKETMQ_HOME", "NAMESRV_ADDR", "CLASSPATH"] {
             java.env_remove(variable);
         }
@@ -101,7 +101,7 @@ impl Java {
     }
 }
 
-/// Where virtual machines put what is temporary, in their folder.
+/// The folder of temporary files of virtual machines.
 pub const TEMPORARY: &str = "tmp";
 
 /// The first number of a version: `javac 17.0.15`, `openjdk 21 2023-09-19`, of old ones `javac 1.8.0_402`.
@@ -119,16 +119,16 @@ fn number_in(text: &str) -> u32 {
     digits.and_then(|digits| digits.parse().ok()).unwrap_or(1)
 }
 
-/// A process of ours, which is killed when this is dropped, or when copytrace ends.
-pub struct Process {
+/// A child process, killed when this is dropped, or when copytrace ends.
+pub struct JavaProcess {
     name: &'static str,
-    /// What it says, and why it ended.
+    /// The log of its output and of the reason for its end.
     log: PathBuf,
     pub pid: u32,
     pub child: Child,
 }
 
-impl Process {
+impl JavaProcess {
     /// Starts it in a folder, with a log of that name there. `stdout`: if not into the log as well.
     pub fn start(
         (name, log): (&'static str, &str),
@@ -144,7 +144,7 @@ impl Process {
             Some(stdout) => stdout,
             None => file.try_clone().context("cannot use a log twice")?.into(),
         };
-        // The terminal's Ctrl-C is for copytrace, which ends this one.
+        // Ctrl-C on the terminal is for copytrace, which ends this process.
         command.current_dir(folder).stdin(stdin).stdout(stdout).stderr(file).process_group(0);
         let parent = std::process::id();
         // SAFETY: between fork and exec this makes system calls only.
@@ -192,7 +192,7 @@ impl Process {
         }
     }
 
-    /// Why it ended.
+    /// The reason for its end.
     pub fn why(&self, status: ExitStatus) -> String {
         let how = match status.signal() {
             Some(signal) => format!("was ended by signal {signal}"),
@@ -201,13 +201,13 @@ impl Process {
         explained(self.name, &how, &fs::read_to_string(&self.log).unwrap_or_default())
     }
 
-    /// The last that it said.
+    /// The last lines of its log.
     pub fn said(&self) -> String {
         tail(&fs::read_to_string(&self.log).unwrap_or_default())
     }
 }
 
-impl Drop for Process {
+impl Drop for JavaProcess {
     /// It must be gone before its folder is removed.
     fn drop(&mut self) {
         let _ = self.child.start_kill();
@@ -228,7 +228,7 @@ fn die_with(parent: u32) -> io::Result<()> {
     }
 }
 
-/// Why a process ended, from its log.
+/// The reason for a process's end, from its log.
 fn explained(name: &str, how: &str, log: &str) -> String {
     let in_use = log
         .lines()
@@ -280,7 +280,7 @@ mod tests {
             let mut sleep = Command::new("sleep");
             sleep.arg("600");
             let process =
-                Process::start(("sleep", "sleep"), sleep, folder.path(), Stdio::null(), None)
+                JavaProcess::start(("sleep", "sleep"), sleep, folder.path(), Stdio::null(), None)
                     .unwrap();
             let stat = format!("/proc/{}/stat", process.pid);
             assert!(Path::new(&stat).exists());

@@ -7,7 +7,7 @@ use super::{
     program::{Plan, Program, Server, Setting},
 };
 
-/// What a report has of it.
+/// The description of Apache Kafka.
 pub static KAFKA: Program = Program {
     title: "Apache Kafka",
     name: "kafka",

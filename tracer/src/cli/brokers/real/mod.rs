@@ -1,5 +1,5 @@
 //! `copytrace brokers --real`: Apache Kafka and Apache RocketMQ themselves, on loopback. Each delivery is
-//! made in rounds without probes, which tell its speed, and in as many with them, one after the other.
+//! made in rounds without probes, for its speed, and in as many with probes, alternately.
 
 mod client;
 mod java;
@@ -38,19 +38,19 @@ const QUICK_LOG_BYTES: u64 = 32 << 20;
 /// The smallest message has its checksum and its number.
 const SMALLEST: u64 = 8;
 
-/// The programs that were asked for, and what they take to run.
+/// The requested programs, and the means to run them.
 pub struct Programs {
     java: Java,
     homes: Vec<(&'static Program, Home)>,
 }
 
-/// Where the user says that they are.
+/// The folders of the programs, given by the user.
 #[derive(Debug, clap::Args)]
 pub struct Homes {
-    /// Where Apache Kafka is: a distribution, or a folder with its jars
+    /// Use this Apache Kafka: a distribution, or a folder with its jars
     #[arg(long, value_name = "DIR", requires = "real")]
     kafka_home: Option<PathBuf>,
-    /// Where Apache RocketMQ is: a distribution, or a folder with its jars
+    /// Use this Apache RocketMQ: a distribution, or a folder with its jars
     #[arg(long, value_name = "DIR", requires = "real")]
     rocketmq_home: Option<PathBuf>,
 }
@@ -74,9 +74,9 @@ impl Homes {
     }
 }
 
-/// One kind of delivery, and what was seen of it.
+/// One kind of delivery, and its results.
 struct Delivery<'a> {
-    /// Which of the running programs.
+    /// The index of the running program.
     of: usize,
     setting: &'static Setting,
     messages: &'a Messages,
@@ -84,7 +84,7 @@ struct Delivery<'a> {
     counted: Vec<Counted>,
 }
 
-/// Measures every delivery; and what is to be said of them.
+/// Measures every delivery; returns the rows and the warnings.
 pub async fn measure(
     programs: Programs,
     options: &Options,
@@ -104,14 +104,14 @@ pub async fn measure(
     let mut deliveries = deliveries(&running, &all);
     let mut tracing = Tracing::new(kernel, options)?;
     for delivery in &deliveries {
-        // What the virtual machines have never run, they interpret and compile: it is not counted.
+        // A virtual machine interprets and compiles new code at first: that is not counted.
         progress.say(format!("{}: warming up", delivery.name(&running)));
         delivery.apply(&mut running).await?;
         running[delivery.of].consume(delivery.messages).await?;
     }
     for round in 1..=options.rounds {
         let of = format!("round {round} of {}", options.rounds);
-        // Nobody is always the first.
+        // Another delivery is the first in each round.
         let first = round as usize % deliveries.len();
         deliveries.rotate_left(first);
         for delivery in &mut deliveries {
@@ -169,7 +169,7 @@ async fn start(programs: Programs, dir: &Path) -> anyhow::Result<Vec<Running>> {
     Ok(first.into_iter().chain(second).collect())
 }
 
-/// What comes of work, if there is some.
+/// Runs all futures, if there are any.
 async fn all<T>(
     work: Option<impl Future<Output = anyhow::Result<T>>>,
 ) -> anyhow::Result<Option<T>> {

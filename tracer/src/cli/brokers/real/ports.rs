@@ -1,10 +1,10 @@
-//! Ports of loopback that nobody listens on.
+//! Free ports on loopback.
 
 use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::Context;
 
-/// How many ports are tried.
+/// The number of ports to try.
 const TRIES: usize = 100;
 
 /// A port for each of `wanted`, which says how far below it others are taken as well, 0 being the port

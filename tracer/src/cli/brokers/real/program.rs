@@ -1,44 +1,44 @@
-//! What is to be known of a program: a static row each.
+//! The description of a program: a static row each.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use workloads::real::Source;
 
-/// A broker that others wrote, in Java.
+/// A broker of other authors, in Java.
 pub struct Program {
     /// For people.
     pub title: &'static str,
-    /// As a report has it.
+    /// Its name in a report.
     pub name: &'static str,
-    /// The option that says where it is.
+    /// The option for its folder.
     pub flag: &'static str,
-    /// How the name of the jar begins that has its version in its name.
+    /// The beginning of the jar's name, before its version.
     pub jar: &'static str,
-    /// What its virtual machines are started with besides.
+    /// More flags of its virtual machines.
     pub flags: fn(&Path) -> Vec<String>,
-    /// How its servers are started, in a folder.
+    /// The servers to start, in a folder.
     pub plan: fn(&Path) -> anyhow::Result<Plan>,
     /// The class of its client, and what is to be compiled.
     pub client: &'static str,
     pub sources: &'static [Source],
     /// The services that these classes are, as `META-INF/service` has them: name, class.
     pub services: &'static [(&'static str, &'static str)],
-    /// What is compared: each is measured.
+    /// The settings to compare: each is measured.
     pub settings: &'static [Setting],
 }
 
 /// A setting of a running broker.
 pub struct Setting {
-    /// As a report has it.
+    /// Its name in a report.
     pub name: &'static str,
-    /// What is changed for it, as name and value.
+    /// The changed property, as name and value.
     pub change: Option<(&'static str, &'static str)>,
 }
 
-/// How a program is started.
+/// The start of a program.
 pub struct Plan {
-    /// Its settings: files of this name, with this in them.
+    /// Its settings: files of this name, with this content.
     pub files: Vec<(&'static str, String)>,
     /// In this order; the last one is the broker.
     pub servers: Vec<Server>,
@@ -50,13 +50,13 @@ pub struct Plan {
 pub struct Server {
     /// Its main class.
     pub class: &'static str,
-    /// What that is told.
+    /// Its arguments.
     pub arguments: Vec<&'static str>,
-    /// Where it listens once it is up; nothing of one that does its work and ends.
+    /// The port that it listens on once it is up; none if it does its work and ends.
     pub port: Option<u16>,
 }
 
-/// Where a program's jars are, and its version.
+/// The folder of a program's jars, and its version.
 pub struct Home {
     /// The folder of the jars.
     pub jars: PathBuf,

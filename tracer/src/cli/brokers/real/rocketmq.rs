@@ -7,7 +7,7 @@ use super::{
     program::{Plan, Program, Server, Setting},
 };
 
-/// What a report has of it.
+/// The description of Apache RocketMQ.
 pub static ROCKETMQ: Program = Program {
     title: "Apache RocketMQ",
     name: "rocketmq",
@@ -24,13 +24,13 @@ pub static ROCKETMQ: Program = Program {
     ],
 };
 
-/// Whether a message goes out from the heap, or from the mapped log. It may be changed at any time.
+/// Whether a message is sent from the heap, or from the mapped log. It may be changed at any time.
 const BY_HEAP: &str = "transferMsgByHeap";
 
 const NAME_SERVER: &str = "namesrv.conf";
 const BROKER: &str = "broker.conf";
 
-/// As RocketMQ's own scripts have them; the folder takes what would go into the home of the user.
+/// The flags of RocketMQ's own scripts; the folder stands in for the user's home.
 fn flags(folder: &Path) -> Vec<String> {
     let opened = ["java.nio", "sun.nio.ch", "java.lang"];
     let opened = opened.map(|package| format!("--add-opens=java.base/{package}=ALL-UNNAMED"));

@@ -1,4 +1,4 @@
-//! A program that runs, with its client, in a folder of its own.
+//! A running program with its client, in its own folder.
 
 use std::{fs, path::Path, process::Stdio};
 
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{
     client::{Client, Done, Messages},
-    java::{Java, Process, TEMPORARY},
+    java::{Java, JavaProcess, TEMPORARY},
     program::{Home, Plan, Program, Setting},
 };
 
@@ -15,15 +15,15 @@ use super::{
 const SERVER_MEMORY: u32 = 512;
 const CLIENT_MEMORY: u32 = 512;
 
-/// Where compiled classes go, in the folder.
+/// The subfolder for compiled classes.
 const CLASSES: &str = "classes";
 
-/// All of it ends, and is removed, when this is dropped: the folder last.
+/// Its processes end when this is dropped; the folder is removed last.
 pub struct Running {
     pub program: &'static Program,
     pub version: String,
     client: Client,
-    servers: Vec<Process>,
+    servers: Vec<JavaProcess>,
     _folder: TempDir,
 }
 
@@ -50,8 +50,13 @@ impl Running {
         for server in planned {
             let mut command = java.machine(at, SERVER_MEMORY, &flags, &class_path);
             command.arg(server.class).args(&server.arguments);
-            let mut process =
-                Process::start((program.title, server.class), command, at, Stdio::null(), None)?;
+            let mut process = JavaProcess::start(
+                (program.title, server.class),
+                command,
+                at,
+                Stdio::null(),
+                None,
+            )?;
             match server.port {
                 Some(port) => {
                     process.listens(port).await?;
@@ -71,7 +76,7 @@ impl Running {
         self.servers.last().map_or(0, |server| server.pid)
     }
 
-    /// Has messages sent to a topic of their own.
+    /// Has messages sent to their topic.
     pub async fn produce(&mut self, messages: &Messages) -> anyhow::Result<Done> {
         let created = self.client.create(messages).await;
         self.told(created)?;
@@ -85,14 +90,14 @@ impl Running {
         self.told(consumed)
     }
 
-    /// Puts a setting into force.
+    /// Applies a setting.
     pub async fn apply(&mut self, setting: &Setting) -> anyhow::Result<()> {
         let Some((name, value)) = setting.change else { return Ok(()) };
         let set = self.client.set(name, value).await;
         self.told(set)
     }
 
-    /// What a client was told; that a server has ended explains more than that the client got no answer.
+    /// The result of a client. If a server has ended, that is the better error than a missing answer.
     fn told<T>(&mut self, told: anyhow::Result<T>) -> anyhow::Result<T> {
         told.map_err(|error| {
             let ended = self.servers.iter_mut().find_map(|server| server.runs().err());
@@ -101,7 +106,7 @@ impl Running {
     }
 }
 
-/// Compiles what drives the client, against the program's own jars.
+/// Compiles the sources of the client, against the program's own jars.
 async fn compile(
     program: &Program,
     java: &Java,

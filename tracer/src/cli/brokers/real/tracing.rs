@@ -1,4 +1,4 @@
-//! Deliveries with probes: the broker is traced as any program is that runs already.
+//! Deliveries with probes: the broker is traced like any running program.
 
 use std::{pin::pin, time::Duration};
 
@@ -23,10 +23,10 @@ use crate::cli::{
     machine, memory,
 };
 
-/// How often the kernel's counters are taken: there is room for so many objects only.
+/// The interval of reading the kernel's counters: there is limited room for objects.
 const TICK: Duration = Duration::from_millis(200);
 
-/// What all traced deliveries share.
+/// State shared by all traced deliveries.
 pub struct Tracing<'a> {
     kernel: &'a Kernel,
     tier: TierChoice,
@@ -40,7 +40,7 @@ pub struct Tracing<'a> {
 }
 
 impl<'a> Tracing<'a> {
-    /// Finds out what can be seen.
+    /// Examines what can be seen.
     pub fn new(kernel: &'a Kernel, options: &Options) -> anyhow::Result<Self> {
         let tier = options.common.tier;
         let breakpoints = Breakpoints::asked(options.common.verify, options.jvm_copies);
@@ -121,7 +121,7 @@ impl<'a> Tracing<'a> {
         Ok(())
     }
 
-    /// What a report has of a delivery.
+    /// The report's row for a delivery.
     pub fn row(&self, delivery: Delivery<'_>, running: &[Running]) -> ProgramDelivery {
         let Running { program, version, .. } = &running[delivery.of];
         ProgramDelivery::new(ProgramRounds {
@@ -137,7 +137,7 @@ impl<'a> Tracing<'a> {
         })
     }
 
-    /// What is to be known of all of them.
+    /// The warnings about all deliveries.
     pub fn warnings(self) -> Vec<Warning> {
         let Self { mut warnings, unexplained, breakpoints, .. } = self;
         let verify = breakpoints == Breakpoints::OnCopyRoutines;

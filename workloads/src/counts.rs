@@ -1,29 +1,29 @@
-//! What a strategy counts of its own calls, without making one of its own.
+//! A strategy's counts of its own calls, kept without any system call.
 
 use std::collections::BTreeMap;
 
 use tracer_ledger::ZeroCopy;
 
-/// How many different system calls one strategy may make in its window.
+/// The most different system calls of a strategy in its window.
 const NAMES: usize = 8;
 
 /// Counts of one transfer. Nothing here allocates: it is used inside the window.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct CallCounts {
     calls: [(&'static str, u64); NAMES],
     /// Bytes handed to the socket.
     pub sent: u64,
-    /// Calls that read less than was asked.
+    /// Calls that read less than asked.
     pub partial_reads: u64,
-    /// Calls that sent less than was asked.
+    /// Calls that sent less than asked.
     pub partial_writes: u64,
     /// Calls that a signal interrupted.
     pub interrupted: u64,
-    /// What the kernel said of zero-copy sends.
+    /// The kernel's notifications of zero-copy sends.
     pub zero_copy: Option<ZeroCopy>,
 }
 
-impl Tally {
+impl CallCounts {
     /// Counts one system call by name.
     pub fn call(&mut self, name: &'static str) {
         let slot = self.calls.iter_mut().find(|(used, _)| used.is_empty() || *used == name);
@@ -32,8 +32,7 @@ impl Tally {
         *count += 1;
     }
 
-    /// Notes that the kernel is done with so many zero-copy sends, and whether it says that it
-    /// copied them after all.
+    /// Counts `sends` zero-copy sends that the kernel is done with, and whether it copied them after all.
     pub fn zero_copy(&mut self, sends: u64, copied: Option<bool>) {
         let said = self.zero_copy.get_or_insert_default();
         said.notifications += sends;
@@ -55,11 +54,11 @@ mod tests {
 
     #[test]
     fn calls_are_counted_by_name() {
-        let mut tally = Tally::default();
+        let mut counts = CallCounts::default();
         for name in ["mmap", "write", "write"] {
-            tally.call(name);
+            counts.call(name);
         }
         let expected = BTreeMap::from([("mmap".to_owned(), 1), ("write".to_owned(), 2)]);
-        assert_eq!(tally.calls(), expected);
+        assert_eq!(counts.calls(), expected);
     }
 }

@@ -1,4 +1,4 @@
-//! What the programs must know before they run: where they are, who is who, and what counts cycles.
+//! Data for the programs before they run: call sites, process numbers, cycle counters.
 
 use aya::maps::{HashMap, MapData};
 use tracer_common::{NO_ITERATOR, Site};
@@ -13,8 +13,8 @@ use super::{
 use crate::witness::{self, sites::CallSite};
 
 impl Session {
-    /// Fills the map by which a program knows where it is, before any program runs.
-    pub(super) fn tell_sites(&mut self) -> Result<(), SessionError> {
+    /// Fills the map of call sites, before any program runs.
+    pub(super) fn fill_sites(&mut self) -> Result<(), SessionError> {
         let sites = self.plan.sites.iter().map(|site| (site.address, site_of(site)));
         let leaves = self.plan.leaves.iter().map(|leaf| (leaf.address, leaf.site));
         let all: Vec<(u64, Site)> = sites.chain(leaves).collect();
@@ -25,8 +25,8 @@ impl Session {
         Ok(())
     }
 
-    /// Tells this side the numbers of processes, in a PID namespace.
-    pub(super) fn tell_numbers(&mut self) -> Result<(), SessionError> {
+    /// Reads the numbers of processes, in a PID namespace.
+    pub(super) fn fill_numbers(&mut self) -> Result<(), SessionError> {
         if self.options.namespace != 0 {
             let program = self.program(numbers::PROGRAM)?;
             self.numbers = Some(Numbers::new(program).map_err(SessionError::Numbers)?);
@@ -34,14 +34,14 @@ impl Session {
         Ok(())
     }
 
-    /// What the kernel calls a process; nothing if it has ended.
+    /// The kernel's number of a process; none if it has ended.
     pub(super) fn kernel_number(&self, pid: u32) -> Result<Option<u32>, SessionError> {
         let Some(numbers) = &self.numbers else { return Ok(Some(pid)) };
         Ok(numbers.all().map_err(SessionError::Numbers)?.get(&pid).copied())
     }
 
     /// Gives the programs the counters of each CPU, which live as long as the session.
-    pub(super) fn tell_counters(&mut self, counters: Counters) -> Result<(), SessionError> {
+    pub(super) fn fill_counters(&mut self, counters: Counters) -> Result<(), SessionError> {
         if let Some(map) = self.object.map("CYCLES") {
             counters.put_into(map).map_err(|error| map_error("CYCLES", error))?;
         }
