@@ -140,7 +140,7 @@ fn cells(measured: &Measured, longest: f64) -> Vec<Cell> {
         Cell::new(throughputs),
         Cell::new(measured.per_message.faults()),
         Cell::new(measured.switches()),
-        beside_textbook(measured),
+        compared(measured),
     ]
 }
 
@@ -187,23 +187,36 @@ fn textbook(measured: &Measured) -> Option<Row> {
         number(Quantity::DmaCopies),
         number(Quantity::AllCopies),
     ];
-    cells.resize(COLUMNS.len(), Cell::new(""));
+    cells.resize(COLUMNS.len() - 1, Cell::new(""));
+    let [_, second] = beside_textbook(measured);
+    cells.push(Cell::new(second.map_or_else(String::new, |second| format!("  {second}"))));
     Some(Row::of(cells.into_iter().map(|cell| cell.toned(Tone::Dim))))
 }
 
-/// How the numbers stand beside the textbook's, in a mark and a word.
-fn beside_textbook(measured: &Measured) -> Cell {
+/// How the numbers stand beside the textbook's, in a mark and a word. A second difference is in the row
+/// below: the column stays narrow.
+fn compared(measured: &Measured) -> Cell {
     let Some(worst) = measured.worst(|_| true) else { return Cell::new("") };
-    let word = match worst {
-        Verdict::Confirmed => "agrees".to_owned(),
-        Verdict::Refined | Verdict::Refuted => difference(measured),
-        Verdict::NotMeasurable | Verdict::NotTested => words::UNSEEN.to_owned(),
-    };
+    let word = beside_textbook(measured)[0].clone().unwrap_or_default();
     Cell::new(format!("{} {word}", words::mark(worst))).toned(worst.into())
 }
 
-/// `fewer calls`, `more copies`, `fewer calls, copies`
+fn beside_textbook(measured: &Measured) -> [Option<String>; 2] {
+    match measured.worst(|_| true) {
+        None => [None, None],
+        Some(Verdict::Confirmed) => [Some("agrees".to_owned()), None],
+        Some(Verdict::Refined | Verdict::Refuted) => differences(measured),
+        Some(Verdict::NotMeasurable | Verdict::NotTested) => [Some(words::UNSEEN.to_owned()), None],
+    }
+}
+
+/// `fewer calls`, `more copies`, `fewer calls and copies`
 pub(in crate::report) fn difference(measured: &Measured) -> String {
+    differences(measured).into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// Of calls or else switches, and of copies: `fewer calls` and `and copies`, or `and more copies`.
+fn differences(measured: &Measured) -> [Option<String>; 2] {
     let how = |quantity| {
         let judged = measured.judged(quantity)?;
         let differs = judged.verdict > Some(Verdict::Confirmed);
@@ -220,11 +233,15 @@ pub(in crate::report) fn difference(measured: &Measured) -> String {
     let copies = copies.into_iter().find_map(how).map(|how| (how, "copies"));
     match (calls, copies) {
         (Some((how, what)), Some((same, copies))) if how == same => {
-            format!("{how} {what}, {copies}")
+            [Some(format!("{how} {what}")), Some(format!("and {copies}"))]
         }
-        (Some((how, what)), Some((other, copies))) => format!("{how} {what}, {other} {copies}"),
-        (Some((how, what)), None) | (None, Some((how, what))) => format!("{how} {what}"),
-        (None, None) => String::new(),
+        (Some((how, what)), Some((other, copies))) => {
+            [Some(format!("{how} {what}")), Some(format!("and {other} {copies}"))]
+        }
+        (Some((how, what)), None) | (None, Some((how, what))) => {
+            [Some(format!("{how} {what}")), None]
+        }
+        (None, None) => [None, None],
     }
 }
 
