@@ -126,9 +126,7 @@ fn start_log(verbose: u8) {
         _ => log::LevelFilter::Debug,
     };
     let write = |out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>| {
-        let level = record.level().as_str().to_lowercase();
-        let level = if level == "warn" { "warning" } else { &level };
-        writeln!(out, "copytrace: {level}: {}", plain(&record.args().to_string()))
+        writeln!(out, "copytrace: {}", plain(&record.args().to_string()))
     };
     env_logger::Builder::new().filter_level(level).format(write).init();
 }
