@@ -133,7 +133,7 @@ fn unreadable_rule(context: &Context) -> Result<()> {
     for (flags, words) in mistakes {
         let mut traced = context.trace_with(&flags, &report, Path::new("touch"));
         let output = traced.arg(&started).output()?;
-        check(&output, 2, &["error: invalid value", words])?;
+        check(&output, 2, &["copytrace: invalid value", words])?;
         ensure!(!started.exists() && !report.exists(), "{flags:?}: something was done");
     }
     let mut demo = Command::new(&context.copytrace);

@@ -4,7 +4,10 @@ use std::{borrow::Cow, fmt::Display};
 
 use anstyle::{AnsiColor, Effects, Style as Ansi};
 
-use super::{document::Tone, text::CUT};
+use super::{
+    document::Tone,
+    text::{CUT, wrap},
+};
 
 /// The style of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +47,9 @@ const ASCII: &[(char, &str)] = &[
     ('⁹', "^9"),
 ];
 
+/// Columns by which a line that goes on is indented more than it began.
+const FURTHER: usize = 4;
+
 impl Style {
     /// So many columns, without colour and details.
     pub const fn plain(width: u16) -> Self {
@@ -63,6 +69,25 @@ impl Style {
             }
         }
         Cow::Owned(drawn)
+    }
+
+    /// The text as this terminal can draw it, in which longer lines go on in the next one, further in.
+    pub fn wrapped(&self, text: &str) -> String {
+        let mut wrapped = String::with_capacity(text.len());
+        for line in text.lines() {
+            let content = line.trim_start();
+            let indent = line.len() - content.len();
+            let further = if indent == 0 { 0 } else { indent + FURTHER };
+            let mut before = indent;
+            let width = usize::from(self.width).saturating_sub(indent.max(further));
+            for part in wrap(&self.drawn(content), width) {
+                wrapped.push_str(&" ".repeat(before));
+                wrapped.push_str(&part);
+                wrapped.push('\n');
+                before = further;
+            }
+        }
+        wrapped
     }
 
     /// Stands for what is cut out of a name.
@@ -97,6 +122,12 @@ impl Style {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn longer_lines_go_on_further_in() {
+        let wrapped = Style::plain(20).wrapped("Kernel 6.12\n  lockdown: not offered by it\n\n");
+        assert_eq!(wrapped, "Kernel 6.12\n  lockdown: not\n      offered by it\n\n");
+    }
 
     #[test]
     fn without_unicode_nothing_else_is_drawn() {

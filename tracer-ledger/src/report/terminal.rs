@@ -32,7 +32,8 @@ const GAP: usize = 2;
 /// Columns of a paragraph: longer lines are hard to read.
 const PARAGRAPH: usize = 100;
 
-/// Sentences below a row begin where the last column does, if that leaves them so many columns.
+/// Sentences below a row begin where the last column does, if that leaves them so many columns and makes
+/// them no longer.
 const BELOW: usize = 34;
 
 /// The indentation of other lines.
@@ -44,9 +45,10 @@ pub(super) fn write(
     style: &Style,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    let mut is_first = true;
-    for section in sections.iter().filter(|section| !section.is_empty()) {
-        if !std::mem::take(&mut is_first) {
+    let sections: Vec<_> = sections.iter().filter(|section| !section.is_empty()).collect();
+    for (index, section) in sections.iter().enumerate() {
+        let before = index.checked_sub(1).map(|before| sections[before]);
+        if before.is_some_and(|before| !section.continues(before)) {
             writeln!(out)?;
         }
         write_section(section, style, out)?;
@@ -137,7 +139,7 @@ impl Layout {
             let last = columns.iter().map(|(_, column)| column.leaves).max().unwrap_or_default();
             if MARGIN.len() + needed <= width || last == 0 {
                 let widths = shared(&columns, widths, width.saturating_sub(MARGIN.len()));
-                let below = below(&widths, width);
+                let below = below(&widths, table, width);
                 return Self { columns, widths, below };
             }
             columns.retain(|(_, column)| column.leaves != last);
@@ -271,10 +273,20 @@ fn shared(columns: &[(usize, Column)], mut widths: Vec<usize>, room: usize) -> V
     widths
 }
 
-fn below(widths: &[usize], width: usize) -> usize {
+fn below(widths: &[usize], table: &Table, width: usize) -> usize {
     let before: usize = widths.iter().rev().skip(1).map(|width| width + GAP).sum();
     let start = MARGIN.len() + before;
-    if start + BELOW <= width { start } else { INDENT }
+    let sentences = || table.rows.iter().flat_map(|row| &row.below);
+    let lines = |start| -> usize {
+        sentences().map(|line| wrap(&line.text, room(start, width)).len()).sum()
+    };
+    let has_room = start + BELOW <= width && lines(start) <= lines(INDENT);
+    if has_room { start } else { INDENT }
+}
+
+/// Columns that a paragraph has behind its lead.
+fn room(lead: usize, width: usize) -> usize {
+    width.min(lead + PARAGRAPH).saturating_sub(lead)
 }
 
 /// The beginning of a paragraph's first line, which indents the others.
@@ -297,8 +309,7 @@ fn paragraph(
     paint: impl Fn(&str) -> String,
 ) -> io::Result<()> {
     let mut before = lead.painted;
-    let width = usize::from(style.width).min(lead.width + PARAGRAPH).saturating_sub(lead.width);
-    for line in wrap(&style.drawn(text), width) {
+    for line in wrap(&style.drawn(text), room(lead.width, usize::from(style.width))) {
         writeln!(out, "{before}{}", paint(&line))?;
         before = " ".repeat(lead.width);
     }
@@ -306,6 +317,14 @@ fn paragraph(
 }
 
 impl Section {
+    /// Whether both are a legend of the same table.
+    fn continues(&self, before: &Self) -> bool {
+        match (self, before) {
+            (Self::Legend(_), Self::Table(table)) => !table.legend.is_empty(),
+            _ => false,
+        }
+    }
+
     fn is_empty(&self) -> bool {
         match self {
             Self::Warnings(lines) | Self::Answer(lines) | Self::Legend(lines) => lines.is_empty(),

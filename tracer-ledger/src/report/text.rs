@@ -43,6 +43,8 @@ pub(crate) fn fitted(name: &str, width: usize, mark: &str) -> String {
     // What stands before a path stays: a number of files, a kind.
     let path = name.find('/').unwrap_or(name.len());
     let (before, path) = name.split_at(path);
+    // It may have been cut before.
+    let before = before.strip_suffix(CUT).unwrap_or(before);
     let room = width.saturating_sub(columns(before) + columns(mark));
     match last_components(path, room) {
         Some(end) => format!("{before}{mark}{end}"),
@@ -94,6 +96,11 @@ mod tests {
         assert_eq!(wrap("one → two → b c", 11), ["one → two →", "b c"]);
         assert_eq!(wrap("unbreakable!", 3), ["unbreakab", "le!"]);
         assert_eq!(wrap("漢字漢字 漢字", 9), ["漢字漢字", "漢字"]);
+    }
+
+    #[test]
+    fn what_was_cut_before_has_one_mark() {
+        assert_eq!(fitted("…/registry/index/cl/ap/clap", 14, CUT), "…/cl/ap/clap");
     }
 
     #[test]

@@ -70,7 +70,11 @@ pub fn run(options: &Options, verbose: bool) -> anyhow::Result<ExitCode> {
     let mut text = Vec::new();
     describe(&mut text, options, &kernel, &plan, verbose)?;
     let text = String::from_utf8_lossy(&text);
-    Destination::Stdout.print(|style, out| out.write_all(style.drawn(&text).as_bytes()))?;
+    Destination::Stdout.print(|style, out| {
+        // Lists are for programs, too.
+        let text = if options.sites { style.drawn(&text) } else { style.wrapped(&text).into() };
+        out.write_all(text.as_bytes())
+    })?;
     Ok(match &kernel.trial.tracepoint {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
@@ -165,19 +169,16 @@ fn write_memory(out: &mut dyn Write, allocation: Allocation) -> io::Result<()> {
         out,
         "\nMemory of the eBPF maps, charged to the control group that copytrace runs in"
     )?;
+    writeln!(out, "  {:20}  {:>9}  {:>9}  {:>13}", "", "at once", "when full", "per extra CPU")?;
     for (verbs, purpose) in [
         ("demo", Purpose::Windows),
         ("run, attach", flows(false)),
         ("run, attach --stacks", flows(true)),
     ] {
         let Memory { at_rest, at_most } = memory(purpose, allocation).map_err(io::Error::other)?;
-        writeln!(
-            out,
-            "  {verbs:20} {} at once, {} if they fill up; each further CPU: {}",
-            size(at_rest),
-            size(at_most),
-            size(memory_of_a_cpu(purpose, allocation).map_err(io::Error::other)?)
-        )?;
+        let of_a_cpu = memory_of_a_cpu(purpose, allocation).map_err(io::Error::other)?;
+        let [at_rest, at_most, of_a_cpu] = [at_rest, at_most, of_a_cpu].map(size);
+        writeln!(out, "  {verbs:20}  {at_rest:>9}  {at_most:>9}  {of_a_cpu:>13}")?;
     }
     Ok(())
 }
@@ -221,15 +222,15 @@ fn write_tier(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     let means = match plan.tier {
         Tier::Fentry | Tier::Kprobe => "CPU copies are measured where they are made",
         Tier::Tracepoint => {
-            "CPU copies are derived from return values, or unseen; switches,\n\
-             faults, disk and network card are measured"
+            "CPU copies are derived from return values, or unseen; switches, faults, disk and network \
+             card are measured"
         }
     };
     writeln!(out, "Tier {}: {means}", plan.tier)?;
     if plan.tier == Tier::Tracepoint {
         writeln!(
             out,
-            "To measure CPU copies: a kernel with CONFIG_KPROBES, such as a distribution's, or\n\
+            "To measure CPU copies: a kernel with CONFIG_KPROBES, such as a distribution's, or \
              `cargo xtask run --on vm` in copytrace's sources"
         )?;
     }

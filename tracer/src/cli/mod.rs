@@ -26,7 +26,7 @@ mod trace;
 mod usage;
 mod user;
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -81,7 +81,7 @@ enum Verb {
 
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
-    let cli = Cli::try_parse().unwrap_or_else(|error| usage::hinting(error).exit());
+    let cli = Cli::try_parse().unwrap_or_else(|error| usage::exit(&usage::hinting(error)));
     output::set_look(cli.color, cli.verbose > 0);
     limits::raise();
     start_log(cli.verbose);
@@ -125,7 +125,10 @@ fn start_log(verbose: u8) {
         1 => log::LevelFilter::Info,
         _ => log::LevelFilter::Debug,
     };
-    env_logger::Builder::new().filter_level(level).format_timestamp(None).init();
+    let write = |out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>| {
+        writeln!(out, "copytrace: {}", plain(&record.args().to_string()))
+    };
+    env_logger::Builder::new().filter_level(level).format(write).init();
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use tracer::witness::Breadth;
 use super::{
     Cli,
     kernel::{Sites, TierChoice},
+    say,
 };
 
 /// An option that `demo` had, and what to type instead.
@@ -31,9 +32,17 @@ pub fn refuse(verb: &str, kind: ErrorKind, why: &str) -> ! {
     let mut copytrace = Cli::command();
     copytrace.build();
     match copytrace.find_subcommand_mut(verb) {
-        Some(verb) => verb.error(kind, why).exit(),
-        None => copytrace.error(kind, why).exit(),
+        Some(verb) => exit(&verb.error(kind, why)),
+        None => exit(&copytrace.error(kind, why)),
     }
+}
+
+/// Ends the program as clap does, with an error in the form that all errors have.
+pub fn exit(error: &Error) -> ! {
+    let text = error.render().to_string();
+    let Some(why) = text.strip_prefix("error: ") else { error.exit() };
+    say(&format!("copytrace: {}", why.trim_end()));
+    std::process::exit(error.exit_code())
 }
 
 /// Refuses an option that would have no effect, for this reason.

@@ -228,7 +228,7 @@ fn warning(delivery: &Delivery) -> Option<Warning> {
     let Setting { flavour, message_bytes, consumers, cache } = delivery.setting;
     let (flavour, size, cache) = (flavour.name(), size(message_bytes), cache.name());
     Some(Warning::NotSeen {
-        what: format!("{flavour}, {size}, {consumers} consumers, {cache}"),
+        what: format!("{flavour}, {size}, consumers: {consumers}, {cache}"),
         bytes: unseen,
         payload_bytes: delivery.bytes,
         place: "entering a socket".to_owned(),

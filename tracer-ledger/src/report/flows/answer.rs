@@ -29,6 +29,14 @@ pub(super) fn answer(report: &Report) -> String {
         (0, read) => {
             format!("{who} read {} in {time}: {}.", words::size(read), copies(report, read))
         }
+        // Most of it was not on the way there, and no part of a delivered byte.
+        (delivered, read) if read > delivered + delivered / 2 => format!(
+            "{who} read {} and delivered {}{} in {time}: {}.",
+            words::size(read),
+            words::size(delivered),
+            destination(report, delivered),
+            copies(report, read + delivered)
+        ),
         // What was read on the way there is part of it.
         (delivered, _) => format!(
             "{who} delivered {}{} in {time}: {}.",

@@ -18,7 +18,7 @@ use crate::{
     flows::{Kind, stacks::Frame},
     report::{
         Origin,
-        document::{Cell, Column, Fact, Line, Note, Row, Section, Table, Tone},
+        document::{Cell, Column, Fact, Key, Line, Note, Row, Section, Table, Tone},
         html::{Flames, MEASURED, Page, Part},
     },
     words,
@@ -30,7 +30,7 @@ const COLUMNS: [Column; 11] = [
     Column::number("payload"),
     Column::number("CPU\ncopies"),
     Column::number("DMA\ncopies").leaves(2),
-    Column::number("by\nref.").leaves(1),
+    BY_REFERENCE,
     Column::number("switches\nper MiB").leaves(4),
     Column::number("time\nper MiB").leaves(3),
     Column::number("cycles\nper byte").leaves(5),
@@ -38,6 +38,8 @@ const COLUMNS: [Column; 11] = [
     Column::word("pid"),
     Column::name("flow", 36),
 ];
+
+const BY_REFERENCE: Column = Column::number("by\nref.").leaves(1);
 
 /// What is counted for a MiB of payload, or copied besides, is not told of payload below this, in bytes: it
 /// would be blown up.
@@ -84,7 +86,7 @@ fn flow_sections(report: &Report, flows: &[FlowRow], details: bool) -> Vec<Secti
         Section::Warnings(warnings.collect()),
         Section::Answer(vec![answer(report)]),
         Section::Table(rows(report, flows, details)),
-        Section::Legend(legend(report, flows)),
+        Section::Legend(rest(report, flows).into_iter().collect()),
         Section::Table(inside_jvms(report)),
     ]
 }
@@ -97,7 +99,8 @@ fn rows(report: &Report, flows: &[FlowRow], details: bool) -> Table {
     };
     let row =
         |row: &FlowRow| Row { cells: cells(report, row, owner(row)), below: below(row, details) };
-    Table { columns: COLUMNS.to_vec(), rows: flows.iter().map(row).collect(), ..Table::default() }
+    let rows = flows.iter().map(row).collect();
+    Table { columns: COLUMNS.to_vec(), rows, legend: legend(flows), ..Table::default() }
 }
 
 fn cells(report: &Report, row: &FlowRow, (program, pid): (String, String)) -> Vec<Cell> {
@@ -178,32 +181,35 @@ fn below(row: &FlowRow, details: bool) -> Vec<Line> {
     lines
 }
 
-fn legend(report: &Report, flows: &[FlowRow]) -> Vec<String> {
-    if flows.is_empty() {
-        return Vec::new();
-    }
-    let mut units = "Copies per payload byte; ref.: passed by reference, not copied".to_owned();
+/// What the columns mean.
+fn legend(flows: &[FlowRow]) -> Vec<Key> {
+    let mut keys = vec![
+        Key::new("Copies per payload byte"),
+        Key::of(BY_REFERENCE, "ref.: passed by reference, not copied"),
+    ];
     if flows.iter().any(|row| row.provenance == Provenance::Derived) {
-        units.push_str("; ~ derived, not measured");
+        keys.push(Key::new("~ derived, not measured"));
     }
-    let rest = (flows.len() != report.flows.len()).then(|| rest(report));
-    std::iter::once(units).chain(rest).collect()
+    keys
 }
 
 /// `8 other flows (25 KiB) are not shown; --top 0 shows all 24`
-fn rest(report: &Report) -> String {
+fn rest(report: &Report, flows: &[FlowRow]) -> Option<String> {
+    if flows.is_empty() || flows.len() == report.flows.len() {
+        return None;
+    }
     let all = format!("--top 0 shows all {}", words::grouped(report.flows.len() as u64));
-    let (mut flows, mut bytes) = (0, 0);
+    let (mut left, mut bytes) = (0, 0);
     for row in &report.left_out {
-        flows += row.flows;
+        left += row.flows;
         bytes += row.payload_bytes;
     }
-    let (count, size) = (words::grouped(flows), words::size(bytes));
-    match flows {
+    let (count, size) = (words::grouped(left), words::size(bytes));
+    Some(match left {
         0 => format!("{all} flows"),
         1 => format!("1 other flow ({size}) is not shown; {all}"),
         _ => format!("{count} other flows ({size}) are not shown; {all}"),
-    }
+    })
 }
 
 /// What Java virtual machines copied in their own memory.

@@ -139,7 +139,7 @@ fn cells(measured: &Measured, longest: f64) -> Vec<Cell> {
         Cell::new(throughputs),
         Cell::new(measured.per_message.faults()),
         Cell::new(measured.switches()),
-        beside_textbook(measured),
+        compared(measured),
     ]
 }
 
@@ -186,19 +186,27 @@ fn textbook(measured: &Measured) -> Option<Row> {
         number(Quantity::DmaCopies),
         number(Quantity::AllCopies),
     ];
-    cells.resize(COLUMNS.len(), Cell::new(""));
+    cells.resize(COLUMNS.len() - 1, Cell::new(""));
+    let [_, second] = beside_textbook(measured);
+    cells.push(Cell::new(second.map_or_else(String::new, |second| format!("  {second}"))));
     Some(Row::of(cells.into_iter().map(|cell| cell.toned(Tone::Dim))))
 }
 
-/// The comparison with the textbook's numbers, as a mark and a word.
-fn beside_textbook(measured: &Measured) -> Cell {
+/// How the numbers stand beside the textbook's, in a mark and a word. A second difference is in the row
+/// below: the column stays narrow.
+fn compared(measured: &Measured) -> Cell {
     let Some(worst) = measured.worst(|_| true) else { return Cell::new("") };
-    let word = match worst {
-        Verdict::Confirmed => "agrees".to_owned(),
-        Verdict::Refined | Verdict::Refuted => measured.difference(),
-        Verdict::NotMeasurable | Verdict::NotTested => words::UNSEEN.to_owned(),
-    };
+    let word = beside_textbook(measured)[0].clone().unwrap_or_default();
     Cell::new(format!("{} {word}", words::mark(worst))).toned(worst.into())
+}
+
+fn beside_textbook(measured: &Measured) -> [Option<String>; 2] {
+    match measured.worst(|_| true) {
+        None => [None, None],
+        Some(Verdict::Confirmed) => [Some("agrees".to_owned()), None],
+        Some(Verdict::Refined | Verdict::Refuted) => measured.differences(),
+        Some(Verdict::NotMeasurable | Verdict::NotTested) => [Some(words::UNSEEN.to_owned()), None],
+    }
 }
 
 fn skipped_row(skipped: &Skipped) -> Row {

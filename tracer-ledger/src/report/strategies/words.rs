@@ -21,8 +21,13 @@ impl Measured {
         rough(self.per_message.context_switches())
     }
 
-    /// How it differs from the textbook: `fewer calls`, `more copies`, `fewer calls, copies`.
+    /// The difference from the textbook: `fewer calls`, `more copies`, `fewer calls and copies`.
     pub(in crate::report) fn difference(&self) -> String {
+        self.differences().into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Of calls or else switches, and of copies: `fewer calls` and `and copies`, or `and more copies`.
+    pub(super) fn differences(&self) -> [Option<String>; 2] {
         let how = |quantity| {
             let judged = self.judged(quantity)?;
             let differs = judged.verdict > Some(Verdict::Confirmed);
@@ -39,11 +44,15 @@ impl Measured {
         let copies = copies.into_iter().find_map(how).map(|how| (how, "copies"));
         match (calls, copies) {
             (Some((how, what)), Some((same, copies))) if how == same => {
-                format!("{how} {what}, {copies}")
+                [Some(format!("{how} {what}")), Some(format!("and {copies}"))]
             }
-            (Some((how, what)), Some((other, copies))) => format!("{how} {what}, {other} {copies}"),
-            (Some((how, what)), None) | (None, Some((how, what))) => format!("{how} {what}"),
-            (None, None) => String::new(),
+            (Some((how, what)), Some((other, copies))) => {
+                [Some(format!("{how} {what}")), Some(format!("and {other} {copies}"))]
+            }
+            (Some((how, what)), None) | (None, Some((how, what))) => {
+                [Some(format!("{how} {what}")), None]
+            }
+            (None, None) => [None, None],
         }
     }
 }

@@ -192,7 +192,7 @@ async fn features(dir: &Path) -> anyhow::Result<Vec<(Flavour, Feature, Answer)>>
 fn stayed(setting: &Setting, log: &Log, cached: u64) -> Option<Warning> {
     let Setting { flavour, message_bytes, consumers, cache } = setting;
     (*cache == Cache::Cold && cached > 0).then(|| Warning::StayedCached {
-        what: format!("{}, {}, {consumers} consumers", flavour.name(), size(*message_bytes)),
+        what: format!("{}, {}, consumers: {consumers}", flavour.name(), size(*message_bytes)),
         bytes: cached,
         file_bytes: log.bytes,
         disk: log.disk.to_string(),

@@ -33,10 +33,7 @@ impl Link {
             Some(Self::Loopback) => Ok(Self::Loopback),
             None if exists => Ok(Self::Nic),
             None => {
-                log::warn!(
-                    "no network card leads to a consumer (no {NAMESPACE}): sending over loopback, \
-                     where no NIC copies"
-                );
+                log::warn!("no network card leads to a consumer: sending over loopback");
                 Ok(Self::Loopback)
             }
         }

@@ -20,6 +20,7 @@ use crate::cli::{origin, output::Destination, say};
 
 /// Arguments of `copytrace attach`.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "copytrace attach [OPTIONS] <--pid|--cgroup|--comm|--container|--all>")]
 pub struct Options {
     #[command(flatten)]
     target: Target,
