@@ -3,6 +3,7 @@
 
 pub mod hotspot;
 pub mod kernel;
+mod mappings;
 pub mod naming;
 pub mod session;
 pub mod witness;

@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use maps::{Mapping, Maps};
+use maps::Maps;
 use structs::{Memory, Untrue};
 use symbols::{Libraries, Told};
 
@@ -71,13 +71,13 @@ impl Finder {
     pub fn stub(&mut self, pid: u32) -> Result<Option<Stub>, NoStub> {
         let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).map_err(NoStub::Memory)?;
         let maps = Maps::parse(&maps);
-        let Some(Mapping { start, end, path, .. }) = maps.library() else { return Ok(None) };
+        let Some(library) = maps.library() else { return Ok(None) };
         let memory = Process::open(pid).map_err(NoStub::Memory)?;
-        if !is_of_this_machine(&memory, start) {
+        if !is_of_this_machine(&memory, library.start) {
             return Err(NoStub::OtherMachine);
         }
-        let exact = PathBuf::from(format!("/proc/{pid}/map_files/{start:x}-{end:x}"));
-        let field = match self.0.told(&exact, Path::new(path), start)? {
+        let (exact, path) = (library.exact(pid), Path::new(library.name()));
+        let field = match self.0.told(&exact, path, library.start)? {
             Told::Field(field) => field,
             Told::Table(symbols) => structs::field(&memory, &symbols)?.ok_or(NoStub::Untold)?,
         };

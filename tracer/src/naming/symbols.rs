@@ -19,6 +19,7 @@ use blazesym::{
 use tracer_ledger::flows::stacks::Frame;
 
 use super::perf_map::PerfMaps;
+use crate::mappings::Mapping;
 
 /// A mapping of machine code: the file, and the addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,8 +59,6 @@ const MOST_FILES: usize = 256;
 /// Addresses of each kind that are kept.
 const MOST_ADDRESSES: usize = 200_000;
 
-/// The suffix of a deleted file's path in `/proc/PID/maps`.
-const DELETED: &str = " (deleted)";
 const KERNEL: &str = "kernel";
 const UNKNOWN: &str = "[unknown]";
 
@@ -99,11 +98,12 @@ impl Symbols {
     pub fn read(&mut self, process: u32, pid: u32) {
         let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
         let elsewhere = mounts(&pid.to_string()) != mounts("self");
-        for code in maps.lines().filter_map(code) {
-            let exact =
-                PathBuf::from(format!("/proc/{pid}/map_files/{:x}-{:x}", code.start, code.end));
-            let is_other = elsewhere || code.path.to_string_lossy().ends_with(DELETED);
-            self.mapped(process, Code { exact: is_other.then_some(exact), ..code });
+        for mapping in Mapping::all(&maps) {
+            let is_other = elsewhere || mapping.is_deleted();
+            let exact = is_other.then(|| mapping.exact(pid));
+            if let Some(code) = code(mapping) {
+                self.mapped(process, Code { exact, ..code });
+            }
         }
     }
 
@@ -236,21 +236,11 @@ fn name(symbolizer: &Symbolizer, source: &Source, input: Input<&[u64]>) -> Optio
     }
 }
 
-/// A line of `/proc/PID/maps`, if it is machine code of a file.
-fn code(line: &str) -> Option<Code> {
-    let (addresses, rest) = line.split_once(' ')?;
-    let (permissions, rest) = rest.split_once(' ')?;
-    let (offset, rest) = rest.split_once(' ')?;
-    let path = rest.splitn(3, ' ').nth(2)?.trim_start();
-    let (start, end) = addresses.split_once('-')?;
-    let number = |text| u64::from_str_radix(text, 16).ok();
-    (permissions.contains('x') && path.starts_with('/')).then_some(Code {
-        start: number(start)?,
-        end: number(end)?,
-        offset: number(offset)?,
-        path: path.into(),
-        exact: None,
-    })
+/// A mapping, if it is machine code of a file.
+fn code(mapping: Mapping<'_>) -> Option<Code> {
+    let Mapping { start, end, offset, is_code, path } = mapping;
+    let of_file = is_code && mapping.is_of_file();
+    of_file.then(|| Code { start, end, offset, path: path.into(), exact: None })
 }
 
 #[cfg(test)]
@@ -262,6 +252,7 @@ mod tests {
         let line = "7f10c0028000-7f10c017d000 r-xp 00026000 fe:00 1970  /usr/lib/lib c.so.6";
         let path = PathBuf::from("/usr/lib/lib c.so.6");
         let (start, end, offset) = (0x7f10_c002_8000, 0x7f10_c017_d000, 0x26000);
+        let code = |line| Mapping::all(line).find_map(code);
         assert_eq!(code(line), Some(Code { start, end, offset, path, exact: None }));
         for other in [
             "7f10c0028000-7f10c017d000 r--p 00026000 fe:00 1970       /usr/lib/libc.so.6",

@@ -1,10 +1,9 @@
 //! The offset of a function of this program in its file, from the kernel's mappings: no symbol table is
 //! needed.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::{io, path::PathBuf};
+
+use crate::mappings::Mapping;
 
 /// A place in a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,21 +17,15 @@ pub struct Place {
 /// The place from which an address of this process was mapped.
 pub fn place_of(address: u64) -> io::Result<Place> {
     let maps = std::fs::read_to_string("/proc/self/maps")?;
-    maps.lines().find_map(|line| place_in(line, address)).ok_or_else(|| {
+    Mapping::all(&maps).find_map(|it| place_in(it, address)).ok_or_else(|| {
         io::Error::new(io::ErrorKind::NotFound, format!("no file is mapped at {address:#x}"))
     })
 }
 
-/// In a mapping, as `start-end permissions offset device inode path`.
-fn place_in(line: &str, address: u64) -> Option<Place> {
-    let number = |text| u64::from_str_radix(text, 16).ok();
-    let (addresses, rest) = line.split_once(' ')?;
-    let (start, end) = addresses.split_once('-')?;
-    let (start, end) = (number(start)?, number(end)?);
-    let from = number(rest.split_whitespace().nth(1)?)?;
-    let path = &rest[rest.find('/')?..];
-    let offset = from + address.checked_sub(start)?;
-    (address < end).then(|| Place { file: Path::new(path).to_owned(), offset })
+fn place_in(mapping: Mapping<'_>, address: u64) -> Option<Place> {
+    let Mapping { start, offset, path, .. } = mapping;
+    let is_there = mapping.is_of_file() && mapping.contains(address);
+    is_there.then(|| Place { file: path.into(), offset: offset + (address - start) })
 }
 
 #[cfg(test)]
@@ -45,6 +38,7 @@ mod tests {
     fn an_address_lies_in_the_file_that_is_mapped_there() {
         let line = "7f00-8f00 r-xp 00002000 fe:00 12   /a folder/program";
         let place = Place { file: "/a folder/program".into(), offset: 0x2010 };
+        let place_in = |line, address| Mapping::all(line).find_map(|it| place_in(it, address));
         assert_eq!(place_in(line, 0x7f10), Some(place));
         assert_eq!(place_in(line, 0x8f00), None);
         assert_eq!(place_in("7f00-8f00 rw-p 00000000 00:00 0 [heap]", 0x7f10), None);
