@@ -1,6 +1,11 @@
 //! The mappings of a process, as `/proc/PID/maps` has them, and their files.
 
-use std::path::PathBuf;
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
 
 /// The suffix of a deleted file's path.
 const DELETED: &str = " (deleted)";
@@ -63,6 +68,21 @@ impl<'a> Mapping<'a> {
     }
 }
 
+/// The mount namespace of a process: another namespace may have another file under the same path. `pid`: or
+/// `self`.
+pub fn mounts(pid: &str) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/ns/mnt")).ok()
+}
+
+/// Opens a file that a process chose. A pipe in its place does not block, and is an error.
+pub fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("not a file")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +106,16 @@ mod tests {
             "8000-9000 rw-p 00000000 00:00 0 \n9000-a000 rw-p 00000000 00:00 0   [heap]\nffff-\n";
         let all: Vec<_> = Mapping::all(text).map(|it| (it.path, it.is_of_file())).collect();
         assert_eq!(all, [("", false), ("[heap]", false)]);
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_a_file_does_not_block() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, file) = (folder.path().join("pipe"), folder.path().join("file"));
+        let mode = rustix::fs::Mode::RUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        fs::write(&file, "").unwrap();
+        assert_eq!(open(&pipe).unwrap_err().to_string(), "not a file");
+        open(&file).unwrap();
     }
 }

@@ -17,6 +17,7 @@ use super::{
     NoStub,
     structs::{Layout, Symbols},
 };
+use crate::mappings;
 
 /// `StubRoutines::_unsafe_arraycopy` as the compiler names it; in libraries that are not stripped.
 const FIELD: &str = "_ZN12StubRoutines17_unsafe_arraycopyE";
@@ -100,10 +101,7 @@ fn look_into(file: &File, failed: impl Fn(String) -> NoStub) -> Result<Told, NoS
 }
 
 fn open(path: &Path) -> io::Result<(File, Identity)> {
-    let file = File::open(path)?;
+    let file = mappings::open(path)?;
     let metadata = file.metadata()?;
-    match metadata.is_file() {
-        true => Ok((file, (metadata.dev(), metadata.ino()))),
-        false => Err(io::Error::other("not a file")),
-    }
+    Ok((file, (metadata.dev(), metadata.ino())))
 }

@@ -3,8 +3,8 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::{self, File, OpenOptions},
-    os::{fd::AsRawFd as _, unix::fs::OpenOptionsExt as _},
+    fs::{self, File},
+    os::fd::AsRawFd as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -19,7 +19,7 @@ use blazesym::{
 use tracer_ledger::flows::stacks::Frame;
 
 use super::perf_map::PerfMaps;
-use crate::mappings::Mapping;
+use crate::mappings::{self, Mapping, mounts};
 
 /// A mapping of machine code: the file, and the addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,24 +172,15 @@ impl Symbols {
         if self.opened.len() >= MOST_FILES && !self.opened.contains_key(path) {
             self.opened.clear();
         }
-        let open = || {
-            let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
-            match file.and_then(|file| Ok((file.metadata()?.is_file(), file))) {
-                Ok((true, file)) => Some(Arc::new(file)),
-                Ok((false, _)) => None,
-                Err(error) => {
-                    log::debug!("no symbols of {}: {error}", path.display());
-                    None
-                }
+        let open = || match mappings::open(path) {
+            Ok(file) => Some(Arc::new(file)),
+            Err(error) => {
+                log::debug!("no symbols of {}: {error}", path.display());
+                None
             }
         };
         self.opened.entry(path.to_owned()).or_insert_with(open).clone()
     }
-}
-
-/// The mount namespace of a process: another namespace may have another file under the same path.
-fn mounts(pid: &str) -> Option<PathBuf> {
-    fs::read_link(format!("/proc/{pid}/ns/mnt")).ok()
 }
 
 /// Addresses inside the calls. All but the innermost are return addresses, which may be in the next
