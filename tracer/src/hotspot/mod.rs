@@ -8,12 +8,7 @@ mod maps;
 mod structs;
 mod symbols;
 
-use std::{
-    fs::File,
-    io,
-    os::unix::fs::FileExt as _,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io, os::unix::fs::FileExt as _, path::PathBuf};
 
 use maps::Maps;
 use structs::{Memory, Untrue};
@@ -76,8 +71,7 @@ impl Finder {
         if !is_of_this_machine(&memory, library.start) {
             return Err(NoStub::OtherMachine);
         }
-        let (exact, path) = (library.exact(pid), Path::new(library.name()));
-        let field = match self.0.told(&exact, path, library.start)? {
+        let field = match self.0.told(&library, pid)? {
             Told::Field(field) => field,
             Told::Table(symbols) => structs::field(&memory, &symbols)?.ok_or(NoStub::Untold)?,
         };

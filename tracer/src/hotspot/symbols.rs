@@ -17,7 +17,7 @@ use super::{
     NoStub,
     structs::{Layout, Symbols},
 };
-use crate::mappings;
+use crate::mappings::{self, Mapping, mounts};
 
 /// `StubRoutines::_unsafe_arraycopy` as the compiler names it; in libraries that are not stripped.
 const FIELD: &str = "_ZN12StubRoutines17_unsafe_arraycopyE";
@@ -65,12 +65,11 @@ const MOST: usize = 64;
 pub struct Libraries(BTreeMap<Identity, Told>);
 
 impl Libraries {
-    /// What a library tells that begins at `start`. `exact`: the very file that is mapped, where that can be
-    /// opened; else `path` is taken.
-    pub fn told(&mut self, exact: &Path, path: &Path, start: u64) -> Result<Told, NoStub> {
-        let failed = |error: String| NoStub::Symbols { path: path.to_owned(), error };
-        let (file, identity) =
-            open(exact).or_else(|_| open(path)).map_err(|error| failed(error.to_string()))?;
+    /// The symbols of a process's library, at their addresses in the process.
+    pub fn told(&mut self, library: &Mapping<'_>, pid: u32) -> Result<Told, NoStub> {
+        let failed = |error: String| NoStub::Symbols { path: library.name().into(), error };
+        let start = library.start;
+        let (file, identity) = open(library, pid).map_err(|error| failed(error.to_string()))?;
         if let Some(told) = self.0.get(&identity) {
             return Ok(told.at(start));
         }
@@ -100,8 +99,15 @@ fn look_into(file: &File, failed: impl Fn(String) -> NoStub) -> Result<Told, NoS
     }
 }
 
-fn open(path: &Path) -> io::Result<(File, Identity)> {
-    let file = mappings::open(path)?;
+/// Opens exactly the file that is mapped; where that is not allowed, the one under its name, unless another
+/// one may be there.
+fn open(library: &Mapping<'_>, pid: u32) -> io::Result<(File, Identity)> {
+    let is_other = library.is_deleted() || mounts(&pid.to_string()) != mounts("self");
+    let by_name = |error| match is_other {
+        true => Err(error),
+        false => mappings::open(Path::new(library.path)),
+    };
+    let file = mappings::open(&library.exact(pid)).or_else(by_name)?;
     let metadata = file.metadata()?;
     Ok((file, (metadata.dev(), metadata.ino())))
 }
